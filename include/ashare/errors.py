@@ -1,0 +1,54 @@
+"""Errors by what can be done about them: the type says whether trying again makes sense."""
+
+from __future__ import annotations
+
+
+class AshareError(Exception):
+    """Base of all errors of this package. The text is one sentence for an operator, without secrets."""
+
+
+class InvalidInput(AshareError):
+    """A parameter, setting or connection is wrong; trying again cannot help."""
+
+
+class TransientError(AshareError):
+    """Something passing went wrong; the same step can be tried again."""
+
+
+class TerminalError(AshareError):
+    """Trying again cannot help, or would do harm; a person has to act."""
+
+
+class SourceUnreachable(TransientError):
+    """No connection to Baostock, or it broke or stalled."""
+
+
+class BadReply(TransientError):
+    """Baostock's reply is incomplete, malformed, or not the answer to what was asked."""
+
+
+class NotLoggedIn(TransientError):
+    """Baostock lost the session (10001001): one fresh login is worth a try."""
+
+
+class SourceRefused(TerminalError):
+    """Baostock refuses (a ban, a limit, a permission, an outdated client): asking again makes it worse.
+
+    :ivar code: Baostock's error code, for example ``10001011`` (blacklisted).
+    """
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class SourceBusy(TransientError):
+    """Someone else held the one connection to Baostock for longer than we wait."""
+
+
+class StoreUnavailable(TransientError):
+    """PostgreSQL cannot be reached or went away; what was not committed is not there."""
+
+
+class IncompleteDate(TransientError):
+    """A trade date is not complete; the text says what is missing and why."""
