@@ -1,0 +1,121 @@
+"""What every bar has to fulfil before it is written. A row that breaks a rule is set aside; the others go on."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import date
+from functools import partial
+
+from include.ashare.source import Table
+from include.ashare.store.store import Reject
+
+PRICES = ("open", "high", "low", "close", "preclose")
+NUMBERS = (*PRICES, "amount", "turn", "pctChg", "peTTM", "pbMRQ", "psTTM", "pcfNcfTTM")
+NOT_NEGATIVE = (*PRICES, "amount", "turn")
+
+# Baostock's columns in the order of ashare.daily_bar's.
+COPY_ORDER = (
+    *("date", "code", *PRICES, "volume", "amount", "turn", "pctChg", "tradestatus", "isST"),
+    *("peTTM", "pbMRQ", "psTTM", "pcfNcfTTM"),
+)
+
+is_number = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?").fullmatch
+_is_count = re.compile(r"\d+").fullmatch
+is_code = re.compile(r"(sh|sz|bj)\.\d{6}").fullmatch
+_is_date = re.compile(r"\d{4}-\d{2}-\d{2}").fullmatch
+
+
+@dataclass
+class CheckedBars:
+    """Lines for COPY in ``COPY_ORDER``, and the rows that were set aside."""
+
+    lines: list[str] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+
+def check_bars(table: Table, code: str | None, start: date, end: date) -> CheckedBars:
+    """Check a reply that was asked for one code, or for all (``None``), on the days ``start`` to ``end``.
+
+    A row whose own date cannot be used is set aside under ``start``.
+    """
+    checked = CheckedBars()
+    rule_of = partial(_broken_rule, first=str(start), last=str(end), asked_code=code)
+    seen: dict[tuple[str, ...], list[str]] = {}
+    differ: set[tuple[str, ...]] = set()
+    keys = [tuple(key) for key in table.columns("date", "code")]
+    for key, row in zip(keys, table.rows, strict=True):
+        if seen.setdefault(key, row) != row:
+            differ.add(key)  # neither of two different rows for one bar can be believed
+    loaded = set()
+    for key, row in zip(keys, table.rows, strict=True):
+        bar = dict(zip(table.fields, row, strict=True))
+        rule = rule_of(bar)
+        if key in differ:
+            rule = "another row for the same day and code says otherwise"
+        elif not rule and key in loaded:
+            rule = "the same row came twice; it is loaded once"
+        if rule:
+            checked.rejects.append(Reject(_day_of(bar, start, end), bar["code"], rule, bar))
+        else:
+            loaded.add(key)
+            checked.lines.append(_copy_line(bar))
+    return checked
+
+
+def _broken_rule(bar: dict[str, str], *, first: str, last: str, asked_code: str | None) -> str | None:
+    """Name the first rule that the row breaks; ``None`` for a good row."""
+    if not _is_date(bar["date"]) or not first <= bar["date"] <= last:
+        return f"the date is not in what was asked for ({first} to {last})"
+    if not is_code(bar["code"]) or (asked_code and bar["code"] != asked_code):
+        return f"the code is not what was asked for ({asked_code or 'all of a market'})"
+    if bar["adjustflag"] not in ("3", ""):
+        return f"the prices are adjusted (adjustflag {bar['adjustflag']})"
+    return _broken_number(bar) or _broken_price(bar)
+
+
+def _broken_number(bar: dict[str, str]) -> str | None:
+    for name in NUMBERS:
+        if bar[name] and not is_number(bar[name]):
+            return f"{name} is not a number"
+    if bar["volume"] and not _is_count(bar["volume"]):
+        return "volume is not a whole number of shares"
+    for name in NOT_NEGATIVE:
+        if bar[name].startswith("-"):
+            return f"{name} is negative"
+    if bar["tradestatus"] not in ("0", "1", ""):
+        return "tradestatus is neither 0 nor 1"
+    if bar["isST"] not in ("0", "1", ""):
+        return "isST is neither 0 nor 1"
+    return None
+
+
+def _broken_price(bar: dict[str, str]) -> str | None:
+    if not all(bar[name] for name in ("open", "high", "low", "close")):
+        return "a price is missing"
+    opened, high, low, close = (float(bar[name]) for name in ("open", "high", "low", "close"))
+    if bar["tradestatus"] == "0":
+        if not opened == high == low == close == float(bar["preclose"] or close):
+            return "suspended, but the prices are not all the last close"
+        if any(float(bar[name] or 0) for name in ("volume", "amount", "turn")):
+            return "suspended, but there is turnover"
+        return None
+    if not low <= min(opened, close) <= max(opened, close) <= high:
+        return "open or close lies outside low to high"
+    if low <= 0:
+        return "a price is 0"
+    return None
+
+
+def _day_of(bar: dict[str, str], start: date, end: date) -> date:
+    try:
+        day = date.fromisoformat(bar["date"])
+    except ValueError:
+        return start
+    return day if start <= day <= end else start
+
+
+def _copy_line(bar: dict[str, str]) -> str:
+    # An index has no trade status: it is never suspended.
+    values = bar | {"tradestatus": bar["tradestatus"] or "1"}
+    return "\t".join([values[name] or "\\N" for name in COPY_ORDER]) + "\n"

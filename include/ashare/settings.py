@@ -1,0 +1,64 @@
+"""Settings from ``ASHARE_*`` environment variables; the README's table lists them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+from include.ashare.errors import InvalidInput
+
+# The indices that people follow: name in the comment, all in Baostock from their first day or 2006.
+DEFAULT_INDICES = (
+    "sh.000001",  # SSE Composite 上证综指
+    "sh.000016",  # SSE 50 上证50
+    "sh.000300",  # CSI 300 沪深300
+    "sh.000688",  # STAR 50 科创50
+    "sh.000852",  # CSI 1000 中证1000
+    "sh.000905",  # CSI 500 中证500
+    "sh.000906",  # CSI 800 中证800
+    "sz.399001",  # SZSE Component 深证成指
+    "sz.399005",  # SZSE SME 100 中小100
+    "sz.399006",  # ChiNext 创业板指
+    "sz.399106",  # SZSE Composite 深证综指
+    "sz.399330",  # SZSE 100 深证100
+)
+
+
+def _variable(name: str, default: Any, kind: type) -> Any:
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or (kind is not str and value <= 0):
+        raise InvalidInput(
+            f"{name} is {text!r}: it must be a {'whole ' if kind is int else ''}number above 0 "
+            f"(the default is {default})."
+        )
+    return value
+
+
+def _number(name: str, default: float) -> Any:
+    return field(default_factory=lambda: _variable(name, default, type(default)))
+
+
+def _indices() -> tuple[str, ...]:
+    listed = tuple(code.strip() for code in os.environ.get("ASHARE_INDICES", "").split(",") if code.strip())
+    return listed or DEFAULT_INDICES
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings, read when made."""
+
+    connect_timeout: float = _number("ASHARE_CONNECT_TIMEOUT", 10.0)
+    idle_timeout: float = _number("ASHARE_IDLE_TIMEOUT", 90.0)
+    reply_timeout: float = _number("ASHARE_REPLY_TIMEOUT", 300.0)
+    lock_timeout: float = _number("ASHARE_LOCK_TIMEOUT", 3600.0)
+    poll_seconds: float = _number("ASHARE_POLL_SECONDS", 300.0)
+    max_absent: int = _number("ASHARE_MAX_ABSENT", 100)
+    max_rejected: int = _number("ASHARE_MAX_REJECTED", 20)
+    indices: tuple[str, ...] = field(default_factory=_indices)

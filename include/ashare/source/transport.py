@@ -1,0 +1,162 @@
+"""Carries the messages that the ``baostock`` package composes, where its own socket code would hang or spin.
+
+The client reads until a terminator and never looks at the end of the stream, has no time limit, and sends with
+``send``. Here a reply either arrives whole, in time and within a size limit, or an error says what happened.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+import zlib
+from dataclasses import dataclass
+
+from include.ashare.errors import BadReply, SourceUnreachable
+
+HEADER_BYTES = 21
+SEPARATOR = "\1"
+TERMINATOR = b"<![CDATA[]]>\n"
+
+# Request type -> reply type, and whether the reply's body is compressed (baostock.common.contants).
+REPLY_TYPES = {
+    "00": ("01", False),  # login
+    "02": ("03", False),  # logout
+    "15": ("16", False),  # query_adjust_factor
+    "33": ("34", False),  # query_trade_dates
+    "35": ("36", False),  # query_all_stock
+    "45": ("46", False),  # query_stock_basic
+    "95": ("96", True),  # query_history_k_data_plus
+    "98": ("99", True),  # query_daily_history_k_AStock
+    "9A": ("9B", True),  # query_daily_history_k_ETF
+    "9C": ("9D", True),  # query_daily_adjust_factor
+}
+EXCEPTION_TYPE = "04"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Time limits in seconds, size limit in bytes."""
+
+    connect: float = 10.0
+    idle: float = 90.0  # the public server takes up to 50 s before the first byte of a whole-market reply
+    reply: float = 300.0
+    reply_bytes: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Header:
+    """The first 21 bytes of a message: client version, message type, length of the body."""
+
+    type: str
+    body_length: int
+
+    @classmethod
+    def read(cls, message: bytes | str) -> Header:
+        text = message[:HEADER_BYTES]
+        try:
+            decoded = text.decode("ascii") if isinstance(text, bytes) else text
+            _, kind, length = decoded.split(SEPARATOR)
+            return cls(kind, int(length))
+        except ValueError:
+            raise BadReply("Baostock's reply does not start with a message header.") from None
+
+
+class Transport:
+    """One TCP connection to Baostock."""
+
+    def __init__(self, host: str, port: int, limits: Limits) -> None:
+        self._host, self._port, self._limits = host, port, limits
+        self._socket: socket.socket | None = None
+
+    def connect(self) -> None:
+        """Open the connection.
+
+        :raises SourceUnreachable: name not resolved, refused, or not answered in time.
+        """
+        self.close()
+        where = f"Baostock at {self._host}:{self._port}"
+        try:
+            self._socket = socket.create_connection((self._host, self._port), timeout=self._limits.connect)
+        except socket.gaierror as error:
+            raise SourceUnreachable(f"The name of {where} cannot be resolved ({error.strerror}).") from error
+        except TimeoutError as error:
+            raise SourceUnreachable(
+                f"{where} did not accept a connection within {self._limits.connect:g} s."
+            ) from error
+        except OSError as error:
+            raise SourceUnreachable(f"{where} cannot be reached ({error.strerror or error}).") from error
+
+    def close(self) -> None:
+        """Close the connection; harmless when there is none."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def exchange(self, message: str) -> str:
+        """Send one message and return its reply as the client expects it: header, then the plain body.
+
+        :raises SourceUnreachable: the connection broke, or a time limit passed.
+        :raises BadReply: the reply is too large, malformed, or of another type than was asked for.
+        """
+        if self._socket is None:
+            raise SourceUnreachable("The connection to Baostock is closed.")
+        asked = Header.read(message)
+        try:
+            self._socket.settimeout(self._limits.idle)
+            self._socket.sendall(message.encode() + b"\n")
+            reply = self._receive(self._socket)
+        except TimeoutError:
+            self.close()
+            raise SourceUnreachable(f"Baostock sent nothing for {self._limits.idle:g} s.") from None
+        except OSError as error:
+            self.close()
+            raise SourceUnreachable(f"The connection to Baostock broke ({error.strerror or error}).") from error
+        return _decode(reply, asked.type)
+
+    def _receive(self, sock: socket.socket) -> bytes:
+        deadline = time.monotonic() + self._limits.reply
+        reply = bytearray()
+        while not _is_whole(reply):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                self.close()
+                raise SourceUnreachable(f"Baostock's reply was not finished within {self._limits.reply:g} s.")
+            sock.settimeout(min(left, self._limits.idle))
+            chunk = sock.recv(1 << 16)
+            if not chunk:
+                self.close()
+                raise SourceUnreachable(
+                    f"Baostock closed the connection in the middle of a reply ({len(reply)} bytes had arrived)."
+                )
+            reply += chunk
+            if len(reply) > self._limits.reply_bytes:
+                self.close()
+                raise BadReply(f"Baostock's reply is larger than {self._limits.reply_bytes} bytes.")
+        return bytes(reply)
+
+
+def _is_whole(reply: bytearray) -> bool:
+    if not reply.endswith(TERMINATOR):
+        return False
+    # Compressed bytes may happen to end like a message: the header says how long they are.
+    header = Header.read(bytes(reply[:HEADER_BYTES]))
+    compressed = any(kind == header.type and packed for kind, packed in REPLY_TYPES.values())
+    return not compressed or len(reply) >= HEADER_BYTES + header.body_length + len(TERMINATOR)
+
+
+def _decode(reply: bytes, asked_type: str) -> str:
+    header = Header.read(reply)
+    wanted, compressed = REPLY_TYPES[asked_type]
+    if header.type not in (wanted, EXCEPTION_TYPE):
+        raise BadReply(
+            f"Baostock answered a message of type {asked_type} with type {header.type} instead of {wanted}."
+        )
+    try:
+        head = reply[:HEADER_BYTES].decode("ascii")
+        if compressed and header.type == wanted:
+            packed = reply[HEADER_BYTES : HEADER_BYTES + header.body_length]
+            return head + zlib.decompress(packed).decode()
+        # The client cuts the last character off, which it takes for the newline.
+        return head + reply[HEADER_BYTES : -len(TERMINATOR)].decode() + "\n"
+    except (zlib.error, UnicodeDecodeError) as error:
+        raise BadReply(f"The body of Baostock's reply cannot be read ({error}).") from None

@@ -1,0 +1,24 @@
+"""What a trade date goes through, step by step: plain functions over a ``Run``, tested without Airflow."""
+
+from __future__ import annotations
+
+from include.ashare.steps.calendar import Answer, Wait, wait_for_trading_day
+from include.ashare.steps.factors import sync_adjust_factors
+from include.ashare.steps.fetch import fetch_and_copy
+from include.ashare.steps.plan import plan_batches
+from include.ashare.steps.reach import check_source
+from include.ashare.steps.record import record_status
+from include.ashare.steps.run import Run, newest_published
+
+__all__ = [
+    "Answer",
+    "Run",
+    "Wait",
+    "check_source",
+    "fetch_and_copy",
+    "newest_published",
+    "plan_batches",
+    "record_status",
+    "sync_adjust_factors",
+    "wait_for_trading_day",
+]

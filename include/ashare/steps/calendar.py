@@ -1,0 +1,74 @@
+"""The first step: is the trade date a session, and are its bars out?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from include.ashare.errors import TerminalError
+from include.ashare.steps.reference import (
+    REFERENCE_WORK,
+    calendar_read_on,
+    closed_reason,
+    is_session,
+    refresh_calendar,
+    refresh_universe,
+    universe_is_known,
+)
+from include.ashare.steps.run import BARS_APPEAR, GIVE_UP, Run
+
+
+class Answer(Enum):
+    """What the calendar and the source say of a trade date."""
+
+    OUT = "its bars are out"
+    CLOSED = "no session"
+    NOT_YET = "not published yet"
+
+
+@dataclass(frozen=True)
+class Wait:
+    """The answer, and a sentence for the log and the status."""
+
+    answer: Answer
+    reason: str
+
+
+def wait_for_trading_day(run: Run) -> Wait:
+    """Answer from the stored calendar, refreshed when it does not cover the date; for today, ask for the bars.
+
+    :raises TerminalError: the calendar does not reach the date, or it is 23:00 and nothing is published.
+    """
+    run.store.migrate()
+    with run.failure_recorded():
+        if not is_session(run):
+            return Wait(Answer.CLOSED, closed_reason(run.day))
+        if run.day < run.today or _is_complete(run):
+            return Wait(Answer.OUT, f"{run.day} is a trading day, and its bars are out.")
+        if run.is_today_before(BARS_APPEAR):
+            return Wait(Answer.NOT_YET, f"{run.day}: bars appear from {BARS_APPEAR:%H:%M} on, Beijing time.")
+        return _ask_for_today(run)
+
+
+def _is_complete(run: Run) -> bool:
+    return run.store.is_settled(run.day, run.kinds) and not run.store.remaining(run.expectation)
+
+
+def _ask_for_today(run: Run) -> Wait:
+    """Ask for one bar of today; a plain answer of none may also mean that the exchange closed at short notice."""
+    with run.store.alone(REFERENCE_WORK, run.settings.lock_timeout), run.session() as session:
+        if not universe_is_known(run):
+            refresh_universe(run, session)
+        code = run.store.sample_code(run.expectation) or run.settings.indices[0]
+        if session.bars(code, run.day, run.day).rows:
+            return Wait(Answer.OUT, f"{run.day}: Baostock has published the bars.")
+        if calendar_read_on(run) != run.day:
+            refresh_calendar(run, session)
+    if not is_session(run):
+        return Wait(Answer.CLOSED, closed_reason(run.day))
+    if not run.is_today_before(GIVE_UP):
+        raise TerminalError(
+            f"Baostock has not published {run.day} by {GIVE_UP:%H:%M}: run the date again tomorrow "
+            f"(airflow dags backfill -s {run.day} ashare_daily --rerun-failed-tasks)."
+        )
+    return Wait(Answer.NOT_YET, f"{run.day}: Baostock has not published the bars yet.")

@@ -1,0 +1,51 @@
+"""Beside the bars: the adjust factors of the stocks that go ex on the trade date."""
+
+from __future__ import annotations
+
+import logging
+from datetime import date
+
+from include.ashare.checks import is_code, is_number
+from include.ashare.errors import AshareError, BadReply
+from include.ashare.source import Table
+from include.ashare.steps.run import FACTORS_ARE_FINAL, Run
+from include.ashare.store.store import FACTOR_BATCH
+
+log = logging.getLogger(__name__)
+
+
+def sync_adjust_factors(run: Run) -> bool:
+    """Load the trade date's ex-date events; ``False`` when today's may not be out yet and there are none."""
+    if run.store.factors_are_in(run.day):
+        log.info("The adjust factors of %s are in.", run.day)
+        return True
+    run.store.start_factor_batch(run.day, run.run_id)
+    session = run.session()
+    try:
+        with session:
+            table = session.daily_factors(run.day)
+        factors = _read(table, run.day)
+    except AshareError as error:
+        run.store.fail_batch(run.day, FACTOR_BATCH, str(error), session.requests)
+        raise
+    if not factors and run.is_today_before(FACTORS_ARE_FINAL):
+        reason = f"none are published; that is believed from {FACTORS_ARE_FINAL:%H:%M} on"
+        run.store.fail_batch(run.day, FACTOR_BATCH, reason, session.requests)
+        return False
+    run.store.save_factors(run.day, factors, session.requests)
+    log.info("%d stocks go ex on %s.", len(factors), run.day)
+    return True
+
+
+def _read(table: Table, day: date) -> list[tuple[str, date, str, str]]:
+    factors: dict[str, tuple[str, date, str, str]] = {}
+    for code, ex_date, fore, back in table.columns(
+        "code", "dividOperateDate", "foreAdjustFactor", "backAdjustFactor"
+    ):
+        if ex_date != str(day) or not is_code(code):
+            raise BadReply(f"Baostock sent a factor of {code} on {ex_date} when {day} was asked for.")
+        if not (is_number(fore) and is_number(back) and float(fore) > 0 and float(back) > 0):
+            raise BadReply(f"Baostock sent {code} a factor on {day} that is no number above 0.")
+        if factors.setdefault(code, (code, day, fore, back)) != (code, day, fore, back):
+            raise BadReply(f"Baostock sent two factors of {code} on {day} that differ.")
+    return list(factors.values())

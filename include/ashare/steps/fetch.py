@@ -1,0 +1,158 @@
+"""The third step, once per batch: fetch, check, COPY and merge. All of a batch is there, or nothing of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from tempfile import SpooledTemporaryFile
+from typing import IO
+
+from include.ashare.checks import check_bars
+from include.ashare.errors import AshareError, BadReply, InvalidInput
+from include.ashare.source import Session, Table
+from include.ashare.steps.plan import PLURALS
+from include.ashare.steps.run import Run
+from include.ashare.store import Batch
+from include.ashare.store.store import Absence, Harvest, Merged, Reject
+
+log = logging.getLogger(__name__)
+
+MOST_LACKING = 500
+"""A whole-market reply that lacks more codes than this is not believed at all."""
+
+ONE_PAGE = timedelta(days=8 * 365)
+"""A per-security request costs the same for a day as for a page of 2,000 sessions: a good eight years."""
+
+SPOOL_BYTES = 16 * 1024 * 1024
+
+
+def _spool() -> IO[str]:
+    return SpooledTemporaryFile(max_size=SPOOL_BYTES, mode="w+", encoding="utf-8")
+
+
+@dataclass
+class _Catch:
+    """What the requests of a batch brought; the bars as text for COPY, on disk once they are many."""
+
+    bars: IO[str] = field(default_factory=_spool)
+    rows: int = 0
+    rejects: list[Reject] = field(default_factory=list)
+    answered: set[str] = field(default_factory=set)
+    """Codes with a row, good or not, on the trade date."""
+    asked_by_code: Sequence[str] = ()
+    requests: int = 0
+
+    def add(self, run: Run, table: Table, code: str | None) -> None:
+        """Check a reply and keep it."""
+        last = run.day if code is None else _last_day(run)
+        checked = check_bars(table, code, run.day, last)
+        self.bars.writelines(checked.lines)
+        self.rows += len(checked.lines)
+        self.rejects += checked.rejects
+        self.answered |= {code for day, code in table.columns("date", "code") if day == str(run.day)}
+        self.answered |= {reject.code for reject in checked.rejects if reject.trade_date == run.day}
+
+
+def fetch_and_copy(run: Run, batch_no: int) -> Merged:
+    """Fetch one batch of the plan and load it. Harmless to repeat: what is there by now is not asked for.
+
+    :raises BadReply: the reply is not the whole answer; nothing was written.
+    """
+    batch = run.store.batch(run.day, batch_no)
+    if batch is None:
+        raise InvalidInput(f"There is no batch {batch_no} for {run.day}: clear the task plan_batches first.")
+    run.store.start_batch(run.day, batch_no)
+    catch = _Catch()
+    try:
+        # A per-security request brings later dates too: whoever waited here may find its codes loaded.
+        work = "bars by code" if batch.by == "code" else f"{batch.kind} bars of {run.day}"
+        with run.store.alone(work, run.settings.lock_timeout), catch.bars:
+            _fetch(run, batch, catch)
+            # The session is closed: the next batch fetches while this one is written.
+            return _load(run, batch, catch)
+    except AshareError as error:
+        run.store.fail_batch(run.day, batch_no, str(error), catch.requests)
+        raise
+
+
+def _fetch(run: Run, batch: Batch, catch: _Catch) -> None:
+    wanted = run.store.remaining(run.expectation).get(batch.kind, [])
+    if batch.codes is not None:
+        wanted = sorted(set(wanted) & set(batch.codes))
+    if not wanted:
+        return
+    session = run.session()
+    try:
+        with session:
+            market = batch.by == "market_day"
+            lacking = _fetch_market(run, batch, wanted, session, catch) if market else wanted
+            for code in lacking:
+                catch.add(run, session.bars(code, run.day, _last_day(run)), code)
+            catch.asked_by_code = lacking
+    finally:
+        catch.requests = session.requests
+
+
+def _fetch_market(run: Run, batch: Batch, wanted: Sequence[str], session: Session, catch: _Catch) -> Sequence[str]:
+    """Fetch the whole market, and return the wanted codes that it lacks."""
+    table = session.market_day(run.day, batch.kind)
+    if not table.rows:
+        raise BadReply(
+            f"Baostock has no {PLURALS[batch.kind]} for {run.day}, a trading day: they are not published yet, "
+            "or the reply is wrong; nothing was written."
+        )
+    sent = {code for (code,) in table.columns("code")}
+    lacking = [code for code in wanted if code not in sent]
+    if len(lacking) > MOST_LACKING:
+        raise BadReply(
+            f"Baostock's reply for {run.day} has {len(table.rows)} {PLURALS[batch.kind]} and lacks "
+            f"{len(lacking)} of {len(wanted)} that were expected; nothing was written."
+        )
+    catch.add(run, table, None)
+    return lacking
+
+
+def _load(run: Run, batch: Batch, catch: _Catch) -> Merged:
+    absent = sorted(set(catch.asked_by_code) - catch.answered)
+    believed = len(absent) <= run.settings.max_absent
+    harvest = Harvest(
+        catch.bars,
+        catch.rows,
+        catch.rejects,
+        _absence(run, absent) if absent and believed else None,
+        catch.requests,
+        _follow_up(batch, catch.asked_by_code),
+    )
+    merged = run.store.load(run.day, batch.batch_no, harvest, run.run_id)
+    log.info(
+        "%s: %d rows: %d new, %d changed, %d as they were; %d rejected, %d absent at the source.",
+        *(batch.label, catch.rows, merged.inserted, merged.revised, merged.unchanged),
+        *(len(catch.rejects), len(absent)),
+    )
+    for reject in catch.rejects[:20]:
+        log.warning("Rejected %s on %s: %s.", reject.code, reject.trade_date, reject.rule)
+    if not believed:
+        raise BadReply(
+            f"{len(absent)} {PLURALS[batch.kind]} have no bar on {run.day} even when asked for one by one, more "
+            f"than ASHARE_MAX_ABSENT ({run.settings.max_absent}): the others are loaded, these are not believed."
+        )
+    return merged
+
+
+def _last_day(run: Run) -> date:
+    return min(run.today, run.day + ONE_PAGE)
+
+
+def _absence(run: Run, absent: Sequence[str]) -> Absence:
+    reason = "absent at the source: the per-security call brings no bar"
+    return Absence(absent, run.day, _last_day(run), run.today, reason)
+
+
+def _follow_up(batch: Batch, asked: Sequence[str]) -> Sequence[Batch]:
+    """The record of what a whole-market batch asked for by code."""
+    if batch.by == "code" or not asked:
+        return []
+    label = f"{PLURALS[batch.kind]} that the whole market lacked, 1-{len(asked)}"
+    return [Batch(batch.kind, "code", list(asked), label)]

@@ -1,0 +1,49 @@
+"""The second step: what is left to do for the trade date, cut into batches."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+from include.ashare.steps.reference import ensure_reference
+from include.ashare.steps.run import Run
+from include.ashare.store import Batch
+
+log = logging.getLogger(__name__)
+
+MARKET_DAY_FROM = {"stock": date(2010, 1, 1), "etf": date(2026, 1, 5)}
+"""The first day of each whole-market call; earlier days, and indices, go by the per-security call."""
+
+FEW = 10
+"""Up to so many codes, asking for each is quicker than the whole market (0.2 s each against 6 to 50 s)."""
+
+PLURALS = {"stock": "stocks", "index": "indices", "etf": "ETFs"}
+
+
+def plan_batches(run: Run) -> list[Batch]:
+    """Write the trade date's remaining work to ``sync_batch`` and return it; nothing left gives no batches."""
+    run.store.start_date(run.day, run.kinds, run.run_id)
+    with run.failure_recorded():
+        ensure_reference(run)
+        remaining = run.store.remaining(run.expectation)
+        batches = run.store.replace_batches(run.day, cut_batches(run, remaining), run.run_id)
+    for batch in batches:
+        log.info("Batch %d: %s", batch.batch_no, batch.label)
+    if not batches:
+        log.info("%s: every expected bar is there, nothing is asked of Baostock.", run.day)
+    return batches
+
+
+def cut_batches(run: Run, remaining: Mapping[str, Sequence[str]]) -> list[Batch]:
+    """Cut the remaining codes, by kind, into batches: the whole market at once where that is possible."""
+    batches = []
+    for kind, codes in remaining.items():
+        first_day = MARKET_DAY_FROM.get(kind)
+        if run.fetch == "auto" and first_day and run.day >= first_day and len(codes) > FEW:
+            batches.append(Batch(kind, "market_day", None, f"{PLURALS[kind]} {run.day}, whole market"))
+            continue
+        for at in range(0, len(codes), run.batch_size):
+            part = list(codes[at : at + run.batch_size])
+            batches.append(Batch(kind, "code", part, f"{PLURALS[kind]} {at + 1}-{at + len(part)}"))
+    return batches

@@ -1,0 +1,82 @@
+"""The last step: count what is in the tables and say how complete the trade date is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from include.ashare.errors import IncompleteDate
+from include.ashare.steps.reference import closed_reason, universe_is_known
+from include.ashare.steps.run import Run
+from include.ashare.store import DateCount
+
+log = logging.getLogger(__name__)
+
+NAMED = 10
+"""How many missing codes a reason names."""
+
+
+def record_status(run: Run) -> str:
+    """Write the trade date's ``sync_status`` from rows, never from what a step believes it did.
+
+    :returns: ``success`` or ``skipped``.
+    :raises IncompleteDate: the date is not complete; it is recorded as failed, with the same text.
+    """
+    run.store.migrate()
+    known = run.store.session(run.day)
+    if known is not None and not known[0]:
+        reason = closed_reason(run.day)
+        run.store.finish_date(run.day, "skipped", run.kinds, reason=reason, run_id=run.run_id)
+        log.info(reason)
+        return "skipped"
+    count = run.store.count(run.expectation)
+    missing = sorted(code for codes in run.store.remaining(run.expectation).values() for code in codes)
+    problems = [] if known else [f"Baostock's calendar is not known for {run.day}"]
+    problems += _problems(run, count, missing)
+    if problems:
+        problems += [text for text in _causes(run) if text not in problems]
+        reason = "; ".join(text.rstrip(".") for text in problems) + "."
+        run.store.finish_date(
+            run.day, "failed", run.kinds, reason=reason, run_id=run.run_id, missing=len(missing), count=count
+        )
+        raise IncompleteDate(f"{run.day} is not complete: {reason}")
+    run.store.finish_date(
+        run.day, "success", run.kinds, reason=_note(count), run_id=run.run_id, missing=0, count=count
+    )
+    log.info("%s is complete: %d bars, %d suspended.", run.day, count.loaded, count.suspended)
+    return "success"
+
+
+def _problems(run: Run, count: DateCount, missing: list[str]) -> list[str]:
+    problems = []
+    if not universe_is_known(run):
+        problems.append(f"the list of securities was not read since {run.day}")
+    if missing:
+        more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+        problems.append(
+            f"{len(missing)} of {count.expected} securities have no bar: {', '.join(missing[:NAMED])}{more}"
+        )
+    if count.rejected > run.settings.max_rejected:
+        problems.append(
+            f"{count.rejected} rows broke a rule, more than ASHARE_MAX_REJECTED "
+            f"({run.settings.max_rejected}); see ashare.rejected_bar"
+        )
+    if not run.store.factors_are_in(run.day):
+        problems.append("the adjust factors of the date are not in")
+    return problems
+
+
+def _causes(run: Run) -> Iterable[str]:
+    yield from run.store.batch_errors(run.day)
+    earlier = run.store.step_failure(run.day)
+    if earlier:
+        yield earlier
+
+
+def _note(count: DateCount) -> str | None:
+    notes = []
+    if count.absent:
+        notes.append(f"{count.absent} absent at the source (ashare.absent_bar)")
+    if count.rejected:
+        notes.append(f"{count.rejected} rejected (ashare.rejected_bar)")
+    return "; ".join(notes) or None

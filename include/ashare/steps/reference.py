@@ -1,0 +1,138 @@
+"""What is known beforehand: the calendar, and the universe with its listing dates; read when not known yet."""
+
+from __future__ import annotations
+
+import logging
+from datetime import date, timedelta
+
+from include.ashare.dates import FIRST_TRADE_DATE, SHANGHAI
+from include.ashare.errors import BadReply, TerminalError
+from include.ashare.source import Session, Table
+from include.ashare.source.session import PAGE_ROWS
+from include.ashare.steps.run import Run, published_at
+from include.ashare.store.store import Security
+
+log = logging.getLogger(__name__)
+
+SECURITY_KINDS = {"1": "stock", "2": "index", "3": "other", "4": "bond", "5": "etf"}
+
+REFERENCE_WORK = "the calendar and the list of securities"
+"""The name of the lock under which they are read: of two that need them, the second finds them read."""
+
+
+def is_session(run: Run) -> bool:
+    """Whether the trade date is one, by Baostock's calendar; read from there when not known yet.
+
+    :raises TerminalError: the calendar does not reach the date.
+    """
+    if run.store.session(run.day) is None:
+        ensure_reference(run)
+    known = run.store.session(run.day)
+    if known is None:
+        raise TerminalError(
+            f"Baostock's calendar does not cover {run.day} (it ends with the current year): "
+            "run the date again when it does."
+        )
+    return known[0]
+
+
+def closed_reason(day: date) -> str:
+    """The sentence for a day without a session."""
+    what = "a weekend" if day.weekday() >= 5 else "an exchange holiday"
+    return f"{day} is not a trading day: {what}, by Baostock's calendar."
+
+
+def universe_is_known(run: Run) -> bool:
+    """Whether the list was read after the trade date's close: listings up to that date are in it."""
+    refreshed = run.store.universe_refreshed_at()
+    return refreshed is not None and refreshed >= published_at(run.day)
+
+
+def ensure_reference(run: Run) -> None:
+    """Read, in one session, what is not known yet of the calendar and the universe.
+
+    One reading serves all trade dates before it, so a backfill reads once, and a daily run once a day.
+    """
+    with run.store.alone(REFERENCE_WORK, run.settings.lock_timeout):
+        known = run.store.session(run.day)
+        if known and (not known[0] or universe_is_known(run)):
+            return
+        with run.session() as session:
+            if known is None:
+                refresh_calendar(run, session)
+                known = run.store.session(run.day)
+            if known and known[0] and not universe_is_known(run):
+                refresh_universe(run, session)
+
+
+def refresh_calendar(run: Run, session: Session) -> None:
+    """Read the calendar from the trade date's year to the end of this one.
+
+    :raises BadReply: a day is lacking in between, or cannot be read.
+    """
+    first = max(date(run.day.year, 1, 1), FIRST_TRADE_DATE)
+    days = _read_calendar(session.trade_dates(first, date(run.today.year, 12, 31)))
+    for at, (day, _) in enumerate(days):
+        expected = first + timedelta(days=at)
+        if day != expected:
+            raise BadReply(f"Baostock's calendar has no entry for {expected}; nothing of it was kept.")
+    run.store.save_calendar(days)
+    log.info("Read Baostock's calendar: %d days from %s.", len(days), first)
+
+
+def calendar_read_on(run: Run) -> date | None:
+    """The Beijing day on which the trade date's calendar entry was read."""
+    known = run.store.session(run.day)
+    return known[1].astimezone(SHANGHAI).date() if known else None
+
+
+def _read_calendar(table: Table) -> list[tuple[date, bool]]:
+    try:
+        flags = {"0": False, "1": True}
+        return sorted(
+            (date.fromisoformat(day), flags[is_open])
+            for day, is_open in table.columns("calendar_date", "is_trading_day")
+        )
+    except (ValueError, KeyError) as error:
+        raise BadReply(f"Baostock's calendar has an entry that cannot be read ({error}).") from None
+
+
+def refresh_universe(run: Run, session: Session) -> None:
+    """Read the list of all securities.
+
+    :raises BadReply: it stopped short, has a code twice, or cannot be read.
+    """
+    securities = _read_securities(session.security_basics())
+    if len(securities) % PAGE_ROWS == 0:
+        _refuse_a_cut_list(session, securities, run.day)
+    run.store.save_universe(securities)
+    log.info("Read Baostock's list of %d securities.", len(securities))
+
+
+def _read_securities(table: Table) -> list[Security]:
+    columns = table.columns("code", "code_name", "ipoDate", "outDate", "type")
+    try:
+        found = [
+            Security(code, name or None, SECURITY_KINDS.get(kind, "other"), _day(ipo), _day(out))
+            for code, name, ipo, out, kind in columns
+        ]
+    except ValueError as error:
+        raise BadReply(f"Baostock's list of securities has a date that cannot be read ({error}).") from None
+    if len({security.code for security in found}) != len(found):
+        raise BadReply("Baostock's list of securities has a code twice; nothing of it was kept.")
+    return found
+
+
+def _day(text: str) -> date | None:
+    return date.fromisoformat(text) if text else None
+
+
+def _refuse_a_cut_list(session: Session, securities: list[Security], day: date) -> None:
+    """A list of exactly so many whole pages may have been cut: hold it against what was listed that day."""
+    known = {security.code for security in securities}
+    lacking = [code for (code,) in session.listed_on(day).columns("code") if code not in known]
+    if lacking or not known:
+        raise BadReply(
+            f"Baostock's list of securities stopped at {len(securities)} rows, a whole number of pages, and "
+            f"lacks {len(lacking)} that were listed on {day}; nothing of it was kept."
+        )

@@ -1,0 +1,108 @@
+"""What one trade date's run works with: the date, what was asked for, the settings, the store and the source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+
+from include.ashare.dates import SHANGHAI, beijing_now, parse_trade_date
+from include.ashare.errors import AshareError, InvalidInput, StoreUnavailable
+from include.ashare.settings import Settings
+from include.ashare.source import Session, SourceConfig
+from include.ashare.store import Expectation, SourceGate, Store
+
+KINDS = ("stock", "index", "etf")
+DEFAULT_KINDS = ("stock", "index")
+FETCHES = ("auto", "code")
+DEFAULT_BATCH_SIZE = 500
+
+BARS_APPEAR = time(17, 30)
+"""When Baostock starts to publish a day's bars (Beijing time)."""
+FACTORS_ARE_FINAL = time(19, 0)
+"""From when on an answer of no ex-dates today is believed: they appear at 18:00, some days up to an hour later."""
+GIVE_UP = time(23, 0)
+"""When a day that is not published yet is given up."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trade date's run.
+
+    :ivar who: who asks, as the ledger and those who wait for the connection see it.
+    :raises InvalidInput: a date, kind, fetch mode or batch size that cannot be.
+    """
+
+    day: date
+    store: Store
+    source: SourceConfig
+    kinds: Sequence[str] = DEFAULT_KINDS
+    fetch: str = "auto"
+    batch_size: int = DEFAULT_BATCH_SIZE
+    run_id: str = "manual"
+    who: str = "manual"
+    settings: Settings = field(default_factory=Settings)
+    now: Callable[[], datetime] = beijing_now
+
+    def __post_init__(self) -> None:
+        parse_trade_date(self.day, today=self.today)
+        unknown = [str(kind) for kind in self.kinds if kind not in KINDS]
+        if unknown or not self.kinds:
+            raise InvalidInput(
+                f"There is no kind of security {', '.join(unknown) or '(none was given)'}: "
+                f"kinds is a list of {', '.join(KINDS)}."
+            )
+        if self.fetch not in FETCHES:
+            raise InvalidInput(f"fetch is {self.fetch!r}: it must be one of {', '.join(FETCHES)}.")
+        if not isinstance(self.batch_size, int) or self.batch_size < 1:
+            raise InvalidInput(f"batch_size is {self.batch_size!r}: it must be a whole number from 1 on.")
+
+    @property
+    def today(self) -> date:
+        return self.now().date()
+
+    @property
+    def expectation(self) -> Expectation:
+        """The securities that this run's date should have bars of."""
+        return Expectation(
+            self.day, tuple(self.kinds), self.settings.indices, rejected_limit=self.settings.max_rejected
+        )
+
+    def session(self) -> Session:
+        """A Baostock session on behalf of this run."""
+        gate = SourceGate(
+            self.store.connect, who=self.who, wait_seconds=self.settings.lock_timeout, trade_date=self.day
+        )
+        return Session(self.source, gate)
+
+    def is_today_before(self, moment: time) -> bool:
+        """Whether the trade date is today and Beijing's clock shows less than ``moment``."""
+        now = self.now()
+        return self.day == now.date() and now.time() < moment
+
+    @contextmanager
+    def failure_recorded(self) -> Iterator[None]:
+        """Leave the reason in ``sync_status`` when the date cannot go on."""
+        try:
+            yield
+        except StoreUnavailable:
+            raise
+        except AshareError as error:
+            self.store.fail_date(self.day, self.kinds, str(error), self.run_id)
+            raise
+
+
+def published_at(day: date) -> datetime:
+    """When a trade date's bars should be out."""
+    return datetime.combine(day, BARS_APPEAR, SHANGHAI)
+
+
+def newest_published(at: datetime) -> date:
+    """The newest weekday whose bars should be out at ``at``."""
+    day = at.astimezone(SHANGHAI).date()
+    if at < published_at(day):
+        day -= timedelta(days=1)
+    while day.weekday() >= 5:
+        day -= timedelta(days=1)
+    return day

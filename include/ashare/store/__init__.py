@@ -1,0 +1,9 @@
+"""PostgreSQL: the schema ``ashare``, loading bars, the records of a trade date, the gate in front of Baostock."""
+
+from __future__ import annotations
+
+from include.ashare.store.gate import SourceGate
+from include.ashare.store.migrate import migrate
+from include.ashare.store.store import Batch, DateCount, Expectation, Store
+
+__all__ = ["Batch", "DateCount", "Expectation", "SourceGate", "Store", "migrate"]

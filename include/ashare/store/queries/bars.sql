@@ -1,0 +1,97 @@
+-- name: stage
+CREATE TEMPORARY TABLE incoming (
+    trade_date  date NOT NULL,
+    code        text NOT NULL,
+    open        numeric,
+    high        numeric,
+    low         numeric,
+    close       numeric,
+    preclose    numeric,
+    volume      bigint,
+    amount      numeric,
+    turn        numeric,
+    pct_chg     numeric,
+    is_trading  boolean NOT NULL,
+    is_st       boolean,
+    pe_ttm      numeric,
+    pb_mrq      numeric,
+    ps_ttm      numeric,
+    pcf_ncf_ttm numeric
+) ON COMMIT DROP
+
+-- name: copy
+COPY incoming FROM STDIN
+
+-- name: analyze
+ANALYZE incoming
+
+-- name: lock
+-- Two batches may bring the same bar; merging one after the other keeps them from waiting for each other in a ring.
+SELECT pg_advisory_xact_lock(hashtextextended('ashare merge', 0))
+
+-- name: revise
+WITH changed AS (
+    SELECT b.trade_date, b.code, to_jsonb(b) AS old, to_jsonb(i) AS new
+    FROM incoming i
+    JOIN ashare.daily_bar b USING (trade_date, code)
+    WHERE (b.open, b.high, b.low, b.close, b.preclose, b.volume, b.amount, b.turn, b.pct_chg,
+           b.is_trading, b.is_st, b.pe_ttm, b.pb_mrq, b.ps_ttm, b.pcf_ncf_ttm)
+       IS DISTINCT FROM
+          (i.open, i.high, i.low, i.close, i.preclose, i.volume, i.amount, i.turn, i.pct_chg,
+           i.is_trading, i.is_st, i.pe_ttm, i.pb_mrq, i.ps_ttm, i.pcf_ncf_ttm)
+), recorded AS (
+    INSERT INTO ashare.bar_revision (trade_date, code, old, new, run_id)
+    SELECT c.trade_date, c.code, d.old, d.new, %(run_id)s
+    FROM changed c
+    CROSS JOIN LATERAL (
+        SELECT jsonb_object_agg(n.key, c.old -> n.key) AS old, jsonb_object_agg(n.key, n.value) AS new
+        FROM jsonb_each(c.new) n
+        WHERE n.value IS DISTINCT FROM c.old -> n.key
+    ) d
+)
+UPDATE ashare.daily_bar b
+SET open = i.open, high = i.high, low = i.low, close = i.close, preclose = i.preclose, volume = i.volume,
+    amount = i.amount, turn = i.turn, pct_chg = i.pct_chg, is_trading = i.is_trading, is_st = i.is_st,
+    pe_ttm = i.pe_ttm, pb_mrq = i.pb_mrq, ps_ttm = i.ps_ttm, pcf_ncf_ttm = i.pcf_ncf_ttm, loaded_at = now()
+FROM changed c
+JOIN incoming i USING (trade_date, code)
+WHERE b.trade_date = c.trade_date AND b.code = c.code
+
+-- name: insert
+INSERT INTO ashare.daily_bar
+    (trade_date, code, open, high, low, close, preclose, volume, amount, turn, pct_chg,
+     is_trading, is_st, pe_ttm, pb_mrq, ps_ttm, pcf_ncf_ttm)
+SELECT * FROM incoming
+ORDER BY trade_date, code
+ON CONFLICT (trade_date, code) DO NOTHING
+
+-- name: reject
+INSERT INTO ashare.rejected_bar (trade_date, code, rule, raw, run_id)
+VALUES (%(trade_date)s, %(code)s, %(rule)s, %(raw)s, %(run_id)s)
+ON CONFLICT DO NOTHING
+
+-- name: record_absent
+-- Open days of the range that was asked for and answered without a bar. Today's bars may still come.
+INSERT INTO ashare.absent_bar (trade_date, code, reason, run_id)
+SELECT c.calendar_date, s.code, %(reason)s, %(run_id)s
+FROM unnest(%(codes)s::text[]) AS s (code)
+CROSS JOIN ashare.trade_calendar c
+LEFT JOIN ashare.security k ON k.code = s.code
+WHERE c.is_trading_day AND c.calendar_date BETWEEN %(start)s AND %(end)s
+  AND (c.calendar_date < %(today)s OR c.calendar_date = %(start)s)
+  AND (k.ipo_date IS NULL OR k.ipo_date <= c.calendar_date)
+  AND (k.out_date IS NULL OR k.out_date > c.calendar_date)
+  AND NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = c.calendar_date AND b.code = s.code)
+  AND NOT EXISTS (SELECT FROM ashare.rejected_bar r WHERE r.trade_date = c.calendar_date AND r.code = s.code)
+ON CONFLICT DO NOTHING
+
+-- name: no_longer_absent
+DELETE FROM ashare.absent_bar a USING incoming i WHERE a.trade_date = i.trade_date AND a.code = i.code
+
+-- name: save_factors
+INSERT INTO ashare.adjust_factor (code, ex_date, fore_factor, back_factor)
+SELECT * FROM unnest(%(codes)s::text[], %(ex_dates)s::date[], %(fore)s::numeric[], %(back)s::numeric[])
+ON CONFLICT (code, ex_date) DO UPDATE
+SET fore_factor = excluded.fore_factor, back_factor = excluded.back_factor
+WHERE (adjust_factor.fore_factor, adjust_factor.back_factor)
+   IS DISTINCT FROM (excluded.fore_factor, excluded.back_factor)

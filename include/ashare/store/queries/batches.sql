@@ -1,0 +1,39 @@
+-- name: supersede
+UPDATE ashare.sync_batch SET status = 'superseded'
+WHERE trade_date = %(day)s AND kind <> 'factor' AND status IN ('pending', 'failed')
+
+-- name: add
+INSERT INTO ashare.sync_batch (trade_date, batch_no, kind, by, codes, label, status, run_id)
+SELECT %(day)s, greatest(coalesce(max(batch_no), 0), 0) + 1, %(kind)s, %(by)s, %(codes)s, %(label)s, 'pending',
+       %(run_id)s
+FROM ashare.sync_batch WHERE trade_date = %(day)s
+RETURNING batch_no
+
+-- name: add_factor
+INSERT INTO ashare.sync_batch (trade_date, batch_no, kind, by, label, status, run_id)
+VALUES (%(day)s, 0, 'factor', 'market_day', %(label)s, 'pending', %(run_id)s)
+ON CONFLICT (trade_date, batch_no) DO NOTHING
+
+-- name: get
+SELECT batch_no, kind, by, codes, label, status FROM ashare.sync_batch
+WHERE trade_date = %(day)s AND batch_no = %(batch_no)s
+
+-- name: start
+UPDATE ashare.sync_batch
+SET status = 'running', started_at = clock_timestamp(), finished_at = NULL, error = NULL
+WHERE trade_date = %(day)s AND batch_no = %(batch_no)s
+
+-- name: finish
+UPDATE ashare.sync_batch
+SET status = %(status)s, rows = %(rows)s, requests = coalesce(requests, 0) + %(requests)s, error = %(error)s,
+    finished_at = clock_timestamp()
+WHERE trade_date = %(day)s AND batch_no = %(batch_no)s
+
+-- name: errors
+SELECT label || ': ' || error FROM ashare.sync_batch
+WHERE trade_date = %(day)s AND status = 'failed' AND error IS NOT NULL
+ORDER BY batch_no
+
+-- name: factors_are_in
+SELECT EXISTS (SELECT FROM ashare.sync_batch
+               WHERE trade_date = %(day)s AND kind = 'factor' AND status = 'success')

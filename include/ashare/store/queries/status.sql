@@ -1,0 +1,34 @@
+-- name: start
+INSERT INTO ashare.sync_status (trade_date, status, kinds, run_id, started_at)
+VALUES (%(day)s, 'syncing', %(kinds)s, %(run_id)s, clock_timestamp())
+ON CONFLICT (trade_date) DO UPDATE
+SET status = 'syncing', kinds = excluded.kinds, reason = NULL, run_id = excluded.run_id,
+    started_at = excluded.started_at, finished_at = NULL
+
+-- name: fail
+INSERT INTO ashare.sync_status (trade_date, status, kinds, reason, run_id, started_at, finished_at)
+VALUES (%(day)s, 'failed', %(kinds)s, %(reason)s, %(run_id)s, clock_timestamp(), clock_timestamp())
+ON CONFLICT (trade_date) DO UPDATE
+SET status = 'failed', reason = excluded.reason, run_id = excluded.run_id, finished_at = excluded.finished_at,
+    expected = NULL, missing = NULL
+
+-- name: step_failure
+-- Why a step failed; a failure that was counted by the last step has `expected`.
+SELECT reason FROM ashare.sync_status WHERE trade_date = %(day)s AND status = 'failed' AND expected IS NULL
+
+-- name: finish
+INSERT INTO ashare.sync_status
+    (trade_date, status, kinds, expected, loaded, suspended, missing, rejected, revised, requests, reason, run_id,
+     started_at, finished_at)
+VALUES (%(day)s, %(status)s, %(kinds)s, %(expected)s, %(loaded)s, %(suspended)s, %(missing)s, %(rejected)s,
+        %(revised)s, %(requests)s, %(reason)s, %(run_id)s, clock_timestamp(), clock_timestamp())
+ON CONFLICT (trade_date) DO UPDATE
+SET status = excluded.status, kinds = excluded.kinds, expected = excluded.expected, loaded = excluded.loaded,
+    suspended = excluded.suspended, missing = excluded.missing, rejected = excluded.rejected,
+    revised = excluded.revised, requests = excluded.requests, reason = excluded.reason, run_id = excluded.run_id,
+    finished_at = excluded.finished_at
+
+-- name: is_settled
+-- Recorded as complete for at least these kinds.
+SELECT EXISTS (SELECT FROM ashare.sync_status
+               WHERE trade_date = %(day)s AND status = 'success' AND kinds @> %(kinds)s)

@@ -1,0 +1,50 @@
+-- name: refreshed_at
+SELECT max(updated_at) FROM ashare.security
+
+-- name: save
+INSERT INTO ashare.security (code, name, kind, ipo_date, out_date)
+SELECT * FROM unnest(%(codes)s::text[], %(names)s::text[], %(kinds)s::text[],
+                     %(ipo_dates)s::date[], %(out_dates)s::date[])
+ON CONFLICT (code) DO UPDATE
+SET name = excluded.name, kind = excluded.kind, ipo_date = excluded.ipo_date, out_date = excluded.out_date,
+    updated_at = now()
+
+-- name: remaining
+-- Expected that day, and neither loaded nor explained. A rejected row explains only while there are few of them.
+SELECT e.kind, e.code
+FROM ashare.expected_security(%(day)s, %(kinds)s, %(indices)s) e
+WHERE NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = %(day)s AND b.code = e.code)
+  AND NOT EXISTS (SELECT FROM ashare.absent_bar a WHERE a.trade_date = %(day)s AND a.code = e.code)
+  AND NOT EXISTS (SELECT FROM ashare.rejected_bar r WHERE r.trade_date = %(day)s AND r.code = e.code
+                  AND (SELECT count(DISTINCT x.code) FROM ashare.rejected_bar x
+                       WHERE x.trade_date = %(day)s
+                         AND NOT EXISTS (SELECT FROM ashare.daily_bar b
+                                         WHERE b.trade_date = %(day)s AND b.code = x.code)
+                      ) <= %(rejected_limit)s)
+ORDER BY e.kind, e.code
+
+-- name: sample
+-- A stock that has a bar on every session, suspended or not: the one listed longest.
+SELECT code FROM ashare.expected_security(%(day)s, %(kinds)s, %(indices)s)
+JOIN ashare.security USING (code, kind)
+ORDER BY kind = 'index', ipo_date, code
+LIMIT 1
+
+-- name: count
+SELECT
+    (SELECT count(*) FROM ashare.expected_security(%(day)s, %(kinds)s, %(indices)s)) AS expected,
+    (SELECT count(*) FROM ashare.daily_bar WHERE trade_date = %(day)s) AS loaded,
+    (SELECT count(*) FROM ashare.daily_bar WHERE trade_date = %(day)s AND NOT is_trading) AS suspended,
+    (SELECT count(*) FROM ashare.absent_bar WHERE trade_date = %(day)s) AS absent,
+    (SELECT count(DISTINCT r.code) FROM ashare.rejected_bar r
+     WHERE r.trade_date = %(day)s
+       AND NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = %(day)s AND b.code = r.code)
+    ) AS rejected,
+    (SELECT count(*) FROM ashare.bar_revision WHERE trade_date = %(day)s) AS revised,
+    (SELECT count(*) FROM ashare.source_request WHERE trade_date = %(day)s) AS requests
+
+-- name: alone
+SELECT pg_advisory_lock(hashtextextended('ashare work: ' || %(work)s, 0))
+
+-- name: not_alone
+SELECT pg_advisory_unlock(hashtextextended('ashare work: ' || %(work)s, 0))

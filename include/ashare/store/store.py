@@ -1,0 +1,426 @@
+"""What is kept in the schema ``ashare``: one method for each thing the steps read or write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import IO, TYPE_CHECKING, Any
+
+from include.ashare.errors import InvalidInput, SourceBusy, StoreUnavailable
+from include.ashare.store.migrate import migrate
+from include.ashare.store.queries import queries
+
+if TYPE_CHECKING:
+    import psycopg
+
+FACTOR_BATCH = 0
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """Which securities a trade date should have bars of.
+
+    :ivar rejected_limit: up to so many rejected rows a day count as explained; beyond, all are asked for again.
+    """
+
+    day: date
+    kinds: tuple[str, ...]
+    indices: tuple[str, ...]
+    rejected_limit: int
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return {
+            "day": self.day,
+            "kinds": list(self.kinds),
+            "indices": list(self.indices),
+            "rejected_limit": self.rejected_limit,
+        }
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One piece of a trade date's work; ``codes`` is ``None`` for the whole market."""
+
+    kind: str
+    by: str
+    codes: list[str] | None
+    label: str
+    batch_no: int = -1
+
+
+@dataclass(frozen=True)
+class Security:
+    """A row of the universe."""
+
+    code: str
+    name: str | None
+    kind: str
+    ipo_date: date | None
+    out_date: date | None
+
+
+@dataclass(frozen=True)
+class DateCount:
+    """What the tables hold for a trade date."""
+
+    expected: int
+    loaded: int
+    suspended: int
+    absent: int
+    rejected: int
+    revised: int
+    requests: int
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A row that broke a rule; ``raw`` is the row as sent, by column name."""
+
+    trade_date: date
+    code: str
+    rule: str
+    raw: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Absence:
+    """Codes that the per-security call answered for ``start`` to ``end`` without the bars expected of them."""
+
+    codes: Sequence[str]
+    start: date
+    end: date
+    today: date
+    reason: str
+
+
+@dataclass(frozen=True)
+class Harvest:
+    """What a batch brought: bars as text for COPY in ``daily_bar``'s order, and what is known of the others."""
+
+    bars: IO[str]
+    rows: int
+    rejects: Sequence[Reject] = ()
+    absence: Absence | None = None
+    requests: int = 0
+    follow_ups: Sequence[Batch] = field(default=())
+    """Work that the batch found and did by itself, to be recorded next to it."""
+
+
+@dataclass(frozen=True)
+class Merged:
+    """Rows of a merge: new, changed (the old values are in ``bar_revision``), as they were."""
+
+    inserted: int
+    revised: int
+    unchanged: int
+
+
+class Store:
+    """The schema ``ashare``, over one connection that is opened when needed and again after it was lost.
+
+    :param connect: opens a new connection to the database that holds it.
+    """
+
+    def __init__(self, connect: Callable[[], psycopg.Connection[Any]]) -> None:
+        self._connect = connect
+        self._connection: psycopg.Connection[Any] | None = None
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the next use opens another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def connect(self) -> psycopg.Connection[Any]:
+        """Open a connection of one's own.
+
+        :raises StoreUnavailable: PostgreSQL cannot be reached, or refuses; the text never holds a password.
+        """
+        import psycopg
+
+        try:
+            return self._connect()
+        except psycopg.OperationalError as error:
+            raise StoreUnavailable(
+                f"The database of the connection ashare_postgres cannot be reached ({_one_line(error)}): "
+                "check that it runs, and AIRFLOW_CONN_ASHARE_POSTGRES or Admin > Connections."
+            ) from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[psycopg.Connection[Any]]:
+        """One transaction; committed at the end, or nothing of it is there."""
+        import psycopg
+
+        if self._connection is None:
+            self._connection = self.connect()
+        connection = self._connection
+        try:
+            with connection.transaction():
+                yield connection
+        except psycopg.errors.LockNotAvailable:
+            raise
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            self.close()
+            raise StoreUnavailable(
+                f"The database went away or refused ({_one_line(error)}); nothing of this step was written."
+            ) from error
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise InvalidInput(
+                f"The database user {connection.info.user} lacks a right in the schema ashare "
+                f"({error.diag.message_primary}): grant it, or connect as the schema's owner."
+            ) from error
+
+    def migrate(self) -> list[str]:
+        """Bring the schema up to date; see ``store.migrate``."""
+        with self.transaction() as connection:
+            return migrate(connection)
+
+    @contextmanager
+    def alone(self, work: str, wait_seconds: float) -> Iterator[None]:
+        """Hold a lock on a piece of work, so that of two who need it done the second finds it done.
+
+        :raises SourceBusy: another kept at it for longer than ``wait_seconds``.
+        """
+        from psycopg import errors
+
+        limit = {"milliseconds": str(round(wait_seconds * 1000))}
+        try:
+            with self.transaction() as connection:
+                connection.execute(queries("gate")["limit_wait"], limit)
+                connection.execute(queries("universe")["alone"], {"work": work})
+                connection.execute(queries("gate")["limit_wait"], {"milliseconds": "0"})
+        except errors.LockNotAvailable:
+            raise SourceBusy(f"Another task has been at work on {work} for over {wait_seconds:g} s.") from None
+        try:
+            yield
+        finally:
+            if self._connection is not None:  # a lost connection has given the lock up already
+                self._all("universe", "not_alone", {"work": work})
+
+    def _all(self, file: str, name: str, values: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        with self.transaction() as connection:
+            return connection.execute(queries(file)[name], values).fetchall()
+
+    def _do(self, file: str, name: str, values: Mapping[str, Any]) -> None:
+        with self.transaction() as connection:
+            connection.execute(queries(file)[name], values)
+
+    # ------------------------------------------------------------------ calendar and universe
+
+    def session(self, day: date) -> tuple[bool, datetime] | None:
+        """Whether ``day`` is a trading day, and when the source said so; ``None`` when it is not known."""
+        rows = self._all("calendar", "session", {"day": day})
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    def newest_session(self, day: date) -> date | None:
+        """The last trading day up to ``day``; ``None`` when the calendar is not known that far."""
+        rows = self._all("calendar", "newest_session", {"day": day})
+        return rows[0][0] if rows else None
+
+    def save_calendar(self, days: Sequence[tuple[date, bool]]) -> None:
+        """Record calendar days as just read from the source."""
+        self._do("calendar", "save", {"days": [d for d, _ in days], "is_open": [is_open for _, is_open in days]})
+
+    def universe_refreshed_at(self) -> datetime | None:
+        """When the list of securities was last read from the source."""
+        value: datetime | None = self._all("universe", "refreshed_at")[0][0]
+        return value
+
+    def save_universe(self, securities: Sequence[Security]) -> None:
+        """Record the list of securities; none is ever removed."""
+        self._do(
+            "universe",
+            "save",
+            {
+                "codes": [s.code for s in securities],
+                "names": [s.name for s in securities],
+                "kinds": [s.kind for s in securities],
+                "ipo_dates": [s.ipo_date for s in securities],
+                "out_dates": [s.out_date for s in securities],
+            },
+        )
+
+    def remaining(self, expectation: Expectation) -> dict[str, list[str]]:
+        """Codes by kind that are expected that day and have neither a row nor a recorded reason."""
+        found: dict[str, list[str]] = {}
+        for kind, code in self._all("universe", "remaining", expectation.parameters):
+            found.setdefault(kind, []).append(code)
+        return found
+
+    def sample_code(self, expectation: Expectation) -> str | None:
+        """A security that has a bar on every session: asking for it tells whether a day is published."""
+        rows = self._all("universe", "sample", expectation.parameters)
+        return rows[0][0] if rows else None
+
+    def count(self, expectation: Expectation) -> DateCount:
+        """Count what the tables hold for the date."""
+        return DateCount(*self._all("universe", "count", expectation.parameters)[0])
+
+    # ------------------------------------------------------------------ batches
+
+    def replace_batches(self, day: date, batches: Iterable[Batch], run_id: str) -> list[Batch]:
+        """Write a new plan for the date; what an earlier one left undone is superseded. Returns it numbered."""
+        with self.transaction() as connection:
+            connection.execute(queries("batches")["supersede"], {"day": day})
+            return [self._add_batch(connection, day, batch, run_id) for batch in batches]
+
+    @staticmethod
+    def _add_batch(connection: psycopg.Connection[Any], day: date, batch: Batch, run_id: str) -> Batch:
+        values = {
+            "day": day,
+            "kind": batch.kind,
+            "by": batch.by,
+            "codes": batch.codes,
+            "label": batch.label,
+            "run_id": run_id,
+        }
+        row = connection.execute(queries("batches")["add"], values).fetchone()
+        assert row is not None
+        return Batch(batch.kind, batch.by, batch.codes, batch.label, row[0])
+
+    def start_factor_batch(self, day: date, run_id: str) -> None:
+        """Start batch 0 of the date: its adjust factors."""
+        values = {"day": day, "label": f"adjust factors {day}", "run_id": run_id}
+        self._do("batches", "add_factor", values)
+        self.start_batch(day, FACTOR_BATCH)
+
+    def batch(self, day: date, batch_no: int) -> Batch | None:
+        """Read one batch of the plan."""
+        rows = self._all("batches", "get", {"day": day, "batch_no": batch_no})
+        return Batch(rows[0][1], rows[0][2], rows[0][3], rows[0][4], rows[0][0]) if rows else None
+
+    def start_batch(self, day: date, batch_no: int) -> None:
+        """Mark a batch as being worked on."""
+        self._do("batches", "start", {"day": day, "batch_no": batch_no})
+
+    def fail_batch(self, day: date, batch_no: int, error: str, requests: int) -> None:
+        """Record why a batch failed."""
+        with self.transaction() as connection:
+            self._finish(connection, day, batch_no, "failed", None, requests, error)
+
+    @staticmethod
+    def _finish(
+        connection: psycopg.Connection[Any],
+        day: date,
+        batch_no: int,
+        status: str,
+        rows: int | None,
+        requests: int,
+        error: str | None = None,
+    ) -> None:
+        values = {"day": day, "batch_no": batch_no, "status": status, "rows": rows, "requests": requests}
+        connection.execute(queries("batches")["finish"], {**values, "error": error})
+
+    def batch_errors(self, day: date) -> list[str]:
+        """What went wrong in the batches that are failed now."""
+        return [row[0] for row in self._all("batches", "errors", {"day": day})]
+
+    def factors_are_in(self, day: date) -> bool:
+        """Whether the date's adjust factors were read."""
+        return bool(self._all("batches", "factors_are_in", {"day": day})[0][0])
+
+    # ------------------------------------------------------------------ loading
+
+    def load(self, day: date, batch_no: int, harvest: Harvest, run_id: str) -> Merged:
+        """Load what a batch brought and record the batch, in one transaction: all of it or nothing."""
+        bars = queries("bars")
+        with self.transaction() as connection:
+            merged = _merge(connection, harvest, run_id)
+            for reject in harvest.rejects:
+                connection.execute(bars["reject"], _reject_values(reject, run_id))
+            if harvest.absence:
+                absence = vars(harvest.absence) | {"codes": list(harvest.absence.codes), "run_id": run_id}
+                connection.execute(bars["record_absent"], absence)
+            self._finish(connection, day, batch_no, "success", harvest.rows, harvest.requests)
+            for batch in harvest.follow_ups:
+                numbered = self._add_batch(connection, day, batch, run_id)
+                # Its rows and requests are counted with the batch that found it.
+                self._finish(connection, day, numbered.batch_no, "success", 0, 0)
+        return merged
+
+    def save_factors(self, day: date, factors: Sequence[tuple[str, date, str, str]], requests: int) -> None:
+        """Write (code, ex_date, fore, back) and record batch 0 of the date, in one transaction."""
+        codes, ex_dates, fore, back = ([list(c) for c in zip(*factors, strict=True)]) or ([], [], [], [])
+        values = {"codes": codes, "ex_dates": ex_dates, "fore": fore, "back": back}
+        with self.transaction() as connection:
+            connection.execute(queries("bars")["save_factors"], values)
+            self._finish(connection, day, FACTOR_BATCH, "success", len(factors), requests)
+
+    # ------------------------------------------------------------------ status
+
+    def start_date(self, day: date, kinds: Sequence[str], run_id: str) -> None:
+        """Record that work on the date starts."""
+        self._do("status", "start", {"day": day, "kinds": list(kinds), "run_id": run_id})
+
+    def fail_date(self, day: date, kinds: Sequence[str], reason: str, run_id: str) -> None:
+        """Record why the date cannot go on."""
+        self._do("status", "fail", {"day": day, "kinds": list(kinds), "reason": reason, "run_id": run_id})
+
+    def step_failure(self, day: date) -> str | None:
+        """Why a step could not go on with the date, unless the date was counted since."""
+        rows = self._all("status", "step_failure", {"day": day})
+        return rows[0][0] if rows else None
+
+    def finish_date(
+        self,
+        day: date,
+        status: str,
+        kinds: Sequence[str],
+        *,
+        reason: str | None,
+        run_id: str,
+        missing: int | None = None,
+        count: DateCount | None = None,
+    ) -> None:
+        """Record a date's end with what was counted."""
+        names = ("expected", "loaded", "suspended", "rejected", "revised", "requests")
+        counted = {name: getattr(count, name, None) for name in names}
+        values = {"day": day, "status": status, "kinds": list(kinds), "reason": reason, "run_id": run_id}
+        self._do("status", "finish", {**counted, **values, "missing": missing})
+
+    def is_settled(self, day: date, kinds: Sequence[str]) -> bool:
+        """Whether the date is recorded as complete for these kinds."""
+        return bool(self._all("status", "is_settled", {"day": day, "kinds": list(kinds)})[0][0])
+
+
+def _merge(connection: psycopg.Connection[Any], harvest: Harvest, run_id: str) -> Merged:
+    bars = queries("bars")
+    if not harvest.rows:
+        return Merged(0, 0, 0)
+    connection.execute(bars["stage"])
+    with connection.cursor() as cursor:
+        with cursor.copy(bars["copy"]) as copy:
+            harvest.bars.seek(0)
+            while chunk := harvest.bars.read(1 << 18):
+                copy.write(chunk)
+        cursor.execute(bars["analyze"])
+        cursor.execute(bars["lock"])
+        cursor.execute(bars["no_longer_absent"])
+        revised = cursor.execute(bars["revise"], {"run_id": run_id}).rowcount
+        inserted = cursor.execute(bars["insert"]).rowcount
+    return Merged(inserted, revised, harvest.rows - inserted - revised)
+
+
+def _reject_values(reject: Reject, run_id: str) -> dict[str, Any]:
+    from psycopg.types.json import Jsonb
+
+    return {
+        "trade_date": reject.trade_date,
+        "code": reject.code,
+        "rule": reject.rule,
+        "raw": Jsonb(reject.raw),
+        "run_id": run_id,
+    }
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
