@@ -59,6 +59,8 @@ class Settings:
     reply_timeout: float = _number("ASHARE_REPLY_TIMEOUT", 300.0)
     lock_timeout: float = _number("ASHARE_LOCK_TIMEOUT", 3600.0)
     poll_seconds: float = _number("ASHARE_POLL_SECONDS", 300.0)
+    retries: int = _number("ASHARE_RETRIES", 3)
+    retry_seconds: float = _number("ASHARE_RETRY_SECONDS", 60.0)
     max_absent: int = _number("ASHARE_MAX_ABSENT", 100)
     max_rejected: int = _number("ASHARE_MAX_REJECTED", 20)
     indices: tuple[str, ...] = field(default_factory=_indices)

@@ -1,0 +1,106 @@
+"""
+### Daily bars of the China A-share market, one trade date a run
+
+A run's partition key is its trade date. It waits until the date's bars are out, plans what is not in the database
+yet, fetches that from Baostock, loads it into `ashare.daily_bar`, and records in `ashare.sync_status` how complete
+the date is, counted from the rows that are there.
+
+**A run is red.** Read `reason` in `ashare.sync_status` for its date, or the log of `record_status`: it says what is
+missing and why. Mend the cause, then clear the run, or
+`airflow dags backfill -s DATE -e DATE --rerun-failed-tasks ashare_daily`. Whatever is loaded stays, and is not asked
+for again.
+
+**Past dates.** `airflow dags backfill -s 2025-10-01 -e 2025-10-09 ashare_daily`, or the Backfill button.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import dag, get_current_context, task
+from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
+
+from ashare_defaults import BARS, DAILY_PARAMS, DEFAULT_ARGS, POOL, SETTINGS, START_DATE
+from include.ashare.dates import beijing_now
+from trade_date_timetable import TradeDateTimetable
+from trading_day_sensor import TradingDaySensor
+
+
+@task(pool=POOL)
+def plan_batches() -> list[dict[str, Any]]:
+    """Take the securities listed that day, subtract what is loaded, write the rest as batches to `sync_batch`.
+
+    **Red:** the list of securities could not be read from Baostock. Clear it. No batches: nothing is left to do.
+    """
+    from include.ashare import airflow_bridge, steps
+
+    with airflow_bridge.run_of(get_current_context()) as run:
+        return [{"batch_no": batch.batch_no, "label": batch.label} for batch in steps.plan_batches(run)]
+
+
+@task(pool=POOL, map_index_template="{{ task.op_kwargs['batch']['label'] }}", execution_timeout=timedelta(hours=6))
+def fetch_and_copy(batch: dict[str, Any]) -> dict[str, int]:
+    """Fetch a batch from Baostock, check every row, COPY and merge: the whole batch is there, or nothing of it.
+
+    **Red:** the log's last line says why; `sync_batch.error` too. Clear it: what is loaded is not fetched again.
+    """
+    from include.ashare import airflow_bridge, steps
+
+    with airflow_bridge.run_of(get_current_context()) as run:
+        merged = steps.fetch_and_copy(run, batch["batch_no"])
+        return {"new": merged.inserted, "changed": merged.revised, "unchanged": merged.unchanged}
+
+
+@task(pool=POOL)
+def sync_adjust_factors() -> None:
+    """Load the adjust factors of the stocks that go ex on the trade date.
+
+    **Red:** Baostock could not be asked. Clear it. Today's factors may be an hour late: the task waits until 19:00.
+    """
+    from include.ashare import airflow_bridge, steps
+
+    with airflow_bridge.run_of(get_current_context()) as run:
+        if not steps.sync_adjust_factors(run):
+            later = beijing_now() + timedelta(seconds=SETTINGS.poll_seconds)
+            raise AirflowRescheduleException(later)  # type: ignore[no-untyped-call]
+
+
+@task(trigger_rule="all_done", outlets=[BARS])
+def record_status() -> None:
+    """Count the rows in the tables, write `sync_status`; skipped on a closed day.
+
+    **Red:** the trade date is not complete. The log's last line says what is missing and why: look at the tasks
+    before this one, mend the cause, clear the run.
+    """
+    from include.ashare import airflow_bridge, steps
+
+    with airflow_bridge.run_of(get_current_context()) as run:
+        if steps.record_status(run) == "skipped":
+            raise AirflowSkipException(f"{run.day} is not a trading day.")  # no event for those who wait on bars
+
+
+@dag(
+    schedule=TradeDateTimetable(),
+    start_date=START_DATE,
+    catchup=False,
+    max_active_runs=8,
+    params=DAILY_PARAMS,
+    tags=["ashare", "baostock"],
+    doc_md=__doc__,
+    default_args=DEFAULT_ARGS,
+)
+def ashare_daily() -> None:
+    waited = TradingDaySensor(
+        task_id="wait_for_trading_day",
+        pool=POOL,
+        poke_interval=SETTINGS.poll_seconds,
+        doc_md="Waits until the trade date's bars are out, holding no worker; a closed day is skipped. **Red:** the "
+        "calendar does not cover the date, Baostock is out of reach, or nothing was published by 23:00.",
+    )
+    planned = plan_batches()
+    waited >> planned >> sync_adjust_factors() >> (recorded := record_status())
+    fetch_and_copy.expand(batch=planned) >> recorded
+
+
+ashare_daily()

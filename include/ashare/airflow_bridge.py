@@ -1,0 +1,116 @@
+"""From Airflow to this package: connections become settings, a task's context becomes a ``Run``.
+
+The only module in ``include`` that knows Airflow.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+from include.ashare.dates import SHANGHAI, parse_trade_date
+from include.ashare.errors import InvalidInput
+from include.ashare.settings import Settings
+from include.ashare.source import SourceConfig
+from include.ashare.source.session import PORT
+from include.ashare.source.transport import Limits
+from include.ashare.steps import Run, newest_published
+from include.ashare.store import Store
+
+if TYPE_CHECKING:
+    import psycopg
+    from airflow.sdk import Connection, Context
+
+SOURCE_CONNECTION = "baostock"
+STORE_CONNECTION = "ashare_postgres"
+
+CONNECT_SECONDS = "10"
+"""For libpq, which otherwise waits for minutes for a database host that does not answer."""
+
+
+@contextmanager
+def run_of(context: Context) -> Iterator[Run]:
+    """The run of a task's trade date, with its database connection closed at the end.
+
+    :raises InvalidInput: the trade date, a param or a connection is wrong.
+    """
+    dag_run, params = context["dag_run"], context["params"]
+    day = trade_date_of(dag_run.partition_key, params.get("trade_date"), dag_run.logical_date, dag_run.run_after)
+    task = context["task_instance"].task_id
+    with store() as opened:
+        yield Run(
+            day,
+            opened,
+            source_config(),
+            kinds=tuple(params["kinds"]),
+            fetch=params["fetch"],
+            batch_size=params["batch_size"],
+            run_id=dag_run.run_id,
+            who=f"{task} {day} in {dag_run.run_id}",
+        )
+
+
+def trade_date_of(
+    partition_key: str | None, param: str | None, logical_date: datetime | None, run_after: datetime
+) -> date:
+    """The trade date of a run: its partition key, else its param, else its own date, else the newest one out.
+
+    Every task of a run gets the same answer: nothing here asks the clock.
+    """
+    if partition_key or param:
+        return parse_trade_date(partition_key or param or "")
+    if logical_date:
+        return logical_date.astimezone(SHANGHAI).date()
+    return newest_published(run_after)
+
+
+def source_config(settings: Settings | None = None) -> SourceConfig:
+    """The connection ``baostock``: host, port, login, password, and ``api_key`` in its extra."""
+    settings = settings or Settings()
+    connection = _connection(SOURCE_CONNECTION, "baostock://anonymous:123456@public-api.baostock.com:10030")
+    limits = Limits(settings.connect_timeout, settings.idle_timeout, settings.reply_timeout)
+    given = {"user": connection.login, "password": connection.password}
+    return SourceConfig(
+        connection.host or "",
+        connection.port or PORT,
+        api_key=connection.extra_dejson.get("api_key"),
+        limits=limits,
+        **{name: value for name, value in given.items() if value},
+    )
+
+
+def store() -> Store:
+    """The database of the connection ``ashare_postgres``."""
+    return Store(_connector())
+
+
+def _connector() -> Callable[[], psycopg.Connection[Any]]:
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+    from psycopg.rows import tuple_row
+
+    os.environ.setdefault("PGCONNECT_TIMEOUT", CONNECT_SECONDS)
+    connection = _connection(STORE_CONNECTION, "postgresql://user:password@host:5432/ashare")
+
+    def connect() -> psycopg.Connection[Any]:
+        opened: Any = PostgresHook(connection=connection).get_conn()
+        opened.row_factory = tuple_row
+        return opened  # type: ignore[no-any-return]
+
+    return connect
+
+
+def _connection(name: str, example: str) -> Connection:
+    from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        found: Connection = Connection.get(name)
+    except AirflowNotFoundException:
+        raise InvalidInput(
+            f"The Airflow connection {name!r} is not set: set AIRFLOW_CONN_{name.upper()}, for example to "
+            f"{example}, or add it under Admin > Connections."
+        ) from None
+    return found

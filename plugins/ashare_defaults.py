@@ -1,0 +1,53 @@
+"""What the DAGs of this package share: the pool, the asset, retries, the params of a run."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow.sdk import Asset, ExceptionRetryPolicy, Param, RetryAction, RetryRule
+
+from include.ashare.dates import FIRST_TRADE_DATE, SHANGHAI
+from include.ashare.settings import Settings
+
+SETTINGS = Settings()
+
+POOL = "baostock"
+"""In front of the one connection to Baostock: bounds how many tasks wait for it."""
+
+BARS = Asset("ashare_daily_bar")
+"""A trade date's bars are complete; its events carry the trade date as partition key."""
+
+START_DATE = datetime(FIRST_TRADE_DATE.year, FIRST_TRADE_DATE.month, FIRST_TRADE_DATE.day, tzinfo=SHANGHAI)
+
+# What a person has to mend is not tried again; everything else is, with growing delays.
+_HOPELESS = ("InvalidInput", "TerminalError", "IncompleteDate")
+
+DEFAULT_ARGS: dict[str, Any] = {
+    "owner": "ashare",
+    "retries": SETTINGS.retries,
+    "retry_delay": timedelta(seconds=SETTINGS.retry_seconds),
+    "retry_exponential_backoff": 2.0,
+    "max_retry_delay": timedelta(minutes=30),
+    "retry_policy": ExceptionRetryPolicy(
+        rules=[RetryRule(exception=f"include.ashare.errors.{name}", action=RetryAction.FAIL) for name in _HOPELESS]
+    ),
+}
+
+DAILY_PARAMS = {
+    "kinds": Param(
+        ["stock", "index"],
+        type="array",
+        items={"type": "string", "enum": ["stock", "index", "etf"]},
+        minItems=1,
+        description="Kinds of securities: stock, index, etf.",
+    ),
+    "fetch": Param("auto", enum=["auto", "code"], description="auto: the whole market at once; code: one by one."),
+    "batch_size": Param(500, type="integer", minimum=1, description="Codes in a batch that goes one by one."),
+    "trade_date": Param(
+        None,
+        type=["null", "string"],
+        format="date",
+        description="For a run without a partition key. Empty: the newest date whose bars should be out.",
+    ),
+}
