@@ -67,7 +67,7 @@ def fetch_and_copy(run: Run, batch_no: int) -> Merged:
     catch = _Catch()
     try:
         # A per-security request brings later dates too: whoever waited here may find its codes loaded.
-        work = "bars by code" if batch.by == "code" else f"{batch.kind} bars of {run.day}"
+        work = "bars by code" if batch.by == "code" else _work(run, batch.kind)
         with run.store.alone(work, run.settings.lock_timeout), catch.bars:
             _fetch(run, batch, catch)
             # The session is closed: the next batch fetches while this one is written.
@@ -116,12 +116,12 @@ def _fetch_market(run: Run, batch: Batch, wanted: Sequence[str], session: Sessio
 
 def _load(run: Run, batch: Batch, catch: _Catch) -> Merged:
     absent = sorted(set(catch.asked_by_code) - catch.answered)
-    believed = len(absent) <= run.settings.max_absent
+    doubt = _doubt_absence(run, batch, catch, absent) if absent else None
     harvest = Harvest(
         catch.bars,
         catch.rows,
         catch.rejects,
-        _absence(run, absent) if absent and believed else None,
+        _absence(run, absent) if absent and not doubt else None,
         catch.requests,
         _follow_up(batch, catch.asked_by_code),
     )
@@ -133,12 +133,32 @@ def _load(run: Run, batch: Batch, catch: _Catch) -> Merged:
     )
     for reject in catch.rejects[:20]:
         log.warning("Rejected %s on %s: %s.", reject.code, reject.trade_date, reject.rule)
-    if not believed:
-        raise BadReply(
+    if doubt:
+        raise BadReply(doubt)
+    return merged
+
+
+def _doubt_absence(run: Run, batch: Batch, catch: _Catch, absent: Sequence[str]) -> str | None:
+    """Why the source's having no bar of these codes is not believed; ``None`` when it is."""
+    if len(absent) > run.settings.max_absent:
+        return (
             f"{len(absent)} {PLURALS[batch.kind]} have no bar on {run.day} even when asked for one by one, more "
             f"than ASHARE_MAX_ABSENT ({run.settings.max_absent}): the others are loaded, these are not believed."
         )
-    return merged
+    if catch.answered:
+        return None
+    # Before a day is published, every answer is empty. The whole market, when it is being loaded, tells.
+    with run.store.alone(_work(run, "stock"), run.settings.lock_timeout):
+        if run.store.has_bars(run.day):
+            return None
+    return (
+        f"Baostock has no bar of {run.day} for any of {batch.label}: the day is not published yet, or data is lost."
+    )
+
+
+def _work(run: Run, kind: str) -> str:
+    """The lock under which a market day is fetched and loaded."""
+    return f"{kind} bars of {run.day}"
 
 
 def _last_day(run: Run) -> date:
@@ -147,7 +167,7 @@ def _last_day(run: Run) -> date:
 
 def _absence(run: Run, absent: Sequence[str]) -> Absence:
     reason = "absent at the source: the per-security call brings no bar"
-    return Absence(absent, run.day, _last_day(run), run.today, reason)
+    return Absence(absent, run.day, _last_day(run), reason)
 
 
 def _follow_up(batch: Batch, asked: Sequence[str]) -> Sequence[Batch]:

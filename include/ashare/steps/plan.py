@@ -38,7 +38,8 @@ def plan_batches(run: Run) -> list[Batch]:
 def cut_batches(run: Run, remaining: Mapping[str, Sequence[str]]) -> list[Batch]:
     """Cut the remaining codes, by kind, into batches: the whole market at once where that is possible."""
     batches = []
-    for kind, codes in remaining.items():
+    # Stocks first: once they are in, it is certain that the day is published, and an empty answer means something.
+    for kind, codes in sorted(remaining.items(), reverse=True):
         first_day = MARKET_DAY_FROM.get(kind)
         if run.fetch == "auto" and first_day and run.day >= first_day and len(codes) > FEW:
             batches.append(Batch(kind, "market_day", None, f"{PLURALS[kind]} {run.day}, whole market"))

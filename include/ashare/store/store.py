@@ -92,7 +92,6 @@ class Absence:
     codes: Sequence[str]
     start: date
     end: date
-    today: date
     reason: str
 
 
@@ -264,6 +263,10 @@ class Store:
     def count(self, expectation: Expectation) -> DateCount:
         """Count what the tables hold for the date."""
         return DateCount(*self._all("universe", "count", expectation.parameters)[0])
+
+    def has_bars(self, day: date) -> bool:
+        """Whether any bar of the day is there, which proves that the day is published."""
+        return bool(self._all("bars", "has_bars", {"day": day})[0][0])
 
     # ------------------------------------------------------------------ batches
 

@@ -71,14 +71,15 @@ VALUES (%(trade_date)s, %(code)s, %(rule)s, %(raw)s, %(run_id)s)
 ON CONFLICT DO NOTHING
 
 -- name: record_absent
--- Open days of the range that was asked for and answered without a bar. Today's bars may still come.
+-- Open days of the range that was asked for and answered without a bar, once they are known to be published: other
+-- bars of them are there.
 INSERT INTO ashare.absent_bar (trade_date, code, reason, run_id)
 SELECT c.calendar_date, s.code, %(reason)s, %(run_id)s
 FROM unnest(%(codes)s::text[]) AS s (code)
 CROSS JOIN ashare.trade_calendar c
 LEFT JOIN ashare.security k ON k.code = s.code
 WHERE c.is_trading_day AND c.calendar_date BETWEEN %(start)s AND %(end)s
-  AND (c.calendar_date < %(today)s OR c.calendar_date = %(start)s)
+  AND EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = c.calendar_date)
   AND (k.ipo_date IS NULL OR k.ipo_date <= c.calendar_date)
   AND (k.out_date IS NULL OR k.out_date > c.calendar_date)
   AND NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = c.calendar_date AND b.code = s.code)
@@ -95,3 +96,6 @@ ON CONFLICT (code, ex_date) DO UPDATE
 SET fore_factor = excluded.fore_factor, back_factor = excluded.back_factor
 WHERE (adjust_factor.fore_factor, adjust_factor.back_factor)
    IS DISTINCT FROM (excluded.fore_factor, excluded.back_factor)
+
+-- name: has_bars
+SELECT EXISTS (SELECT FROM ashare.daily_bar WHERE trade_date = %(day)s)
