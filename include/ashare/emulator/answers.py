@@ -1,0 +1,180 @@
+"""What each call answers: the market's rows, bounded by what is published at the time of asking."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from include.ashare.emulator import protocol
+from include.ashare.emulator.market import COLUMNS, Factor, Market
+from include.ashare.emulator.protocol import PAGE_ROWS, Reply, Request, RequestError
+
+ETF_DAYS_FROM = date(2026, 1, 5)
+"""The first day for which ``query_daily_history_k_ETF`` has data."""
+
+Rows = Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Published:
+    """What the service knows when it is asked: today, and the last day whose bars and factors are out."""
+
+    today: date
+    bars_until: date
+    factors_until: date
+
+
+def _date(text: str, error: str) -> date:
+    # As the client checks it: 2026-3-2 is a date, 20260302 is not.
+    match = re.fullmatch(r"(\d{4})-(\d{1,2})-(\d{1,2})", text)
+    try:
+        if match is None:
+            raise ValueError
+        return date(*(int(part) for part in match.groups()))
+    except ValueError:
+        raise RequestError(error) from None
+
+
+def _range(start: str, end: str) -> tuple[date, date]:
+    first = _date(start, protocol.BAD_START_DATE)
+    last = _date(end, protocol.BAD_END_DATE)
+    if last < first:
+        raise RequestError(protocol.START_AFTER_END)
+    return first, last
+
+
+def _code(text: str) -> str:
+    if not re.fullmatch(r"(sh|sz|bj)\.\d{6}", text):
+        raise RequestError(protocol.BAD_CODE)
+    return text
+
+
+def _reply(request: Request, columns: Sequence[str], rows: Rows, tail: tuple[str | None, ...]) -> Reply:
+    call = request.call
+    page = None
+    if call.paged:
+        page = request.page
+        first = (request.page - 1) * request.page_rows
+        rows = rows[first : first + request.page_rows]
+    size = request.page_rows if call.paged else PAGE_ROWS
+    return Reply(
+        type=call.reply,
+        method=call.method,
+        user=request.user,
+        columns=list(columns),
+        rows=rows,
+        page=page,
+        page_rows=size,
+        tail=tail,
+        compressed=call.compressed,
+    )
+
+
+class Answers:
+    """Answers requests from a market.
+
+    :raises RequestError: from every call, for what the service answers with an error code.
+    """
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+        self._calls: dict[str, Callable[[Request, Published], Reply]] = {
+            "query_trade_dates": self._trade_dates,
+            "query_all_stock": self._all_stock,
+            "query_stock_basic": self._stock_basic,
+            "query_history_k_data_plus": self._history,
+            "query_daily_history_k_AStock": self._stocks_on,
+            "query_daily_history_k_ETF": self._etfs_on,
+            "query_daily_adjust_factor": self._factors_on,
+            "query_adjust_factor": self._factors_of,
+        }
+
+    def answer(self, request: Request, published: Published) -> Reply:
+        """The reply to a query; login and logout are the server's."""
+        return self._calls[request.call.method](request, published)
+
+    def _trade_dates(self, request: Request, published: Published) -> Reply:
+        start, end = request.params
+        first, last = _range(start, end)
+        last = min(last, date(published.today.year, 12, 31))
+        rows = [(day.isoformat(), str(int(is_open))) for day, is_open in self._market.trade_dates(first, last)]
+        return _reply(request, ("calendar_date", "is_trading_day"), rows, (start, end, None))
+
+    def _all_stock(self, request: Request, published: Published) -> Reply:
+        (text,) = request.params
+        day = _date(text, protocol.BAD_DATE)
+        rows = self._market.listed_on(day) if day <= published.bars_until else []
+        return _reply(request, ("code", "tradeStatus", "code_name"), rows, (text, None))
+
+    def _stock_basic(self, request: Request, published: Published) -> Reply:
+        code, name = request.params
+        if code:
+            _code(code)
+        rows = []
+        for security in self._market.securities():
+            if security.ipo_date > published.today or code not in ("", security.code) or name not in security.name:
+                continue
+            # A delisting that is still to come is not known yet.
+            out = security.out_date if security.out_date and security.out_date <= published.today else None
+            rows.append(
+                (
+                    security.code,
+                    security.name,
+                    security.ipo_date.isoformat(),
+                    out.isoformat() if out else "",
+                    security.type,
+                    "1" if security.out_date and not out else security.status,
+                )
+            )
+        columns = ("code", "code_name", "ipoDate", "outDate", "type", "status")
+        return _reply(request, columns, rows, (code, name, None))
+
+    def _history(self, request: Request, published: Published) -> Reply:
+        code, fields, start, end, frequency, adjust = request.params
+        _code(code)
+        first, last = _range(start, end)
+        wanted = [field.strip() for field in fields.split(",")]
+        if wanted == [""]:
+            raise RequestError(protocol.EMPTY_PARAMETER)
+        if any(field not in COLUMNS for field in wanted):
+            raise RequestError(protocol.BAD_FIELD)
+        if len(set(wanted)) < len(wanted):
+            raise RequestError(protocol.REPEATED_FIELD)
+        # Only unadjusted daily bars are kept here.
+        if frequency != "d" or adjust != "3":
+            raise RequestError(protocol.BAD_PARAMETER)
+        places = [COLUMNS.index(field) for field in wanted]
+        bars = self._market.bars_of(code, first, min(last, published.bars_until))
+        rows = [[bar[place] for place in places] for bar in bars]
+        return _reply(request, wanted, rows, (code, None, start, end, frequency, adjust))
+
+    def _stocks_on(self, request: Request, published: Published) -> Reply:
+        day = _date(request.params[0], protocol.BAD_DATE)
+        rows = self._market.bars_on(day, "stock") if day <= published.bars_until else []
+        return _reply(request, COLUMNS, rows, (None,))
+
+    def _etfs_on(self, request: Request, published: Published) -> Reply:
+        day = _date(request.params[0], protocol.BAD_DATE)
+        rows = self._market.bars_on(day, "etf") if ETF_DAYS_FROM <= day <= published.bars_until else []
+        return _reply(request, COLUMNS, rows, (None,))
+
+    def _factors_on(self, request: Request, published: Published) -> Reply:
+        day = _date(request.params[0], protocol.BAD_DATE)
+        factors = self._market.factors_on(day) if day <= published.factors_until else []
+        # The last letter is missing in the real service's reply, too.
+        columns = ("code", "dividOperateDate", "foreAdjustFactor", "backAdjustFactor", "adjustFacto")
+        return _reply(request, columns, _factor_rows(factors), (None,))
+
+    def _factors_of(self, request: Request, published: Published) -> Reply:
+        code, start, end = request.params
+        first, last = _range(start, end)
+        until = published.factors_until
+        factors = self._market.factors_of(_code(code), first, min(last, until), until)
+        columns = ("code", "dividOperateDate", "foreAdjustFactor", "backAdjustFactor", "adjustFactor")
+        return _reply(request, columns, _factor_rows(factors), (code, start, end, None))
+
+
+def _factor_rows(factors: Sequence[Factor]) -> Rows:
+    return [(f.code, f.ex_date.isoformat(), f.fore, f.back, f.back) for f in factors]

@@ -1,0 +1,212 @@
+"""Baostock's messages: the frame around them, and what its error codes mean.
+
+Read off the client 0.9.4 (``common/contants.py``, ``util/socketutil.py``). A message is a header of 21 characters
+(version, type, 10-digit body length, with \\1 between), a body of fields with \\1 between, then \\1 and the CRC-32
+of header and body. A request ends with a newline; a reply with ``<![CDATA[]]>`` and a newline, and the body of
+some replies is compressed by zlib, with the compressed length in the header.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SPLIT = "\1"
+HEADER_LENGTH = 21
+END = b"<![CDATA[]]>\n"
+VERSION = "00.9.40"
+OLDEST_CLIENT = "00.9.00"
+"""Older clients do not know the calls of a whole day, and are told that they have expired."""
+PAGE_ROWS = 2000
+EXCEPTION = "04"
+MAX_REQUEST = 65536
+
+OK = "0"
+NOT_LOGGED_IN = "10001001"
+WRONG_PASSWORD = "10001002"
+CLIENT_EXPIRED = "10001004"
+USER_EMPTY = "10001008"
+PASSWORD_EMPTY = "10001009"
+BAD_API_KEY = "10001012"
+EMPTY_PARAMETER = "10004005"
+BAD_PARAMETER = "10004006"
+BAD_START_DATE = "10004007"
+BAD_END_DATE = "10004008"
+START_AFTER_END = "10004009"
+BAD_DATE = "10004010"
+BAD_CODE = "10004011"
+BAD_FIELD = "10004012"
+REPEATED_FIELD = "10004018"
+BAD_MESSAGE = "10004019"
+BAD_TYPE = "10004020"
+SYSTEM_ERROR = "10005001"
+
+MESSAGES = {
+    OK: "success",
+    NOT_LOGGED_IN: "用户未登录",
+    WRONG_PASSWORD: "用户名或密码错误",
+    CLIENT_EXPIRED: "客户端版本号过期",
+    "10001005": "账号登陆数达到上限",
+    "10001006": "用户权限不足",
+    USER_EMPTY: "用户名为空",
+    PASSWORD_EMPTY: "密码为空",
+    "10001011": "黑名单用户",
+    BAD_API_KEY: "APIKey格式不正确",
+    EMPTY_PARAMETER: "传入参数为空",
+    BAD_PARAMETER: "参数错误",
+    BAD_START_DATE: "起始日期格式不正确",
+    BAD_END_DATE: "截止日期格式不正确",
+    START_AFTER_END: "起始日期大于终止日期",
+    BAD_DATE: "日期格式不正确",
+    BAD_CODE: "无效的证券代码",
+    BAD_FIELD: "无效的指标",
+    REPEATED_FIELD: "指标重复",
+    BAD_MESSAGE: "消息格式不正确",
+    BAD_TYPE: "错误的消息类型",
+    SYSTEM_ERROR: "系统级别错误",
+}
+
+
+class RequestError(Exception):
+    """A request that is answered with an error code."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(MESSAGES[code])
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call: the types of its request and reply, the number of fields after the user's, and how it is sent."""
+
+    method: str
+    request: str
+    reply: str
+    fields: int
+    paged: bool = True
+    compressed: bool = False
+
+
+CALLS = {
+    call.request: call
+    for call in (
+        Call("login", "00", "01", 2, paged=False),
+        Call("logout", "02", "03", 1, paged=False),
+        Call("query_adjust_factor", "15", "16", 5),
+        Call("query_trade_dates", "33", "34", 4),
+        Call("query_all_stock", "35", "36", 3),
+        Call("query_stock_basic", "45", "46", 4),
+        Call("query_history_k_data_plus", "95", "96", 8, compressed=True),
+        Call("query_daily_history_k_AStock", "98", "99", 1, paged=False, compressed=True),
+        Call("query_daily_history_k_ETF", "9A", "9B", 1, paged=False, compressed=True),
+        Call("query_daily_adjust_factor", "9C", "9D", 1, paged=False, compressed=True),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request that is well-formed: its call, the user, the page asked for, and the fields after these."""
+
+    call: Call
+    user: str
+    page: int
+    page_rows: int
+    params: tuple[str, ...]
+
+
+def parse_request(line: bytes) -> Request:
+    """Read a request, without its newline.
+
+    :raises RequestError: with the code that the reply carries.
+    """
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError:
+        raise RequestError(BAD_MESSAGE) from None
+    header, (message, _, crc) = text[:HEADER_LENGTH], text.rpartition(SPLIT)
+    match = re.fullmatch(r"(\d\d\.\d\.\d\d)\1(\w\w)\1(\d{10})".replace(r"\1", SPLIT), header)
+    if match is None or len(message) < HEADER_LENGTH:
+        raise RequestError(BAD_MESSAGE)
+    version, kind, length = match.groups()
+    body = message[HEADER_LENGTH:]
+    # The client counts characters where it should count bytes: both are taken.
+    if int(length) not in (len(body), len(body.encode())) or crc != str(zlib.crc32(message.encode())):
+        raise RequestError(BAD_MESSAGE)
+    if version < OLDEST_CLIENT:
+        raise RequestError(CLIENT_EXPIRED)
+    call = CALLS.get(kind)
+    if call is None:
+        raise RequestError(BAD_TYPE)
+    method, *fields = body.split(SPLIT)
+    if method != call.method or len(fields) != call.fields + 1:
+        raise RequestError(BAD_MESSAGE)
+    user, *params = fields
+    if not call.paged:
+        return Request(call, user, 1, PAGE_ROWS, tuple(params))
+    page, rows, *params = params
+    if not (page.isdigit() and rows.isdigit() and int(page) > 0 and int(rows) > 0):
+        raise RequestError(BAD_PARAMETER)
+    return Request(call, user, int(page), min(int(rows), PAGE_ROWS), tuple(params))
+
+
+@dataclass
+class Reply:
+    """An answer before it is put into a frame.
+
+    ``columns`` is None for login and logout; ``tail`` are the fields that a paged reply repeats after its data,
+    with None where the columns' names go.
+    """
+
+    type: str
+    method: str
+    user: str
+    error_code: str = OK
+    message: str = MESSAGES[OK]
+    columns: list[str] | None = None
+    rows: Sequence[Sequence[str]] = ()
+    page: int | None = None
+    page_rows: int = PAGE_ROWS
+    tail: tuple[str | None, ...] = (None,)
+    compressed: bool = False
+
+    def body(self) -> str:
+        """The fields with their separators."""
+        fields = [self.error_code, self.message]
+        if self.method:
+            fields += [self.method, self.user]
+        if self.error_code == OK and self.columns is not None:
+            if self.page is not None:
+                fields += [str(self.page), str(self.page_rows)]
+            # An empty result is an empty field, not an empty list.
+            record = [list(row) for row in self.rows]
+            fields.append(json.dumps({"record": record}, ensure_ascii=False) if record else "")
+            fields += [",".join(self.columns) if field is None else field for field in self.tail]
+        return SPLIT.join(fields)
+
+
+def frame(kind: str, payload: bytes) -> bytes:
+    """Header, body as it travels, check sum and end marker."""
+    message = f"{VERSION}{SPLIT}{kind}{SPLIT}{len(payload):010d}".encode() + payload
+    return message + f"{SPLIT}{zlib.crc32(message)}".encode() + END
+
+
+def encode(reply: Reply) -> bytes:
+    """The reply as it is sent."""
+    body = reply.body().encode()
+    # Level 1: a local server gains nothing from a better one.
+    return frame(reply.type, zlib.compress(body, 1) if reply.compressed else body)
+
+
+API_KEY_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def is_api_key(text: str) -> bool:
+    """Whether it has the form of an API key: ``bs-``, 29 characters, and their check character."""
+    body = text[3:]
+    if not text.startswith("bs-") or len(text) != 33 or any(letter not in API_KEY_ALPHABET for letter in body):
+        return False
+    return API_KEY_ALPHABET[sum(map(API_KEY_ALPHABET.index, body[:-1])) % 62] == body[-1]

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.ashare.checks import COPY_ORDER, check_bars
+from include.ashare.source import Table
+from include.ashare.source.session import BAR_FIELDS
+
+DAY = date(2026, 3, 2)
+FIELDS = BAR_FIELDS.split(",")
+GOOD = dict(
+    zip(
+        FIELDS,
+        "2026-03-02,sh.600000,9.69,9.77,9.58,9.68,9.72,73404604,710795803.74,3,0.2204,1,-0.4115,5.9,0.4,1.7,-9.0,0".split(
+            ","
+        ),
+        strict=True,
+    )
+)
+SUSPENDED = GOOD | {
+    **dict.fromkeys(("open", "high", "low", "close", "preclose"), "18.16"),
+    **dict.fromkeys(("volume", "amount", "turn", "pctChg"), ""),
+    "tradestatus": "0",
+}
+
+
+def table(*bars: dict[str, str], fields: list[str] = FIELDS) -> Table:
+    return Table(fields, [[bar[name] for name in fields] for bar in bars])
+
+
+def test_a_good_row_becomes_a_copy_line_by_column_name_not_position() -> None:
+    expected = (
+        "2026-03-02 sh.600000 9.69 9.77 9.58 9.68 9.72 73404604 710795803.74 0.2204 -0.4115 1 0 5.9 0.4 1.7 -9.0"
+    ).replace(" ", "\t") + "\n"
+    for fields in (FIELDS, FIELDS[::-1]):
+        checked = check_bars(table(GOOD, fields=fields), None, DAY, DAY)
+        assert checked.lines == [expected]
+        assert not checked.rejects
+
+
+@pytest.mark.parametrize("nothing", ["", "0"])
+def test_a_suspended_row_is_kept_with_blanks_as_null(nothing: str) -> None:
+    bar = SUSPENDED | {"volume": nothing, "amount": nothing, "pctChg": nothing}
+    (line,) = check_bars(table(bar), None, DAY, DAY).lines
+    values = dict(zip(COPY_ORDER, line.rstrip("\n").split("\t"), strict=True))
+    assert values["turn"] == "\\N"
+    assert values["volume"] == (nothing or "\\N")
+    assert values["tradestatus"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"date": "2026-03-03"}, "the date is not in what was asked for"),
+        ({"date": "yesterday"}, "the date is not in what was asked for"),
+        ({"code": "600000"}, "the code is not what was asked for"),
+        ({"adjustflag": "2"}, "the prices are adjusted"),
+        ({"close": "n/a"}, "close is not a number"),
+        ({"close": "nan"}, "close is not a number"),
+        ({"peTTM": "inf"}, "peTTM is not a number"),
+        ({"volume": "1.5"}, "volume is not a whole number of shares"),
+        ({"volume": "-100"}, "volume is not a whole number of shares"),
+        ({"amount": "-1"}, "amount is negative"),
+        ({"open": ""}, "a price is missing"),
+        ({"low": "9.70"}, "open or close lies outside low to high"),
+        ({"high": "9.60"}, "open or close lies outside low to high"),
+        ({"open": "0", "low": "0"}, "a price is 0"),
+        ({"tradestatus": "2"}, "tradestatus is neither 0 nor 1"),
+        ({"isST": "x"}, "isST is neither 0 nor 1"),
+        ({"tradestatus": "0"}, "suspended, but the prices are not all the last close"),
+    ],
+)
+def test_a_row_that_breaks_a_rule_is_set_aside_and_the_others_go_on(change: dict[str, str], rule: str) -> None:
+    other = GOOD | {"code": "sh.600004"}
+    checked = check_bars(table(GOOD | change, other), None, DAY, DAY)
+    assert len(checked.lines) == 1
+    assert "sh.600004" in checked.lines[0]
+    (reject,) = checked.rejects
+    assert rule in reject.rule
+    assert reject.raw == GOOD | change
+    assert reject.trade_date == DAY
+
+
+def test_turnover_on_a_suspended_day_is_set_aside() -> None:
+    (reject,) = check_bars(table(SUSPENDED | {"volume": "100"}), None, DAY, DAY).rejects
+    assert reject.rule == "suspended, but there is turnover"
+
+
+def test_of_two_rows_for_one_bar_that_differ_neither_is_believed() -> None:
+    checked = check_bars(table(GOOD, GOOD | {"close": "9.70"}), None, DAY, DAY)
+    assert checked.lines == []
+    assert len(checked.rejects) == 2
+
+
+def test_the_same_row_twice_is_loaded_once() -> None:
+    checked = check_bars(table(GOOD, GOOD), None, DAY, DAY)
+    assert len(checked.lines) == 1
+    assert [reject.rule for reject in checked.rejects] == ["the same row came twice; it is loaded once"]
+
+
+def test_a_row_of_another_security_is_set_aside() -> None:
+    (reject,) = check_bars(table(GOOD), "sh.600004", DAY, DAY).rejects
+    assert "the code is not what was asked for (sh.600004)" in reject.rule
+
+
+def test_an_index_without_a_trade_status_counts_as_trading() -> None:
+    index = GOOD | {"code": "sh.000001", "tradestatus": "", "isST": "", "turn": ""}
+    (line,) = check_bars(table(index), "sh.000001", DAY, DAY).lines
+    values = dict(zip(COPY_ORDER, line.rstrip("\n").split("\t"), strict=True))
+    assert values["tradestatus"] == "1"
+    assert values["isST"] == "\\N"
+
+
+@given(
+    st.lists(st.sampled_from(FIELDS), min_size=1, unique=True),
+    st.text(alphabet="0123456789.-eE\t\\N\n x", max_size=8),
+)
+def test_no_value_can_break_out_of_its_copy_column(names: list[str], value: str) -> None:
+    checked = check_bars(table(GOOD | dict.fromkeys(names, value)), None, DAY, DAY)
+    for line in checked.lines:
+        assert line.count("\t") == len(COPY_ORDER) - 1
+        assert line.count("\n") == 1
+        assert "\\" not in line.replace("\\N", "")
+    assert len(checked.lines) + len(checked.rejects) == 1

@@ -1,0 +1,342 @@
+"""The generated market obeys the rules of the real one, and is the same everywhere."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import itertools
+import subprocess
+import sys
+from datetime import date, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+
+import pytest
+
+from include.ashare.emulator import calendar, names
+from include.ashare.emulator.faults import KINDS, Fault, fault, parse_fault
+from include.ashare.emulator.generated import GeneratedMarket
+from include.ashare.emulator.market import COLUMNS, Row
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = ROOT.parent / "shared" / "data"
+FIRST, LAST = date(2024, 1, 1), date(2026, 12, 31)
+
+
+@pytest.fixture(scope="module")
+def market() -> GeneratedMarket:
+    return GeneratedMarket(start=FIRST, end=LAST, stocks=120, seed=3)
+
+
+@pytest.fixture(scope="module")
+def whole_market() -> GeneratedMarket:
+    return GeneratedMarket()
+
+
+def column(row: Row, name: str) -> Decimal:
+    return Decimal(row[COLUMNS.index(name)])
+
+
+def text(row: Row, name: str) -> str:
+    return row[COLUMNS.index(name)]
+
+
+def stocks(market: GeneratedMarket) -> list[str]:
+    return [security.code for security in market.securities() if security.type == "1"]
+
+
+def digest(market: GeneratedMarket) -> str:
+    seen = hashlib.sha256()
+    for security in market.securities():
+        seen.update(repr(security).encode())
+    for day in (date(2024, 3, 4), date(2025, 6, 12), date(2026, 3, 2)):
+        seen.update(repr((market.bars_on(day, "stock"), market.bars_on(day, "etf"))).encode())
+        seen.update(repr((market.listed_on(day), market.factors_on(day))).encode())
+    return seen.hexdigest()
+
+
+# -- calendar
+
+
+def test_calendar_is_that_of_exchange_calendars() -> None:
+    import exchange_calendars
+
+    known = exchange_calendars.get_calendar("XSHG", start="1990-12-19", end=calendar.last_known_day().isoformat())
+    assert [day.date() for day in known.sessions] == calendar.sessions(calendar.FIRST_DAY, calendar.last_known_day())
+
+
+def test_calendar_is_that_of_baostock() -> None:
+    path = SHARED / "trade_dates_20160810_20260821.csv"
+    if not path.exists():
+        pytest.skip("the recorded calendar is not here")
+    with path.open(newline="", encoding="utf-8") as file:
+        recorded = [
+            (date.fromisoformat(row["calendar_date"]), row["is_trading_day"] == "1") for row in csv.DictReader(file)
+        ]
+    assert GeneratedMarket(stocks=1).trade_dates(recorded[0][0], recorded[-1][0]) == recorded
+
+
+def test_nothing_is_invented_beyond_the_known_calendar() -> None:
+    after = calendar.last_known_day() + timedelta(days=1)
+    market = GeneratedMarket(start=date(2026, 12, 1), end=date(2030, 1, 1), stocks=20)
+    assert market.end == calendar.last_known_day()
+    assert market.trade_dates(after, date(2030, 1, 1)) == []
+    assert market.listed_on(date(2027, 3, 1)) == []
+    with pytest.raises(ValueError, match="known from"):
+        calendar.is_session(after)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "count"),
+    [
+        (date(2027, 1, 1), None, 20),
+        (date(1990, 1, 1), None, 20),
+        (date(2026, 10, 1), date(2026, 10, 5), 20),
+        (FIRST, LAST, 0),
+    ],
+)
+def test_impossible_parameters(start: date, end: date | None, count: int) -> None:
+    with pytest.raises(ValueError, match=r"\.$"):
+        GeneratedMarket(start=start, end=end, stocks=count)
+
+
+# -- who is listed
+
+
+def test_size_of_the_whole_market(whole_market: GeneratedMarket) -> None:
+    day = date(2026, 3, 2)
+    listed = whole_market.listed_on(day)
+    assert 6800 <= len(listed) <= 7200
+    assert len({code for code, _, _ in listed}) == len(listed)
+    assert 5050 <= len(whole_market.bars_on(day, "stock")) <= 5250
+    assert len(whole_market.bars_on(day, "etf")) > 300
+    assert sum(code.startswith("bj.") for code, _, _ in listed) == 20
+    assert set(names.INDICES) <= {code for code, _, _ in listed}
+    prefixes = {code[:6] for code in stocks(whole_market)}
+    assert prefixes == set(names.STOCK_PREFIXES)
+    labels = [name for _, _, name in listed]
+    assert any(label.startswith("ST") for label in labels)
+    assert any(label.startswith("*ST") for label in labels)
+    assert any(" " in label for label in labels)
+
+
+def test_days_are_lively(whole_market: GeneratedMarket) -> None:
+    sessions = calendar.sessions(date(2025, 1, 1), date(2025, 12, 31))
+    suspended = [
+        sum(text(row, "tradestatus") == "0" for row in whole_market.bars_on(day, "stock")) for day in sessions[::10]
+    ]
+    assert 3 <= sum(suspended) / len(suspended) <= 30
+    events = [len(whole_market.factors_on(day)) for day in sessions]
+    assert sum(events) > 3000
+    assert sum(count > 0 for count in events) > 0.8 * len(sessions)
+    ipo_dates = {security.ipo_date for security in whole_market.securities() if security.type == "1"}
+    for n in range(0, len(sessions) - 10, 10):
+        assert ipo_dates & set(sessions[n : n + 10]), sessions[n]
+
+
+def test_bars_from_listing_to_delisting(market: GeneratedMarket) -> None:
+    inside = outside = delisted = 0
+    for security in market.securities():
+        if security.type != "1":
+            continue
+        days = [date.fromisoformat(row[0]) for row in market.bars_of(security.code, date(1990, 1, 1), LAST)]
+        until = (security.out_date or LAST + timedelta(days=1)) - timedelta(days=1)
+        assert days == calendar.sessions(max(security.ipo_date, FIRST), until)
+        inside += security.ipo_date > FIRST
+        delisted += security.out_date is not None and security.out_date > FIRST
+        outside += security.out_date is not None and security.out_date <= FIRST
+        assert security.status == ("0" if security.out_date else "1")
+    assert inside
+    assert delisted
+    assert outside
+
+
+def test_every_stock_listed_has_a_bar_with_the_same_status(market: GeneratedMarket) -> None:
+    for day in calendar.sessions(date(2025, 5, 1), date(2025, 6, 30)):
+        bars = {row[1]: text(row, "tradestatus") for kind in ("stock", "etf") for row in market.bars_on(day, kind)}
+        listed = {code: status for code, status, _ in market.listed_on(day)}
+        assert {code: listed.get(code) for code in bars} == bars
+        without = set(listed) - set(bars)
+        assert {code[:6] for code in without if not code.startswith("bj.")} <= {"sh.000", "sz.399"}
+
+
+# -- bars
+
+
+def test_by_day_and_by_security_are_the_same_bars(market: GeneratedMarket) -> None:
+    day = date(2025, 6, 12)
+    for row in [*market.bars_on(day, "stock"), *market.bars_on(day, "etf")]:
+        assert market.bars_of(row[1], day, day) == [row]
+    codes = [row[1] for row in market.bars_on(day, "stock")]
+    assert codes == sorted(codes)
+
+
+def test_prices(market: GeneratedMarket) -> None:
+    for code in [*stocks(market), "sh.000001", "sz.399006"]:
+        for row in market.bars_of(code, date(2025, 10, 1), date(2026, 7, 31)):
+            open_, high, low, close = (column(row, name) for name in ("open", "high", "low", "close"))
+            preclose = column(row, "preclose")
+            assert 0 < low <= open_ <= high
+            assert low <= close <= high
+            if text(row, "tradestatus") == "0":
+                assert open_ == high == low == close == preclose
+                continue
+            change = (close / preclose - 1) * 100
+            assert abs(column(row, "pctChg") - change) <= Decimal("0.00006")
+            assert column(row, "volume") > 0
+            if not code.startswith(("sh.000", "sz.399")):
+                mean = column(row, "amount") / column(row, "volume")
+                assert low - Decimal("0.0001") <= mean <= high + Decimal("0.0001")
+
+
+def test_price_limits(market: GeneratedMarket) -> None:
+    listed = {security.code: security.ipo_date for security in market.securities()}
+    for day in calendar.sessions(date(2025, 6, 1), date(2025, 7, 31)):
+        for row in market.bars_on(day, "stock"):
+            code = row[1]
+            if (day - listed[code]).days < 20:
+                continue
+            wide = code.startswith(("sh.688", "sz.30"))
+            limit = Decimal("0.20") if wide else Decimal("0.05") if text(row, "isST") == "1" else Decimal("0.10")
+            preclose = column(row, "preclose")
+            top = (preclose * (1 + limit)).quantize(Decimal("0.01"), ROUND_HALF_UP)
+            bottom = (preclose * (1 - limit)).quantize(Decimal("0.01"), ROUND_HALF_UP)
+            assert bottom <= column(row, "low")
+            assert column(row, "high") <= top
+
+
+def test_format(market: GeneratedMarket) -> None:
+    decimals = dict.fromkeys(("open", "high", "low", "close", "preclose", "amount"), 4)
+    decimals |= dict.fromkeys(("turn", "pctChg", "peTTM", "pbMRQ", "psTTM", "pcfNcfTTM"), 6)
+    for row in market.bars_on(date(2026, 3, 2), "stock"):
+        assert len(row) == len(COLUMNS)
+        assert text(row, "adjustflag") == "3"
+        if text(row, "tradestatus") == "1":
+            assert text(row, "volume").isdigit()
+            assert all(len(text(row, name).partition(".")[2]) == places for name, places in decimals.items())
+            assert text(row, "pctChg") != "-0.000000"
+
+
+def test_suspended_rows_before_and_after_november_2021() -> None:
+    market = GeneratedMarket(start=date(2021, 6, 1), end=date(2022, 6, 30), stocks=300, etfs=0, indices=0)
+    seen = set()
+    for day in calendar.sessions(date(2021, 6, 1), date(2022, 6, 30)):
+        if date(2021, 10, 26) < day < date(2021, 11, 24):
+            continue
+        for row in market.bars_on(day, "stock"):
+            if text(row, "tradestatus") == "0":
+                written = tuple(text(row, name) for name in ("volume", "amount", "pctChg", "turn"))
+                seen.add((day >= date(2021, 11, 24), written))
+    assert seen == {(False, ("0", "0.0000", "0.000000", "")), (True, ("", "", "", ""))}
+
+
+# -- ex-dates
+
+
+def test_preclose_is_the_previous_close_except_on_ex_dates(market: GeneratedMarket) -> None:
+    ex_dates = 0
+    for code in stocks(market):
+        factors = {factor.ex_date: factor for factor in market.factors_of(code, date(1990, 1, 1), LAST)}
+        rows = market.bars_of(code, FIRST, LAST)
+        earlier = [factor for day, factor in factors.items() if day < FIRST]
+        back = Decimal(earlier[-1].back) if earlier else Decimal(1)
+        for before, row in itertools.pairwise(rows):
+            factor = factors.get(date.fromisoformat(row[0]))
+            close, preclose = column(before, "close"), column(row, "preclose")
+            if factor is None:
+                assert preclose == close
+                continue
+            ex_dates += 1
+            assert preclose < close
+            assert text(row, "tradestatus") == "1"
+            new = Decimal(factor.back)
+            assert abs(new - back * close / preclose) <= Decimal("0.0000011")
+            # The adjusted return is the return that pctChg states.
+            adjusted = (column(row, "close") * new / (close * back) - 1) * 100
+            assert abs(adjusted - column(row, "pctChg")) < Decimal("0.0003")
+            back = new
+    assert ex_dates > 100
+
+
+def test_fore_factors_are_rebased_to_the_newest_event(market: GeneratedMarket) -> None:
+    checked = 0
+    for code in stocks(market):
+        factors = market.factors_of(code, date(1990, 1, 1), LAST)
+        if len(factors) < 3:
+            continue
+        checked += 1
+        assert factors[-1].fore == "1.000000"
+        for factor in factors:
+            assert abs(Decimal(factor.fore) - Decimal(factor.back) / Decimal(factors[-1].back)) <= Decimal("0.000001")
+        then = market.factors_of(code, date(1990, 1, 1), LAST, as_of=factors[1].ex_date)
+        assert [factor.ex_date for factor in then] == [factor.ex_date for factor in factors[:2]]
+        assert then[-1].fore == "1.000000"
+        on_day = [factor for factor in market.factors_on(factors[1].ex_date) if factor.code == code]
+        assert on_day == then[-1:]
+    assert checked > 50
+
+
+# -- the same everywhere
+
+
+def test_the_same_in_another_process() -> None:
+    script = (
+        "from datetime import date\n"
+        "from include.ashare.emulator.generated import GeneratedMarket\n"
+        "from tests.unit.test_emulator_market import digest\n"
+        "import sys; sys.stdout.write(digest(GeneratedMarket(stocks=200, seed=9)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "12345"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == digest(GeneratedMarket(stocks=200, seed=9))
+    assert done.stdout != digest(GeneratedMarket(stocks=200, seed=10))
+
+
+def test_thirty_five_years() -> None:
+    market = GeneratedMarket(start=date(1991, 1, 1), stocks=40)
+    rows = market.bars_of("sh.600000", date(1990, 1, 1), LAST)
+    assert rows[0][0] == "1991-01-02"
+    assert len(rows) == len(calendar.sessions(date(1991, 1, 1), LAST))
+    assert all(Decimal("0.3") < column(row, "close") < 2000 for row in rows)
+    assert market.bars_of("sh.000001", date(1991, 1, 1), LAST)[0][0] == "2006-01-04"
+
+
+# -- faults
+
+
+def test_faults_from_the_command_line() -> None:
+    found = parse_fault("method=query_daily_history_k_AStock,kind=error,code=10001011,times=2,after=1")
+    assert found == Fault("query_daily_history_k_AStock", "error", 2, 1, {"code": "10001011"})
+    assert [found.strikes("query_daily_history_k_AStock") for _ in range(5)] == [False, True, True, False, False]
+    assert not found.strikes("login")
+    always = fault("*", "empty", times=0)
+    assert all(always.strikes("query_all_stock") for _ in range(5))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "error",
+        "kind=error",
+        "method=login,kind=explode",
+        "method=login,kind=error,colour=red",
+        "method=login,kind=error,times=x",
+        "method=login,kind=refuse",
+        "method=login,kind=delay,seconds=soon",
+    ],
+)
+def test_wrong_faults_are_said_in_a_sentence(wrong: str) -> None:
+    with pytest.raises(ValueError, match=r"\.$"):
+        parse_fault(wrong)
+
+
+def test_every_kind_can_be_written() -> None:
+    for kind in KINDS:
+        method = "connect" if kind == "refuse" else "login"
+        assert parse_fault(f"method={method},kind={kind}").kind == kind
