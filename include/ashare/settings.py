@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +48,12 @@ def _number(name: str, default: float) -> Any:
 
 def _indices() -> tuple[str, ...]:
     listed = tuple(code.strip() for code in os.environ.get("ASHARE_INDICES", "").split(",") if code.strip())
+    for code in listed:
+        if not re.fullmatch(r"(sh|sz)\.\d{6}", code):
+            raise InvalidInput(
+                f"ASHARE_INDICES holds {code!r}: write each index with its exchange, for example "
+                "sh.000001,sz.399001 (sz.000001 would be a stock)."
+            )
     return listed or DEFAULT_INDICES
 
 

@@ -118,11 +118,16 @@ class Transport:
         reply = bytearray()
         while not _is_whole(reply):
             left = deadline - time.monotonic()
-            if left <= 0:
+            sock.settimeout(max(0.001, min(left, self._limits.idle)))
+            try:
+                chunk = sock.recv(1 << 16)
+            except TimeoutError:
+                if left > self._limits.idle:
+                    raise
                 self.close()
-                raise SourceUnreachable(f"Baostock's reply was not finished within {self._limits.reply:g} s.")
-            sock.settimeout(min(left, self._limits.idle))
-            chunk = sock.recv(1 << 16)
+                raise SourceUnreachable(
+                    f"Baostock's reply was not finished within {self._limits.reply:g} s."
+                ) from None
             if not chunk:
                 self.close()
                 raise SourceUnreachable(

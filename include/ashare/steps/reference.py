@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import date, timedelta
+from itertools import pairwise
 
 from include.ashare.dates import FIRST_TRADE_DATE, SHANGHAI
 from include.ashare.errors import BadReply, TerminalError
@@ -72,12 +73,11 @@ def refresh_calendar(run: Run, session: Session) -> None:
     """
     first = max(date(run.day.year, 1, 1), FIRST_TRADE_DATE)
     days = _read_calendar(session.trade_dates(first, date(run.today.year, 12, 31)))
-    for at, (day, _) in enumerate(days):
-        expected = first + timedelta(days=at)
-        if day != expected:
-            raise BadReply(f"Baostock's calendar has no entry for {expected}; nothing of it was kept.")
+    for (day, _), (following, _) in pairwise(days):
+        if following != day + timedelta(days=1):
+            raise BadReply(f"Baostock's calendar jumps from {day} to {following}; nothing of it was kept.")
     run.store.save_calendar(days)
-    log.info("Read Baostock's calendar: %d days from %s.", len(days), first)
+    log.info("Read Baostock's calendar: %d days.", len(days))
 
 
 def calendar_read_on(run: Run) -> date | None:

@@ -286,6 +286,7 @@ class Store:
             "label": batch.label,
             "run_id": run_id,
         }
+        connection.execute(queries("batches")["lock"], {"day": day})
         row = connection.execute(queries("batches")["add"], values).fetchone()
         assert row is not None
         return Batch(batch.kind, batch.by, batch.codes, batch.label, row[0])

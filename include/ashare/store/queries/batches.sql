@@ -2,6 +2,10 @@
 UPDATE ashare.sync_batch SET status = 'superseded'
 WHERE trade_date = %(day)s AND kind <> 'factor' AND status IN ('pending', 'failed')
 
+-- name: lock
+-- Two who number a date's batches at once would take the same number.
+SELECT pg_advisory_xact_lock(hashtextextended('ashare batches ' || %(day)s::date, 0))
+
 -- name: add
 INSERT INTO ashare.sync_batch (trade_date, batch_no, kind, by, codes, label, status, run_id)
 SELECT %(day)s, greatest(coalesce(max(batch_no), 0), 0) + 1, %(kind)s, %(by)s, %(codes)s, %(label)s, 'pending',

@@ -1,0 +1,117 @@
+"""Fixtures: a real PostgreSQL, an emulated Baostock with a small market, and runs that join them."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from include.ashare.dates import SHANGHAI
+from include.ashare.emulator.generated import GeneratedMarket
+from include.ashare.emulator.server import Emulator
+from include.ashare.settings import Settings
+from include.ashare.source import SourceConfig
+from include.ashare.source.transport import Limits
+from include.ashare.steps import Run
+from include.ashare.store import Store
+from include.local.postgres import EmbeddedPostgres
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+needs_shared_data = pytest.mark.skipif(
+    not SHARED_DATA.is_dir(), reason="the recorded market data is not beside the project"
+)
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def own_directory() -> Iterator[Path]:
+    """A directory that PostgreSQL's account may enter: each pytest that starts locks others out of pytest's own."""
+    directory = Path(tempfile.mkdtemp(prefix="ashare-test-"))
+    directory.chmod(0o755)
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres(own_directory: Path) -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL server for the whole test session, in a directory of its own."""
+    with EmbeddedPostgres(own_directory / "postgres", databases=(), durable=False).start() as server:
+        yield server
+
+
+class Database:
+    """An empty database of a test's own."""
+
+    def __init__(self, server: EmbeddedPostgres, name: str) -> None:
+        self.server, self.name = server, name
+
+    def connect(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(host=str(self.server.socket_dir), user="postgres", dbname=self.name)
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with self.connect() as connection:
+            return connection.execute(query, values).fetchall()  # type: ignore[call-overload, no-any-return]
+
+    def do(self, query: str, *values: object) -> int:
+        with self.connect() as connection:
+            return connection.execute(query, values).rowcount  # type: ignore[call-overload, no-any-return]
+
+
+@pytest.fixture
+def database(postgres: EmbeddedPostgres) -> Iterator[Database]:
+    name = f"test_{next(_numbers)}"
+    with psycopg.connect(host=str(postgres.socket_dir), user="postgres", dbname="postgres", autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        yield Database(postgres, name)
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def market() -> GeneratedMarket:
+    """300 stocks, all their indices and ETFs, September and October 2025: a public holiday in the middle."""
+    return GeneratedMarket(start=date(2025, 9, 1), end=date(2025, 10, 31), stocks=300)
+
+
+@pytest.fixture
+def emulator(market: GeneratedMarket) -> Iterator[Emulator]:
+    with Emulator(market) as server:
+        yield server
+
+
+def at(text: str) -> Callable[[], datetime]:
+    """A clock that stands still at a Beijing time."""
+    moment = datetime.fromisoformat(text).replace(tzinfo=SHANGHAI)
+    return lambda: moment
+
+
+MakeRun = Callable[..., Run]
+
+
+@pytest.fixture
+def make_run(database: Database, emulator: Emulator) -> MakeRun:
+    """Make a run of a trade date against the test's database and emulator, as seen on 2025-11-03 20:00."""
+
+    def make(day: str, **options: Any) -> Run:
+        source = options.pop("source", None) or source_of(emulator)
+        options.setdefault("settings", Settings(lock_timeout=20.0))
+        options.setdefault("now", at("2025-11-03T20:00"))
+        return Run(date.fromisoformat(day), Store(database.connect), source, **options)
+
+    return make
+
+
+def source_of(emulator: Emulator, **limits: float) -> SourceConfig:
+    """Where a test's emulator is, with time limits that a test can wait for."""
+    return SourceConfig(
+        "127.0.0.1", emulator.port, limits=Limits(**({"connect": 2.0, "idle": 2.0, "reply": 5.0} | limits))
+    )  # type: ignore[arg-type]

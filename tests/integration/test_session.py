@@ -1,0 +1,301 @@
+"""The session over a real socket, with the real client: every way a reply can go wrong ends in a typed error."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.ashare.emulator.faults import fault
+from include.ashare.emulator.generated import GeneratedMarket
+from include.ashare.emulator.server import Emulator
+from include.ashare.errors import (
+    AshareError,
+    BadReply,
+    SourceBusy,
+    SourceRefused,
+    SourceUnreachable,
+    StoreUnavailable,
+    TerminalError,
+)
+from include.ashare.source import Session, SourceConfig
+from include.ashare.store import SourceGate, Store
+from tests.conftest import Database, source_of
+
+DAY = date(2025, 10, 9)
+MARKET = "query_daily_history_k_AStock"
+BY_CODE = "query_history_k_data_plus"
+
+
+@pytest.fixture
+def gate(database: Database) -> Callable[..., SourceGate]:
+    Store(database.connect).migrate()
+
+    def make(who: str = "test", wait_seconds: float = 5.0) -> SourceGate:
+        return SourceGate(database.connect, who=who, wait_seconds=wait_seconds, trade_date=DAY)
+
+    return make
+
+
+def test_every_call_brings_what_the_market_holds(
+    emulator: Emulator, market: GeneratedMarket, gate: Callable[..., SourceGate]
+) -> None:
+    stock = next(s for s in market.securities() if s.type == "1" and s.out_date is None)
+    with Session(source_of(emulator), gate()) as session:
+        assert session.market_day(DAY, "stock").rows == market.bars_on(DAY, "stock")
+        first, last = date(2025, 9, 1), date(2025, 10, 31)
+        assert session.bars(stock.code, first, last).rows == market.bars_of(stock.code, first, last)
+        assert len(session.trade_dates(first, last).rows) == 61
+        basics = dict(session.security_basics().columns("code", "code_name"))
+        assert basics == {s.code: s.name for s in market.securities()}  # white space inside names included
+        assert any(" " in name for name in basics.values())
+        assert {code for (code,) in session.listed_on(DAY).columns("code")} == {
+            code for code, _, _ in market.listed_on(DAY)
+        }
+        assert session.market_day(date(2025, 10, 1), "stock").rows == []
+        assert session.requests == len(emulator.requests)
+    assert emulator.count("logout") == 1
+    assert emulator.overlaps() == []
+
+
+@pytest.mark.parametrize(
+    ("strikes", "error", "said"),
+    [
+        (fault(MARKET, "close_before_reply"), SourceUnreachable, "closed the connection in the middle of a reply"),
+        (fault(MARKET, "close_mid_reply"), SourceUnreachable, "closed the connection in the middle of a reply"),
+        (fault(MARKET, "stall"), SourceUnreachable, "sent nothing for 2 s"),
+        (fault(MARKET, "garbage"), BadReply, "cannot be read"),
+        (fault(MARKET, "cut_body"), BadReply, "cannot be read"),
+        (fault(MARKET, "wrong_method"), BadReply, f"when {MARKET} was asked"),
+        (fault(MARKET, "drop_column", column="close"), BadReply, "lacks the column close"),
+        (fault(MARKET, "rename_column", column="close", to="last"), BadReply, "lacks the column close"),
+        (fault(MARKET, "error", code="10001011", message="黑名单用户"), SourceRefused, "blacklisted"),
+        (fault(MARKET, "error", code="10001005", message="x"), SourceRefused, "10001005"),
+        (fault(MARKET, "error", code="10002007", message="x"), SourceUnreachable, "10002007"),
+        (fault(MARKET, "error", code="10005001", message="x"), BadReply, "10005001"),
+        (fault(MARKET, "error", code="10004013", message="x"), TerminalError, "the request itself is wrong"),
+        (fault("connect", "refuse"), SourceUnreachable, "Baostock"),
+        (fault("login", "error", code="10001002", message="密码错误"), SourceRefused, "10001002"),
+    ],
+    ids=lambda value: getattr(value, "kind", None),
+)
+def test_a_faulty_reply_is_an_error_that_says_what_happened(
+    emulator: Emulator, gate: Callable[..., SourceGate], strikes: Any, error: type[AshareError], said: str
+) -> None:
+    emulator.add_fault(strikes)
+    with pytest.raises(error, match=said), Session(source_of(emulator), gate()) as session:
+        session.market_day(DAY, "stock")
+    with Session(source_of(emulator), gate()) as session:  # nothing is left behind: lock, socket, client state
+        assert session.market_day(DAY, "stock").rows
+
+
+@pytest.fixture(scope="module")
+def long_market() -> GeneratedMarket:
+    """Few stocks over 12 years: the bars of one are more than a page."""
+    return GeneratedMarket(start=date(2013, 10, 31), end=date(2025, 10, 31), stocks=5, etfs=1)
+
+
+@pytest.mark.parametrize("kind", ["close_mid_reply", "cut_body", "wrong_page", "error", None])
+def test_a_page_that_fails_is_an_error_and_never_the_end(
+    long_market: GeneratedMarket, gate: Callable[..., SourceGate], kind: str | None
+) -> None:
+    first, last = date(2013, 10, 31), date(2025, 10, 31)
+    with Emulator(long_market) as server:
+        if kind is None:
+            with Session(source_of(server), gate()) as session:
+                rows = session.bars("sh.000001", first, last).rows
+            assert rows == long_market.bars_of("sh.000001", first, last)
+            assert len(rows) > 2000
+        else:
+            arguments = {"code": "10002007", "message": "x"} if kind == "error" else {}
+            server.add_fault(fault(BY_CODE, kind, after=1, **arguments))
+            with pytest.raises((SourceUnreachable, BadReply)), Session(source_of(server), gate()) as session:
+                session.bars("sh.000001", first, last)
+        assert server.count(BY_CODE) == 2
+
+
+def test_a_whole_market_reply_of_exactly_2000_rows_asks_for_no_further_page(
+    emulator: Emulator, gate: Callable[..., SourceGate]
+) -> None:
+    emulator.add_fault(fault(MARKET, "exact_rows", rows=2000))
+    with Session(source_of(emulator), gate()) as session:
+        assert len(session.market_day(DAY, "stock").rows) == 2000
+    assert emulator.count(MARKET) == 1
+
+
+def test_a_lost_session_is_mended_by_one_fresh_login(emulator: Emulator, gate: Callable[..., SourceGate]) -> None:
+    emulator.add_fault(fault(MARKET, "error", code="10001001", message="用户未登陆"))
+    with Session(source_of(emulator), gate()) as session:
+        assert session.market_day(DAY, "stock").rows
+    assert emulator.count("login") == 2
+    assert emulator.overlaps() == []
+
+
+def test_a_hang_ends_within_its_time_limit_and_without_spinning(
+    emulator: Emulator, gate: Callable[..., SourceGate]
+) -> None:
+    emulator.add_fault(fault(MARKET, "stall"))
+    started, cpu = time.monotonic(), time.process_time()
+    with pytest.raises(SourceUnreachable), Session(source_of(emulator, idle=1.0), gate()) as session:
+        session.market_day(DAY, "stock")
+    assert time.monotonic() - started < 8
+    assert time.process_time() - cpu < 2
+
+
+def test_a_server_that_trickles_for_ever_is_given_up(gate: Callable[..., SourceGate]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        done = threading.Event()
+
+        def trickle() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                while not done.wait(0.05):
+                    try:
+                        connection.sendall(b"x")
+                    except OSError:
+                        return
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        config = SourceConfig("127.0.0.1", listener.getsockname()[1], limits=_limits(idle=1.0, reply=1.5))
+        with pytest.raises(SourceUnreachable, match=r"not finished within 1\.5 s"), Session(config, gate()):
+            pass
+        done.set()
+        thread.join()
+
+
+def _limits(**limits: float) -> Any:
+    from include.ashare.source.transport import Limits
+
+    return Limits(**limits)  # type: ignore[arg-type]
+
+
+def test_a_reply_without_end_is_given_up_by_its_size(gate: Callable[..., SourceGate], emulator: Emulator) -> None:
+    config = SourceConfig("127.0.0.1", emulator.port, limits=_limits(reply_bytes=10_000))
+    with pytest.raises(BadReply, match="larger than 10000 bytes"), Session(config, gate()) as session:
+        session.security_basics()
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [("127.0.0.1", "cannot be reached"), ("no-such-host.invalid", "cannot be resolved")],
+)
+def test_a_source_out_of_reach_is_said_with_its_address(
+    gate: Callable[..., SourceGate], host: str, said: str
+) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        with pytest.raises(SourceUnreachable, match=said) as unreachable, Session(SourceConfig(host, port), gate()):
+            pass
+        assert f"{host}:{port}" in str(unreachable.value)
+
+
+def test_nothing_is_printed_and_the_client_is_left_as_it_was(
+    emulator: Emulator, gate: Callable[..., SourceGate], capfd: pytest.CaptureFixture[str]
+) -> None:
+    import baostock.common.context as state
+    import baostock.util.socketutil as wire
+
+    before = wire.send_msg
+    with Session(source_of(emulator), gate()) as session:
+        session.market_day(DAY, "stock")
+    assert capfd.readouterr() == ("", "")
+    assert wire.send_msg is before
+    assert not {"user_id", "apiKey", "default_socket"} & set(vars(state))
+
+
+def test_no_secret_reaches_the_ledger_or_an_error(
+    market: GeneratedMarket, database: Database, gate: Callable[..., SourceGate], tmp_path: Path
+) -> None:
+    key = "bs-" + "A1" + "b" * 27
+    key += _checksum(key)
+    users = {"me": "s3cret-word"}
+    with Emulator(market, users=users, log_path=tmp_path / "log") as server:
+        limits = source_of(server).limits
+        with Session(SourceConfig("127.0.0.1", server.port, "me", "s3cret-word", key, limits), gate()) as session:
+            session.trade_dates(DAY, DAY)
+        wrong = SourceConfig("127.0.0.1", server.port, "me", "wr0ng-word", key, limits)
+        with pytest.raises(SourceRefused) as refused, Session(wrong, gate()):
+            pass
+    everything = repr(database.rows("SELECT * FROM ashare.source_request")) + str(refused.value) + repr(wrong)
+    assert "login" in everything
+    for secret in ("s3cret-word", "wr0ng-word", key):
+        assert secret not in everything
+
+
+def _checksum(key: str) -> str:
+    from baostock.login.loginout import calculate_checksum
+
+    return str(calculate_checksum(key[3:5], key[5:32]))
+
+
+def test_an_api_key_that_cannot_be_one_is_refused_before_anything_is_sent(
+    emulator: Emulator, gate: Callable[..., SourceGate]
+) -> None:
+    config = SourceConfig("127.0.0.1", emulator.port, api_key="bs-short")
+    with pytest.raises(SourceRefused, match="10001012"), Session(config, gate()):
+        pass
+    assert emulator.count() == 0
+
+
+def test_the_ledger_has_every_message_with_its_end(
+    emulator: Emulator, database: Database, gate: Callable[..., SourceGate]
+) -> None:
+    emulator.add_fault(fault(MARKET, "error", code="10005001", message="x"))
+    with pytest.raises(BadReply), Session(source_of(emulator), gate("somebody")) as session:
+        session.trade_dates(DAY, DAY)
+        session.market_day(DAY, "stock")
+    rows = database.rows("SELECT method, outcome, who, trade_date FROM ashare.source_request ORDER BY id")
+    assert rows == [
+        ("login", "ok", "somebody", DAY),
+        ("query_trade_dates", "ok", "somebody", DAY),
+        (MARKET, "BadReply", "somebody", DAY),
+    ]
+    assert len(emulator.requests) == 3
+
+
+def test_two_sessions_never_overlap_and_the_second_says_who_it_waits_for(
+    emulator: Emulator, gate: Callable[..., SourceGate]
+) -> None:
+    with Session(source_of(emulator), gate("the daily run")) as session:
+        with (
+            pytest.raises(SourceBusy, match=r"was not free within 0\.2 s: held by ashare source: the daily run"),
+            Session(source_of(emulator), gate("a person", wait_seconds=0.2)),
+        ):
+            pass
+        session.trade_dates(DAY, DAY)
+    ready = threading.Barrier(4)
+
+    def ask() -> None:
+        ready.wait()
+        with Session(source_of(emulator), gate()) as session:
+            session.bars("sh.000001", DAY, DAY)
+
+    # One process has one client: threads would share it. Sessions in one process take turns all the same.
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert emulator.count(BY_CODE) == 4
+    assert emulator.overlaps() == []
+
+
+def test_a_session_that_lost_its_lock_sends_nothing_more(
+    emulator: Emulator, database: Database, gate: Callable[..., SourceGate]
+) -> None:
+    with pytest.raises(StoreUnavailable, match="holds the lock"), Session(source_of(emulator), gate()) as session:
+        database.rows(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'ashare source%%'"
+            " AND %s",
+            True,
+        )
+        session.market_day(DAY, "stock")
+    assert emulator.count(MARKET) == 0

@@ -1,0 +1,181 @@
+"""The schema and the merge, on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import io
+import threading
+from datetime import date
+from decimal import Decimal
+
+import psycopg
+import pytest
+
+from include.ashare.errors import InvalidInput, StoreUnavailable, TerminalError
+from include.ashare.store import Batch, Store, migrate
+from include.ashare.store.store import Harvest, Merged
+from tests.conftest import Database
+
+DAY = date(2026, 3, 2)
+
+LINE = "2026-03-02 {code} 9.69 9.77 9.58 {close} 9.72 73404604 710795803.74 0.2204 -0.4115 1 0 \\N \\N \\N \\N"
+
+
+def bar(code: str, close: str = "9.68") -> str:
+    return LINE.format(code=code, close=close).replace(" ", "\t") + "\n"
+
+
+@pytest.fixture
+def store(database: Database) -> Store:
+    made = Store(database.connect)
+    made.migrate()
+    return made
+
+
+def load(store: Store, *lines: str, run_id: str = "run") -> Merged:
+    (batch,) = store.replace_batches(DAY, [Batch("stock", "market_day", None, "stocks")], "run")
+    return store.load(DAY, batch.batch_no, Harvest(io.StringIO("".join(lines)), len(lines)), run_id)
+
+
+# ---------------------------------------------------------------------- migrations
+
+
+def test_migrating_twice_changes_nothing(database: Database) -> None:
+    with database.connect() as connection:
+        assert migrate(connection) == ["0001_tables.sql"]
+        assert migrate(connection) == []
+    assert database.rows("SELECT version, name FROM ashare.schema_migration") == [(1, "0001_tables.sql")]
+
+
+def test_many_may_migrate_at_once(database: Database) -> None:
+    ready, done = threading.Barrier(6), []
+
+    def start() -> None:
+        with database.connect() as connection:
+            ready.wait()
+            done.append(migrate(connection))
+
+    threads = [threading.Thread(target=start) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(done) == [[]] * 5 + [["0001_tables.sql"]]
+
+
+def test_a_database_newer_than_the_code_is_refused(store: Store, database: Database) -> None:
+    database.do("INSERT INTO ashare.schema_migration VALUES (999, 'future.sql')")
+    with database.connect() as connection, pytest.raises(TerminalError, match="newer than this code"):
+        migrate(connection)
+
+
+def test_without_the_right_to_create_a_schema_the_sentence_says_what_to_grant(database: Database) -> None:
+    database.do("CREATE ROLE nobody_much LOGIN")
+    try:
+        weak = Store(lambda: psycopg.connect(database.connect().info.dsn, user="nobody_much"))
+        with pytest.raises(InvalidInput) as refused, weak:
+            weak.migrate()
+        assert f"GRANT CREATE ON DATABASE {database.name} TO nobody_much" in str(refused.value)
+        Store(database.connect).migrate()
+        with pytest.raises(InvalidInput, match="nobody_much lacks a right in the schema ashare"), weak:
+            weak.session(DAY)
+    finally:
+        weak.close()
+        database.do("DROP ROLE nobody_much")
+
+
+def test_every_table_and_column_says_what_it_holds(store: Store, database: Database) -> None:
+    silent = database.rows(
+        """SELECT c.relname, a.attname FROM pg_class c
+           JOIN pg_attribute a ON a.attrelid = c.oid AND (a.attnum > 0 AND NOT a.attisdropped)
+           WHERE c.relnamespace = 'ashare'::regnamespace AND c.relkind IN ('r', 'v')
+             AND c.relname <> 'schema_migration'
+             AND (col_description(c.oid, a.attnum) IS NULL OR obj_description(c.oid, 'pg_class') IS NULL)"""
+    )
+    assert silent == []
+
+
+def test_no_number_is_kept_as_floating_point(store: Store, database: Database) -> None:
+    inexact = database.rows(
+        "SELECT table_name, column_name FROM information_schema.columns "
+        "WHERE table_schema = 'ashare' AND data_type IN ('real', 'double precision')"
+    )
+    assert inexact == []
+
+
+# ---------------------------------------------------------------------- the merge
+
+
+def test_new_equal_and_changed_rows(store: Store, database: Database) -> None:
+    assert load(store, bar("sh.600000"), bar("sh.600004")) == Merged(2, 0, 0)
+    written = database.rows("SELECT code, loaded_at, ctid FROM ashare.daily_bar ORDER BY code")
+
+    # 9.680 is the same number: an equal value writes nothing.
+    assert load(store, bar("sh.600000", "9.680"), bar("sh.600004")) == Merged(0, 0, 2)
+    assert database.rows("SELECT code, loaded_at, ctid FROM ashare.daily_bar ORDER BY code") == written
+    assert database.rows("SELECT count(*) FROM ashare.bar_revision") == [(0,)]
+
+    assert load(store, bar("sh.600000"), bar("sh.600004", "9.70"), run_id="later") == Merged(0, 1, 1)
+    assert database.rows("SELECT close FROM ashare.daily_bar WHERE code = 'sh.600004'") == [(Decimal("9.70"),)]
+    assert database.rows("SELECT code, old, new, run_id FROM ashare.bar_revision") == [
+        ("sh.600004", {"close": 9.68}, {"close": 9.70}, "later")
+    ]
+
+
+def test_a_batch_with_a_bad_line_leaves_nothing_behind(store: Store, database: Database) -> None:
+    with pytest.raises(psycopg.DataError):
+        load(store, bar("sh.600000"), bar("sh.600004", "not a number"))
+    assert database.rows("SELECT count(*) FROM ashare.daily_bar") == [(0,)]
+    assert database.rows("SELECT status FROM ashare.sync_batch") == [("pending",)]
+
+
+def test_batches_that_bring_the_same_bars_at_once_do_not_fail(store: Store, database: Database) -> None:
+    codes = [f"sh.{600000 + n}" for n in range(500)]
+    plans = store.replace_batches(DAY, [Batch("stock", "code", codes, f"part {n}") for n in range(4)], "run")
+    ready, merged = threading.Barrier(4), []
+
+    def start(batch: Batch, order: int) -> None:
+        lines = [bar(code) for code in codes[:: order or 1]]
+        ready.wait()
+        with Store(database.connect) as own:
+            merged.append(own.load(DAY, batch.batch_no, Harvest(io.StringIO("".join(lines)), len(lines)), "run"))
+
+    threads = [threading.Thread(target=start, args=(plan, (-1) ** n)) for n, plan in enumerate(plans)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(one.inserted for one in merged) == 500
+    assert sum(one.unchanged for one in merged) == 1500
+
+
+def test_a_killed_connection_loses_nothing_and_the_store_connects_again(store: Store, database: Database) -> None:
+    load(store, bar("sh.600000"))
+    with pytest.raises(StoreUnavailable, match="nothing of this step was written"), store.transaction() as connection:
+        connection.execute("DELETE FROM ashare.daily_bar")
+        database.rows("SELECT pg_terminate_backend(%s)", connection.info.backend_pid)
+        connection.execute("SELECT 1")
+    assert store.has_bars(DAY)
+
+
+def test_an_unreachable_database_is_one_sentence_without_a_password() -> None:
+    store = Store(lambda: psycopg.connect("postgresql://me:s3cret-word@127.0.0.1:1/ashare", connect_timeout=2))
+    with pytest.raises(StoreUnavailable) as unavailable:
+        store.session(DAY)
+    assert "connection ashare_postgres cannot be reached" in str(unavailable.value)
+    assert "s3cret-word" not in str(unavailable.value)
+    assert "\n" not in str(unavailable.value)
+
+
+def test_a_second_at_the_same_work_waits_and_is_bounded(store: Store, database: Database) -> None:
+    from include.ashare.errors import SourceBusy
+
+    with store.alone("the calendar", 5), Store(database.connect) as other:
+        with (
+            pytest.raises(SourceBusy, match=r"at work on the calendar for over 0\.1 s"),
+            other.alone("the calendar", 0.1),
+        ):
+            pass
+        with other.alone("something else", 5):
+            pass
+    with Store(database.connect) as other, other.alone("the calendar", 0.1):
+        pass
