@@ -1,0 +1,100 @@
+"""A whole Airflow on an embedded PostgreSQL, with an emulated Baostock in this process to look into."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from include.ashare.emulator.generated import GeneratedMarket
+from include.ashare.emulator.server import Emulator
+from include.local.connections import baostock_json
+from include.local.stack import PROJECT, Stack
+
+
+@pytest.fixture(scope="session")
+def big_market() -> GeneratedMarket:
+    """5,200 stocks in September and October 2025, with the National Day holiday from 1 to 8 October."""
+    return GeneratedMarket(start=date(2025, 9, 1), end=date(2025, 10, 31))
+
+
+@pytest.fixture(scope="session")
+def source(big_market: GeneratedMarket) -> Iterator[Emulator]:
+    with Emulator(big_market) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def stack(own_directory: Path, source: Emulator) -> Iterator[Stack]:
+    """Airflow, whose retries come at once: what fails for good is seen to fail."""
+    import os
+
+    environment = dict(os.environ) | {
+        "AIRFLOW_CONN_BAOSTOCK": baostock_json("127.0.0.1", source.port),
+        "ASHARE_RETRY_SECONDS": "1",
+        "ASHARE_RETRIES": "1",
+    }
+    environment.pop("AIRFLOW_CONN_ASHARE_POSTGRES", None)
+    with Stack(own_directory / "stack", durable=False, scheduled=False, environment=environment) as running:
+        yield running
+
+
+Cli = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def airflow(stack: Stack) -> Cli:
+    """Run an ``airflow`` command as a person would, and return its exit code and output."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "airflow", *arguments],
+            env=stack.env | {"COLUMNS": "160"},
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+    return run
+
+
+Query = Callable[..., list[tuple[Any, ...]]]
+
+
+@pytest.fixture(scope="session")
+def query(stack: Stack) -> Query:
+    """Ask the ``ashare`` database; what has no result gives an empty list."""
+
+    def ask(text: str, *values: object) -> list[tuple[Any, ...]]:
+        with stack.ashare_connection() as connection:
+            cursor: psycopg.Cursor[Any] = connection.execute(text, values)  # type: ignore[arg-type]
+            return cursor.fetchall() if cursor.description else []
+
+    return ask
+
+
+@pytest.fixture(scope="session")
+def api(stack: Stack) -> Callable[..., Any]:
+    """Call Airflow's REST API as the user ``admin``."""
+
+    def call(method: str, path: str, body: object = None, token: str | None = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{stack.port}{path}", data=data, method=method)
+        request.add_header("Content-Type", "application/json")
+        if token:
+            request.add_header("Authorization", f"Bearer {token}")
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as reply:
+            return json.load(reply)
+
+    token = call("POST", "/auth/token", {"username": "admin", "password": stack.password})["access_token"]
+    return lambda method, path, body=None: call(method, path, body, token)

@@ -1,0 +1,152 @@
+"""The promises of the README, through a real scheduler: these tests build on each other, in the order they stand."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+from include.ashare.emulator.faults import fault
+from include.ashare.emulator.generated import GeneratedMarket
+from include.ashare.emulator.market import COLUMNS
+from include.ashare.emulator.server import Emulator
+from include.ashare.settings import DEFAULT_INDICES
+from tests.e2e.conftest import Cli, Query
+
+WEEK = ("-s", "2025-09-30", "-e", "2025-10-10")
+OPEN = ("2025-09-30", "2025-10-09", "2025-10-10")
+CLOSED = ("2025-10-01", "2025-10-02", "2025-10-03", "2025-10-06", "2025-10-07", "2025-10-08")
+MARKET = "query_daily_history_k_AStock"
+
+
+def snapshot(query: Query) -> list[tuple[Any, ...]]:
+    return query("SELECT trade_date::text, code, close, volume, loaded_at FROM ashare.daily_bar ORDER BY 1, 2")
+
+
+def test_a_week_with_a_holiday_arrives_exactly(
+    airflow: Cli, query: Query, source: Emulator, big_market: GeneratedMarket
+) -> None:
+    done = airflow("dags", "backfill", *WEEK, "ashare_daily")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for day in OPEN:
+        assert re.search(rf"{day}\s+success", done.stdout), done.stdout
+    for day in CLOSED:
+        assert re.search(rf"{day}\s+skipped", done.stdout), done.stdout
+
+    states = query("SELECT trade_date::text, status, expected = loaded, missing FROM ashare.sync_status ORDER BY 1")
+    assert states == sorted(
+        [(day, "success", True, 0) for day in OPEN] + [(day, "skipped", None, None) for day in CLOSED]
+    )
+    for day in map(date.fromisoformat, OPEN):
+        bars = big_market.bars_on(day, "stock")
+        bars += [row for code in DEFAULT_INDICES for row in big_market.bars_of(code, day, day)]
+        at = [COLUMNS.index(name) for name in ("code", "close", "volume")]
+        expected = sorted((row[at[0]], row[at[1]], row[at[2]] or None) for row in bars)
+        found = query(
+            "SELECT code, close::text, volume::text FROM ashare.daily_bar WHERE trade_date = %s ORDER BY 1", day
+        )
+        assert found == expected
+        assert len(found) > 5000
+
+
+def test_one_connection_at_a_time_and_few_requests(source: Emulator, query: Query) -> None:
+    assert source.overlaps() == []
+    assert query("SELECT count(*) FROM ashare.source_request") == [(source.count(),)]
+    assert source.count(MARKET) == len(OPEN)
+    assert max(count for (count,) in query("SELECT requests FROM ashare.sync_status WHERE status = 'success'")) <= 30
+
+
+def test_the_same_again_fetches_nothing_and_changes_nothing(airflow: Cli, query: Query, source: Emulator) -> None:
+    before, asked = snapshot(query), source.count()
+    done = airflow("dags", "backfill", *WEEK, "--reset-dagruns", "ashare_daily")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert source.count() == asked
+    assert snapshot(query) == before
+
+
+def test_exactly_the_deleted_rows_come_back(airflow: Cli, query: Query) -> None:
+    before = snapshot(query)
+    gone = random.Random(1).sample([row[:2] for row in before if row[0] in OPEN], 60)
+    for day, code in gone:
+        query("DELETE FROM ashare.daily_bar WHERE trade_date = %s AND code = %s", day, code)
+    done = airflow("dags", "backfill", *WEEK, "--reset-dagruns", "ashare_daily")
+    assert done.returncode == 0, done.stdout + done.stderr
+    after = snapshot(query)
+    assert [row[:4] for row in after] == [row[:4] for row in before]
+    written = {new[:2] for old, new in zip(before, after, strict=True) if old[4] != new[4]}
+    assert written == set(gone)
+
+
+def test_a_red_date_says_why_and_a_rerun_mends_it(airflow: Cli, query: Query, source: Emulator) -> None:
+    source.add_fault(fault(MARKET, "error", times=0, code="10001011", message="黑名单用户"))
+    day = ("-s", "2025-10-13", "-e", "2025-10-13")
+    done = airflow("dags", "backfill", *day, "ashare_daily")
+    source.clear_faults()
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "blacklisted" in done.stdout
+    ((state, reason),) = query("SELECT status, reason FROM ashare.sync_status WHERE trade_date = '2025-10-13'")
+    assert state == "failed"
+    assert "this address is blacklisted" in reason
+    # A ban is not asked about again: retries would make it worse.
+    asked = [r for r in source.requests if r.method == MARKET and r.error_code == "10001011"]
+    assert len(asked) == 1
+
+    again = airflow("dags", "backfill", *day, "--rerun-failed-tasks", "ashare_daily")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert query("SELECT status, missing FROM ashare.sync_status WHERE trade_date = '2025-10-13'") == [("success", 0)]
+
+
+def wait_for_run(api: Callable[..., Any], run_id: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 120
+    while True:
+        run: dict[str, Any] = api("GET", f"/api/v2/dags/ashare_daily/dagRuns/{run_id}")
+        if run["state"] in ("success", "failed"):
+            return run
+        assert time.monotonic() < deadline, run
+        time.sleep(0.5)
+
+
+def trigger(api: Callable[..., Any], **body: Any) -> dict[str, Any]:
+    run = api("POST", "/api/v2/dags/ashare_daily/dagRuns", {"logical_date": None, **body})
+    return wait_for_run(api, run["dag_run_id"])
+
+
+def test_a_run_by_hand_takes_its_date_from_the_key_or_the_param(api: Callable[..., Any], query: Query) -> None:
+    assert trigger(api, partition_key="2025-10-14")["state"] == "success"
+    assert trigger(api, conf={"trade_date": "2025-10-15", "kinds": ["index"]})["state"] == "success"
+    states = query("SELECT trade_date::text, status, kinds FROM ashare.sync_status WHERE trade_date > '2025-10-13'")
+    assert sorted(states) == [
+        ("2025-10-14", "success", ["stock", "index"]),
+        ("2025-10-15", "success", ["index"]),
+    ]
+
+
+def test_a_wrong_date_fails_early_with_a_sentence(api: Callable[..., Any], query: Query) -> None:
+    run = trigger(api, conf={"trade_date": "1990-01-01"})
+    assert run["state"] == "failed"
+    path = f"/api/v2/dags/ashare_daily/dagRuns/{run['dag_run_id']}/taskInstances"
+    tries = {task["task_id"]: task["try_number"] for task in api("GET", path)["task_instances"]}
+    assert tries["wait_for_trading_day"] == 1  # what a person has to mend is not tried again
+    log = api("GET", f"{path}/wait_for_trading_day/logs/1?full_content=true")
+    assert "before 1990-12-19, the first session" in str(log)
+    assert query("SELECT count(*) FROM ashare.sync_status WHERE trade_date < '1991-01-01'") == [(0,)]
+
+
+def test_batches_are_named_in_the_ui(api: Callable[..., Any]) -> None:
+    runs = api("GET", "/api/v2/dags/ashare_daily/dagRuns?limit=100&run_type=backfill")["dag_runs"]
+    run_id = next(run["dag_run_id"] for run in runs if run["partition_key"] == "2025-09-30")
+    path = f"/api/v2/dags/ashare_daily/dagRuns/{run_id}/taskInstances/fetch_and_copy/listMapped"
+    names = [task["rendered_map_index"] for task in api("GET", path)["task_instances"]]
+    assert names
+    assert all(re.fullmatch(r"(stocks|indices) (2025-09-30, whole market|\d+-\d+)", name) for name in names)
+
+
+def test_events_of_the_asset_carry_the_trade_date_and_closed_days_have_none(api: Callable[..., Any]) -> None:
+    events = api("GET", "/api/v2/assets/events?limit=100")["asset_events"]
+    keys = Counter(event["partition_key"] for event in events)
+    assert set(OPEN) <= set(keys)
+    assert not set(CLOSED) & set(keys)
