@@ -83,8 +83,11 @@ def query(stack: Stack) -> Query:
     return ask
 
 
+Api = Callable[..., Any]
+
+
 @pytest.fixture(scope="session")
-def api(stack: Stack) -> Callable[..., Any]:
+def api(stack: Stack) -> Api:
     """Call Airflow's REST API as the user ``admin``."""
 
     def call(method: str, path: str, body: object = None, token: str | None = None) -> Any:

@@ -6,7 +6,6 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -15,7 +14,7 @@ from include.ashare.emulator.generated import GeneratedMarket
 from include.ashare.emulator.market import COLUMNS
 from include.ashare.emulator.server import Emulator
 from include.ashare.settings import DEFAULT_INDICES
-from tests.e2e.conftest import Cli, Query
+from tests.e2e.conftest import Api, Cli, Query
 
 WEEK = ("-s", "2025-09-30", "-e", "2025-10-10")
 OPEN = ("2025-09-30", "2025-10-09", "2025-10-10")
@@ -100,7 +99,7 @@ def test_a_red_date_says_why_and_a_rerun_mends_it(airflow: Cli, query: Query, so
     assert query("SELECT status, missing FROM ashare.sync_status WHERE trade_date = '2025-10-13'") == [("success", 0)]
 
 
-def wait_for_run(api: Callable[..., Any], run_id: str) -> dict[str, Any]:
+def wait_for_run(api: Api, run_id: str) -> dict[str, Any]:
     deadline = time.monotonic() + 120
     while True:
         run: dict[str, Any] = api("GET", f"/api/v2/dags/ashare_daily/dagRuns/{run_id}")
@@ -110,12 +109,12 @@ def wait_for_run(api: Callable[..., Any], run_id: str) -> dict[str, Any]:
         time.sleep(0.5)
 
 
-def trigger(api: Callable[..., Any], **body: Any) -> dict[str, Any]:
+def trigger(api: Api, **body: Any) -> dict[str, Any]:
     run = api("POST", "/api/v2/dags/ashare_daily/dagRuns", {"logical_date": None, **body})
     return wait_for_run(api, run["dag_run_id"])
 
 
-def test_a_run_by_hand_takes_its_date_from_the_key_or_the_param(api: Callable[..., Any], query: Query) -> None:
+def test_a_run_by_hand_takes_its_date_from_the_key_or_the_param(api: Api, query: Query) -> None:
     assert trigger(api, partition_key="2025-10-14")["state"] == "success"
     assert trigger(api, conf={"trade_date": "2025-10-15", "kinds": ["index"]})["state"] == "success"
     states = query("SELECT trade_date::text, status, kinds FROM ashare.sync_status WHERE trade_date > '2025-10-13'")
@@ -125,7 +124,7 @@ def test_a_run_by_hand_takes_its_date_from_the_key_or_the_param(api: Callable[..
     ]
 
 
-def test_a_wrong_date_fails_early_with_a_sentence(api: Callable[..., Any], query: Query) -> None:
+def test_a_wrong_date_fails_early_with_a_sentence(api: Api, query: Query) -> None:
     run = trigger(api, conf={"trade_date": "1990-01-01"})
     assert run["state"] == "failed"
     path = f"/api/v2/dags/ashare_daily/dagRuns/{run['dag_run_id']}/taskInstances"
@@ -136,7 +135,7 @@ def test_a_wrong_date_fails_early_with_a_sentence(api: Callable[..., Any], query
     assert query("SELECT count(*) FROM ashare.sync_status WHERE trade_date < '1991-01-01'") == [(0,)]
 
 
-def test_batches_are_named_in_the_ui(api: Callable[..., Any]) -> None:
+def test_batches_are_named_in_the_ui(api: Api) -> None:
     runs = api("GET", "/api/v2/dags/ashare_daily/dagRuns?limit=100&run_type=backfill")["dag_runs"]
     run_id = next(run["dag_run_id"] for run in runs if run["partition_key"] == "2025-09-30")
     path = f"/api/v2/dags/ashare_daily/dagRuns/{run_id}/taskInstances/fetch_and_copy/listMapped"
@@ -145,7 +144,7 @@ def test_batches_are_named_in_the_ui(api: Callable[..., Any]) -> None:
     assert all(re.fullmatch(r"(stocks|indices) (2025-09-30, whole market|\d+-\d+)", name) for name in names)
 
 
-def test_events_of_the_asset_carry_the_trade_date_and_closed_days_have_none(api: Callable[..., Any]) -> None:
+def test_events_of_the_asset_carry_the_trade_date_and_closed_days_have_none(api: Api) -> None:
     events = api("GET", "/api/v2/assets/events?limit=100")["asset_events"]
     keys = Counter(event["partition_key"] for event in events)
     assert set(OPEN) <= set(keys)

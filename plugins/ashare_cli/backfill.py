@@ -1,0 +1,278 @@
+"""`airflow dags backfill`: creates an ordinary Airflow backfill and waits for it."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from airflow.api_fastapi.common.dagbag import resolve_run_on_latest_version
+from airflow.exceptions import AirflowConfigException
+from airflow.models.backfill import (
+    AlreadyRunningBackfill,
+    BackfillDagRun,
+    InvalidBackfillConf,
+    ReprocessBehavior,
+    _create_backfill,
+    _do_dry_run,
+    _get_info_list,
+)
+from airflow.models.dagrun import DagRun
+from airflow.sdk.exceptions import AirflowException
+from airflow.utils import cli as cli_utils
+from airflow.utils.platform import getuser
+from airflow.utils.providers_configuration_loader import providers_configuration_loaded
+from airflow.utils.session import create_session
+from airflow.utils.state import DagRunState
+from rich.console import Console
+from sqlalchemy import select
+
+from ashare_cli import checks
+from ashare_cli.checks import WRONG_USAGE, Refused
+from ashare_cli.outcome import SyncStatus
+from ashare_cli.watch import Display, NobodyWorks, WatchedRun, Watcher, print_table
+
+if TYPE_CHECKING:
+    from airflow.serialization.definitions.dag import SerializedDAG
+    from airflow.timetables.base import DagRunInfo
+    from sqlalchemy.orm import Session
+
+FAILED, INTERRUPTED = 1, 130
+_PLAIN_WIDTH = 160  # rich takes 80 where there is no terminal, and would fold the reasons
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What was asked for, checked."""
+
+    dag: SerializedDAG
+    from_date: datetime
+    to_date: datetime
+    conf: dict[str, Any]
+    reprocess: ReprocessBehavior
+    backwards: bool
+    max_active_runs: int
+
+
+@cli_utils.action_cli  # type: ignore[untyped-decorator]
+@providers_configuration_loaded
+def backfill(args: Namespace) -> None:
+    """Run a DAG for a range of dates and wait."""
+    console = Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+    try:
+        exit_code = _backfill(args, console)
+    except Refused as refused:
+        sys.stderr.write(f"{refused}\n")
+        exit_code = refused.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("Stopped before a backfill was created: nothing was started.\n")
+        exit_code = INTERRUPTED
+    sys.exit(exit_code)
+
+
+def _backfill(args: Namespace, console: Console) -> int:
+    with create_session() as session:
+        request = _read_request(args, session)
+        with _refusals():
+            infos = _infos(request)
+            to_run = _infos_to_run(request, session)
+        if not infos:
+            _say(console, f"No run of {request.dag.dag_id} falls into this range (a weekend?): nothing to do.")
+            return 0
+        if args.dry_run:
+            return _dry_run(console, infos, to_run)
+        if to_run or _under_way(request.dag, infos, session):
+            checks.check_no_other_backfill(request.dag.dag_id, session)
+            checks.check_can_run(request.dag, session)
+    backfill_id = None
+    try:
+        if to_run:
+            with _interrupt_deferred(), _refusals():
+                backfill_id = _create(request)
+        return _watch(console, request, infos, backfill_id)
+    except KeyboardInterrupt:
+        if backfill_id is None:
+            raise
+        goes_on = f"Stopped waiting. Backfill {backfill_id} goes on; watch it in the UI, or "
+        _say(console, goes_on + checks.how_to_cancel(request.dag.dag_id, backfill_id))
+        return INTERRUPTED
+
+
+def _read_request(args: Namespace, session: Session) -> _Request:
+    conf = checks.read_conf(args.conf)
+    if args.rerun_failed_tasks and args.reset_dagruns:
+        raise Refused(
+            "--reset-dagruns runs all dates again, --rerun-failed-tasks only failed ones: give one of them.",
+            WRONG_USAGE,
+        )
+    reprocess = ReprocessBehavior.NONE
+    if args.rerun_failed_tasks:
+        reprocess = ReprocessBehavior.FAILED
+    if args.reset_dagruns:
+        reprocess = ReprocessBehavior.COMPLETED
+    dag = checks.load_dag(args.dag_id, session)
+    from_date, to_date = checks.read_range(dag, args.start_date, args.end_date)
+    max_active_runs = args.max_active_runs or dag.max_active_runs
+    return _Request(dag, from_date, to_date, conf, reprocess, args.run_backwards, max_active_runs)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Airflow's own refusals, as sentences."""
+    try:
+        yield
+    except InvalidBackfillConf as error:
+        problem = str(error).split("\n", 1)[0]
+        raise Refused(f"--conf does not fit the DAG's params: {problem}", WRONG_USAGE) from None
+    except AlreadyRunningBackfill:
+        raise Refused("Another backfill of this DAG was started just now: try again when it has ended.") from None
+    except AirflowException as error:
+        raise Refused(str(error)) from None
+
+
+def _infos(request: _Request) -> list[DagRunInfo]:
+    return _get_info_list(
+        dag=request.dag, from_date=request.from_date, to_date=request.to_date, reverse=request.backwards
+    )
+
+
+def _infos_to_run(request: _Request, session: Session) -> list[DagRunInfo]:
+    return list(
+        _do_dry_run(
+            dag_id=request.dag.dag_id,
+            from_date=request.from_date,
+            to_date=request.to_date,
+            reverse=request.backwards,
+            reprocess_behavior=request.reprocess,
+            dag_run_conf=request.conf,
+            session=session,
+        )
+    )
+
+
+def _dry_run(console: Console, infos: list[DagRunInfo], to_run: list[DagRunInfo]) -> int:
+    for info in to_run:
+        _say(console, _key(info))
+    left_alone = len(infos) - len(to_run)
+    _say(console, f"{len(to_run)} would be run, {left_alone} left alone because they have a run.")
+    return 0
+
+
+def _create(request: _Request) -> int:
+    try:
+        user: str | None = getuser()
+    except AirflowConfigException:
+        user = None
+    dag_id = request.dag.dag_id
+    with create_session() as session:
+        latest_version = resolve_run_on_latest_version(None, dag_id, session, fallback=True)
+    created = _create_backfill(
+        dag_id=dag_id,
+        from_date=request.from_date,
+        to_date=request.to_date,
+        max_active_runs=request.max_active_runs,
+        reverse=request.backwards,
+        dag_run_conf=request.conf,
+        triggering_user_name=user,
+        reprocess_behavior=request.reprocess,
+        run_on_latest_version=latest_version,
+    )
+    return int(created.id)
+
+
+@contextmanager
+def _interrupt_deferred() -> Iterator[None]:
+    """Ctrl-C while the runs are being created would leave an active backfill without runs."""
+    pressed = False
+
+    def remember(signum: int, frame: FrameType | None) -> None:
+        nonlocal pressed
+        pressed = True
+
+    before = signal.signal(signal.SIGINT, remember)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        signal.raise_signal(signal.SIGINT)
+
+
+def _under_way(dag: SerializedDAG, infos: list[DagRunInfo], session: Session) -> bool:
+    ids = [run.run_id for run in _runs_of(dag, infos, None, session)]
+    unfinished = DagRun.state.in_((DagRunState.QUEUED, DagRunState.RUNNING))
+    return session.scalar(select(DagRun.id).where(DagRun.id.in_(ids), unfinished).limit(1)) is not None
+
+
+def _runs_of(
+    dag: SerializedDAG, infos: list[DagRunInfo], backfill_id: int | None, session: Session
+) -> list[WatchedRun]:
+    """The newest run of each date of the range that has one."""
+    moment = DagRun.partition_date if dag.timetable.partitioned else DagRun.logical_date
+    moments = {_moment(info): _key(info) for info in infos}
+    rows = session.execute(
+        select(moment, DagRun.id).where(DagRun.dag_id == dag.dag_id, moment.in_(moments)).order_by(DagRun.id)
+    )
+    newest = {row[0]: row[1] for row in rows}
+    created = set(
+        session.scalars(
+            select(BackfillDagRun.dag_run_id).where(
+                BackfillDagRun.backfill_id == backfill_id, BackfillDagRun.dag_run_id.is_not(None)
+            )
+        )
+    )
+    return [
+        WatchedRun(key, newest[instant], left_alone=newest[instant] not in created)
+        for instant, key in moments.items()
+        if instant in newest
+    ]
+
+
+def _watch(console: Console, request: _Request, infos: list[DagRunInfo], backfill_id: int | None) -> int:
+    dag_id = request.dag.dag_id
+    with create_session() as session:
+        runs = _runs_of(request.dag, infos, backfill_id, session)
+    left_alone = sum(run.left_alone for run in runs)
+    if backfill_id is None:
+        _say(console, f"{dag_id}: all {len(runs)} dates have a run already (--reset-dagruns runs them again).")
+    else:
+        new = len(runs) - left_alone
+        _say(console, f"Backfill {backfill_id} of {dag_id}: dates to run {new}, left alone {left_alone}.")
+    synced = SyncStatus(enabled=dag_id == "ashare_daily")
+    try:
+        with Display(console, dag_id, len(runs)) as display:
+            outcomes = Watcher(dag_id, backfill_id, runs, synced, display).wait()
+    except NobodyWorks as problem:
+        raise Refused(
+            f"{problem} The backfill is not lost: it goes on where it was when `airflow scheduler` runs again."
+        ) from None
+    with create_session() as session:
+        checks.complete_ended_backfills(dag_id, session)
+    print_table(console, outcomes)
+    failed = [outcome for outcome in outcomes if outcome.failed]
+    if any(outcome.left_alone for outcome in failed):
+        _say(console, "Use --rerun-failed-tasks to run failed dates again.")
+    elif failed:
+        _say(console, "The task's log in the UI says more; --rerun-failed-tasks runs the failed dates again.")
+    return FAILED if failed else 0
+
+
+def _key(info: DagRunInfo) -> str:
+    return info.partition_key or str(_moment(info).date())
+
+
+def _moment(info: DagRunInfo) -> datetime:
+    moment = info.partition_date or info.logical_date
+    if moment is None:
+        raise Refused("This DAG's timetable gives its runs neither a partition nor a logical date.")
+    return moment
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, soft_wrap=True, markup=False, highlight=False)

@@ -1,0 +1,192 @@
+"""A run is a trade date: the README's promise that ranges include both ends, wherever the viewer is."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+import pendulum
+import pytest
+from airflow.exceptions import InvalidPartitionKeyError
+from airflow.timetables.base import DagRunInfo, TimeRestriction
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import trade_date_timetable
+from include.ashare.dates import SHANGHAI, beijing_now
+from trade_date_timetable import TradeDateTimetable
+
+VIEWERS = [
+    "Asia/Shanghai",
+    "UTC",
+    "America/New_York",
+    "Asia/Tokyo",
+    "Europe/London",
+    "Pacific/Auckland",
+    "Pacific/Honolulu",
+]
+LONG_AGO = st.dates(date(2005, 1, 1), date(2025, 12, 31))
+
+
+def keys(earliest: datetime, latest: datetime) -> list[str | None]:
+    return [
+        info.partition_key
+        for info in TradeDateTimetable().iter_partition_dagrun_infos(earliest=earliest, latest=latest)
+    ]
+
+
+def as_sent_by_cli(first: date, last: date) -> tuple[datetime, datetime]:
+    return datetime.combine(first, time(), timezone.utc), datetime.combine(last, time(), timezone.utc)
+
+
+def as_sent_by_ui(first: date, last: date, viewer: str) -> tuple[datetime, datetime]:
+    """Local 00:00 and 23:59:59.999, as instants."""
+    zone = ZoneInfo(viewer)
+    start = datetime.combine(first, time(), zone)
+    end = datetime.combine(last, time(23, 59, 59, 999000), zone)
+    return start.astimezone(timezone.utc), end.astimezone(timezone.utc)
+
+
+def weekdays(first: date, last: date) -> list[str]:
+    days = (first + timedelta(days=n) for n in range((last - first).days + 1))
+    return [str(day) for day in days if day.weekday() < 5]
+
+
+NATIONAL_DAY = ["2025-10-01", "2025-10-02", "2025-10-03", "2025-10-06", "2025-10-07", "2025-10-08", "2025-10-09"]
+
+
+def test_a_range_from_the_cli_includes_both_ends() -> None:
+    assert keys(*as_sent_by_cli(date(2025, 10, 1), date(2025, 10, 9))) == NATIONAL_DAY
+
+
+@pytest.mark.parametrize("viewer", VIEWERS)
+def test_a_range_from_the_ui_includes_both_ends(viewer: str) -> None:
+    assert keys(*as_sent_by_ui(date(2025, 10, 1), date(2025, 10, 9), viewer)) == NATIONAL_DAY
+
+
+@pytest.mark.parametrize("viewer", VIEWERS)
+@settings(max_examples=40)
+@given(first=LONG_AGO, days=st.integers(0, 20))
+def test_any_range_of_any_viewer(viewer: str, first: date, days: int) -> None:
+    last = first + timedelta(days=days)
+    assert keys(*as_sent_by_ui(first, last, viewer)) == weekdays(first, last)
+    assert keys(*as_sent_by_cli(first, last)) == weekdays(first, last)
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        (date(2025, 3, 7), date(2025, 3, 10)),  # New York's clocks go forward on 9 March
+        (date(2025, 3, 10), date(2025, 3, 10)),
+        (date(2025, 10, 31), date(2025, 11, 3)),  # and back on 2 November
+        (date(2025, 11, 3), date(2025, 11, 3)),
+    ],
+)
+def test_weeks_in_which_the_clocks_change(first: date, last: date) -> None:
+    assert keys(*as_sent_by_ui(first, last, "America/New_York")) == weekdays(first, last)
+
+
+def test_bounds_with_an_offset_of_their_own_are_read_as_written() -> None:
+    midnight = datetime(2025, 10, 9, tzinfo=SHANGHAI)
+    assert keys(midnight, midnight) == ["2025-10-09"]
+
+
+def test_an_end_typed_with_a_time_is_the_day_in_shanghai() -> None:
+    start = datetime(2025, 10, 8, 16, tzinfo=timezone.utc)
+    assert keys(start, datetime(2025, 10, 9, 10, 5, tzinfo=timezone.utc)) == ["2025-10-09"]
+    assert keys(start, datetime(2025, 10, 8, 16, tzinfo=timezone.utc)) == ["2025-10-09"]
+
+
+def test_a_weekend_holds_nothing() -> None:
+    assert keys(*as_sent_by_cli(date(2025, 10, 4), date(2025, 10, 5))) == []
+
+
+def test_the_future_is_not_run() -> None:
+    today = beijing_now().date()
+    assert keys(*as_sent_by_cli(today - timedelta(days=7), today + timedelta(days=30))) == weekdays(
+        today - timedelta(days=7), today
+    )
+
+
+def infos(first: date, last: date) -> list[DagRunInfo]:
+    earliest, latest = as_sent_by_cli(first, last)
+    return list(TradeDateTimetable().iter_partition_dagrun_infos(earliest=earliest, latest=latest))
+
+
+def test_the_partition_date_is_midnight_in_shanghai() -> None:
+    (info,) = infos(date(2026, 3, 2), date(2026, 3, 2))
+    assert info.partition_date == datetime(2026, 3, 2, tzinfo=SHANGHAI)
+    assert info.logical_date is None
+
+
+def at(monkeypatch: pytest.MonkeyPatch, moment: datetime) -> None:
+    monkeypatch.setattr(trade_date_timetable, "beijing_now", lambda: moment)
+    monkeypatch.setattr("airflow.timetables.trigger.utcnow", lambda: pendulum.instance(moment).in_timezone("UTC"))
+
+
+NO_CATCHUP = TimeRestriction(earliest=None, latest=None, catchup=False)
+
+
+def next_key(last: DagRunInfo) -> str | None:
+    following = TradeDateTimetable().next_dagrun_info_v2(last_dagrun_info=last, restriction=NO_CATCHUP)
+    assert following is not None
+    return following.partition_key
+
+
+def test_a_backfill_of_yesterday_is_not_followed_by_yesterday_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    at(monkeypatch, datetime(2026, 3, 3, 10, tzinfo=SHANGHAI))
+    (yesterday,) = infos(date(2026, 3, 2), date(2026, 3, 2))
+    assert yesterday.run_after == datetime(2026, 3, 2, 18, 5, tzinfo=SHANGHAI)
+    assert next_key(yesterday) == "2026-03-03"
+
+
+def test_a_backfill_of_today_starts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    morning = datetime(2026, 3, 3, 10, tzinfo=SHANGHAI)
+    at(monkeypatch, morning)
+    (today,) = infos(date(2026, 3, 3), date(2026, 3, 3))
+    assert today.run_after == morning
+    assert next_key(today) == "2026-03-03"  # the schedule's own run of today still comes
+
+
+def test_a_backfill_of_friday_is_followed_by_monday(monkeypatch: pytest.MonkeyPatch) -> None:
+    at(monkeypatch, datetime(2026, 3, 7, 12, tzinfo=SHANGHAI))
+    (friday,) = infos(date(2026, 3, 6), date(2026, 3, 6))
+    assert next_key(friday) == "2026-03-09"
+
+
+def test_the_scheduled_run_has_its_own_day_as_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    at(monkeypatch, datetime(2026, 3, 2, 18, 6, tzinfo=SHANGHAI))
+    since = TimeRestriction(earliest=pendulum.datetime(2026, 1, 1), latest=None, catchup=False)
+    info = TradeDateTimetable().next_dagrun_info_v2(last_dagrun_info=None, restriction=since)
+    assert info is not None
+    assert info.partition_key == "2026-03-02"
+    assert info.partition_date == datetime(2026, 3, 2, tzinfo=SHANGHAI)
+    assert info.run_after == datetime(2026, 3, 2, 18, 5, tzinfo=SHANGHAI)
+
+
+def test_a_key_typed_by_hand_is_the_same_partition_as_a_backfills() -> None:
+    (info,) = infos(date(2026, 3, 2), date(2026, 3, 2))
+    assert TradeDateTimetable().resolve_partition_date("2026-03-02") == info.partition_date
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("next monday", "is not a trade date: write it as YYYY-MM-DD"),
+        ("2026-3-2", "Write the partition key as 2026-03-02"),
+        ("1990-12-18", "first session"),
+        ("2999-01-01", "in the future"),
+    ],
+)
+def test_a_key_that_is_no_trade_date_is_refused(key: str, said: str) -> None:
+    with pytest.raises(InvalidPartitionKeyError, match=said):
+        TradeDateTimetable().resolve_partition_date(key)
+
+
+def test_it_survives_serialisation() -> None:
+    timetable = TradeDateTimetable("30 19 * * 1-5")
+    again = TradeDateTimetable.deserialize(timetable.serialize())
+    assert again == timetable
+    assert again.serialize() == timetable.serialize()
+    assert again.partitioned
+    assert again.resolve_partition_date("2026-03-02") == datetime(2026, 3, 2, tzinfo=SHANGHAI)

@@ -1,0 +1,97 @@
+"""Airflow's own UI in a real browser: a backfill from its form, for viewers in three time zones."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from include.local.stack import Stack
+from tests.e2e.conftest import Api, Query
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+BACKFILLS = "/api/v2/backfills?dag_id=ashare_daily&limit=100"
+
+QUIET = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    assert CHROMIUM, "these tests need chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield launched
+        launched.close()
+
+
+def sign_in(browser: Browser, stack: Stack, time_zone: str) -> Page:
+    page = browser.new_context(viewport={"width": 1280, "height": 900}, timezone_id=time_zone).new_page()
+    page.goto(stack.url)
+    page.fill("input[name=username]", "admin")
+    page.fill("input[name=password]", stack.password)
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: "login" not in url)
+    return page
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 180) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
+def pick(page: Page, day: str) -> None:
+    page.get_by_text("Select date and time").first.click()
+    page.get_by_placeholder("YYYY/MM/DD").last.fill(day.replace("-", "/"))
+    page.keyboard.press("Escape")
+
+
+@pytest.mark.parametrize(
+    ("time_zone", "first", "last"),
+    [
+        ("Asia/Shanghai", "2025-10-16", "2025-10-17"),
+        ("UTC", "2025-10-20", "2025-10-21"),
+        ("America/New_York", "2025-10-22", "2025-10-23"),
+    ],
+)
+def test_a_backfill_from_the_form_runs_the_days_that_the_viewer_picked(
+    browser: Browser, stack: Stack, query: Query, api: Api, time_zone: str, first: str, last: str
+) -> None:
+    # Airflow takes half a minute to close a backfill whose runs have ended, and refuses another until then.
+    wait_for(lambda: all(old["completed_at"] for old in api("GET", BACKFILLS)["backfills"]))
+    page = sign_in(browser, stack, time_zone)
+    page.goto(f"{stack.url}/dags/ashare_daily")
+    page.get_by_role("button", name="Trigger").first.click()
+    page.get_by_text("Run this Dag for a range of dates").click()
+    pick(page, first)
+    pick(page, last)
+    expect(page.get_by_text("2 runs will be triggered.")).to_be_visible()
+    page.get_by_role("button", name="Run Backfill").click()
+
+    def ended() -> list[tuple[str, str]]:
+        return query(
+            "SELECT trade_date::text, status FROM ashare.sync_status "
+            "WHERE trade_date BETWEEN %s AND %s AND finished_at IS NOT NULL ORDER BY 1",
+            first,
+            last,
+        )
+
+    wait_for(lambda: len(ended()) == 2)
+    assert ended() == [(first, "success"), (last, "success")]
+    page.context.close()
+
+
+def test_the_dag_explains_itself(browser: Browser, stack: Stack) -> None:
+    page = sign_in(browser, stack, "Asia/Shanghai")
+    page.goto(f"{stack.url}/dags/ashare_daily")
+    for task in ("wait_for_trading_day", "plan_batches", "fetch_and_copy", "sync_adjust_factors", "record_status"):
+        expect(page.get_by_text(task).first).to_be_visible()
+    page.context.close()

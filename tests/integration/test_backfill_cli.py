@@ -1,0 +1,474 @@
+"""`airflow dags backfill` against a real Airflow database: what it refuses at once, and how it waits."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from include.local.postgres import EmbeddedPostgres
+
+ROOT = Path(__file__).parents[2]
+AIRFLOW = str(Path(sys.executable).with_name("airflow"))
+
+DAG_FILE = """
+from __future__ import annotations
+from datetime import datetime
+from airflow.sdk import DAG, Param, task
+from trade_date_timetable import TradeDateTimetable
+
+with DAG("ashare_daily", schedule=TradeDateTimetable(), start_date=datetime(2024, 1, 1), catchup=False,
+         is_paused_upon_creation=False, params={"batch_size": Param(500, type="integer", minimum=1)}):
+    @task(pool="baostock")
+    def fetch(): ...
+    fetch()
+
+with DAG("hourly", schedule="0 * * * *", start_date=datetime(2024, 1, 1), catchup=False):
+    @task
+    def nothing(): ...
+    nothing()
+
+with DAG("unscheduled", schedule=None):
+    @task
+    def nothing_either(): ...
+    nothing_either()
+"""
+
+# Starting `airflow` takes seconds; this one process is started once and forked for each command.
+SERVER = """
+import json, os, sys, tempfile, traceback
+sys.argv = ["airflow", "dags", "backfill"]
+import airflow.__main__ as main
+import airflow.providers.postgres.hooks.postgres, airflow.serialization.serialized_objects, airflow.utils.db
+import alembic.command, ashare_cli.backfill
+from airflow.plugins_manager import get_timetables_plugins
+from airflow.providers_manager import ProvidersManager
+get_timetables_plugins()
+ProvidersManager().initialize_providers_configuration()
+for line in sys.stdin:
+    sys.argv = ["airflow", "dags", "backfill", *json.loads(line)]
+    out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+    pid = os.fork()
+    if pid == 0:
+        os.dup2(out.fileno(), 1); os.dup2(err.fileno(), 2)
+        code = 0
+        try:
+            main.main()
+        except SystemExit as stopped:
+            code = stopped.code or 0
+        except BaseException:
+            traceback.print_exc(); code = 99
+        sys.stdout.flush(); sys.stderr.flush()
+        os._exit(code)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    texts = []
+    for file in (out, err):
+        with file:
+            file.seek(0)
+            texts.append(file.read().decode())
+    print(json.dumps([code, *texts]), flush=True)
+"""
+
+
+@dataclass(frozen=True)
+class Said:
+    code: int
+    out: str
+    err: str
+
+
+class Airflow:
+    """An Airflow without a scheduler, and its database."""
+
+    def __init__(self, home: Path, server: EmbeddedPostgres) -> None:
+        self._socket_dir = str(server.socket_dir)
+        for name in ("backfill_cli", "backfill_cli_bars"):
+            with self.connect("postgres") as admin:
+                admin.execute(f"CREATE DATABASE {name}")
+        (home / "dags").mkdir()
+        (home / "dags" / "toy.py").write_text(DAG_FILE)
+        at = f"host={self._socket_dir}"
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+        self.environ = clean | {
+            "AIRFLOW_HOME": str(home),
+            "PYTHONPATH": str(ROOT),
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://postgres@/backfill_cli?{at}",
+            "AIRFLOW_CONN_ASHARE_POSTGRES": f"postgresql://postgres:hunter2@/backfill_cli_bars?{at}",
+        }
+        for command in (["db", "migrate"], ["dags", "reserialize"]):
+            subprocess.run([AIRFLOW, *command], env=self.environ, check=True, capture_output=True, timeout=120)
+        with self.connect("backfill_cli_bars") as bars:
+            bars.execute("CREATE SCHEMA ashare")
+            bars.execute(
+                "CREATE TABLE ashare.sync_status "
+                "(trade_date date PRIMARY KEY, status text, loaded int, reason text, run_id text)"
+            )
+        self._server = subprocess.Popen(
+            [sys.executable, "-c", SERVER], env=self.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def stop(self) -> None:
+        self._server.communicate(timeout=30)
+
+    def backfill(self, *arguments: str) -> Said:
+        assert self._server.stdin and self._server.stdout
+        self._server.stdin.write(json.dumps(arguments) + "\n")
+        self._server.stdin.flush()
+        # What is printed before the first command is not an answer.
+        answer = next(line for line in self._server.stdout if line.startswith("["))
+        return Said(*json.loads(answer))
+
+    def connect(self, database: str = "backfill_cli") -> psycopg.Connection[Any]:
+        return psycopg.connect(host=self._socket_dir, user="postgres", dbname=database, autocommit=True)
+
+    def do(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with self.connect() as connection:
+            cursor = connection.execute(query, values)
+            return cursor.fetchall() if cursor.description else []
+
+    def scheduler_beats(self, seconds_ago: float = 0) -> None:
+        self.do("DELETE FROM job")
+        self.do(
+            "INSERT INTO job (job_type, state, latest_heartbeat, start_date, hostname) VALUES "
+            "('SchedulerJob', 'running', now() - make_interval(secs => %s), now(), 'here')",
+            seconds_ago,
+        )
+
+    def ready(self) -> None:
+        """As it is when nothing stands in the way of a backfill."""
+        for table in ("backfill_dag_run", "dag_run", "backfill"):
+            self.do(f"DELETE FROM {table}")
+        self.do("UPDATE dag SET is_paused = false")
+        self.do("DELETE FROM slot_pool WHERE pool = 'baostock'")
+        self.do("INSERT INTO slot_pool (pool, slots, include_deferred) VALUES ('baostock', 8, false)")
+        self.scheduler_beats()
+        with self.connect("backfill_cli_bars") as bars:
+            bars.execute("DELETE FROM ashare.sync_status")
+
+    def add_backfill(self) -> int:
+        ((number,),) = self.do(
+            "INSERT INTO backfill (dag_id, from_date, to_date, dag_run_conf, is_paused, reprocess_behavior, "
+            "max_active_runs, created_at, updated_at) VALUES ('ashare_daily', '2025-09-01', '2025-09-05', '{}', "
+            "false, 'none', 4, '2025-11-03 10:00+00', now()) RETURNING id"
+        )
+        return int(number)
+
+    def add_run(self, day: str, state: str, backfill_id: int | None = None) -> None:
+        ((run,),) = self.do(
+            "INSERT INTO dag_run (dag_id, run_id, run_type, state, run_after, partition_key, partition_date, conf, "
+            "queued_at, start_date, end_date, clear_number, backfill_id) VALUES ('ashare_daily', %s, 'backfill', %s, "
+            "now(), %s, %s, '{}', now(), now() - interval '42 seconds', now(), 0, %s) RETURNING id",
+            *(f"run_{day}", state, day, f"{day} 00:00+08", backfill_id),
+        )
+        if backfill_id is not None:
+            self.do(
+                "INSERT INTO backfill_dag_run (backfill_id, dag_run_id, partition_key, sort_ordinal) "
+                "VALUES (%s, %s, %s, 1)",
+                *(backfill_id, run, day),
+            )
+
+    def add_status(self, day: str, status: str, loaded: int, reason: str) -> None:
+        ((run_id,),) = self.do("SELECT run_id FROM dag_run WHERE partition_key = %s", day)
+        with self.connect("backfill_cli_bars") as bars:
+            bars.execute(
+                "INSERT INTO ashare.sync_status VALUES (%s, %s, %s, %s, %s)",
+                (day, status, loaded, reason, run_id),
+            )
+
+
+@pytest.fixture(scope="module")
+def started(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+    airflow = Airflow(tmp_path_factory.mktemp("airflow"), postgres)
+    yield airflow
+    airflow.stop()
+
+
+@pytest.fixture
+def airflow(started: Airflow) -> Airflow:
+    started.ready()
+    return started
+
+
+WEEK = ("-s", "2025-10-01", "-e", "2025-10-09")
+WEEKDAYS = ["2025-10-01", "2025-10-02", "2025-10-03", "2025-10-06", "2025-10-07", "2025-10-08", "2025-10-09"]
+
+
+def one_sentence(said: Said, code: int, *expected: str) -> None:
+    assert said.code == code, said
+    assert said.out == ""
+    assert said.err.count("\n") == 1, said.err
+    for text in expected:
+        assert text in said.err
+
+
+# Wrong usage
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((), "Say which dates"),
+        (("-s", "soon"), "'soon' is not a trade date: write it as YYYY-MM-DD"),
+        (("-s", "2025-02-30"), "is not a trade date"),
+        (("-s", "2999-01-01"), "is in the future"),
+        (("-e", "2999-01-01"), "is in the future"),
+        (("-s", "1990-12-18"), "before 1990-12-19"),
+        (("-s", "2025-10-09", "-e", "2025-10-01"), "is before the start date 2025-10-09"),
+        ((*WEEK, "-c", "{kinds"), "--conf is not JSON"),
+        ((*WEEK, "-c", "[1]"), "--conf is a JSON list, not an object"),
+        ((*WEEK, "-c", '{"batch_size": 0}'), "batch_size: 0 is less than the minimum of 1"),
+        ((*WEEK, "--reset-dagruns", "--rerun-failed-tasks"), "give one of them"),
+    ],
+)
+def test_wrong_usage(airflow: Airflow, arguments: tuple[str, ...], expected: str) -> None:
+    one_sentence(airflow.backfill("ashare_daily", *arguments), 2, expected)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    """--pool=x --mark-success -m --local -l --donot-pickle -x --yes -y --continue-on-failures --disable-retry
+    --ignore-dependencies -i --ignore-first-depends-on-past -I --subdir=dags -S --delay-on-limit=3 --task-regex=a
+    -t --treat-dag-as-regex --treat-dag-id-as-regex""".split(),
+)
+def test_a_flag_of_airflow_2_without_meaning(airflow: Airflow, flags: str) -> None:
+    one_sentence(airflow.backfill(*WEEK, flags, "ashare_daily"), 2, "has no meaning in Airflow 3: ")
+
+
+def test_no_run_at_a_time(airflow: Airflow) -> None:
+    said = airflow.backfill("ashare_daily", *WEEK, "--max-active-runs", "0")
+    assert said.code == 2
+    assert "'0' is not a whole number of 1 or more" in said.out + said.err
+
+
+# Refused at once instead of waiting for ever
+
+
+def test_no_such_dag(airflow: Airflow) -> None:
+    one_sentence(airflow.backfill("ashare_dayly", *WEEK), 1, "There is no DAG 'ashare_dayly'", "airflow dags list")
+
+
+def test_a_dag_without_a_schedule(airflow: Airflow) -> None:
+    one_sentence(airflow.backfill("unscheduled", *WEEK), 1, "does not support backfills")
+
+
+def test_paused(airflow: Airflow) -> None:
+    airflow.do("UPDATE dag SET is_paused = true")
+    one_sentence(airflow.backfill("ashare_daily", *WEEK), 1, "is paused", "airflow dags unpause ashare_daily")
+
+
+def test_no_scheduler_ever(airflow: Airflow) -> None:
+    airflow.do("DELETE FROM job")
+    one_sentence(airflow.backfill("ashare_daily", *WEEK), 1, "No scheduler is alive", "none has ever run")
+
+
+def test_no_scheduler_any_more(airflow: Airflow) -> None:
+    airflow.scheduler_beats(seconds_ago=300)
+    one_sentence(airflow.backfill("ashare_daily", *WEEK), 1, "the last heartbeat was 30", "airflow scheduler")
+
+
+def test_no_pool(airflow: Airflow) -> None:
+    airflow.do("DELETE FROM slot_pool WHERE pool = 'baostock'")
+    said = airflow.backfill("ashare_daily", *WEEK)
+    one_sentence(said, 1, "the pool 'baostock', which does not exist", "airflow pools set baostock 8")
+
+
+def test_a_pool_without_slots(airflow: Airflow) -> None:
+    airflow.do("UPDATE slot_pool SET slots = 0 WHERE pool = 'baostock'")
+    one_sentence(airflow.backfill("ashare_daily", *WEEK), 1, "the pool 'baostock', which has no slots")
+
+
+def test_another_backfill_is_active(airflow: Airflow) -> None:
+    number = airflow.add_backfill()
+    airflow.add_run("2025-09-01", "running", number)
+    said = airflow.backfill("ashare_daily", *WEEK)
+    one_sentence(
+        said,
+        1,
+        f"Backfill {number} of ashare_daily (2025-09-01 to 2025-09-05)",
+        "is active since 2025-11-03 18:00 Asia/Shanghai",
+        f"PUT http://localhost:8080/api/v2/backfills/{number}/cancel",
+    )
+
+
+def test_a_backfill_whose_runs_have_ended_is_not_in_the_way(airflow: Airflow) -> None:
+    airflow.add_run("2025-09-01", "success", airflow.add_backfill())
+    airflow.do("UPDATE dag SET is_paused = true")
+    one_sentence(airflow.backfill("ashare_daily", *WEEK), 1, "is paused")
+    assert airflow.do("SELECT count(*) FROM backfill WHERE completed_at IS NULL") == [(0,)]
+
+
+def test_nothing_was_created_by_what_was_refused(airflow: Airflow) -> None:
+    airflow.scheduler_beats(seconds_ago=300)
+    airflow.backfill("ashare_daily", *WEEK)
+    assert airflow.do("SELECT (SELECT count(*) FROM backfill), (SELECT count(*) FROM dag_run)") == [(0, 0)]
+
+
+# What needs no scheduler
+
+
+def test_a_range_without_a_weekday(airflow: Airflow) -> None:
+    said = airflow.backfill("ashare_daily", "-s", "2025-10-04", "-e", "2025-10-05")
+    assert said.code == 0
+    assert "(a weekend?): nothing to do" in said.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (WEEK, WEEKDAYS),
+        ((*WEEK, "-B"), WEEKDAYS[::-1]),
+        (("-s", "2025-10-09"), ["2025-10-09"]),
+        (("-e", "2025-10-09"), ["2025-10-09"]),
+        ((*WEEK, "--rerun-failed-tasks"), WEEKDAYS),
+    ],
+)
+def test_a_dry_run_lists_the_dates(airflow: Airflow, arguments: tuple[str, ...], expected: list[str]) -> None:
+    airflow.do("UPDATE dag SET is_paused = true")
+    said = airflow.backfill("ashare_daily", "-n", *arguments)
+    assert said.code == 0
+    assert said.out.splitlines()[:-1] == expected
+
+
+@pytest.mark.parametrize(
+    ("flag", "expected"),
+    [
+        ((), ["2025-10-10"]),
+        (("--rerun-failed-tasks",), ["2025-10-09", "2025-10-10"]),
+        (("--reset-dagruns",), ["2025-10-08", "2025-10-09", "2025-10-10"]),
+    ],
+)
+def test_what_is_run_again(airflow: Airflow, flag: tuple[str, ...], expected: list[str]) -> None:
+    airflow.add_run("2025-10-08", "success")
+    airflow.add_run("2025-10-09", "failed")
+    said = airflow.backfill("ashare_daily", "-n", "-s", "2025-10-08", "-e", "2025-10-10", *flag)
+    assert said.out.splitlines()[:-1] == expected
+
+
+def test_a_dag_with_another_timetable(airflow: Airflow) -> None:
+    said = airflow.backfill("hourly", "-n", "-s", "2025-10-01T00:00", "-e", "2025-10-01T02:00")
+    assert said.code == 0
+    assert said.out.endswith("3 would be run, 0 left alone because they have a run.\n")
+
+
+def test_dates_that_have_run_are_shown(airflow: Airflow) -> None:
+    airflow.add_run("2025-10-08", "success")
+    airflow.add_run("2025-10-09", "failed")
+    airflow.add_status("2025-10-08", "skipped", 0, "closed: National Day")
+    airflow.add_status("2025-10-09", "failed", 5100, "90 of 5190 missing")
+    said = airflow.backfill("ashare_daily", "-s", "2025-10-08", "-e", "2025-10-09")
+    assert said.code == 1
+    assert re.search(r"2025-10-08 +already run: skipped +0 rows +42 s +closed: National Day", said.out)
+    assert re.search(r"2025-10-09 +already run: failed +5,100 rows +42 s +90 of 5190 missing", said.out)
+    assert "2 trade dates: 1 failed, 1 skipped." in said.out
+    assert "Use --rerun-failed-tasks" in said.out
+    assert airflow.do("SELECT count(*) FROM backfill") == [(0,)]
+
+
+def test_states_have_to_do_where_the_status_cannot_be_read(airflow: Airflow) -> None:
+    airflow.add_run("2025-10-08", "success")
+    with airflow.connect("backfill_cli_bars") as bars:
+        bars.execute("ALTER TABLE ashare.sync_status RENAME TO elsewhere")
+        try:
+            said = airflow.backfill("ashare_daily", "-s", "2025-10-08")
+        finally:
+            bars.execute("ALTER TABLE ashare.elsewhere RENAME TO sync_status")
+    assert said.code == 0
+    assert "ashare.sync_status cannot be read through the connection ashare_postgres (UndefinedTable)" in said.out
+    assert "already run: success" in said.out
+    assert "hunter2" not in said.out + said.err
+
+
+# Waiting. This test is the scheduler: it moves the runs from state to state.
+
+
+@pytest.fixture
+def start(airflow: Airflow, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    processes: list[subprocess.Popen[str]] = []
+
+    def begin(*arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [AIRFLOW, "dags", "backfill", "ashare_daily", *arguments],
+            env=airflow.environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        processes.append(process)
+        return process
+
+    yield begin
+    for process in processes:
+        with suppress(ProcessLookupError):
+            process.kill()
+        process.communicate()
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to that within a minute"
+        time.sleep(0.1)
+
+
+def test_it_waits_and_shows_each_date(airflow: Airflow, start: Callable[..., subprocess.Popen[str]]) -> None:
+    airflow.add_run("2025-10-08", "success")
+    process = start("-s", "2025-10-08", "-e", "2025-10-10", "--max-active-runs", "3", "-c", '{"batch_size": 7}')
+    wait_for(lambda: airflow.do("SELECT count(*) FROM dag_run") == [(3,)])
+    (backfill,) = airflow.do("SELECT id, max_active_runs, dag_run_conf, reprocess_behavior FROM backfill")
+    assert backfill[1:] == (3, {"batch_size": 7}, "none")
+    airflow.add_status("2025-10-10", "failed", 10, "the source refused")
+    end = "UPDATE dag_run SET state = %s, start_date = now(), end_date = now() "
+    airflow.do(end + "WHERE partition_key = '2025-10-09'", "success")
+    airflow.scheduler_beats(seconds_ago=60)
+    assert process.stdout
+    said = ""
+    while "no heartbeats any more" not in said:
+        line = process.stdout.readline()
+        assert line, said
+        said += line
+    airflow.scheduler_beats()
+    airflow.do(end + "WHERE partition_key = '2025-10-10'", "failed")
+    said += process.communicate(timeout=60)[0]
+    assert process.returncode == 1, said
+    assert re.search(r"\[1/3\] 2025-10-08 +already run: success", said)
+    assert re.search(r"\[2/3\] 2025-10-09 +success", said)
+    assert re.search(r"\[3/3\] 2025-10-10 +failed +10 rows +0 s +the source refused", said)
+    assert "3 trade dates: 1 failed, 2 success." in said
+    assert airflow.do("SELECT count(*) FROM backfill WHERE completed_at IS NULL") == [(0,)]
+
+
+def test_after_ctrl_c_the_backfill_goes_on(airflow: Airflow, start: Callable[..., subprocess.Popen[str]]) -> None:
+    process = start("-s", "2025-10-09")
+    assert process.stdout
+    first = process.stdout.readline()
+    assert re.fullmatch(r"Backfill \d+ of ashare_daily: dates to run 1, left alone 0\.\n", first)
+    process.send_signal(signal.SIGINT)
+    rest = process.communicate(timeout=60)[0]
+    ((number,),) = airflow.do("SELECT id FROM backfill WHERE completed_at IS NULL")
+    assert process.returncode == 130
+    assert f"Backfill {number} goes on" in rest
+    assert f"/api/v2/backfills/{number}/cancel" in rest
+    assert airflow.do("SELECT state FROM dag_run") == [("queued",)]
+
+
+def test_the_command_is_listed(airflow: Airflow) -> None:
+    said = airflow.backfill("--help")
+    assert said.code == 0
+    for flag in ("--start-date", "--end-date", "--conf", "--dry-run", "--run-backwards", "--rerun-failed-tasks"):
+        assert flag in said.out
+    assert "--mark-success" not in said.out
