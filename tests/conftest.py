@@ -60,11 +60,11 @@ class Database:
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         with self.connect() as connection:
-            return connection.execute(query, values).fetchall()  # type: ignore[call-overload, no-any-return]
+            return connection.execute(query, values).fetchall()
 
     def do(self, query: str, *values: object) -> int:
         with self.connect() as connection:
-            return connection.execute(query, values).rowcount  # type: ignore[call-overload, no-any-return]
+            return connection.execute(query, values).rowcount
 
 
 @pytest.fixture
@@ -110,8 +110,6 @@ def make_run(database: Database, emulator: Emulator) -> MakeRun:
     return make
 
 
-def source_of(emulator: Emulator, **limits: float) -> SourceConfig:
+def source_of(emulator: Emulator, *, idle: float = 2.0, reply: float = 5.0) -> SourceConfig:
     """Where a test's emulator is, with time limits that a test can wait for."""
-    return SourceConfig(
-        "127.0.0.1", emulator.port, limits=Limits(**({"connect": 2.0, "idle": 2.0, "reply": 5.0} | limits))
-    )  # type: ignore[arg-type]
+    return SourceConfig("127.0.0.1", emulator.port, limits=Limits(connect=2.0, idle=idle, reply=reply))

@@ -77,7 +77,7 @@ def query(stack: Stack) -> Query:
 
     def ask(text: str, *values: object) -> list[tuple[Any, ...]]:
         with stack.ashare_connection() as connection:
-            cursor: psycopg.Cursor[Any] = connection.execute(text, values)  # type: ignore[arg-type]
+            cursor: psycopg.Cursor[Any] = connection.execute(text, values)
             return cursor.fetchall() if cursor.description else []
 
     return ask

@@ -40,13 +40,13 @@ def test_a_week_with_a_holiday_arrives_exactly(
     assert states == sorted(
         [(day, "success", True, 0) for day in OPEN] + [(day, "skipped", None, None) for day in CLOSED]
     )
-    for day in map(date.fromisoformat, OPEN):
-        bars = big_market.bars_on(day, "stock")
-        bars += [row for code in DEFAULT_INDICES for row in big_market.bars_of(code, day, day)]
+    for opened in map(date.fromisoformat, OPEN):
+        bars = big_market.bars_on(opened, "stock")
+        bars += [row for code in DEFAULT_INDICES for row in big_market.bars_of(code, opened, opened)]
         at = [COLUMNS.index(name) for name in ("code", "close", "volume")]
         expected = sorted((row[at[0]], row[at[1]], row[at[2]] or None) for row in bars)
         found = query(
-            "SELECT code, close::text, volume::text FROM ashare.daily_bar WHERE trade_date = %s ORDER BY 1", day
+            "SELECT code, close::text, volume::text FROM ashare.daily_bar WHERE trade_date = %s ORDER BY 1", opened
         )
         assert found == expected
         assert len(found) > 5000

@@ -113,7 +113,7 @@ def test_a_page_that_fails_is_an_error_and_never_the_end(
             assert rows == long_market.bars_of("sh.000001", first, last)
             assert len(rows) > 2000
         else:
-            arguments = {"code": "10002007", "message": "x"} if kind == "error" else {}
+            arguments: dict[str, Any] = {"code": "10002007", "message": "x"} if kind == "error" else {}
             server.add_fault(fault(BY_CODE, kind, after=1, **arguments))
             with pytest.raises((SourceUnreachable, BadReply)), Session(source_of(server), gate()) as session:
                 session.bars("sh.000001", first, last)

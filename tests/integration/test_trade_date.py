@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -256,7 +256,7 @@ class Without(GeneratedMarket):
 
     lacks = ""
 
-    def bars_on(self, day: date, kind: str) -> list[list[str]]:
+    def bars_on(self, day: date, kind: Literal["stock", "etf"]) -> list[list[str]]:
         return [row for row in super().bars_on(day, kind) if row[1] != self.lacks]
 
     def bars_of(self, code: str, start: date, end: date) -> list[list[str]]:

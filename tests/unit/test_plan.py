@@ -24,7 +24,7 @@ STOCKS = [f"sh.{600000 + n}" for n in range(1200)]
 
 
 def shape(run: Run, **remaining: list[str]) -> list[tuple[str, str, str, int | None]]:
-    return [(b.kind, b.by, b.label, b.codes and len(b.codes)) for b in cut_batches(run, remaining)]
+    return [(b.kind, b.by, b.label, None if b.codes is None else len(b.codes)) for b in cut_batches(run, remaining)]
 
 
 def test_stocks_go_by_the_whole_market_call_and_indices_one_by_one() -> None:

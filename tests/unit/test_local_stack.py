@@ -1,0 +1,248 @@
+"""`make demo`, `make up`, `make down`: what they say, write and stop, without starting Airflow."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from include.ashare.errors import InvalidInput
+from include.local import connections, down, processes, up
+from include.local.processes import Component, Patience, Record
+from include.local.stack import (
+    PROJECT,
+    StackError,
+    claim,
+    free_port,
+    holder,
+    load_secrets,
+    port_is_free,
+    stop_left_over,
+    wipe,
+    write_env_file,
+)
+
+AWKWARD = """it's "quoted" $HOME `id` \\ 100% 中文"""
+SHELLS = [shell for shell in ("sh", "bash", "zsh") if shutil.which(shell)]
+QUICK = Patience(leader=0.5, everyone=0.5)
+
+# Starts a child and ignores SIGTERM, as does the child: only SIGKILL to the whole session helps.
+STUBBORN = """
+import signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+subprocess.Popen(["sh", "-c", "trap '' TERM; while :; do sleep 0.2; done"])
+sys.stdout.write("ready"); sys.stdout.flush()
+time.sleep(60)
+"""
+
+
+def run(module: str, tmp_path: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "DEMO", "PORT"))}
+    env = kept | {"ASHARE_STATE_DIR": str(tmp_path / "state")} | settings
+    command = [sys.executable, "-m", module]
+    return subprocess.run(command, env=env, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False)
+
+
+def start(tmp_path: Path, code: str, name: str = "scheduler") -> Component:
+    component = Component(
+        name, [sys.executable, "-c", code], env=os.environ, cwd=tmp_path, log_file=tmp_path / f"{name}.log"
+    )
+    deadline = time.monotonic() + 20
+    while "ready" not in component.log_tail() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return component
+
+
+@pytest.fixture
+def stubborn(tmp_path: Path) -> Iterator[Component]:
+    component = start(tmp_path, STUBBORN)
+    yield component
+    processes.stop([component.record], {component.name: QUICK})
+    component.process.wait()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_env_file_carries_every_value_into_the_shell(tmp_path: Path, shell: str) -> None:
+    env = {"AIRFLOW_CONN_X": AWKWARD, "PYTHONPATH": "/a b", "UNRELATED": "1"}
+    path = tmp_path / "a dir" / "env.sh"
+    path.parent.mkdir()
+    write_env_file(path, env, {"PGHOST": "/sock", "PGPASSWORD": AWKWARD})
+    script = (
+        f'. "{path}"; "{sys.executable}" -c '
+        "'import json, os; os.write(1, json.dumps(dict(os.environ)).encode())'; command -v airflow; command -v psql"
+    )
+    given = {"PATH": os.environ["PATH"], "PGSERVICE": "elsewhere"}
+    done = subprocess.run([shell, "-c", script], env=given, capture_output=True, text=True, check=True)
+    values, end = json.JSONDecoder().raw_decode(done.stdout)
+    assert values["AIRFLOW_CONN_X"] == AWKWARD
+    assert values["PGPASSWORD"] == AWKWARD
+    assert values["PYTHONPATH"] == "/a b"
+    assert "UNRELATED" not in values and "PGSERVICE" not in values
+    assert len(done.stdout[end:].split()) == 2, "airflow and psql are both found"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_secrets_are_generated_once_and_private(tmp_path: Path) -> None:
+    first = load_secrets(tmp_path)
+    assert load_secrets(tmp_path) == first
+    assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
+    assert len(set(first.values())) == 4
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"DEMO_START": "2026-02-30"}, "'2026-02-30' is not a trade date: write it as YYYY-MM-DD"),
+        ({"DEMO_START": "2026-05-08", "DEMO_END": "2026-04-27"}, "is before the start date 2026-05-08: swap them."),
+        ({"DEMO_START": "1990-01-01"}, "is before 1990-12-19"),
+        ({"DEMO_END": "2999-01-01"}, "is in the future"),
+    ],
+)
+def test_wrong_demo_dates_are_said_before_anything_starts(
+    tmp_path: Path, settings: dict[str, str], sentence: str
+) -> None:
+    done = run("include.local.demo", tmp_path, **settings)
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_port_that_is_taken_is_said_with_one_that_is_free(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert not port_is_free(port)
+        done = run("include.local.up", tmp_path, PORT=str(port))
+    assert done.returncode == 1
+    assert f"Port {port} is taken: set another, for example `make up PORT=" in done.stderr
+    assert port_is_free(free_port())
+
+
+@pytest.mark.parametrize("text", ["0", "65536", "http", "-1", "８０８０x"])
+def test_a_port_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match="PORT is"):
+        up.chosen_port(text)
+
+
+def test_a_second_stack_on_the_same_state_says_who_has_it(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    with claim(state):
+        done = run("include.local.up", tmp_path)
+        with pytest.raises(StackError, match=f"in use by process {os.getpid()}"):
+            wipe(state)
+    assert done.returncode == 1
+    assert f"in use by process {os.getpid()}" in done.stderr
+    assert holder(state) is None
+
+
+def test_an_outside_database_that_refuses_is_one_sentence(tmp_path: Path) -> None:
+    closed = f"postgresql://ashare:hidden-word@127.0.0.1:{free_port()}/ashare"
+    done = run("include.local.demo", tmp_path, AIRFLOW_CONN_ASHARE_POSTGRES=closed)
+    assert done.returncode == 1
+    assert "Check AIRFLOW_CONN_ASHARE_POSTGRES." in done.stderr
+    assert "hidden-word" not in done.stderr + done.stdout
+    assert run("include.local.down", tmp_path).stdout == "Nothing was running.\n"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "postgres://me:p%40ss@db.example:5433/ashare?sslmode=require",
+        json.dumps(
+            {
+                "conn_type": "postgres",
+                "host": "db.example",
+                "port": 5433,
+                "login": "me",
+                "password": "p@ss",
+                "schema": "ashare",
+                "extra": {"sslmode": "require"},
+            }
+        ),
+    ],
+)
+def test_psql_reaches_the_database_of_a_connection(value: str) -> None:
+    assert connections.libpq_env("AIRFLOW_CONN_ASHARE_POSTGRES", value) == {
+        "PGHOST": "db.example",
+        "PGPORT": "5433",
+        "PGUSER": "me",
+        "PGPASSWORD": "p@ss",
+        "PGDATABASE": "ashare",
+        "PGSSLMODE": "require",
+    }
+
+
+@pytest.mark.parametrize("value", ["{broken", "mysql://a/b", "postgres://h:notaport/x"])
+def test_a_connection_that_is_none_is_refused(value: str) -> None:
+    with pytest.raises(InvalidInput, match="AIRFLOW_CONN_ASHARE_POSTGRES is not"):
+        connections.libpq_env("AIRFLOW_CONN_ASHARE_POSTGRES", value)
+
+
+def test_stop_ends_the_whole_session_even_if_it_does_not_want_to(stubborn: Component) -> None:
+    assert len(processes.members(stubborn.record)) >= 2
+    processes.stop([stubborn.record], {stubborn.name: QUICK})
+    assert processes.members(stubborn.record) == []
+
+
+def test_what_a_dead_leader_left_is_found_and_stopped(stubborn: Component) -> None:
+    stubborn.process.kill()
+    stubborn.process.wait()
+    assert processes.members(stubborn.record), "the child lives on"
+    processes.stop([stubborn.record], {stubborn.name: QUICK})
+    assert processes.members(stubborn.record) == []
+
+
+def test_down_stops_what_was_left_behind_and_nothing_else(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    polite = 'import sys, time; sys.stdout.write("ready"); sys.stdout.flush(); time.sleep(60)'
+    left, other = start(tmp_path, polite), start(tmp_path, polite, "other")
+    # The other one carries a pid that was the stack's before the machine was started again.
+    earlier = Record("dag-processor", other.record.pid, other.record.started - 1000)
+    processes.write_records(state / "processes.json", [left.record, earlier])
+    try:
+        assert down.bring_down(state)
+        assert left.process.wait(10) != 0
+        assert other.ended is None
+        assert stop_left_over(state) == []
+    finally:
+        for component in (left, other):
+            component.process.kill()
+            component.process.wait()
+
+
+def test_down_asks_a_live_stack_to_end(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    code = f"""
+import sys, time
+from pathlib import Path
+from include.local.stack import claim
+from include.local.terminal import Stopped, stop_signals
+try:
+    with stop_signals(), claim(Path({str(state)!r})):
+        sys.stdout.write("ready"); sys.stdout.flush()
+        time.sleep(60)
+except Stopped:
+    sys.exit(0)
+"""
+    command = [sys.executable, "-c", code]
+    live = subprocess.Popen(
+        command, cwd=PROJECT, env=os.environ | {"PYTHONPATH": str(PROJECT)}, stdout=subprocess.PIPE
+    )
+    assert live.stdout is not None and live.stdout.read(5) == b"ready"
+    assert down.bring_down(state)
+    assert live.wait(10) == 0
+    live.stdout.close()
