@@ -20,7 +20,7 @@ if _command == "dags" or "_ARGCOMPLETE" in os.environ:
 
     add_backfill_command()
 
-if _command in ("scheduler", "celery", "triggerer"):
+if _command in ("scheduler", "celery"):
     # Task processes are forked from these: what is imported here is not imported again by each task.
     for _module in (
         "pandas",

@@ -1,0 +1,91 @@
+# Everything a newcomer needs: `make demo`, `make up`, `make test`. Works with GNU make 3.81 (macOS) and later.
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo up down psql test lint format lock clean
+
+UV_VERSION := 0.13.9
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_READY := $(VENV)/.run-ready
+DEV_READY := $(VENV)/.dev-ready
+UNFINISHED := $(VENV)/.unfinished
+
+.NOTPARALLEL:
+# An activated other environment is not for us.
+unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
+
+help:  ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+
+install: $(RUN_READY)  ## Make .venv with the pinned requirements (PYTHON=... chooses an interpreter)
+
+demo: $(RUN_READY)  ## Two weeks of a generated market through a real Airflow (DEMO_START, DEMO_END)
+	@$(BIN)/python -m include.local.demo
+
+up: $(RUN_READY)  ## Airflow on http://localhost:8080 with the real Baostock (PORT=8081; DEMO=1: the emulator)
+	@$(BIN)/python -m include.local.up
+
+down:  ## Stop what `make up` or `make demo` runs or has left behind
+	@if [ -e $(RUN_READY) ]; then $(BIN)/python -m include.local.down; else echo "Nothing was running."; fi
+
+psql: $(RUN_READY)  ## psql on the ashare database (DEMO=1: the demo's; ARGS='-c "select 1"')
+	@$(BIN)/python -m include.local.psql $(ARGS)
+
+test: $(DEV_READY)  ## Install the tools and run all tests (PYTEST_ARGS="-k name")
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(DEV_READY)  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m mypy include plugins dags tests
+
+format: $(DEV_READY)  ## Let ruff format and mend the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(DEV_READY)  ## Renew constraints.txt from the requirements
+	$(BIN)/uv pip compile --universal --python-version 3.10 --no-header --no-emit-index-url \
+		requirements-dev.txt -o constraints.txt
+
+clean: down  ## Stop everything and delete .venv, .airflow and the caches
+	rm -rf $(VENV) .airflow .test .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find dags include plugins tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps are written last, and an installation that was interrupted is begun anew.
+$(RUN_READY): requirements.txt constraints.txt
+	@$(MAKE_VENV)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt -c constraints.txt
+	@$(COMPILE)
+	@rm $(UNFINISHED) && touch $@
+
+$(DEV_READY): requirements-dev.txt requirements.txt constraints.txt
+	@$(MAKE_VENV)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt -c constraints.txt
+	@$(COMPILE)
+	@rm $(UNFINISHED) && touch $@ $(RUN_READY)
+
+# Compiled once here, or each of Airflow's processes would do it at its first start, side by side.
+COMPILE = $(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null 2>&1 || true
+
+# Without PYTHON, the first in range of those that really start (a version manager's shims may not).
+CHECK := import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info < (3, 14))
+define MAKE_VENV
+set -e; \
+if [ -e $(UNFINISHED) ] || ! $(BIN)/uv --version 2>/dev/null | grep -q "^uv $(UV_VERSION)" \
+		|| ! $(BIN)/python -c '$(CHECK)' 2>/dev/null; then \
+	found=; \
+	for python in $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11 python3.10); do \
+		if "$$python" -c '$(CHECK)' >/dev/null 2>&1; then found="$$python"; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+		echo "No Python 3.10 to 3.13 (with its venv module) was found as" \
+			"$(if $(PYTHON),$(PYTHON),python3 or python3.10 to python3.13): install one, or say where it is with" \
+			"make PYTHON=/path/to/python3." >&2; \
+		exit 1; \
+	fi; \
+	echo "Installing into $(VENV) with $$("$$found" --version) ..."; \
+	"$$found" -m venv --clear $(VENV); \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); \
+fi; \
+touch $(UNFINISHED)
+endef

@@ -1,0 +1,102 @@
+"""`make demo`: two weeks of a whole market through a real Airflow, from nothing; leaves nothing running."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import date
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from include.ashare.dates import parse_trade_date_range
+from include.ashare.errors import AshareError
+from include.local.stack import Stack, StackError, wipe
+from include.local.terminal import Phases, Stopped, console, demo_dir, errors, print_columns, shown, stop_signals
+
+START, END = "2026-04-27", "2026-05-08"
+"""Two weeks with the Labour Day holiday in them."""
+
+STATUS = """
+SELECT trade_date, status, expected, loaded, suspended, missing, rejected, requests, reason
+FROM ashare.sync_status
+WHERE trade_date BETWEEN %s AND %s
+ORDER BY trade_date
+"""
+SAMPLE = """
+SELECT b.trade_date, b.code, s.name, trim_scale(b.open) AS open, trim_scale(b.high) AS high,
+       trim_scale(b.low) AS low, trim_scale(b.close) AS close, b.volume, trim_scale(b.amount) AS amount,
+       trim_scale(b.pct_chg) AS pct_chg
+FROM ashare.daily_bar b
+LEFT JOIN ashare.security s USING (code)
+WHERE b.is_trading
+  AND s.kind IS DISTINCT FROM 'index'
+  AND b.trade_date = (SELECT max(trade_date) FROM ashare.daily_bar WHERE trade_date BETWEEN %s AND %s)
+ORDER BY b.amount DESC NULLS LAST, b.code
+LIMIT 3
+"""
+
+
+def main() -> int:
+    """Run the demo; the exit code."""
+    phases = Phases()
+    try:
+        start, end = parse_trade_date_range(os.environ.get("DEMO_START") or START, os.environ.get("DEMO_END") or END)
+        with stop_signals():
+            _run(start, end, phases)
+    except Stopped:
+        errors.print("The demo was interrupted; nothing is left running.")
+        return 130
+    except (AshareError, StackError) as error:
+        errors.print(f"\n{error}", markup=False)
+        return 1
+    console.print(f"\nDone in {phases.seconds:.0f} seconds; nothing is left running.")
+    return 0
+
+
+def _run(start: date, end: date, phases: Phases) -> None:
+    state = demo_dir()
+    wipe(state)
+    emulator = ("--start", min(date(2024, 1, 1), date(start.year, 1, 1)).isoformat())
+    with Stack(state, emulator=emulator, durable=False, scheduled=False, report=phases.begin) as stack:
+        if not stack.has_emulator:
+            phases.begin("Baostock")
+            if problem := stack.source_problem():
+                raise StackError(f"{problem} Check AIRFLOW_CONN_BAOSTOCK, or unset it to use the bundled emulator.")
+        phases.begin("backfill")
+        console.print(f"\n$ airflow dags backfill -s {start} -e {end} ashare_daily")
+        code = stack.airflow("dags", "backfill", "-s", str(start), "-e", str(end), "ashare_daily")
+        console.print()
+        phases.begin("stop")
+        _show(stack, start, end)
+        if code:
+            raise StackError(
+                f"The backfill failed (exit code {code}): the table says which dates, the logs of the tasks are in "
+                f"{shown(state / 'airflow' / 'logs')}."
+            )
+    phases.end()
+
+
+def _show(stack: Stack, start: date, end: date) -> None:
+    with stack.ashare_connection() as connection:
+        _print_table(connection, f"ashare.sync_status, {start} to {end}", STATUS, start, end)
+        _print_table(connection, "ashare.daily_bar, the three most traded", SAMPLE, start, end)
+    if "AIRFLOW_CONN_ASHARE_POSTGRES" in os.environ:
+        console.print(f"\nLook further:      . {shown(stack.env_file)}; psql", markup=False)
+        return
+    console.print(
+        "\nLook further:      make psql DEMO=1      starts the demo's database, opens psql, stops it afterwards"
+        "\nSee it in the UI:  make up DEMO=1\n",
+        markup=False,
+    )
+
+
+def _print_table(connection: psycopg.Connection[TupleRow], title: str, query: str, start: date, end: date) -> None:
+    cursor = connection.execute(query, (start, end))
+    print_columns(title, [column.name for column in cursor.description or ()], cursor.fetchall(), left=TEXTS)
+
+
+TEXTS = ("trade_date", "status", "reason", "code", "name")
+
+if __name__ == "__main__":
+    sys.exit(main())

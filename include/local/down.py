@@ -1,0 +1,64 @@
+"""`make down`: stop what runs on this project's state directory, and what was left behind there."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from include.local import processes
+from include.local.stack import StackError, claim, holder, stop_left_over
+from include.local.terminal import console, demo_dir, errors, shown, state_dir
+
+WAIT_SECONDS = 90
+
+
+def main() -> int:
+    """Stop both the stack and the demo; the exit code."""
+    stopped = False
+    try:
+        for directory in (demo_dir(), state_dir()):
+            if directory.exists():
+                stopped |= bring_down(directory)
+    except StackError as error:
+        errors.print(str(error), markup=False)
+        return 1
+    if not stopped:
+        console.print("Nothing was running.")
+    return 0
+
+
+def bring_down(directory: Path) -> bool:
+    """Stop the stack of a state directory, live or left behind; whether there was one.
+
+    :raises StackError: it does not end.
+    """
+    asked = holder(directory)
+    if asked:
+        _ask(asked, directory)
+    with claim(directory):
+        names = stop_left_over(directory)
+    if asked:
+        console.print(f"Stopped the stack on {shown(directory)} (process {asked}).")
+    elif names:
+        console.print(f"Stopped what was left behind on {shown(directory)}: {', '.join(names)}.")
+    return bool(asked or names)
+
+
+def _ask(pid: int, directory: Path) -> None:
+    """The process holds the directory's lock, so the pid is its own."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    started = processes.start_time(pid)
+    os.kill(pid, signal.SIGTERM)
+    while holder(directory) == pid:
+        if time.monotonic() > deadline:
+            if processes.start_time(pid) == started:
+                os.kill(pid, signal.SIGKILL)
+            deadline += WAIT_SECONDS
+        time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""`make up`: the stack in the foreground until Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from include.ashare.errors import AshareError, InvalidInput
+from include.local import stack as local
+from include.local.stack import Stack, StackError
+from include.local.terminal import (
+    Phases,
+    Stopped,
+    console,
+    demo_dir,
+    errors,
+    shown,
+    state_dir,
+    stop_signals,
+    wants_demo,
+)
+
+
+def main() -> int:
+    """Run until told to stop; the exit code."""
+    try:
+        with stop_signals():
+            _run()
+    except Stopped:
+        console.print("Stopped.")
+        return 0
+    except (AshareError, StackError) as error:
+        errors.print(str(error), markup=False)
+        return 1
+    return 0
+
+
+def _run() -> None:
+    demo = wants_demo()
+    directory = demo_dir() if demo else state_dir()
+    host = os.environ.get("ASHARE_UI_HOST") or "127.0.0.1"
+    port = chosen_port(os.environ.get("PORT") or "8080")
+    if (pid := local.holder(directory)) is not None:
+        raise StackError(local.already_running(directory, pid))
+    if not local.port_is_free(port, host):
+        raise StackError(f"Port {port} is taken: set another, for example `make up PORT={_another_port(port)}`.")
+    phases = Phases()
+    with Stack(directory, port=port, host=host, emulator=() if demo else None, report=phases.begin) as stack:
+        try:
+            phases.end()
+            # Also where everybody looks for it, and not only beside the demo's own state.
+            stack.write_env_file(state_dir() / "env.sh")
+            _welcome(stack)
+            if not stack.has_emulator:
+                _check_source(stack)
+            while True:
+                stack.check()
+                time.sleep(0.5)
+        except Stopped:
+            console.print("\nStopping; running tasks have ten seconds to end.")
+            raise
+
+
+def chosen_port(text: str) -> int:
+    """:raises InvalidInput: not a port."""
+    if not text.strip().isdigit() or not 1 <= int(text) <= 65535:
+        raise InvalidInput(f"PORT is {text!r}: it must be a whole number from 1 to 65535, for example PORT=8081.")
+    return int(text)
+
+
+def _another_port(port: int) -> int:
+    following = range(port + 1, min(port + 100, 65536))
+    return next((number for number in following if local.port_is_free(number)), 0) or local.free_port()
+
+
+def _welcome(stack: Stack) -> None:
+    env_file = shown(state_dir() / "env.sh")
+    console.print(
+        f"\nAirflow    {stack.url}   user: admin   password: {stack.password}"
+        f"\nCommands   . {env_file}   then airflow, psql"
+        f"\nLogs       {shown(stack.logs)}"
+        "\nStop       Ctrl-C, or `make down` in another terminal\n",
+        markup=False,
+    )
+
+
+def _check_source(stack: Stack) -> None:
+    if problem := stack.source_problem():
+        errors.print(
+            f"{problem} Airflow runs, but nothing can be fetched: set AIRFLOW_CONN_BAOSTOCK to another server, "
+            "or use the bundled emulator with `make up DEMO=1`.",
+            markup=False,
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""The DAG files as the DAG processor and an operator see them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+FILES = sorted((PROJECT / "dags").glob("*.py"))
+
+PARSE = """
+import json, sys, time, warnings
+import airflow.sdk, airflow.sdk.bases.sensor, airflow.timetables.trigger  # loaded once per processor, not per file
+before = set(sys.modules)
+sys.path[:0] = {paths!r}
+warnings.simplefilter("error")
+started = time.perf_counter()
+from airflow.dag_processing.dagbag import DagBag
+loaded = time.perf_counter()
+bag = DagBag({folder!r})
+seconds = time.perf_counter() - loaded
+from airflow.serialization.serialized_objects import DagSerialization
+for dag in bag.dags.values():
+    DagSerialization.to_dict(dag)
+print(json.dumps({{
+    "seconds": seconds,
+    "errors": bag.import_errors,
+    "warnings": list(getattr(bag, "captured_warnings", {{}})),
+    "heavy": sorted(set(sys.modules) & {{"pandas", "numpy", "baostock", "psycopg"}}),
+    "dags": {{
+        dag.dag_id: {{
+            "tags": sorted(dag.tags),
+            "doc": dag.doc_md,
+            "catchup": dag.catchup,
+            "edges": {{task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks}},
+            "tasks": {{
+                task.task_id: {{
+                    "owner": task.owner, "retries": task.retries, "doc": task.doc_md, "pool": task.pool,
+                    "policy": bool(task.retry_policy),
+                }}
+                for task in dag.tasks
+            }},
+        }}
+        for dag in bag.dags.values()
+    }},
+}}))
+"""
+
+
+@pytest.fixture(scope="module")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    paths = [str(PROJECT), str(PROJECT / "plugins"), str(PROJECT / "dags")]
+    home = tmp_path_factory.mktemp("airflow")
+    done = subprocess.run(
+        [sys.executable, "-c", PARSE.format(paths=paths, folder=str(PROJECT / "dags"))],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=home,
+        env={
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(home),
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "PYTHONPATH": str(PROJECT),
+        },
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def test_they_parse_without_an_error_or_a_warning(parsed: dict[str, Any]) -> None:
+    assert parsed["errors"] == {}
+    assert parsed["warnings"] == []
+    assert "ashare_daily" in parsed["dags"]
+
+
+def test_they_parse_in_under_a_second_and_import_nothing_heavy(parsed: dict[str, Any]) -> None:
+    assert parsed["heavy"] == []
+    assert parsed["seconds"] < 1
+
+
+def test_the_daily_dag_has_the_tasks_of_the_contract(parsed: dict[str, Any]) -> None:
+    assert parsed["dags"]["ashare_daily"]["edges"] == {
+        "wait_for_trading_day": ["plan_batches"],
+        "plan_batches": ["fetch_and_copy", "sync_adjust_factors"],
+        "fetch_and_copy": ["record_status"],
+        "sync_adjust_factors": ["record_status"],
+        "record_status": [],
+    }
+    assert parsed["dags"]["ashare_daily"]["catchup"] is False
+
+
+def test_every_task_is_documented_owned_and_retried(parsed: dict[str, Any]) -> None:
+    for dag in parsed["dags"].values():
+        assert dag["tags"]
+        assert "red" in dag["doc"]
+        for name, task in dag["tasks"].items():
+            assert task["owner"] == "ashare", name
+            assert task["retries"] > 0, name
+            assert task["policy"], name
+            assert "**Red:**" in task["doc"], name
+
+
+def test_whatever_speaks_to_baostock_queues_in_the_pool(parsed: dict[str, Any]) -> None:
+    tasks = parsed["dags"]["ashare_daily"]["tasks"]
+    assert {name for name, task in tasks.items() if task["pool"] == "baostock"} == set(tasks) - {"record_status"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_a_dag_file_is_wiring(file: Path) -> None:
+    text = file.read_text()
+    assert len(text.splitlines()) < 120
+    assert "SELECT" not in text
+
+
+def test_arrows_point_one_way() -> None:
+    """Source and store know nothing of each other, and only the bridge knows Airflow."""
+    for file in (PROJECT / "include" / "ashare").rglob("*.py"):
+        text, place = file.read_text(), file.relative_to(PROJECT / "include" / "ashare").as_posix()
+        if not place.startswith("emulator/") and place != "airflow_bridge.py":
+            assert "import airflow" not in text, place
+            assert "from airflow" not in text, place
+        if place.startswith("source/"):
+            assert "include.ashare.store" not in text, place
+        if place.startswith("store/"):
+            assert "include.ashare.source" not in text, place
+            assert "include.ashare.steps" not in text, place
