@@ -100,7 +100,8 @@ def ashare_daily() -> None:
     )
     planned = plan_batches()
     waited >> planned >> sync_adjust_factors() >> (recorded := record_status())
-    fetch_and_copy.expand(batch=planned) >> recorded
+    # A mapped task does not take its docstring for its documentation by itself.
+    fetch_and_copy.override(doc_md=fetch_and_copy.function.__doc__).expand(batch=planned) >> recorded
 
 
 ashare_daily()

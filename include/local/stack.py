@@ -14,6 +14,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -267,6 +268,9 @@ class Stack:
         # Their logs are files that the API server reads itself.
         self._spawn(SCHEDULER, "airflow", SCHEDULER, "--skip-serve-logs")
         self._spawn(DAG_PROCESSOR, "airflow", DAG_PROCESSOR)
+        self.wait_for("API server", lambda: bool(self._health()))
+        # It makes what tasks speak to at the first request, for seconds; better now than when they all wait for it.
+        threading.Thread(target=self._get, args=("/execution/health", START_SECONDS), daemon=True).start()
         self.wait_for("scheduler", self._is_healthy)
         # Nothing here waits for it: its start must not delay the others.
         self._spawn(TRIGGERER, "airflow", TRIGGERER, "--skip-serve-logs")
@@ -323,9 +327,13 @@ class Stack:
         return all(health.get(name, {}).get("status") == "healthy" for name in ("scheduler", "dag_processor"))
 
     def _health(self) -> dict[str, dict[str, Any]]:
+        return self._get("/api/v2/monitor/health", 5)
+
+    def _get(self, path: str, seconds: float) -> dict[str, Any]:
+        """What the API server says; nothing when it does not answer."""
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with direct.open(f"http://127.0.0.1:{self.port}/api/v2/monitor/health", timeout=5) as reply:
+            with direct.open(f"http://127.0.0.1:{self.port}{path}", timeout=seconds) as reply:
                 return dict(json.load(reply))
         except (OSError, ValueError):
             return {}

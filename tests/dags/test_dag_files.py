@@ -19,6 +19,7 @@ import airflow.sdk, airflow.sdk.bases.sensor, airflow.timetables.trigger  # load
 before = set(sys.modules)
 sys.path[:0] = {paths!r}
 warnings.simplefilter("error")
+warnings.filterwarnings("default", message="GitWildMatchPattern")  # Airflow's own, for any .airflowignore
 started = time.perf_counter()
 from airflow.dag_processing.dagbag import DagBag
 loaded = time.perf_counter()
