@@ -34,10 +34,10 @@ class CheckedBars:
     rejects: list[Reject] = field(default_factory=list)
 
 
-def check_bars(table: Table, code: str | None, start: date, end: date) -> CheckedBars:
+def check_bars(table: Table, code: str | None, start: date, end: date, *, day: date) -> CheckedBars:
     """Check a reply that was asked for one code, or for all (``None``), on the days ``start`` to ``end``.
 
-    A row whose own date cannot be used is set aside under ``start``.
+    A row whose own date cannot be used is set aside under the trade date ``day``.
     """
     checked = CheckedBars()
     rule_of = partial(_broken_rule, first=str(start), last=str(end), asked_code=code)
@@ -56,7 +56,7 @@ def check_bars(table: Table, code: str | None, start: date, end: date) -> Checke
         elif not rule and key in loaded:
             rule = "the same row came twice; it is loaded once"
         if rule:
-            checked.rejects.append(Reject(_day_of(bar, start, end), bar["code"], rule, bar))
+            checked.rejects.append(Reject(_day_of(bar, start, end) or day, bar["code"], rule, bar))
         else:
             loaded.add(key)
             checked.lines.append(_copy_line(bar))
@@ -107,12 +107,12 @@ def _broken_price(bar: dict[str, str]) -> str | None:
     return None
 
 
-def _day_of(bar: dict[str, str], start: date, end: date) -> date:
+def _day_of(bar: dict[str, str], start: date, end: date) -> date | None:
     try:
         day = date.fromisoformat(bar["date"])
     except ValueError:
-        return start
-    return day if start <= day <= end else start
+        return None
+    return day if start <= day <= end else None
 
 
 def _copy_line(bar: dict[str, str]) -> str:

@@ -116,6 +116,18 @@ def test_the_indices_of_later_dates_are_there_already(make_run: MakeRun, emulato
     assert emulator.count() - asked == 6  # a login, the market, a logout; a login, the factors, a logout
 
 
+def test_of_dates_planned_at_once_the_first_to_ask_asks_for_all(make_run: MakeRun, emulator: Emulator) -> None:
+    runs = [make_run(day, kinds=("index",)) for day in ("2025-09-29", "2025-09-30", "2025-10-09")]
+    for run in runs:
+        wait_for_trading_day(run)
+    plans = [(run, plan_batches(run)) for run in runs]
+    for run, batches in reversed(plans):  # the latest happens to get the connection first
+        for batch in batches:
+            fetch_and_copy(run, batch.batch_no)
+    assert emulator.count(BY_CODE) == len(DEFAULT_INDICES)
+    assert not any(run.store.remaining(run.expectation) for run in runs)
+
+
 def test_exactly_the_deleted_rows_come_back(make_run: MakeRun, database: Database, emulator: Emulator) -> None:
     complete(make_run(DAY))
     before = database.rows("SELECT code, close, loaded_at FROM ashare.daily_bar ORDER BY trade_date, code")

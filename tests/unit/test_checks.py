@@ -37,7 +37,7 @@ def test_a_good_row_becomes_a_copy_line_by_column_name_not_position() -> None:
         "2026-03-02 sh.600000 9.69 9.77 9.58 9.68 9.72 73404604 710795803.74 0.2204 -0.4115 1 0 5.9 0.4 1.7 -9.0"
     ).replace(" ", "\t") + "\n"
     for fields in (FIELDS, FIELDS[::-1]):
-        checked = check_bars(table(GOOD, fields=fields), None, DAY, DAY)
+        checked = check_bars(table(GOOD, fields=fields), None, DAY, DAY, day=DAY)
         assert checked.lines == [expected]
         assert not checked.rejects
 
@@ -45,7 +45,7 @@ def test_a_good_row_becomes_a_copy_line_by_column_name_not_position() -> None:
 @pytest.mark.parametrize("nothing", ["", "0"])
 def test_a_suspended_row_is_kept_with_blanks_as_null(nothing: str) -> None:
     bar = SUSPENDED | {"volume": nothing, "amount": nothing, "pctChg": nothing}
-    (line,) = check_bars(table(bar), None, DAY, DAY).lines
+    (line,) = check_bars(table(bar), None, DAY, DAY, day=DAY).lines
     values = dict(zip(COPY_ORDER, line.rstrip("\n").split("\t"), strict=True))
     assert values["turn"] == "\\N"
     assert values["volume"] == (nothing or "\\N")
@@ -76,7 +76,7 @@ def test_a_suspended_row_is_kept_with_blanks_as_null(nothing: str) -> None:
 )
 def test_a_row_that_breaks_a_rule_is_set_aside_and_the_others_go_on(change: dict[str, str], rule: str) -> None:
     other = GOOD | {"code": "sh.600004"}
-    checked = check_bars(table(GOOD | change, other), None, DAY, DAY)
+    checked = check_bars(table(GOOD | change, other), None, DAY, DAY, day=DAY)
     assert len(checked.lines) == 1
     assert "sh.600004" in checked.lines[0]
     (reject,) = checked.rejects
@@ -86,30 +86,30 @@ def test_a_row_that_breaks_a_rule_is_set_aside_and_the_others_go_on(change: dict
 
 
 def test_turnover_on_a_suspended_day_is_set_aside() -> None:
-    (reject,) = check_bars(table(SUSPENDED | {"volume": "100"}), None, DAY, DAY).rejects
+    (reject,) = check_bars(table(SUSPENDED | {"volume": "100"}), None, DAY, DAY, day=DAY).rejects
     assert reject.rule == "suspended, but there is turnover"
 
 
 def test_of_two_rows_for_one_bar_that_differ_neither_is_believed() -> None:
-    checked = check_bars(table(GOOD, GOOD | {"close": "9.70"}), None, DAY, DAY)
+    checked = check_bars(table(GOOD, GOOD | {"close": "9.70"}), None, DAY, DAY, day=DAY)
     assert checked.lines == []
     assert len(checked.rejects) == 2
 
 
 def test_the_same_row_twice_is_loaded_once() -> None:
-    checked = check_bars(table(GOOD, GOOD), None, DAY, DAY)
+    checked = check_bars(table(GOOD, GOOD), None, DAY, DAY, day=DAY)
     assert len(checked.lines) == 1
     assert [reject.rule for reject in checked.rejects] == ["the same row came twice; it is loaded once"]
 
 
 def test_a_row_of_another_security_is_set_aside() -> None:
-    (reject,) = check_bars(table(GOOD), "sh.600004", DAY, DAY).rejects
+    (reject,) = check_bars(table(GOOD), "sh.600004", DAY, DAY, day=DAY).rejects
     assert "the code is not what was asked for (sh.600004)" in reject.rule
 
 
 def test_an_index_without_a_trade_status_counts_as_trading() -> None:
     index = GOOD | {"code": "sh.000001", "tradestatus": "", "isST": "", "turn": ""}
-    (line,) = check_bars(table(index), "sh.000001", DAY, DAY).lines
+    (line,) = check_bars(table(index), "sh.000001", DAY, DAY, day=DAY).lines
     values = dict(zip(COPY_ORDER, line.rstrip("\n").split("\t"), strict=True))
     assert values["tradestatus"] == "1"
     assert values["isST"] == "\\N"
@@ -120,7 +120,7 @@ def test_an_index_without_a_trade_status_counts_as_trading() -> None:
     st.text(alphabet="0123456789.-eE\t\\N\n x", max_size=8),
 )
 def test_no_value_can_break_out_of_its_copy_column(names: list[str], value: str) -> None:
-    checked = check_bars(table(GOOD | dict.fromkeys(names, value)), None, DAY, DAY)
+    checked = check_bars(table(GOOD | dict.fromkeys(names, value)), None, DAY, DAY, day=DAY)
     for line in checked.lines:
         assert line.count("\t") == len(COPY_ORDER) - 1
         assert line.count("\n") == 1

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
-from include.ashare.checks import check_bars
+from include.ashare.checks import CheckedBars, check_bars
 from include.ashare.errors import AshareError, BadReply, InvalidInput
 from include.ashare.source import Session, Table
 from include.ashare.steps.plan import PLURALS
@@ -25,6 +25,8 @@ MOST_LACKING = 500
 ONE_PAGE = timedelta(days=8 * 365)
 """A per-security request costs the same for a day as for a page of 2,000 sessions: a good eight years."""
 
+ABSENT = "absent at the source: the per-security call brings no bar"
+
 SPOOL_BYTES = 16 * 1024 * 1024
 
 
@@ -36,6 +38,9 @@ def _spool() -> IO[str]:
 class _Catch:
     """What the requests of a batch brought; the bars as text for COPY, on disk once they are many."""
 
+    run: Run
+    first: date
+    """From when on securities are asked for one by one."""
     bars: IO[str] = field(default_factory=_spool)
     rows: int = 0
     rejects: list[Reject] = field(default_factory=list)
@@ -44,15 +49,27 @@ class _Catch:
     asked_by_code: Sequence[str] = ()
     requests: int = 0
 
-    def add(self, run: Run, table: Table, code: str | None) -> None:
-        """Check a reply and keep it."""
-        last = run.day if code is None else _last_day(run)
-        checked = check_bars(table, code, run.day, last)
+    @property
+    def last(self) -> date:
+        """Until when securities are asked for one by one."""
+        return min(self.run.today, self.first + ONE_PAGE)
+
+    def add_market(self, table: Table) -> None:
+        """Check a whole-market reply and keep it."""
+        self._add(check_bars(table, None, self.run.day, self.run.day, day=self.run.day), table)
+
+    def ask_for(self, code: str, session: Session) -> None:
+        """Fetch one security's bars, check and keep them."""
+        table = session.bars(code, self.first, self.last)
+        self._add(check_bars(table, code, self.first, self.last, day=self.run.day), table)
+
+    def _add(self, checked: CheckedBars, table: Table) -> None:
         self.bars.writelines(checked.lines)
         self.rows += len(checked.lines)
         self.rejects += checked.rejects
-        self.answered |= {code for day, code in table.columns("date", "code") if day == str(run.day)}
-        self.answered |= {reject.code for reject in checked.rejects if reject.trade_date == run.day}
+        day = self.run.day
+        self.answered |= {code for when, code in table.columns("date", "code") if when == str(day)}
+        self.answered |= {reject.code for reject in checked.rejects if reject.trade_date == day}
 
 
 def fetch_and_copy(run: Run, batch_no: int) -> Merged:
@@ -64,7 +81,7 @@ def fetch_and_copy(run: Run, batch_no: int) -> Merged:
     if batch is None:
         raise InvalidInput(f"There is no batch {batch_no} for {run.day}: clear the task plan_batches first.")
     run.store.start_batch(run.day, batch_no)
-    catch = _Catch()
+    catch = _Catch(run, run.day)
     try:
         # A per-security request brings later dates too: whoever waited here may find its codes loaded.
         work = "bars by code" if batch.by == "code" else _work(run, batch.kind)
@@ -83,13 +100,16 @@ def _fetch(run: Run, batch: Batch, catch: _Catch) -> None:
         wanted = sorted(set(wanted) & set(batch.codes))
     if not wanted:
         return
+    if batch.by == "code":
+        # Earlier dates that wait for the same codes, in another run, find them loaded.
+        catch.first = run.store.earliest_waiting(run.day, batch.kind, wanted, since=run.day - ONE_PAGE)
     session = run.session()
     try:
         with session:
             market = batch.by == "market_day"
             lacking = _fetch_market(run, batch, wanted, session, catch) if market else wanted
             for code in lacking:
-                catch.add(run, session.bars(code, run.day, _last_day(run)), code)
+                catch.ask_for(code, session)
             catch.asked_by_code = lacking
     finally:
         catch.requests = session.requests
@@ -110,7 +130,7 @@ def _fetch_market(run: Run, batch: Batch, wanted: Sequence[str], session: Sessio
             f"Baostock's reply for {run.day} has {len(table.rows)} {PLURALS[batch.kind]} and lacks "
             f"{len(lacking)} of {len(wanted)} that were expected; nothing was written."
         )
-    catch.add(run, table, None)
+    catch.add_market(table)
     return lacking
 
 
@@ -121,7 +141,7 @@ def _load(run: Run, batch: Batch, catch: _Catch) -> Merged:
         catch.bars,
         catch.rows,
         catch.rejects,
-        _absence(run, absent) if absent and not doubt else None,
+        Absence(absent, catch.first, catch.last, ABSENT) if absent and not doubt else None,
         catch.requests,
         _follow_up(batch, catch.asked_by_code),
     )
@@ -159,15 +179,6 @@ def _doubt_absence(run: Run, batch: Batch, catch: _Catch, absent: Sequence[str])
 def _work(run: Run, kind: str) -> str:
     """The lock under which a market day is fetched and loaded."""
     return f"{kind} bars of {run.day}"
-
-
-def _last_day(run: Run) -> date:
-    return min(run.today, run.day + ONE_PAGE)
-
-
-def _absence(run: Run, absent: Sequence[str]) -> Absence:
-    reason = "absent at the source: the per-security call brings no bar"
-    return Absence(absent, run.day, _last_day(run), reason)
 
 
 def _follow_up(batch: Batch, asked: Sequence[str]) -> Sequence[Batch]:

@@ -291,6 +291,12 @@ class Store:
         assert row is not None
         return Batch(batch.kind, batch.by, batch.codes, batch.label, row[0])
 
+    def earliest_waiting(self, day: date, kind: str, codes: Sequence[str], *, since: date) -> date:
+        """The earliest trade date up to ``day`` with an open batch, in any run, that asks for one of the codes."""
+        values = {"day": day, "kind": kind, "codes": list(codes), "since": since}
+        found: date | None = self._all("batches", "earliest_waiting", values)[0][0]
+        return found or day
+
     def start_factor_batch(self, day: date, run_id: str) -> None:
         """Start batch 0 of the date: its adjust factors."""
         values = {"day": day, "label": f"adjust factors {day}", "run_id": run_id}

@@ -41,3 +41,8 @@ ORDER BY batch_no
 -- name: factors_are_in
 SELECT EXISTS (SELECT FROM ashare.sync_batch
                WHERE trade_date = %(day)s AND kind = 'factor' AND status = 'success')
+
+-- name: earliest_waiting
+SELECT min(trade_date) FROM ashare.sync_batch
+WHERE trade_date BETWEEN %(since)s AND %(day)s AND kind = %(kind)s AND by = 'code'
+  AND status IN ('pending', 'running') AND codes && %(codes)s::text[]

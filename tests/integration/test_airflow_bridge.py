@@ -1,0 +1,84 @@
+"""Connections of a real Airflow become settings; what is missing is said in one sentence."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from include.local.postgres import EmbeddedPostgres
+from tests.conftest import Database
+
+PROJECT = Path(__file__).parents[2]
+
+ASK = """
+from include.ashare.airflow_bridge import source_config, store
+from include.ashare.errors import AshareError
+try:
+    found = source_config()
+    print(found.address, found.user, found.password, found.api_key, found.limits.idle)
+    print(repr(found))
+    with store() as opened:
+        print(opened.migrate())
+except AshareError as error:
+    print(type(error).__name__, error)
+"""
+
+
+def ask(home: Path, **connections: str) -> list[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "ASHARE"))}
+    done = subprocess.run(
+        [sys.executable, "-c", ASK],
+        env=environment
+        | {"AIRFLOW_HOME": str(home), "PYTHONPATH": str(PROJECT), "ASHARE_IDLE_TIMEOUT": "12"}
+        | {f"AIRFLOW_CONN_{name.upper()}": value for name, value in connections.items()},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [line for line in done.stdout.splitlines() if not line.startswith("20")]  # Airflow logs there too
+
+
+def test_connections_become_settings(tmp_path: Path, postgres: EmbeddedPostgres, database: Database) -> None:
+    lines = ask(
+        tmp_path,
+        baostock=json.dumps(
+            {
+                "conn_type": "generic",
+                "host": "127.0.0.1",
+                "port": 12345,
+                "login": "me",
+                "password": "s3cret-word",
+                "extra": {"api_key": "bs-key"},
+            }
+        ),
+        ashare_postgres=postgres.connection_json(database.name),
+    )
+    assert lines[0] == "('127.0.0.1', 12345) me s3cret-word bs-key 12.0"
+    assert "s3cret-word" not in lines[1]
+    assert "bs-key" not in lines[1]
+    assert lines[2] == "['0001_tables.sql']"
+
+
+def test_what_is_not_given_is_baostocks_own(tmp_path: Path) -> None:
+    uri = ask(tmp_path, baostock="baostock://public-api.baostock.com")
+    assert uri[0] == "('public-api.baostock.com', 10030) anonymous 123456 None 12.0"
+
+
+@pytest.mark.parametrize("given", [{}, {"baostock": "baostock://127.0.0.1:1"}])
+def test_a_missing_connection_is_said_with_what_to_set(tmp_path: Path, given: dict[str, str]) -> None:
+    missing = "ashare_postgres" if given else "baostock"
+    said = ask(tmp_path, **given)[-1]
+    assert said.startswith(f"InvalidInput The Airflow connection '{missing}' is not set: set AIRFLOW_CONN_")
+
+
+def test_a_database_that_refuses_is_said_without_its_password(tmp_path: Path) -> None:
+    lines = ask(tmp_path, baostock="baostock://h:1", ashare_postgres="postgresql://me:s3cret-word@127.0.0.1:1/ashare")
+    assert lines[-1].startswith("StoreUnavailable The database of the connection ashare_postgres cannot be reached")
+    assert "s3cret-word" not in lines[-1]
