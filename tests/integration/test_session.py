@@ -25,6 +25,7 @@ from include.ashare.errors import (
     TerminalError,
 )
 from include.ashare.source import Session, SourceConfig
+from include.ashare.steps import check_source
 from include.ashare.store import SourceGate, Store
 from tests.conftest import Database, source_of
 
@@ -195,6 +196,16 @@ def test_a_source_out_of_reach_is_said_with_its_address(
         with pytest.raises(SourceUnreachable, match=said) as unreachable, Session(SourceConfig(host, port), gate()):
             pass
         assert f"{host}:{port}" in str(unreachable.value)
+
+
+def test_whether_the_source_is_in_reach_is_found_out_without_a_message(
+    emulator: Emulator, database: Database, gate: Callable[..., SourceGate]
+) -> None:
+    check_source(Store(database.connect), source_of(emulator), who="make up")
+    assert (emulator.count(), len(emulator.connections)) == (0, 1)
+    emulator.stop()
+    with pytest.raises(SourceUnreachable, match="cannot be reached"):
+        check_source(Store(database.connect), source_of(emulator), who="make up")
 
 
 def test_nothing_is_printed_and_the_client_is_left_as_it_was(

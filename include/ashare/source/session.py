@@ -131,6 +131,17 @@ class Session:
         finally:
             self._close()
 
+    def check_reachable(self) -> None:
+        """Open a connection and close it again, without a message that would count.
+
+        :raises SourceUnreachable: there is none.
+        """
+        self._gate.open()
+        try:
+            self._transport.connect()
+        finally:
+            self._close()
+
     # ------------------------------------------------------------------ calls
 
     def trade_dates(self, start: date, end: date) -> Table:

@@ -1,26 +1,12 @@
 -- name: stage
-CREATE TEMPORARY TABLE incoming (
-    trade_date  date NOT NULL,
-    code        text NOT NULL,
-    open        numeric,
-    high        numeric,
-    low         numeric,
-    close       numeric,
-    preclose    numeric,
-    volume      bigint,
-    amount      numeric,
-    turn        numeric,
-    pct_chg     numeric,
-    is_trading  boolean NOT NULL,
-    is_st       boolean,
-    pe_ttm      numeric,
-    pb_mrq      numeric,
-    ps_ttm      numeric,
-    pcf_ncf_ttm numeric
-) ON COMMIT DROP
+CREATE TEMPORARY TABLE incoming (LIKE ashare.daily_bar) ON COMMIT DROP;
+ALTER TABLE incoming DROP COLUMN loaded_at
 
 -- name: copy
-COPY incoming FROM STDIN
+COPY incoming
+    (trade_date, code, open, high, low, close, preclose, volume, amount, turn, pct_chg,
+     is_trading, is_st, pe_ttm, pb_mrq, ps_ttm, pcf_ncf_ttm)
+FROM STDIN
 
 -- name: analyze
 ANALYZE incoming
