@@ -1,4 +1,4 @@
-"""Ask the source for a login, in a process of its own: exit code 1 and one sentence when it does not answer."""
+"""Whether the source is in reach, found out in a process of its own: exit code 1 and one sentence if not."""
 
 from __future__ import annotations
 
