@@ -96,6 +96,13 @@ def test_a_faulty_reply_is_an_error_that_says_what_happened(
         assert session.market_day(DAY, "stock").rows
 
 
+def test_after_a_refusal_nothing_more_is_sent(emulator: Emulator, gate: Callable[..., SourceGate]) -> None:
+    emulator.add_fault(fault(MARKET, "error", code="10001011", message="黑名单用户"))
+    with pytest.raises(SourceRefused), Session(source_of(emulator), gate()) as session:
+        session.market_day(DAY, "stock")
+    assert [request.method for request in emulator.requests] == ["login", MARKET]
+
+
 @pytest.fixture(scope="module")
 def long_market() -> GeneratedMarket:
     """Few stocks over 12 years: the bars of one are more than a page."""
@@ -268,8 +275,9 @@ def test_the_ledger_has_every_message_with_its_end(
         ("login", "ok", "somebody", DAY),
         ("query_trade_dates", "ok", "somebody", DAY),
         (MARKET, "BadReply", "somebody", DAY),
+        ("logout", "ok", "somebody", DAY),
     ]
-    assert len(emulator.requests) == 3
+    assert len(emulator.requests) == 4
 
 
 def test_two_sessions_never_overlap_and_the_second_says_who_it_waits_for(

@@ -123,8 +123,9 @@ class Session:
         import baostock
 
         try:
-            # After a broken reply the stream is out of step; closing is all that is left to do.
-            if error is None:
+            # Where the last reply was not read to its end, or we are refused, closing is all that is left to do.
+            in_step = error is None or isinstance(error, (BadReply, TerminalError))
+            if in_step and self._transport.is_open and not isinstance(error, SourceRefused):
                 self._quietly(baostock.logout)
         except AshareError as problem:
             log.warning("Logging out of Baostock failed, the connection is closed all the same: %s", problem)

@@ -86,6 +86,11 @@ class Transport:
         except OSError as error:
             raise SourceUnreachable(f"{where} cannot be reached ({error.strerror or error}).") from error
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection."""
+        return self._socket is not None
+
     def close(self) -> None:
         """Close the connection; harmless when there is none."""
         if self._socket is not None:
