@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from datetime import date
 
 from include.ashare.emulator.panel import PanelMarket
@@ -45,3 +46,19 @@ def test_rows_with_all_18_columns(make_run: MakeRun, database: Database) -> None
             assert_table_equals(database, market.bars_on(date.fromisoformat(day), "stock"), day)
     blank = "SELECT volume, amount, turn, pct_chg FROM ashare.daily_bar WHERE code = 'sh.600027' AND trade_date = %s"
     assert database.rows(blank, "2024-07-19") == [(None, None, None, None)]
+
+
+def test_the_sample_of_a_recorded_reply_and_the_factors_of_its_day(make_run: MakeRun, database: Database) -> None:
+    factors = SHARED_DATA / "daily_adjust_factor_20260928.csv"
+    market = PanelMarket([SHARED_DATA / "astock_20260928_sample.csv"], factors=[factors])
+    with Emulator(market, now=at("2026-09-30T20:00")) as server:
+        run = make_run("2026-09-28", source=source_of(server), now=at("2026-09-30T20:00"), kinds=("stock",))
+        assert complete(run) == "success"
+    assert_table_equals(database, market.bars_on(run.day, "stock"), "2026-09-28")
+    with factors.open(encoding="utf-8") as file:
+        recorded = sorted(tuple(row.values()) for row in csv.DictReader(file))
+    assert len(recorded) == 16
+    assert recorded == database.rows(
+        """SELECT code, ex_date::text, fore_factor::text, back_factor::text, back_factor::text
+           FROM ashare.adjust_factor ORDER BY code"""
+    )

@@ -388,6 +388,14 @@ def test_etfs_before_the_whole_market_call_go_one_by_one(
     assert status(database)[:4] == ("success", listed, listed, 0)
 
 
+def test_the_status_speaks_of_the_kinds_that_were_asked_for(make_run: MakeRun, database: Database) -> None:
+    complete(make_run(DAY))
+    assert complete(make_run(DAY, kinds=("index",))) == "success"
+    twelve = len(DEFAULT_INDICES)
+    assert status(database) == ("success", twelve, twelve, 0, None)
+    assert database.rows("SELECT kinds FROM ashare.sync_status") == [(["index"],)]
+
+
 def test_before_2010_stocks_go_one_by_one(make_run: MakeRun, database: Database) -> None:
     old = GeneratedMarket(start=date(2009, 12, 1), end=date(2010, 1, 29), stocks=40)
     with Emulator(old) as server:

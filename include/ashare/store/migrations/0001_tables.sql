@@ -102,7 +102,7 @@ COMMENT ON COLUMN ashare.sync_status.trade_date IS 'Session, in Asia/Shanghai.';
 COMMENT ON COLUMN ashare.sync_status.status IS 'syncing, success (every expected security has a row or a recorded reason), failed, skipped (no session).';
 COMMENT ON COLUMN ashare.sync_status.kinds IS 'The kinds of securities that the status speaks of.';
 COMMENT ON COLUMN ashare.sync_status.expected IS 'Securities of those kinds that were listed that day.';
-COMMENT ON COLUMN ashare.sync_status.loaded IS 'Bars of that day in daily_bar.';
+COMMENT ON COLUMN ashare.sync_status.loaded IS 'Bars of those kinds in daily_bar.';
 COMMENT ON COLUMN ashare.sync_status.suspended IS 'Of the loaded: suspended that day.';
 COMMENT ON COLUMN ashare.sync_status.missing IS 'Expected securities with neither a row nor a recorded reason.';
 COMMENT ON COLUMN ashare.sync_status.rejected IS 'Securities without a row because theirs broke a rule (rejected_bar).';

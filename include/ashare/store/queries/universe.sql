@@ -31,10 +31,17 @@ ORDER BY kind = 'index', ipo_date, code
 LIMIT 1
 
 -- name: count
+WITH bar AS (
+    -- A code that the list of securities does not have (yet) counts, whatever it is.
+    SELECT b.is_trading
+    FROM ashare.daily_bar b
+    LEFT JOIN ashare.security s USING (code)
+    WHERE b.trade_date = %(day)s AND (s.kind IS NULL OR s.kind = ANY (%(kinds)s))
+)
 SELECT
     (SELECT count(*) FROM ashare.expected_security(%(day)s, %(kinds)s, %(indices)s)) AS expected,
-    (SELECT count(*) FROM ashare.daily_bar WHERE trade_date = %(day)s) AS loaded,
-    (SELECT count(*) FROM ashare.daily_bar WHERE trade_date = %(day)s AND NOT is_trading) AS suspended,
+    (SELECT count(*) FROM bar) AS loaded,
+    (SELECT count(*) FROM bar WHERE NOT is_trading) AS suspended,
     (SELECT count(*) FROM ashare.absent_bar WHERE trade_date = %(day)s) AS absent,
     (SELECT count(DISTINCT r.code) FROM ashare.rejected_bar r
      WHERE r.trade_date = %(day)s
