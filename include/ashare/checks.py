@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import date
-from functools import partial
+from functools import cache, partial
 
 from include.ashare.source import Table
 from include.ashare.store.store import Reject
@@ -20,10 +20,10 @@ COPY_ORDER = (
     *("peTTM", "pbMRQ", "psTTM", "pcfNcfTTM"),
 )
 
-is_number = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?").fullmatch
-_is_count = re.compile(r"\d+").fullmatch
-is_code = re.compile(r"(sh|sz|bj)\.\d{6}").fullmatch
-_is_date = re.compile(r"\d{4}-\d{2}-\d{2}").fullmatch
+# As long as real ones get and as PostgreSQL takes, and no longer.
+is_number = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?([eE][-+]?[0-9]{1,2})?").fullmatch
+_is_count = re.compile(r"[0-9]{1,18}").fullmatch
+is_code = re.compile(r"(sh|sz|bj)\.[0-9]{6}").fullmatch
 
 
 @dataclass
@@ -34,7 +34,9 @@ class CheckedBars:
     rejects: list[Reject] = field(default_factory=list)
 
 
-def check_bars(table: Table, code: str | None, start: date, end: date, *, day: date) -> CheckedBars:
+def check_bars(
+    table: Table, code: str | None, start: date, end: date, *, day: date, kind: str = "stock"
+) -> CheckedBars:
     """Check a reply that was asked for one code, or for all (``None``), on the days ``start`` to ``end``.
 
     A row whose own date cannot be used is set aside under the trade date ``day``.
@@ -50,6 +52,8 @@ def check_bars(table: Table, code: str | None, start: date, end: date, *, day: d
     loaded = set()
     for key, row in zip(keys, table.rows, strict=True):
         bar = dict(zip(table.fields, row, strict=True))
+        if kind == "etf":
+            bar["isST"] = ""  # Baostock fills it for ETFs, and it means nothing there
         rule = rule_of(bar)
         if key in differ:
             rule = "another row for the same day and code says otherwise"
@@ -61,6 +65,14 @@ def check_bars(table: Table, code: str | None, start: date, end: date, *, day: d
             loaded.add(key)
             checked.lines.append(_copy_line(bar))
     return checked
+
+
+@cache
+def _is_date(text: str) -> bool:
+    try:
+        return str(date.fromisoformat(text)) == text
+    except ValueError:
+        return False
 
 
 def _broken_rule(bar: dict[str, str], *, first: str, last: str, asked_code: str | None) -> str | None:

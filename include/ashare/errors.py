@@ -27,6 +27,10 @@ class BadReply(TransientError):
     """Baostock's reply is incomplete, malformed, or not the answer to what was asked."""
 
 
+class NotPublishedYet(TransientError):
+    """Today's data are not all out; what did come is loaded, and the rest is worth asking for again later."""
+
+
 class NotLoggedIn(TransientError):
     """Baostock lost the session (10001001): one fresh login is worth a try."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ DEFAULT_INDICES = (
 )
 
 
-def _variable(name: str, default: Any, kind: type) -> Any:
+def _variable(name: str, default: Any, kind: type, least: float) -> Any:
     text = os.environ.get(name, "").strip()
     if not text:
         return default
@@ -34,16 +35,16 @@ def _variable(name: str, default: Any, kind: type) -> Any:
         value = kind(text)
     except ValueError:
         value = None
-    if value is None or (kind is not str and value <= 0):
+    if value is None or not math.isfinite(value) or value < least:
         raise InvalidInput(
-            f"{name} is {text!r}: it must be a {'whole ' if kind is int else ''}number above 0 "
+            f"{name} is {text!r}: it must be a {'whole ' if kind is int else ''}number from {least} on "
             f"(the default is {default})."
         )
     return value
 
 
-def _number(name: str, default: float) -> Any:
-    return field(default_factory=lambda: _variable(name, default, type(default)))
+def _number(name: str, default: float, *, least: float = 1) -> Any:
+    return field(default_factory=lambda: _variable(name, default, type(default), least))
 
 
 def _indices() -> tuple[str, ...]:
@@ -66,8 +67,8 @@ class Settings:
     reply_timeout: float = _number("ASHARE_REPLY_TIMEOUT", 300.0)
     lock_timeout: float = _number("ASHARE_LOCK_TIMEOUT", 3600.0)
     poll_seconds: float = _number("ASHARE_POLL_SECONDS", 300.0)
-    retries: int = _number("ASHARE_RETRIES", 3)
+    retries: int = _number("ASHARE_RETRIES", 3, least=0)
     retry_seconds: float = _number("ASHARE_RETRY_SECONDS", 60.0)
-    max_absent: int = _number("ASHARE_MAX_ABSENT", 100)
-    max_rejected: int = _number("ASHARE_MAX_REJECTED", 20)
+    max_absent: int = _number("ASHARE_MAX_ABSENT", 100, least=0)
+    max_rejected: int = _number("ASHARE_MAX_REJECTED", 20, least=0)
     indices: tuple[str, ...] = field(default_factory=_indices)

@@ -19,10 +19,22 @@ def test_a_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch) ->
     assert settings.indices == ("sh.000001", "sz.399001")
 
 
-@pytest.mark.parametrize("value", ["many", "0", "-1", "1.5"])
+@pytest.mark.parametrize("value", ["0", "nan", "inf", "0.5"])
+def test_a_time_limit_is_a_second_at_least(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("ASHARE_IDLE_TIMEOUT", value)
+    with pytest.raises(InvalidInput, match="it must be a number from 1 on"):
+        Settings()
+
+
+def test_the_strictest_limit_is_none_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASHARE_MAX_REJECTED", "0")
+    assert Settings().max_rejected == 0
+
+
+@pytest.mark.parametrize("value", ["many", "-1", "1.5"])
 def test_a_setting_that_cannot_be_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("ASHARE_MAX_ABSENT", value)
-    with pytest.raises(InvalidInput, match=f"ASHARE_MAX_ABSENT is '{value}': it must be a whole number above 0"):
+    with pytest.raises(InvalidInput, match=f"ASHARE_MAX_ABSENT is '{value}': it must be a whole number from 0 on"):
         Settings()
 
 
@@ -36,7 +48,7 @@ def test_an_index_code_without_its_exchange_is_refused(monkeypatch: pytest.Monke
 def test_the_readme_lists_every_setting_with_its_default() -> None:
     listed = dict(re.findall(r"^\| `(ASHARE_\w+)` \| ([^|]*?) \|", (PROJECT / "README.md").read_text(), re.MULTILINE))
     source = (PROJECT / "include/ashare/settings.py").read_text()
-    known = dict(re.findall(r'_number\("(ASHARE_\w+)", ([\d.]+)\)', source))
+    known = dict(re.findall(r'_number\("(ASHARE_\w+)", ([\d.]+)[,)]', source))
     for name, default in known.items():
         assert listed.get(name, "").strip("`") == f"{float(default):g}", name
     assert "ASHARE_INDICES" in listed

@@ -248,8 +248,17 @@ class Session:
             outcome = getattr(error, "code", type(error).__name__)
             raise
         finally:
-            self._gate.end(request_id, outcome, len(reply))
+            self._record_end(request_id, outcome, len(reply))
         return _keep_spaces(reply) if method == "query_stock_basic" else reply
+
+    def _record_end(self, request_id: int, outcome: str, reply_chars: int) -> None:
+        try:
+            self._gate.end(request_id, outcome, reply_chars)
+        except AshareError:
+            if outcome == "ok":
+                raise
+            # What the request met with is the error to be told.
+            log.warning("The end of request %d (%s) could not be recorded.", request_id, outcome)
 
     def _query(
         self,
@@ -277,7 +286,9 @@ class Session:
             rows += result.data
         if paged and len(result.data) > PAGE_ROWS:
             raise BadReply(f"A page of Baostock's reply to {method} has more than {PAGE_ROWS} rows.")
-        return Table(list(result.fields), rows).require(columns, method)
+        # A missing value is a blank, but JSON has null and numbers, too.
+        values = [["" if value is None else str(value) for value in row] for row in rows]
+        return Table(list(result.fields), values).require(columns, method)
 
     def _quietly(self, call: Callable[[], Any]) -> Any:
         """Call the client without its printing, and turn what it trips over into an error of ours."""

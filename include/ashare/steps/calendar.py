@@ -59,8 +59,8 @@ def _ask_for_today(run: Run) -> Wait:
     with run.store.alone(REFERENCE_WORK, run.settings.lock_timeout), run.session() as session:
         if not universe_is_known(run):
             refresh_universe(run, session)
-        code = run.store.sample_code(run.expectation) or run.settings.indices[0]
-        if session.bars(code, run.day, run.day).rows:
+        sample = run.store.sample_codes(run.expectation) or run.settings.indices[:1]
+        if any(session.bars(code, run.day, run.day).rows for code in sample):
             return Wait(Answer.OUT, f"{run.day}: Baostock has published the bars.")
         if calendar_read_on(run) != run.day:
             refresh_calendar(run, session)

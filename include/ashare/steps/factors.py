@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from datetime import date
 
 from include.ashare.checks import is_code, is_number
-from include.ashare.errors import AshareError, BadReply
+from include.ashare.errors import BadReply, StoreUnavailable
 from include.ashare.source import Table
 from include.ashare.steps.run import FACTORS_ARE_FINAL, Run
 from include.ashare.store.store import FACTOR_BATCH
@@ -25,8 +26,9 @@ def sync_adjust_factors(run: Run) -> bool:
         with session:
             table = session.daily_factors(run.day)
         factors = _read(table, run.day)
-    except AshareError as error:
-        run.store.fail_batch(run.day, FACTOR_BATCH, str(error), session.requests)
+    except Exception as error:
+        with suppress(StoreUnavailable):  # the first error is the one to be told
+            run.store.fail_batch(run.day, FACTOR_BATCH, f"{error}" or type(error).__name__, session.requests)
         raise
     if not factors and run.is_today_before(FACTORS_ARE_FINAL):
         reason = f"none are published; that is believed from {FACTORS_ARE_FINAL:%H:%M} on"

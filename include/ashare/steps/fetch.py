@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
 from include.ashare.checks import CheckedBars, check_bars
-from include.ashare.errors import AshareError, BadReply, InvalidInput
+from include.ashare.errors import BadReply, InvalidInput, NotPublishedYet, StoreUnavailable
 from include.ashare.source import Session, Table
 from include.ashare.steps.plan import PLURALS
-from include.ashare.steps.run import Run
+from include.ashare.steps.run import BARS_ARE_FINAL, Run
 from include.ashare.store import Batch
 from include.ashare.store.store import Absence, Harvest, Merged, Reject
 
@@ -39,6 +40,7 @@ class _Catch:
     """What the requests of a batch brought; the bars as text for COPY, on disk once they are many."""
 
     run: Run
+    kind: str
     first: date
     """From when on securities are asked for one by one."""
     bars: IO[str] = field(default_factory=_spool)
@@ -56,12 +58,12 @@ class _Catch:
 
     def add_market(self, table: Table) -> None:
         """Check a whole-market reply and keep it."""
-        self._add(check_bars(table, None, self.run.day, self.run.day, day=self.run.day), table)
+        self._add(check_bars(table, None, self.run.day, self.run.day, day=self.run.day, kind=self.kind), table)
 
     def ask_for(self, code: str, session: Session) -> None:
         """Fetch one security's bars, check and keep them."""
         table = session.bars(code, self.first, self.last)
-        self._add(check_bars(table, code, self.first, self.last, day=self.run.day), table)
+        self._add(check_bars(table, code, self.first, self.last, day=self.run.day, kind=self.kind), table)
 
     def _add(self, checked: CheckedBars, table: Table) -> None:
         self.bars.writelines(checked.lines)
@@ -81,7 +83,7 @@ def fetch_and_copy(run: Run, batch_no: int) -> Merged:
     if batch is None:
         raise InvalidInput(f"There is no batch {batch_no} for {run.day}: clear the task plan_batches first.")
     run.store.start_batch(run.day, batch_no)
-    catch = _Catch(run, run.day)
+    catch = _Catch(run, batch.kind, run.day)
     try:
         # A per-security request brings later dates too: whoever waited here may find its codes loaded.
         work = "bars by code" if batch.by == "code" else _work(run, batch.kind)
@@ -89,8 +91,9 @@ def fetch_and_copy(run: Run, batch_no: int) -> Merged:
             _fetch(run, batch, catch)
             # The session is closed: the next batch fetches while this one is written.
             return _load(run, batch, catch)
-    except AshareError as error:
-        run.store.fail_batch(run.day, batch_no, str(error), catch.requests)
+    except Exception as error:
+        with suppress(StoreUnavailable):  # the first error is the one to be told
+            run.store.fail_batch(run.day, batch_no, f"{error}" or type(error).__name__, catch.requests)
         raise
 
 
@@ -141,7 +144,7 @@ def _load(run: Run, batch: Batch, catch: _Catch) -> Merged:
         catch.bars,
         catch.rows,
         catch.rejects,
-        Absence(absent, catch.first, catch.last, ABSENT) if absent and not doubt else None,
+        Absence(absent, catch.first, catch.last, run.day, run.today, ABSENT) if absent and not doubt else None,
         catch.requests,
         _follow_up(batch, catch.asked_by_code),
     )
@@ -154,24 +157,30 @@ def _load(run: Run, batch: Batch, catch: _Catch) -> Merged:
     for reject in catch.rejects[:20]:
         log.warning("Rejected %s on %s: %s.", reject.code, reject.trade_date, reject.rule)
     if doubt:
-        raise BadReply(doubt)
+        raise doubt
     return merged
 
 
-def _doubt_absence(run: Run, batch: Batch, catch: _Catch, absent: Sequence[str]) -> str | None:
+def _doubt_absence(run: Run, batch: Batch, catch: _Catch, absent: Sequence[str]) -> BadReply | NotPublishedYet | None:
     """Why the source's having no bar of these codes is not believed; ``None`` when it is."""
+    if run.is_today_before(BARS_ARE_FINAL):
+        return NotPublishedYet(
+            f"{len(absent)} {PLURALS[batch.kind]} have no bar of {run.day} yet, {absent[0]} for one; "
+            f"that is believed from {BARS_ARE_FINAL:%H:%M} on."
+        )
     if len(absent) > run.settings.max_absent:
-        return (
+        return BadReply(
             f"{len(absent)} {PLURALS[batch.kind]} have no bar on {run.day} even when asked for one by one, more "
             f"than ASHARE_MAX_ABSENT ({run.settings.max_absent}): the others are loaded, these are not believed."
         )
     if catch.answered:
         return None
-    # Before a day is published, every answer is empty. The whole market, when it is being loaded, tells.
+    # Before a day is published, every answer is empty. The whole market, when it is being loaded, tells; today it
+    # may be out before the others.
     with run.store.alone(_work(run, "stock"), run.settings.lock_timeout):
-        if run.store.has_bars(run.day):
+        if run.day < run.today and run.store.has_bars(run.day):
             return None
-    return (
+    return BadReply(
         f"Baostock has no bar of {run.day} for any of {batch.label}: the day is not published yet, or data is lost."
     )
 

@@ -20,6 +20,8 @@ DEFAULT_BATCH_SIZE = 500
 
 BARS_APPEAR = time(17, 30)
 """When Baostock starts to publish a day's bars (Beijing time)."""
+BARS_ARE_FINAL = time(20, 0)
+"""From when on an answer of no bar today is believed, if others of its kind are there."""
 FACTORS_ARE_FINAL = time(19, 0)
 """From when on an answer of no ex-dates today is believed: they appear at 18:00, some days up to an hour later."""
 GIVE_UP = time(23, 0)
@@ -66,7 +68,7 @@ class Run:
     def expectation(self) -> Expectation:
         """The securities that this run's date should have bars of."""
         return Expectation(
-            self.day, tuple(self.kinds), self.settings.indices, rejected_limit=self.settings.max_rejected
+            self.day, self.today, tuple(self.kinds), self.settings.indices, rejected_limit=self.settings.max_rejected
         )
 
     def session(self) -> Session:

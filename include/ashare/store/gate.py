@@ -49,11 +49,24 @@ class SourceGate:
 
         :raises SourceBusy: it was not to be had within ``wait_seconds``; the text says who holds it.
         """
-        from psycopg import errors
+        import psycopg
 
         self._connection = connection = self._connect()
+        try:
+            self._lock(connection)
+        except psycopg.OperationalError as error:
+            self.close()
+            raise StoreUnavailable(
+                f"The database went away while waiting for the connection to Baostock ({one_line(error)})."
+            ) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _lock(self, connection: psycopg.Connection[Any]) -> None:
+        from psycopg import errors
+
         connection.autocommit = True
-        connection.execute(queries("gate")["set_up"])
         deadline = time.monotonic() + self._wait
         while True:
             left = deadline - time.monotonic()
@@ -64,7 +77,6 @@ class SourceGate:
             except errors.LockNotAvailable:
                 holder = self._holder(connection)
                 if time.monotonic() >= deadline:
-                    self.close()
                     raise SourceBusy(
                         f"The one connection to Baostock was not free within {self._wait:g} s: {holder}."
                     ) from None
@@ -105,7 +117,7 @@ class SourceGate:
         except psycopg.OperationalError as error:
             raise StoreUnavailable(
                 "The database connection that holds the lock on Baostock was lost; nothing more is sent "
-                f"({str(error).strip()})."
+                f"({one_line(error)})."
             ) from error
         assert row is not None
         return row
@@ -115,4 +127,10 @@ class SourceGate:
         if row is None:
             return "it was just given up"
         name, address, since = row
-        return f"held by {name or 'an unnamed session'} ({address or 'local'}) since {since:%H:%M:%S}"
+        held = f"held by {name or 'an unnamed session'} ({address or 'local'})"
+        return f"{held} since {since:%H:%M:%S}" if since else held  # hidden from other database users
+
+
+def one_line(error: Exception) -> str:
+    """The text of a database error, without line breaks."""
+    return " ".join(str(error).split())

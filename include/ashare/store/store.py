@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import IO, TYPE_CHECKING, Any
 
 from include.ashare.errors import InvalidInput, SourceBusy, StoreUnavailable
+from include.ashare.store.gate import one_line
 from include.ashare.store.migrate import migrate
 from include.ashare.store.queries import queries
 
@@ -23,9 +24,11 @@ class Expectation:
     """Which securities a trade date should have bars of.
 
     :ivar rejected_limit: up to so many rejected rows a day count as explained; beyond, all are asked for again.
+    :ivar today: what was found absent on the trade date itself explains only as long as it is that day.
     """
 
     day: date
+    today: date
     kinds: tuple[str, ...]
     indices: tuple[str, ...]
     rejected_limit: int
@@ -34,6 +37,7 @@ class Expectation:
     def parameters(self) -> dict[str, Any]:
         return {
             "day": self.day,
+            "today": self.today,
             "kinds": list(self.kinds),
             "indices": list(self.indices),
             "rejected_limit": self.rejected_limit,
@@ -87,11 +91,16 @@ class Reject:
 
 @dataclass(frozen=True)
 class Absence:
-    """Codes that the per-security call answered for ``start`` to ``end`` without the bars expected of them."""
+    """Codes that the per-security call answered for ``start`` to ``end`` without the bars expected of them.
+
+    :ivar day: the trade date; of the other days, only those before ``today`` are known to be published.
+    """
 
     codes: Sequence[str]
     start: date
     end: date
+    day: date
+    today: date
     reason: str
 
 
@@ -147,10 +156,15 @@ class Store:
         import psycopg
 
         try:
-            return self._connect()
+            connection = self._connect()
+            connection.execute(queries("gate")["set_up"])
+            connection.commit()
+            return connection
+        except psycopg.ProgrammingError as error:
+            raise InvalidInput(f"The connection ashare_postgres is not well-formed ({one_line(error)}).") from error
         except psycopg.OperationalError as error:
             raise StoreUnavailable(
-                f"The database of the connection ashare_postgres cannot be reached ({_one_line(error)}): "
+                f"The database of the connection ashare_postgres cannot be reached ({one_line(error)}): "
                 "check that it runs, and AIRFLOW_CONN_ASHARE_POSTGRES or Admin > Connections."
             ) from error
 
@@ -170,7 +184,7 @@ class Store:
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             self.close()
             raise StoreUnavailable(
-                f"The database went away or refused ({_one_line(error)}); nothing of this step was written."
+                f"The database went away or refused ({one_line(error)}); nothing of this step was written."
             ) from error
         except psycopg.errors.InsufficientPrivilege as error:
             raise InvalidInput(
@@ -255,10 +269,9 @@ class Store:
             found.setdefault(kind, []).append(code)
         return found
 
-    def sample_code(self, expectation: Expectation) -> str | None:
-        """A security that has a bar on every session: asking for it tells whether a day is published."""
-        rows = self._all("universe", "sample", expectation.parameters)
-        return rows[0][0] if rows else None
+    def sample_codes(self, expectation: Expectation) -> list[str]:
+        """A few that have a bar on every session: asking for them tells whether a day is published."""
+        return [row[0] for row in self._all("universe", "sample", expectation.parameters)]
 
     def count(self, expectation: Expectation) -> DateCount:
         """Count what the tables hold for the date."""
@@ -425,12 +438,9 @@ def _reject_values(reject: Reject, run_id: str) -> dict[str, Any]:
 
     return {
         "trade_date": reject.trade_date,
-        "code": reject.code,
+        "code": reject.code.replace("\0", ""),
         "rule": reject.rule,
-        "raw": Jsonb(reject.raw),
+        # PostgreSQL's text has no NUL.
+        "raw": Jsonb({name: value.replace("\0", "") for name, value in reject.raw.items()}),
         "run_id": run_id,
     }
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -170,9 +170,9 @@ CREATE TABLE ashare.rejected_bar (
     rule        text NOT NULL,
     raw         jsonb NOT NULL,
     rejected_at timestamptz NOT NULL DEFAULT now(),
-    run_id      text,
-    UNIQUE (trade_date, code, rule, raw)
+    run_id      text
 );
+CREATE UNIQUE INDEX rejected_bar_once ON ashare.rejected_bar (trade_date, code, rule, md5(raw::text));
 COMMENT ON TABLE ashare.rejected_bar IS 'Rows from Baostock that broke a rule and were not loaded.';
 COMMENT ON COLUMN ashare.rejected_bar.id IS 'Running number.';
 COMMENT ON COLUMN ashare.rejected_bar.trade_date IS 'The trade date that was asked for.';
@@ -194,7 +194,7 @@ COMMENT ON TABLE ashare.absent_bar IS 'Expected bars that Baostock does not have
 COMMENT ON COLUMN ashare.absent_bar.trade_date IS 'Session without a bar.';
 COMMENT ON COLUMN ashare.absent_bar.code IS 'Baostock''s code with the exchange.';
 COMMENT ON COLUMN ashare.absent_bar.reason IS 'Why there is none.';
-COMMENT ON COLUMN ashare.absent_bar.recorded_at IS 'When that was found out.';
+COMMENT ON COLUMN ashare.absent_bar.recorded_at IS 'When that was found out; on the trade date itself it is provisional, and asked again later.';
 COMMENT ON COLUMN ashare.absent_bar.run_id IS 'The Airflow run that found it out.';
 
 CREATE TABLE ashare.source_request (

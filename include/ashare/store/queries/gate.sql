@@ -1,5 +1,5 @@
 -- name: set_up
--- A holder whose machine vanished must not keep the lock for hours.
+-- Whoever holds a lock and whose machine vanished must not keep it for hours.
 SELECT set_config('tcp_keepalives_idle', '30', false),
        set_config('tcp_keepalives_interval', '10', false),
        set_config('tcp_keepalives_count', '3', false),

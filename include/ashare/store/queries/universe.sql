@@ -14,21 +14,25 @@ SET name = excluded.name, kind = excluded.kind, ipo_date = excluded.ipo_date, ou
 SELECT e.kind, e.code
 FROM ashare.expected_security(%(day)s, %(kinds)s, %(indices)s) e
 WHERE NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = %(day)s AND b.code = e.code)
-  AND NOT EXISTS (SELECT FROM ashare.absent_bar a WHERE a.trade_date = %(day)s AND a.code = e.code)
+  AND NOT EXISTS (SELECT FROM ashare.absent_bar a WHERE a.trade_date = %(day)s AND a.code = e.code
+                  -- What was not there on the very evening may have come later.
+                  AND (a.trade_date = %(today)s
+                       OR (a.recorded_at AT TIME ZONE 'Asia/Shanghai')::date > a.trade_date))
   AND NOT EXISTS (SELECT FROM ashare.rejected_bar r WHERE r.trade_date = %(day)s AND r.code = e.code
                   AND (SELECT count(DISTINCT x.code) FROM ashare.rejected_bar x
-                       WHERE x.trade_date = %(day)s
+                       LEFT JOIN ashare.security s USING (code)
+                       WHERE x.trade_date = %(day)s AND (s.kind IS NULL OR s.kind = ANY (%(kinds)s))
                          AND NOT EXISTS (SELECT FROM ashare.daily_bar b
                                          WHERE b.trade_date = %(day)s AND b.code = x.code)
                       ) <= %(rejected_limit)s)
 ORDER BY e.kind, e.code
 
 -- name: sample
--- A stock that has a bar on every session, suspended or not: the one listed longest.
+-- Stocks that have a bar on every session, suspended or not: those listed longest.
 SELECT code FROM ashare.expected_security(%(day)s, %(kinds)s, %(indices)s)
 JOIN ashare.security USING (code, kind)
 ORDER BY kind = 'index', ipo_date, code
-LIMIT 1
+LIMIT 3
 
 -- name: count
 WITH bar AS (
@@ -42,9 +46,12 @@ SELECT
     (SELECT count(*) FROM ashare.expected_security(%(day)s, %(kinds)s, %(indices)s)) AS expected,
     (SELECT count(*) FROM bar) AS loaded,
     (SELECT count(*) FROM bar WHERE NOT is_trading) AS suspended,
-    (SELECT count(*) FROM ashare.absent_bar WHERE trade_date = %(day)s) AS absent,
+    (SELECT count(*) FROM ashare.absent_bar a
+     JOIN ashare.expected_security(%(day)s, %(kinds)s, %(indices)s) e USING (code)
+     WHERE a.trade_date = %(day)s) AS absent,
     (SELECT count(DISTINCT r.code) FROM ashare.rejected_bar r
-     WHERE r.trade_date = %(day)s
+     LEFT JOIN ashare.security s USING (code)
+     WHERE r.trade_date = %(day)s AND (s.kind IS NULL OR s.kind = ANY (%(kinds)s))
        AND NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = %(day)s AND b.code = r.code)
     ) AS rejected,
     (SELECT count(*) FROM ashare.bar_revision WHERE trade_date = %(day)s) AS revised,
