@@ -15,14 +15,12 @@ for again.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import dag, get_current_context, task
-from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException
 
-from ashare_defaults import BARS, DAILY_PARAMS, DEFAULT_ARGS, POOL, SETTINGS, START_DATE
-from include.ashare.dates import beijing_now
+from ashare_defaults import BARS, DAILY_PARAMS, DEFAULT_ARGS, POOL, SETTINGS, START_DATE, rescheduled
 from trade_date_timetable import TradeDateTimetable
 from trading_day_sensor import TradingDaySensor
 
@@ -39,15 +37,16 @@ def plan_batches() -> list[dict[str, Any]]:
         return [{"batch_no": batch.batch_no, "label": batch.label} for batch in steps.plan_batches(run)]
 
 
-@task(pool=POOL, map_index_template="{{ task.op_kwargs['batch']['label'] }}", execution_timeout=timedelta(hours=6))
+@task(pool=POOL, map_index_template="{{ task.op_kwargs['batch']['label'] }}")
 def fetch_and_copy(batch: dict[str, Any]) -> dict[str, int]:
     """Fetch a batch from Baostock, check every row, COPY and merge: the whole batch is there, or nothing of it.
 
     **Red:** the log's last line says why; `sync_batch.error` too. Clear it: what is loaded is not fetched again.
+    Waiting (up for reschedule): today's bars are not all out; what is not there by 20:00 is believed absent.
     """
     from include.ashare import airflow_bridge, steps
 
-    with airflow_bridge.run_of(get_current_context()) as run:
+    with airflow_bridge.run_of(get_current_context()) as run, rescheduled():
         merged = steps.fetch_and_copy(run, batch["batch_no"])
         return {"new": merged.inserted, "changed": merged.revised, "unchanged": merged.unchanged}
 
@@ -60,10 +59,8 @@ def sync_adjust_factors() -> None:
     """
     from include.ashare import airflow_bridge, steps
 
-    with airflow_bridge.run_of(get_current_context()) as run:
-        if not steps.sync_adjust_factors(run):
-            later = beijing_now() + timedelta(seconds=SETTINGS.poll_seconds)
-            raise AirflowRescheduleException(later)  # type: ignore[no-untyped-call]
+    with airflow_bridge.run_of(get_current_context()) as run, rescheduled():
+        steps.sync_adjust_factors(run)
 
 
 @task(trigger_rule="all_done", outlets=[BARS])

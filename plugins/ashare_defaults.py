@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.sdk import Asset, ExceptionRetryPolicy, Param, RetryAction, RetryRule
+from airflow.sdk.exceptions import AirflowRescheduleException
 
-from include.ashare.dates import FIRST_TRADE_DATE, SHANGHAI
+from include.ashare.dates import FIRST_TRADE_DATE, SHANGHAI, beijing_now
+from include.ashare.errors import NotPublishedYet
 from include.ashare.settings import Settings
 
 SETTINGS = Settings()
@@ -29,6 +34,7 @@ DEFAULT_ARGS: dict[str, Any] = {
     "retry_delay": timedelta(seconds=SETTINGS.retry_seconds),
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=30),
+    "execution_timeout": timedelta(hours=6),
     "retry_policy": ExceptionRetryPolicy(
         rules=[RetryRule(exception=f"include.ashare.errors.{name}", action=RetryAction.FAIL) for name in _HOPELESS]
     ),
@@ -48,6 +54,17 @@ DAILY_PARAMS = {
         None,
         type=["null", "string"],
         format="date",
-        description="For a run without a partition key. Empty: the newest date whose bars should be out.",
+        description="For a run without a partition key. Empty: the newest weekday whose bars should be out.",
     ),
 }
+
+
+@contextmanager
+def rescheduled() -> Iterator[None]:
+    """Come back later for what is not published yet: no worker is held meanwhile, and no try used up."""
+    try:
+        yield
+    except NotPublishedYet as early:
+        logging.getLogger(__name__).info("%s", early)
+        later = beijing_now() + timedelta(seconds=SETTINGS.poll_seconds)
+        raise AirflowRescheduleException(later) from None  # type: ignore[no-untyped-call]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
@@ -64,6 +65,8 @@ class _Request:
 @providers_configuration_loaded
 def backfill(args: Namespace) -> None:
     """Run a DAG for a range of dates and wait."""
+    # As Airflow's own commands do: connections that are set in the UI are found, too.
+    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
     console = Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
     try:
         exit_code = _backfill(args, console)

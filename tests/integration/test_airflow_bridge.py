@@ -75,7 +75,9 @@ def test_what_is_not_given_is_baostocks_own(tmp_path: Path) -> None:
 def test_a_missing_connection_is_said_with_what_to_set(tmp_path: Path, given: dict[str, str]) -> None:
     missing = "ashare_postgres" if given else "baostock"
     said = ask(tmp_path, **given)[-1]
-    assert said.startswith(f"InvalidInput The Airflow connection '{missing}' is not set: set AIRFLOW_CONN_")
+    assert said.startswith(
+        f"InvalidInput The Airflow connection '{missing}' is not set, or not readable: set AIRFLOW_CONN_"
+    )
 
 
 def test_a_database_that_refuses_is_said_without_its_password(tmp_path: Path) -> None:

@@ -307,14 +307,36 @@ def test_two_sessions_never_overlap_and_the_second_says_who_it_waits_for(
     assert emulator.overlaps() == []
 
 
+def end_holder(database: Database) -> None:
+    """End the database connection that holds the lock on Baostock."""
+    database.rows(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE starts_with(application_name, 'ashare source')"
+    )
+
+
+def test_a_lock_lost_in_the_middle_of_a_request_ends_the_connection_at_once(
+    emulator: Emulator, database: Database, gate: Callable[..., SourceGate]
+) -> None:
+    emulator.add_fault(fault(MARKET, "delay", seconds=1.5))
+    lost = threading.Timer(
+        0.3,
+        lambda: end_holder(database),
+    )
+    lost.start()
+    started = time.monotonic()
+    with pytest.raises(StoreUnavailable, match="holds the lock"), Session(source_of(emulator), gate()) as session:
+        session.market_day(DAY, "stock")
+    assert time.monotonic() - started < 1.2
+    lost.join()
+    with Session(source_of(emulator), gate()) as session:
+        session.trade_dates(DAY, DAY)
+    assert emulator.overlaps() == []
+
+
 def test_a_session_that_lost_its_lock_sends_nothing_more(
     emulator: Emulator, database: Database, gate: Callable[..., SourceGate]
 ) -> None:
     with pytest.raises(StoreUnavailable, match="holds the lock"), Session(source_of(emulator), gate()) as session:
-        database.rows(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'ashare source%%'"
-            " AND %s",
-            True,
-        )
+        end_holder(database)
         session.market_day(DAY, "stock")
     assert emulator.count(MARKET) == 0

@@ -16,6 +16,7 @@ from include.ashare.errors import (
     BadReply,
     IncompleteDate,
     InvalidInput,
+    NotPublishedYet,
     SourceUnreachable,
     StoreUnavailable,
     TerminalError,
@@ -165,6 +166,20 @@ def test_next_years_calendar_is_unknown_and_never_guessed(
     assert status(database, "2026-01-05")[0] == "failed"
 
 
+def test_a_past_day_that_was_closed_at_short_notice_is_found_out(
+    make_run: MakeRun, database: Database, emulator: Emulator
+) -> None:
+    """As 31 January 2020: a session when the calendar was read, closed when the day came."""
+    wait_for_trading_day(make_run("2025-10-01"))
+    database.do(
+        "UPDATE ashare.trade_calendar SET is_trading_day = true, fetched_at = '2025-09-01' WHERE calendar_date = %s",
+        "2025-10-01",
+    )
+    assert complete(make_run("2025-10-01")) == "skipped"
+    assert emulator.count("query_trade_dates") == 2
+    assert emulator.count(MARKET) == 0
+
+
 # ---------------------------------------------------------------------- today
 
 
@@ -207,9 +222,11 @@ def test_todays_factors_are_waited_for_until_an_answer_of_none_is_believed(
         source = source_of(server)
         early = make_run(DAY, source=source, now=at("2025-10-09T18:05"))
         assert wait_for_trading_day(early).answer is Answer.OUT
-        assert sync_adjust_factors(early) is False
+        with pytest.raises(NotPublishedYet, match="No adjust factors of 2025-10-09 yet"):
+            sync_adjust_factors(early)
         late = make_run(DAY, source=source, now=at("2025-10-09T19:00"))
-        assert sync_adjust_factors(late) is True
+        sync_adjust_factors(late)
+        assert late.store.factors_are_in(late.day)
 
 
 # ---------------------------------------------------------------------- what the source does wrong
@@ -294,6 +311,48 @@ def test_absent_at_the_source_is_asked_one_by_one_before_it_is_believed(
         before = server.count()
         assert complete(make_run(DAY, source=source_of(server))) == "success"
         assert server.count() == before
+
+
+@pytest.mark.parametrize("hour", [18, 20])
+def test_what_is_late_today_is_asked_for_again_and_not_lost(
+    make_run: MakeRun, database: Database, gappy: Without, hour: int
+) -> None:
+    """A stock whose bar comes hours after the others: waited for, then believed for the evening only."""
+    late = gappy.lacks
+    try:
+        with Emulator(gappy, now=at(f"{DAY}T{hour}:30")) as server:
+            run = make_run(DAY, source=source_of(server), now=at(f"{DAY}T{hour}:30"), kinds=("stock",))
+            wait_for_trading_day(run)
+            (batch,) = plan_batches(run)
+            if hour < 20:
+                with pytest.raises(NotPublishedYet, match=f"1 stocks have no bar of {DAY} yet, {late} for one"):
+                    fetch_and_copy(run, batch.batch_no)
+                assert run.store.remaining(run.expectation) == {"stock": [late]}
+                return
+            fetch_and_copy(run, batch.batch_no)
+            database.do("UPDATE ashare.absent_bar SET recorded_at = %s", f"{DAY} {hour}:30+08")
+            sync_adjust_factors(run)
+            assert record_status(run) == "success"
+            assert status(database)[4] == "1 absent at the source (ashare.absent_bar)"
+        gappy.lacks = ""
+        with Emulator(gappy) as server:
+            assert complete(make_run(DAY, source=source_of(server), kinds=("stock",))) == "success"
+            assert status(database)[4] is None
+    finally:
+        gappy.lacks = late
+
+
+def test_indices_that_are_late_today_are_not_believed_absent(
+    make_run: MakeRun, database: Database, gappy: Without
+) -> None:
+    settings = Settings(lock_timeout=20.0, indices=("sh.000777", "sh.000778"))
+    with Emulator(gappy, now=at(f"{DAY}T21:00")) as server:
+        run = make_run(DAY, source=source_of(server), now=at(f"{DAY}T21:00"), settings=settings)
+        wait_for_trading_day(run)
+        stocks, indices = plan_batches(run)
+        fetch_and_copy(run, stocks.batch_no)
+        with pytest.raises(BadReply, match="no bar of 2025-10-09 for any of indices 1-2"):
+            fetch_and_copy(run, indices.batch_no)
 
 
 def test_more_absences_than_allowed_are_not_believed(make_run: MakeRun, database: Database, gappy: Without) -> None:

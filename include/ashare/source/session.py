@@ -65,6 +65,12 @@ class Gate(Protocol):
     def end(self, request_id: int, outcome: str, reply_chars: int) -> None:
         """Record how that message ended."""
 
+    def fileno(self) -> int:
+        """What becomes readable when the lock may be lost."""
+
+    def check(self) -> None:
+        """Fail when the lock is lost."""
+
     def close(self) -> None:
         """Give the connection up."""
 
@@ -242,7 +248,7 @@ class Session:
         reply = ""
         outcome = "no reply"
         try:
-            reply = self._transport.exchange(message)
+            reply = self._transport.exchange(message, guard=self._gate)
             outcome = _check_reply(method, body, reply)
         except AshareError as error:
             outcome = getattr(error, "code", type(error).__name__)

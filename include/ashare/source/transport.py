@@ -6,10 +6,12 @@ The client reads until a terminator and never looks at the end of the stream, ha
 
 from __future__ import annotations
 
+import selectors
 import socket
 import time
 import zlib
 from dataclasses import dataclass
+from typing import Protocol
 
 from include.ashare.errors import BadReply, SourceUnreachable
 
@@ -41,6 +43,14 @@ class Limits:
     idle: float = 90.0  # the public server takes up to 50 s before the first byte of a whole-market reply
     reply: float = 300.0
     reply_bytes: int = 64 * 1024 * 1024
+
+
+class Guard(Protocol):
+    """Says when the connection may no longer be ours."""
+
+    def fileno(self) -> int: ...
+
+    def check(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -97,9 +107,10 @@ class Transport:
             self._socket.close()
             self._socket = None
 
-    def exchange(self, message: str) -> str:
+    def exchange(self, message: str, guard: Guard | None = None) -> str:
         """Send one message and return its reply as the client expects it: header, then the plain body.
 
+        :param guard: asked whenever it has something to say while we wait; what it raises ends the connection.
         :raises SourceUnreachable: the connection broke, or a time limit passed.
         :raises BadReply: the reply is too large, malformed, or of another type than was asked for.
         """
@@ -109,22 +120,24 @@ class Transport:
         try:
             self._socket.settimeout(self._limits.idle)
             self._socket.sendall(message.encode() + b"\n")
-            reply = self._receive(self._socket)
+            reply = self._receive(self._socket, guard)
         except TimeoutError:
             self.close()
             raise SourceUnreachable(f"Baostock sent nothing for {self._limits.idle:g} s.") from None
         except OSError as error:
             self.close()
             raise SourceUnreachable(f"The connection to Baostock broke ({error.strerror or error}).") from error
-        return _decode(reply, asked.type)
+        return _decode(reply, asked.type, self._limits.reply_bytes)
 
-    def _receive(self, sock: socket.socket) -> bytes:
+    def _receive(self, sock: socket.socket, guard: Guard | None) -> bytes:
         deadline = time.monotonic() + self._limits.reply
         reply = bytearray()
         while not _is_whole(reply):
             left = deadline - time.monotonic()
             sock.settimeout(max(0.001, min(left, self._limits.idle)))
             try:
+                if guard is not None:
+                    self._watch(sock, guard)
                 chunk = sock.recv(1 << 16)
             except TimeoutError:
                 if left > self._limits.idle:
@@ -144,6 +157,19 @@ class Transport:
                 raise BadReply(f"Baostock's reply is larger than {self._limits.reply_bytes} bytes.")
         return bytes(reply)
 
+    def _watch(self, sock: socket.socket, guard: Guard) -> None:
+        """Wait for bytes, and close at once if the guard says that the connection is ours no longer."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(sock, selectors.EVENT_READ)
+            selector.register(guard, selectors.EVENT_READ)
+            ready = selector.select(sock.gettimeout())
+        if any(key.fileobj is guard for key, _ in ready):
+            try:
+                guard.check()
+            except BaseException:
+                self.close()
+                raise
+
 
 def _is_whole(reply: bytearray) -> bool:
     if not reply.endswith(TERMINATOR):
@@ -154,7 +180,17 @@ def _is_whole(reply: bytearray) -> bool:
     return not compressed or len(reply) >= HEADER_BYTES + header.body_length + len(TERMINATOR)
 
 
-def _decode(reply: bytes, asked_type: str) -> str:
+def _unpack(packed: bytes, most: int) -> bytes:
+    unpacker = zlib.decompressobj()
+    body = unpacker.decompress(packed, most)
+    if unpacker.unconsumed_tail:
+        raise BadReply(f"Baostock's reply is larger than {most} bytes.")
+    if not unpacker.eof:
+        raise BadReply("The body of Baostock's reply cannot be read (it is cut).")
+    return body
+
+
+def _decode(reply: bytes, asked_type: str, reply_bytes: int) -> str:
     header = Header.read(reply)
     wanted, compressed = REPLY_TYPES[asked_type]
     if header.type not in (wanted, EXCEPTION_TYPE):
@@ -164,8 +200,7 @@ def _decode(reply: bytes, asked_type: str) -> str:
     try:
         head = reply[:HEADER_BYTES].decode("ascii")
         if compressed and header.type == wanted:
-            packed = reply[HEADER_BYTES : HEADER_BYTES + header.body_length]
-            return head + zlib.decompress(packed).decode()
+            return head + _unpack(reply[HEADER_BYTES : HEADER_BYTES + header.body_length], reply_bytes).decode()
         # The client cuts the last character off, which it takes for the newline.
         return head + reply[HEADER_BYTES : -len(TERMINATOR)].decode() + "\n"
     except (zlib.error, UnicodeDecodeError) as error:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import date
 
 from include.ashare.checks import is_code, is_number
-from include.ashare.errors import BadReply, StoreUnavailable
+from include.ashare.errors import BadReply, NotPublishedYet, StoreUnavailable
 from include.ashare.source import Table
 from include.ashare.steps.run import FACTORS_ARE_FINAL, Run
 from include.ashare.store.store import FACTOR_BATCH
@@ -15,28 +15,30 @@ from include.ashare.store.store import FACTOR_BATCH
 log = logging.getLogger(__name__)
 
 
-def sync_adjust_factors(run: Run) -> bool:
-    """Load the trade date's ex-date events; ``False`` when today's may not be out yet and there are none."""
+def sync_adjust_factors(run: Run) -> None:
+    """Load the trade date's ex-date events.
+
+    :raises NotPublishedYet: there are none, and today's may not be out yet.
+    """
     if run.store.factors_are_in(run.day):
         log.info("The adjust factors of %s are in.", run.day)
-        return True
+        return
     run.store.start_factor_batch(run.day, run.run_id)
     session = run.session()
     try:
         with session:
             table = session.daily_factors(run.day)
         factors = _read(table, run.day)
+        if not factors and run.is_today_before(FACTORS_ARE_FINAL):
+            raise NotPublishedYet(
+                f"No adjust factors of {run.day} yet; that is believed from {FACTORS_ARE_FINAL:%H:%M} on."
+            )
     except Exception as error:
         with suppress(StoreUnavailable):  # the first error is the one to be told
             run.store.fail_batch(run.day, FACTOR_BATCH, f"{error}" or type(error).__name__, session.requests)
         raise
-    if not factors and run.is_today_before(FACTORS_ARE_FINAL):
-        reason = f"none are published; that is believed from {FACTORS_ARE_FINAL:%H:%M} on"
-        run.store.fail_batch(run.day, FACTOR_BATCH, reason, session.requests)
-        return False
     run.store.save_factors(run.day, factors, session.requests)
     log.info("%d stocks go ex on %s.", len(factors), run.day)
-    return True
 
 
 def _read(table: Table, day: date) -> list[tuple[str, date, str, str]]:

@@ -26,7 +26,7 @@ def is_session(run: Run) -> bool:
 
     :raises TerminalError: the calendar does not reach the date.
     """
-    if run.store.session(run.day) is None:
+    if not _calendar_is_known(run):
         ensure_reference(run)
     known = run.store.session(run.day)
     if known is None:
@@ -35,6 +35,18 @@ def is_session(run: Run) -> bool:
             "run the date again when it does."
         )
     return known[0]
+
+
+def _calendar_is_known(run: Run) -> bool:
+    """Whether there is an entry, and for an open day that is over one that was read after it.
+
+    An exchange may close at short notice, after the calendar was read (31 January 2020).
+    """
+    known = run.store.session(run.day)
+    if known is None:
+        return False
+    is_open, fetched_at = known
+    return not is_open or run.day >= run.today or fetched_at >= published_at(run.day)
 
 
 def closed_reason(day: date) -> str:
@@ -56,10 +68,10 @@ def ensure_reference(run: Run) -> None:
     """
     with run.store.alone(REFERENCE_WORK, run.settings.lock_timeout):
         known = run.store.session(run.day)
-        if known and (not known[0] or universe_is_known(run)):
+        if _calendar_is_known(run) and known and (not known[0] or universe_is_known(run)):
             return
         with run.session() as session:
-            if known is None:
+            if not _calendar_is_known(run):
                 refresh_calendar(run, session)
                 known = run.store.session(run.day)
             if known and known[0] and not universe_is_known(run):

@@ -101,6 +101,19 @@ class SourceGate:
         seconds = round(time.monotonic() - self._begun.pop(request_id), 3)
         self._run("end", id=request_id, outcome=outcome, seconds=seconds, reply_chars=reply_chars)
 
+    def fileno(self) -> int:
+        """The database connection's socket: readable when the server ends it, or just has something to say."""
+        if self._connection is None:
+            raise StoreUnavailable("The connection to Baostock is not ours: the gate is closed.")
+        return self._connection.fileno()
+
+    def check(self) -> None:
+        """Fail unless the database connection, and with it the lock, is alive.
+
+        :raises StoreUnavailable: it is lost.
+        """
+        self._run("check")
+
     def close(self) -> None:
         """Give the lock up by ending the database session."""
         if self._connection is not None:

@@ -49,9 +49,10 @@ def migrate(connection: psycopg.Connection[Any]) -> list[str]:
     except errors.InsufficientPrivilege as error:
         info = connection.info
         raise InvalidInput(
-            f"The database user {info.user} may not create the schema ashare in the database {info.dbname} "
+            f"The database user {info.user} may not create or change the schema ashare in the database {info.dbname} "
             f"({error.diag.message_primary}): as its owner run "
-            f"GRANT CREATE ON DATABASE {info.dbname} TO {info.user}."
+            f"GRANT CREATE ON DATABASE {info.dbname} TO {info.user}, or where the schema is there, "
+            f"GRANT ALL ON SCHEMA ashare TO {info.user}."
         ) from error
 
 

@@ -1,6 +1,6 @@
 -- name: supersede
 UPDATE ashare.sync_batch SET status = 'superseded'
-WHERE trade_date = %(day)s AND kind <> 'factor' AND status IN ('pending', 'failed')
+WHERE trade_date = %(day)s AND kind <> 'factor' AND status IN ('pending', 'running', 'failed')
 
 -- name: lock
 -- Two who number a date's batches at once would take the same number.
@@ -43,6 +43,10 @@ SELECT EXISTS (SELECT FROM ashare.sync_batch
                WHERE trade_date = %(day)s AND kind = 'factor' AND status = 'success')
 
 -- name: earliest_waiting
-SELECT min(trade_date) FROM ashare.sync_batch
-WHERE trade_date BETWEEN %(since)s AND %(day)s AND kind = %(kind)s AND by = 'code'
-  AND status IN ('pending', 'running') AND codes && %(codes)s::text[]
+-- Only dates that are being worked on: what a run that died has left open waits for nothing.
+SELECT min(b.trade_date)
+FROM ashare.sync_batch b
+JOIN ashare.sync_status s USING (trade_date)
+WHERE b.trade_date BETWEEN %(since)s AND %(day)s AND b.kind = %(kind)s AND b.by = 'code'
+  AND b.status IN ('pending', 'running') AND b.codes && %(codes)s::text[]
+  AND s.status = 'syncing' AND s.started_at > now() - interval '1 day'

@@ -37,3 +37,6 @@ UPDATE ashare.source_request
 SET outcome = %(outcome)s, seconds = %(seconds)s, reply_chars = %(reply_chars)s
 WHERE id = %(id)s
 RETURNING id
+
+-- name: check
+SELECT 1
