@@ -110,7 +110,7 @@ def _connection(name: str, example: str) -> Connection:
         found: Connection = Connection.get(name)
     except AirflowNotFoundException:
         raise InvalidInput(
-            f"The Airflow connection {name!r} is not set, or not readable: set AIRFLOW_CONN_{name.upper()}, for example to "
-            f"{example}, or add it under Admin > Connections."
+            f"The Airflow connection {name!r} is not set, or not readable: set AIRFLOW_CONN_{name.upper()}, "
+            f"for example to {example}, or add it under Admin > Connections."
         ) from None
     return found
