@@ -34,8 +34,6 @@ BAR_FIELDS = (
     "peTTM,pbMRQ,psTTM,pcfNcfTTM,isST"
 )
 
-FIRST_FACTOR_DATE = date(1990, 1, 1)  # the client's own default, 2015, would cut the history
-
 
 @dataclass(frozen=True)
 class SourceConfig:
@@ -202,17 +200,6 @@ class Session:
             lambda: baostock.query_daily_adjust_factor(str(day)),
             ["code", "dividOperateDate", "foreAdjustFactor", "backAdjustFactor"],
             paged=False,
-        )
-
-    def factors(self, code: str, end: date) -> Table:
-        """The whole history of one stock's adjust factors up to ``end``."""
-        import baostock
-
-        return self._query(
-            "query_adjust_factor",
-            lambda: baostock.query_adjust_factor(code, str(FIRST_FACTOR_DATE), str(end)),
-            ["code", "dividOperateDate", "foreAdjustFactor", "backAdjustFactor"],
-            echo={"code": code},
         )
 
     # ------------------------------------------------------------------ one message

@@ -234,11 +234,6 @@ class Store:
         rows = self._all("calendar", "session", {"day": day})
         return (rows[0][0], rows[0][1]) if rows else None
 
-    def newest_session(self, day: date) -> date | None:
-        """The last trading day up to ``day``; ``None`` when the calendar is not known that far."""
-        rows = self._all("calendar", "newest_session", {"day": day})
-        return rows[0][0] if rows else None
-
     def save_calendar(self, days: Sequence[tuple[date, bool]]) -> None:
         """Record calendar days as just read from the source."""
         self._do("calendar", "save", {"days": [d for d, _ in days], "is_open": [is_open for _, is_open in days]})

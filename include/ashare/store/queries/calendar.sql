@@ -5,10 +5,3 @@ SELECT is_trading_day, fetched_at FROM ashare.trade_calendar WHERE calendar_date
 INSERT INTO ashare.trade_calendar (calendar_date, is_trading_day)
 SELECT * FROM unnest(%(days)s::date[], %(is_open)s::boolean[])
 ON CONFLICT (calendar_date) DO UPDATE SET is_trading_day = excluded.is_trading_day, fetched_at = now()
-
--- name: newest_session
--- NULL unless the calendar is known up to that day.
-SELECT max(calendar_date) FILTER (WHERE is_trading_day)
-FROM ashare.trade_calendar
-WHERE calendar_date <= %(day)s
-HAVING max(calendar_date) = %(day)s
