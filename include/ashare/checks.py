@@ -57,11 +57,9 @@ def check_bars(
         rule = rule_of(bar)
         if key in differ:
             rule = "another row for the same day and code says otherwise"
-        elif not rule and key in loaded:
-            rule = "the same row came twice; it is loaded once"
         if rule:
             checked.rejects.append(Reject(_day_of(bar, start, end) or day, bar["code"], rule, bar))
-        else:
+        elif key not in loaded:  # the same row twice is one row
             loaded.add(key)
             checked.lines.append(_copy_line(bar))
     return checked

@@ -333,6 +333,29 @@ def test_a_lock_lost_in_the_middle_of_a_request_ends_the_connection_at_once(
     assert emulator.overlaps() == []
 
 
+def test_a_word_from_the_database_is_no_lost_lock(
+    emulator: Emulator, database: Database, gate: Callable[..., SourceGate]
+) -> None:
+    emulator.add_fault(fault(MARKET, "delay", seconds=1))
+    opened = gate()
+    said = threading.Timer(0.3, lambda: _reload(database))
+    with Session(source_of(emulator), opened) as session:
+        said.start()
+        assert session.market_day(DAY, "stock").rows
+    said.join()
+    assert emulator.overlaps() == []
+
+
+def _reload(database: Database) -> None:
+    """Make the server tell every session of a changed parameter."""
+    with database.connect() as connection:
+        connection.autocommit = True
+        connection.execute("ALTER SYSTEM SET timezone = 'Asia/Tokyo'")
+        connection.execute("SELECT pg_reload_conf()")
+        connection.execute("ALTER SYSTEM RESET timezone")
+        connection.execute("SELECT pg_reload_conf()")
+
+
 def test_a_session_that_lost_its_lock_sends_nothing_more(
     emulator: Emulator, database: Database, gate: Callable[..., SourceGate]
 ) -> None:

@@ -226,7 +226,7 @@ def test_todays_factors_are_waited_for_until_an_answer_of_none_is_believed(
             sync_adjust_factors(early)
         late = make_run(DAY, source=source, now=at("2025-10-09T19:00"))
         sync_adjust_factors(late)
-        assert late.store.factors_are_in(late.day)
+        assert late.store.factors_are_in(late.day, late.today)
 
 
 # ---------------------------------------------------------------------- what the source does wrong
@@ -392,6 +392,31 @@ def test_a_bad_row_is_set_aside_and_counted(make_run: MakeRun, database: Databas
     assert database.rows("SELECT count(*) FROM ashare.daily_bar WHERE trade_date = %s AND code = %s", DAY, code) == [
         (0,)
     ]
+
+
+def test_a_rejected_bar_that_came_right_and_was_deleted_comes_back(
+    make_run: MakeRun, database: Database, emulator: Emulator
+) -> None:
+    emulator.add_fault(fault(MARKET, "bad_number"))
+    complete(make_run(DAY))
+    ((code,),) = database.rows("SELECT code FROM ashare.rejected_bar")
+    database.do("DELETE FROM ashare.daily_bar WHERE trade_date = %s", DAY)  # a clean reply brings them all
+    complete(make_run(DAY))
+    bar = "SELECT count(*) FROM ashare.daily_bar WHERE trade_date = %s AND code = %s"
+    assert database.rows(bar, DAY, code) == [(1,)]
+    database.do("DELETE FROM ashare.daily_bar WHERE trade_date = %s AND code = %s", DAY, code)
+    assert complete(make_run(DAY)) == "success"
+    assert database.rows(bar, DAY, code) == [(1,)]
+
+
+def test_bars_of_another_security_than_asked_for_are_refused(make_run: MakeRun, emulator: Emulator) -> None:
+    run = make_run(DAY, kinds=("index",))
+    wait_for_trading_day(run)
+    (batch,) = plan_batches(run)
+    emulator.add_fault(fault(BY_CODE, "wrong_code", code="sh.000002"))
+    with pytest.raises(BadReply, match=r"sent bars of sh\.000002 when sh\.000001 was asked for"):
+        fetch_and_copy(run, batch.batch_no)
+    assert complete(run) == "success"
 
 
 def test_too_many_bad_rows_fail_the_date_and_the_next_run_asks_again(

@@ -157,17 +157,23 @@ class Transport:
         return bytes(reply)
 
     def _watch(self, sock: socket.socket, guard: Guard) -> None:
-        """Wait for bytes, and close at once if the guard says that the connection is ours no longer."""
+        """Wait until there are bytes, and close at once if the guard says that the connection is ours no longer."""
+        deadline = time.monotonic() + (sock.gettimeout() or 0)
         with selectors.DefaultSelector() as selector:
             selector.register(sock, selectors.EVENT_READ)
             selector.register(guard, selectors.EVENT_READ)
-            ready = selector.select(sock.gettimeout())
-        if any(key.fileobj is guard for key, _ in ready):
-            try:
-                guard.check()
-            except BaseException:
-                self.close()
-                raise
+            while True:
+                ready = [key.fileobj for key, _ in selector.select(max(0.0, deadline - time.monotonic()))]
+                if not ready:
+                    raise TimeoutError
+                if guard in ready:
+                    try:
+                        guard.check()
+                    except BaseException:
+                        self.close()
+                        raise
+                if sock in ready:
+                    return
 
 
 def _is_whole(reply: bytearray) -> bool:

@@ -20,7 +20,7 @@ def sync_adjust_factors(run: Run) -> None:
 
     :raises NotPublishedYet: there are none, and today's may not be out yet.
     """
-    if run.store.factors_are_in(run.day):
+    if run.store.factors_are_in(run.day, run.today):
         log.info("The adjust factors of %s are in.", run.day)
         return
     run.store.start_factor_batch(run.day, run.run_id)

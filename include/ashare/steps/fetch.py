@@ -63,6 +63,9 @@ class _Catch:
     def ask_for(self, code: str, session: Session) -> None:
         """Fetch one security's bars, check and keep them."""
         table = session.bars(code, self.first, self.last)
+        other = next((sent for (sent,) in table.columns("code") if sent != code), None)
+        if other is not None:
+            raise BadReply(f"Baostock sent bars of {other} when {code} was asked for; nothing was written.")
         self._add(check_bars(table, code, self.first, self.last, day=self.run.day, kind=self.kind), table)
 
     def _add(self, checked: CheckedBars, table: Table) -> None:
@@ -144,7 +147,7 @@ def _load(run: Run, batch: Batch, catch: _Catch) -> Merged:
         catch.bars,
         catch.rows,
         catch.rejects,
-        Absence(absent, catch.first, catch.last, run.day, run.today, ABSENT) if absent and not doubt else None,
+        Absence(absent, ABSENT) if absent and not doubt else None,
         catch.requests,
         _follow_up(batch, catch.asked_by_code),
     )

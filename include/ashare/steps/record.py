@@ -61,7 +61,7 @@ def _problems(run: Run, count: DateCount, missing: list[str]) -> list[str]:
             f"{count.rejected} rows broke a rule, more than ASHARE_MAX_REJECTED "
             f"({run.settings.max_rejected}); see ashare.rejected_bar"
         )
-    if not run.store.factors_are_in(run.day):
+    if not run.store.factors_are_in(run.day, run.today):
         problems.append("the adjust factors of the date are not in")
     return problems
 

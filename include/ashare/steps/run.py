@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 
@@ -91,7 +91,8 @@ class Run:
         except StoreUnavailable:
             raise
         except AshareError as error:
-            self.store.fail_date(self.day, self.kinds, str(error), self.run_id)
+            with suppress(StoreUnavailable):  # the first error is the one to be told
+                self.store.fail_date(self.day, self.kinds, str(error), self.run_id)
             raise
 
 

@@ -7,6 +7,8 @@ cannot record its next request, and so cannot send it.
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import time
 from collections.abc import Callable
 from datetime import date
@@ -52,6 +54,7 @@ class SourceGate:
         import psycopg
 
         self._connection = connection = self._connect()
+        _notice_silence(connection)
         try:
             self._lock(connection)
         except psycopg.OperationalError as error:
@@ -142,6 +145,18 @@ class SourceGate:
         name, address, since = row
         held = f"held by {name or 'an unnamed session'} ({address or 'local'})"
         return f"{held} since {since:%H:%M:%S}" if since else held  # hidden from other database users
+
+
+def _notice_silence(connection: psycopg.Connection[Any]) -> None:
+    """Let this end notice a dead network sooner than the server, which gives the lock away after a minute."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as sock:
+        if sock.family not in (socket.AF_INET, socket.AF_INET6):
+            return
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        options = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
+        for name, value in options.items():
+            if hasattr(socket, name):  # not every system has all of them
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def one_line(error: Exception) -> str:

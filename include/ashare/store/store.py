@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import IO, TYPE_CHECKING, Any
@@ -91,16 +91,9 @@ class Reject:
 
 @dataclass(frozen=True)
 class Absence:
-    """Codes that the per-security call answered for ``start`` to ``end`` without the bars expected of them.
-
-    :ivar day: the trade date; of the other days, only those before ``today`` are known to be published.
-    """
+    """Codes that the per-security call answered without a bar of the trade date."""
 
     codes: Sequence[str]
-    start: date
-    end: date
-    day: date
-    today: date
     reason: str
 
 
@@ -216,8 +209,10 @@ class Store:
         try:
             yield
         finally:
-            if self._connection is not None:  # a lost connection has given the lock up already
-                self._all("universe", "not_alone", {"work": work})
+            # A lost connection has given the lock up already, and is not the error to be told.
+            with suppress(StoreUnavailable):
+                if self._connection is not None:
+                    self._all("universe", "not_alone", {"work": work})
 
     def _all(self, file: str, name: str, values: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         with self.transaction() as connection:
@@ -342,9 +337,9 @@ class Store:
         """What went wrong in the batches that are failed now."""
         return [row[0] for row in self._all("batches", "errors", {"day": day})]
 
-    def factors_are_in(self, day: date) -> bool:
-        """Whether the date's adjust factors were read."""
-        return bool(self._all("batches", "factors_are_in", {"day": day})[0][0])
+    def factors_are_in(self, day: date, today: date) -> bool:
+        """Whether the date's adjust factors were read; that there are none is believed on the day only for it."""
+        return bool(self._all("batches", "factors_are_in", {"day": day, "today": today})[0][0])
 
     # ------------------------------------------------------------------ loading
 
@@ -356,8 +351,8 @@ class Store:
             for reject in harvest.rejects:
                 connection.execute(bars["reject"], _reject_values(reject, run_id))
             if harvest.absence:
-                absence = vars(harvest.absence) | {"codes": list(harvest.absence.codes), "run_id": run_id}
-                connection.execute(bars["record_absent"], absence)
+                absence = {"codes": list(harvest.absence.codes), "reason": harvest.absence.reason}
+                connection.execute(bars["record_absent"], {**absence, "day": day, "run_id": run_id})
             self._finish(connection, day, batch_no, "success", harvest.rows, harvest.requests)
             for batch in harvest.follow_ups:
                 numbered = self._add_batch(connection, day, batch, run_id)
@@ -413,6 +408,7 @@ class Store:
 def _merge(connection: psycopg.Connection[Any], harvest: Harvest, run_id: str) -> Merged:
     bars = queries("bars")
     if not harvest.rows:
+        connection.execute(bars["lock"])
         return Merged(0, 0, 0)
     connection.execute(bars["stage"])
     with connection.cursor() as cursor:
@@ -423,6 +419,7 @@ def _merge(connection: psycopg.Connection[Any], harvest: Harvest, run_id: str) -
         cursor.execute(bars["analyze"])
         cursor.execute(bars["lock"])
         cursor.execute(bars["no_longer_absent"])
+        cursor.execute(bars["no_longer_rejected"])
         revised = cursor.execute(bars["revise"], {"run_id": run_id}).rowcount
         inserted = cursor.execute(bars["insert"]).rowcount
     return Merged(inserted, revised, harvest.rows - inserted - revised)

@@ -170,7 +170,8 @@ CREATE TABLE ashare.rejected_bar (
     rule        text NOT NULL,
     raw         jsonb NOT NULL,
     rejected_at timestamptz NOT NULL DEFAULT now(),
-    run_id      text
+    run_id      text,
+    superseded_at timestamptz
 );
 CREATE UNIQUE INDEX rejected_bar_once ON ashare.rejected_bar (trade_date, code, rule, md5(raw::text));
 COMMENT ON TABLE ashare.rejected_bar IS 'Rows from Baostock that broke a rule and were not loaded.';
@@ -180,6 +181,7 @@ COMMENT ON COLUMN ashare.rejected_bar.code IS 'The code in the row.';
 COMMENT ON COLUMN ashare.rejected_bar.rule IS 'The rule that it broke, in words.';
 COMMENT ON COLUMN ashare.rejected_bar.raw IS 'The row as sent, by column name.';
 COMMENT ON COLUMN ashare.rejected_bar.rejected_at IS 'When it was rejected.';
+COMMENT ON COLUMN ashare.rejected_bar.superseded_at IS 'When a good row for the same bar was loaded.';
 COMMENT ON COLUMN ashare.rejected_bar.run_id IS 'The Airflow run that asked.';
 
 CREATE TABLE ashare.absent_bar (

@@ -54,28 +54,24 @@ ON CONFLICT (trade_date, code) DO NOTHING
 -- name: reject
 INSERT INTO ashare.rejected_bar (trade_date, code, rule, raw, run_id)
 VALUES (%(trade_date)s, %(code)s, %(rule)s, %(raw)s, %(run_id)s)
-ON CONFLICT (trade_date, code, rule, md5(raw::text)) DO NOTHING
+ON CONFLICT (trade_date, code, rule, md5(raw::text)) DO UPDATE
+SET rejected_at = now(), run_id = excluded.run_id, superseded_at = NULL
 
 -- name: record_absent
--- Open days of the range that was asked for and answered without a bar, if they are known to be published: they are
--- over, and other bars of them are there.
 INSERT INTO ashare.absent_bar (trade_date, code, reason, run_id)
-SELECT c.calendar_date, s.code, %(reason)s, %(run_id)s
+SELECT %(day)s, s.code, %(reason)s, %(run_id)s
 FROM unnest(%(codes)s::text[]) AS s (code)
-CROSS JOIN ashare.trade_calendar c
-LEFT JOIN ashare.security k ON k.code = s.code
-WHERE c.is_trading_day AND c.calendar_date BETWEEN %(start)s AND %(end)s
-  AND (c.calendar_date < %(today)s OR c.calendar_date = %(day)s)
-  AND EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = c.calendar_date)
-  AND (k.ipo_date IS NULL OR k.ipo_date <= c.calendar_date)
-  AND (k.out_date IS NULL OR k.out_date > c.calendar_date)
-  AND NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = c.calendar_date AND b.code = s.code)
-  AND NOT EXISTS (SELECT FROM ashare.rejected_bar r WHERE r.trade_date = c.calendar_date AND r.code = s.code)
+WHERE NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = %(day)s AND b.code = s.code)
 ON CONFLICT (trade_date, code) DO UPDATE
 SET reason = excluded.reason, recorded_at = now(), run_id = excluded.run_id
 
 -- name: no_longer_absent
 DELETE FROM ashare.absent_bar a USING incoming i WHERE a.trade_date = i.trade_date AND a.code = i.code
+
+-- name: no_longer_rejected
+UPDATE ashare.rejected_bar r SET superseded_at = now()
+FROM incoming i
+WHERE r.trade_date = i.trade_date AND r.code = i.code AND r.superseded_at IS NULL
 
 -- name: save_factors
 INSERT INTO ashare.adjust_factor (code, ex_date, fore_factor, back_factor)

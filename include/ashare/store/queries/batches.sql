@@ -40,7 +40,9 @@ ORDER BY batch_no
 
 -- name: factors_are_in
 SELECT EXISTS (SELECT FROM ashare.sync_batch
-               WHERE trade_date = %(day)s AND kind = 'factor' AND status = 'success')
+               WHERE trade_date = %(day)s AND kind = 'factor' AND status = 'success'
+                 AND (rows > 0 OR trade_date = %(today)s
+                      OR (finished_at AT TIME ZONE 'Asia/Shanghai')::date > trade_date))
 
 -- name: earliest_waiting
 -- Only dates that are being worked on: what a run that died has left open waits for nothing.

@@ -19,9 +19,10 @@ WHERE NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = %(day)s AN
                   AND (a.trade_date = %(today)s
                        OR (a.recorded_at AT TIME ZONE 'Asia/Shanghai')::date > a.trade_date))
   AND NOT EXISTS (SELECT FROM ashare.rejected_bar r WHERE r.trade_date = %(day)s AND r.code = e.code
+                  AND r.superseded_at IS NULL
                   AND (SELECT count(DISTINCT x.code) FROM ashare.rejected_bar x
-                       LEFT JOIN ashare.security s USING (code)
-                       WHERE x.trade_date = %(day)s AND (s.kind IS NULL OR s.kind = ANY (%(kinds)s))
+                       JOIN ashare.expected_security(%(day)s, %(kinds)s, %(indices)s) USING (code)
+                       WHERE x.trade_date = %(day)s AND x.superseded_at IS NULL
                          AND NOT EXISTS (SELECT FROM ashare.daily_bar b
                                          WHERE b.trade_date = %(day)s AND b.code = x.code)
                       ) <= %(rejected_limit)s)
@@ -50,8 +51,8 @@ SELECT
      JOIN ashare.expected_security(%(day)s, %(kinds)s, %(indices)s) e USING (code)
      WHERE a.trade_date = %(day)s) AS absent,
     (SELECT count(DISTINCT r.code) FROM ashare.rejected_bar r
-     LEFT JOIN ashare.security s USING (code)
-     WHERE r.trade_date = %(day)s AND (s.kind IS NULL OR s.kind = ANY (%(kinds)s))
+     JOIN ashare.expected_security(%(day)s, %(kinds)s, %(indices)s) e USING (code)
+     WHERE r.trade_date = %(day)s AND r.superseded_at IS NULL
        AND NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = %(day)s AND b.code = r.code)
     ) AS rejected,
     (SELECT count(*) FROM ashare.bar_revision WHERE trade_date = %(day)s) AS revised,
