@@ -318,16 +318,22 @@ def test_a_lock_lost_in_the_middle_of_a_request_ends_the_connection_at_once(
     emulator: Emulator, database: Database, gate: Callable[..., SourceGate]
 ) -> None:
     emulator.add_fault(fault(MARKET, "delay", seconds=1.5))
-    lost = threading.Timer(
-        0.3,
-        lambda: end_holder(database),
-    )
-    lost.start()
-    started = time.monotonic()
+    lost_at = []
+
+    def lose() -> None:
+        while database.rows("SELECT 1 FROM ashare.source_request WHERE method = %s", MARKET) == []:
+            time.sleep(0.02)
+        time.sleep(0.2)  # the request is recorded before it is sent
+        lost_at.append(time.monotonic())
+        end_holder(database)
+
+    losing = threading.Thread(target=lose)
     with pytest.raises(StoreUnavailable, match="holds the lock"), Session(source_of(emulator), gate()) as session:
+        losing.start()
         session.market_day(DAY, "stock")
-    assert time.monotonic() - started < 1.2
-    lost.join()
+    noticed = time.monotonic()
+    losing.join()
+    assert noticed - lost_at[0] < 0.8  # long before the reply
     with Session(source_of(emulator), gate()) as session:
         session.trade_dates(DAY, DAY)
     assert emulator.overlaps() == []

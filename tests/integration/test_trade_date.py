@@ -129,6 +129,17 @@ def test_of_dates_planned_at_once_the_first_to_ask_asks_for_all(make_run: MakeRu
     assert not any(run.store.remaining(run.expectation) for run in runs)
 
 
+def test_what_a_dead_run_left_open_is_not_asked_for(
+    make_run: MakeRun, database: Database, emulator: Emulator
+) -> None:
+    dead = make_run("2025-09-10", kinds=("index",))
+    wait_for_trading_day(dead)
+    plan_batches(dead)
+    database.do("UPDATE ashare.sync_status SET status = 'failed'")
+    assert complete(make_run(DAY, kinds=("index",))) == "success"
+    assert database.rows("SELECT min(trade_date)::text FROM ashare.daily_bar") == [(DAY,)]
+
+
 def test_exactly_the_deleted_rows_come_back(make_run: MakeRun, database: Database, emulator: Emulator) -> None:
     complete(make_run(DAY))
     before = database.rows("SELECT code, close, loaded_at FROM ashare.daily_bar ORDER BY trade_date, code")
