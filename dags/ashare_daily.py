@@ -33,7 +33,7 @@ def plan_batches() -> list[dict[str, Any]]:
     """
     from include.ashare import airflow_bridge, steps
 
-    with airflow_bridge.run_of(get_current_context()) as run:
+    with airflow_bridge.run_of(get_current_context()) as run, rescheduled():
         return [{"batch_no": batch.batch_no, "label": batch.label} for batch in steps.plan_batches(run)]
 
 

@@ -12,7 +12,7 @@ from airflow.sdk import Asset, ExceptionRetryPolicy, Param, RetryAction, RetryRu
 from airflow.sdk.exceptions import AirflowRescheduleException
 
 from include.ashare.dates import FIRST_TRADE_DATE, SHANGHAI, beijing_now
-from include.ashare.errors import NotPublishedYet
+from include.ashare.errors import Postponed
 from include.ashare.settings import Settings
 
 SETTINGS = Settings()
@@ -61,10 +61,10 @@ DAILY_PARAMS = {
 
 @contextmanager
 def rescheduled() -> Iterator[None]:
-    """Come back later for what is not published yet: no worker is held meanwhile, and no try used up."""
+    """Come back later for what has to wait: no worker is held meanwhile, and no try used up."""
     try:
         yield
-    except NotPublishedYet as early:
+    except Postponed as early:
         logging.getLogger(__name__).info("%s", early)
-        later = beijing_now() + timedelta(seconds=SETTINGS.poll_seconds)
+        later = early.until or beijing_now() + timedelta(seconds=SETTINGS.poll_seconds)
         raise AirflowRescheduleException(later) from None  # type: ignore[no-untyped-call]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
+from ashare_defaults import rescheduled
+
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
@@ -25,7 +27,7 @@ class TradingDaySensor(BaseSensorOperator):
         from include.ashare.airflow_bridge import run_of
         from include.ashare.steps import Answer, wait_for_trading_day
 
-        with run_of(context) as run:
+        with run_of(context) as run, rescheduled():
             found = wait_for_trading_day(run)
         if found.answer is Answer.CLOSED:
             raise AirflowSkipException(found.reason)

@@ -105,7 +105,9 @@ def make_run(database: Database, emulator: Emulator) -> MakeRun:
         source = options.pop("source", None) or source_of(emulator)
         options.setdefault("settings", Settings(lock_timeout=20.0))
         options.setdefault("now", at("2025-11-03T20:00"))
-        return Run(date.fromisoformat(day), Store(database.connect), source, **options)
+        store = Store(database.connect)
+        store.migrate()
+        return Run(date.fromisoformat(day), store, source, **options)
 
     return make
 

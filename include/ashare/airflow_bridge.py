@@ -33,7 +33,7 @@ CONNECT_SECONDS = "10"
 
 @contextmanager
 def run_of(context: Context) -> Iterator[Run]:
-    """The run of a task's trade date, with its database connection closed at the end.
+    """The run of a task's trade date, its database brought up to date, and closed at the end.
 
     :raises InvalidInput: the trade date, a param or a connection is wrong.
     """
@@ -41,6 +41,7 @@ def run_of(context: Context) -> Iterator[Run]:
     day = trade_date_of(dag_run.partition_key, params.get("trade_date"), dag_run.logical_date, dag_run.run_after)
     task = context["task_instance"].task_id
     with store() as opened:
+        opened.migrate()
         yield Run(
             day,
             opened,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 
 class AshareError(Exception):
     """Base of all errors of this package. The text is one sentence for an operator, without secrets."""
@@ -27,8 +29,27 @@ class BadReply(TransientError):
     """Baostock's reply is incomplete, malformed, or not the answer to what was asked."""
 
 
-class NotPublishedYet(TransientError):
+class Postponed(TransientError):
+    """Nothing is broken, but the step has to be done again later.
+
+    :ivar until: when; ``None``: at the next look.
+    """
+
+    def __init__(self, message: str, until: datetime | None = None) -> None:
+        super().__init__(message)
+        self.until = until
+
+
+class NotPublishedYet(Postponed):
     """Today's data are not all out; what did come is loaded, and the rest is worth asking for again later."""
+
+
+class BudgetSpent(Postponed):
+    """The day's requests are used up, or what is left is too little: it goes on when the next day begins."""
+
+
+class SourceBanned(Postponed):
+    """Baostock has blacklisted this address (10001011): nothing is sent until the ban's end."""
 
 
 class NotLoggedIn(TransientError):
@@ -36,9 +57,9 @@ class NotLoggedIn(TransientError):
 
 
 class SourceRefused(TerminalError):
-    """Baostock refuses (a ban, a limit, a permission, an outdated client): asking again makes it worse.
+    """Baostock refuses (a login limit, a permission, an outdated client): asking again makes it worse.
 
-    :ivar code: Baostock's error code, for example ``10001011`` (blacklisted).
+    :ivar code: Baostock's error code, for example ``10001006`` (no permission).
     """
 
     def __init__(self, message: str, code: str) -> None:

@@ -26,8 +26,11 @@ DEFAULT_INDICES = (
     "sz.399330",  # SZSE 100 深证100
 )
 
+SERVICE_LIMIT = 50_000
+"""Requests a day and address, after which Baostock bans; a budget cannot be larger."""
 
-def _variable(name: str, default: Any, kind: type, least: float) -> Any:
+
+def _variable(name: str, default: Any, kind: type, least: float, most: float) -> Any:
     text = os.environ.get(name, "").strip()
     if not text:
         return default
@@ -35,16 +38,17 @@ def _variable(name: str, default: Any, kind: type, least: float) -> Any:
         value = kind(text)
     except ValueError:
         value = None
-    if value is None or not math.isfinite(value) or value < least:
+    if value is None or not math.isfinite(value) or not least <= value <= most:
+        upper = f"to {most}" if math.isfinite(most) else "on"
         raise InvalidInput(
-            f"{name} is {text!r}: it must be a {'whole ' if kind is int else ''}number from {least} on "
+            f"{name} is {text!r}: it must be a {'whole ' if kind is int else ''}number from {least} {upper} "
             f"(the default is {default})."
         )
     return value
 
 
-def _number(name: str, default: float, *, least: float = 1) -> Any:
-    return field(default_factory=lambda: _variable(name, default, type(default), least))
+def _number(name: str, default: float, *, least: float = 1, most: float = math.inf) -> Any:
+    return field(default_factory=lambda: _variable(name, default, type(default), least, most))
 
 
 def _indices() -> tuple[str, ...]:
@@ -67,8 +71,11 @@ class Settings:
     reply_timeout: float = _number("ASHARE_REPLY_TIMEOUT", 300.0)
     lock_timeout: float = _number("ASHARE_LOCK_TIMEOUT", 3600.0)
     poll_seconds: float = _number("ASHARE_POLL_SECONDS", 300.0)
+    request_budget: int = _number("ASHARE_REQUEST_BUDGET", 40_000, most=SERVICE_LIMIT)
     retries: int = _number("ASHARE_RETRIES", 3, least=0)
     retry_seconds: float = _number("ASHARE_RETRY_SECONDS", 60.0)
     max_absent: int = _number("ASHARE_MAX_ABSENT", 100, least=0)
+    max_deviating: int = _number("ASHARE_MAX_DEVIATING", 15, least=0)
     max_rejected: int = _number("ASHARE_MAX_REJECTED", 20, least=0)
+    recheck_days: int = _number("ASHARE_RECHECK_DAYS", 5, least=0)
     indices: tuple[str, ...] = field(default_factory=_indices)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow.models.dagrun import DagRunNote
@@ -99,10 +99,24 @@ class SyncStatus:
         self.problem = ""
 
     def read(self, key: str) -> Mapping[str, Any] | None:
+        """The row of a trade date."""
+        rows = self._ask("SELECT status, loaded, reason, run_id FROM ashare.sync_status WHERE trade_date = %s", key)
+        return dict(zip(("status", "loaded", "reason", "run_id"), rows[0], strict=True)) if rows else None
+
+    def waits_for(self, keys: Iterable[str]) -> str:
+        """What the earliest of these dates waits for (a ban's end, the next day's budget), or nothing."""
+        rows = self._ask(
+            "SELECT trade_date, reason FROM ashare.sync_status "
+            "WHERE trade_date = ANY (%s::date[]) AND status = 'syncing' AND reason IS NOT NULL ORDER BY 1 LIMIT 1",
+            list(keys),
+        )
+        return f"{rows[0][0]} waits: {rows[0][1]}" if rows else ""
+
+    def _ask(self, query: str, value: object) -> Sequence[tuple[Any, ...]]:
         if not self._enabled:
-            return None
+            return []
         try:
-            return self._query(date.fromisoformat(key))
+            return self._query(query, value)
         except Exception as error:  # noqa: BLE001  (whatever it is, the backfill itself goes on)
             self._enabled = False
             # The driver's text may hold parts of the connection.
@@ -110,19 +124,17 @@ class SyncStatus:
                 f"ashare.sync_status cannot be read through the connection {CONNECTION} ({type(error).__name__}): "
                 "rows and reasons are not shown."
             )
-            return None
+            return []
 
-    def _query(self, day: date) -> Mapping[str, Any] | None:
+    def _query(self, query: str, value: object) -> Sequence[tuple[Any, ...]]:
         from airflow.providers.postgres.hooks.postgres import PostgresHook
 
         os.environ.setdefault("PGCONNECT_TIMEOUT", "5")  # a host that does not answer must not hold up the display
         connection = PostgresHook(postgres_conn_id=CONNECTION).get_conn()
         try:
             with connection.cursor() as cursor:
-                cursor.execute(
-                    "SELECT status, loaded, reason, run_id FROM ashare.sync_status WHERE trade_date = %s", (day,)
-                )
-                row = cursor.fetchone()
+                cursor.execute(query, (value,))
+                rows: Sequence[tuple[Any, ...]] = cursor.fetchall()
         finally:
             connection.close()
-        return dict(zip(("status", "loaded", "reason", "run_id"), row, strict=True)) if row else None
+        return rows

@@ -175,6 +175,8 @@ class Watcher:
                 "No date has started for a minute though the scheduler is alive. A scheduler that was started "
                 "before this package was installed does not know its timetable: restart it; else see its log."
             )
+        elif waiting := self._synced.waits_for(run.key for run in self._pending.values()):
+            self._tell_once(waiting)
         elif self._notice:
             self._tell_once("")
             self._display.say("It goes on.")

@@ -6,6 +6,7 @@ import random
 import re
 import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -81,22 +82,62 @@ def test_exactly_the_deleted_rows_come_back(airflow: Cli, query: Query) -> None:
 
 
 def test_a_red_date_says_why_and_a_rerun_mends_it(airflow: Cli, query: Query, source: Emulator) -> None:
-    source.add_fault(fault(MARKET, "error", times=0, code="10001011", message="黑名单用户"))
+    source.add_fault(fault(MARKET, "error", times=0, code="10001006", message="用户权限不足"))
     day = ("-s", "2025-10-13", "-e", "2025-10-13")
     done = airflow("dags", "backfill", *day, "ashare_daily")
     source.clear_faults()
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "blacklisted" in done.stdout
+    assert "10001006" in done.stdout
     ((state, reason),) = query("SELECT status, reason FROM ashare.sync_status WHERE trade_date = '2025-10-13'")
     assert state == "failed"
-    assert "this address is blacklisted" in reason
-    # A ban is not asked about again: retries would make it worse.
-    asked = [r for r in source.requests if r.method == MARKET and r.error_code == "10001011"]
+    assert "10001006 (用户权限不足)" in reason
+    # A refusal is not asked about again: retries would make it worse.
+    asked = [r for r in source.requests if r.method == MARKET and r.error_code == "10001006"]
     assert len(asked) == 1
 
     again = airflow("dags", "backfill", *day, "--rerun-failed-tasks", "ashare_daily")
     assert again.returncode == 0, again.stdout + again.stderr
     assert query("SELECT status, missing FROM ashare.sync_status WHERE trade_date = '2025-10-13'") == [("success", 0)]
+
+
+def test_a_ban_is_waited_out_without_a_worker_or_a_try(
+    airflow: Cli, api: Api, query: Query, source: Emulator
+) -> None:
+    """As if Baostock had banned the address six hours ago, but for some seconds."""
+    query(
+        "INSERT INTO ashare.source_request (requested_at, method, detail, who, outcome, seconds) VALUES "
+        "(clock_timestamp() - interval '6 hours' + interval '25 seconds', 'login', '', 'somebody', '10001011', 0)"
+    )
+    query("UPDATE ashare.sync_status SET status = 'failed' WHERE trade_date = '2025-10-16'")
+    before = source.count()
+    run = api("POST", "/api/v2/dags/ashare_daily/dagRuns", {"logical_date": None, "partition_key": "2025-10-16"})
+    path = f"/api/v2/dags/ashare_daily/dagRuns/{run['dag_run_id']}/taskInstances"
+    until(
+        lambda: [task["state"] for task in api("GET", path)["task_instances"]],
+        lambda states: "up_for_reschedule" in states and not {"running", "queued", "scheduled"} & set(states),
+    )
+    ((state, reason),) = query("SELECT status, reason FROM ashare.sync_status WHERE trade_date = '2025-10-16'")
+    assert state == "syncing"
+    assert "10001011, ban 1 of the year" in reason
+    assert "nothing is sent until" in reason
+    assert source.count() == before
+
+    # A person who backfills meanwhile is told.
+    done = airflow("dags", "backfill", "-s", "2025-10-17", "-e", "2025-10-17", "ashare_daily")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert wait_for_run(api, run["dag_run_id"])["state"] == "success"
+    tries = [task["try_number"] for task in api("GET", path)["task_instances"]]
+    assert set(tries) == {1}
+    query("DELETE FROM ashare.source_request WHERE outcome = '10001011'")
+
+
+def until(look: Callable[[], Any], wanted: Callable[[Any], bool], seconds: float = 60) -> Any:
+    """Look until what is seen is what is wanted."""
+    deadline = time.monotonic() + seconds
+    while not wanted(seen := look()):
+        assert time.monotonic() < deadline, seen
+        time.sleep(0.2)
+    return seen
 
 
 def wait_for_run(api: Api, run_id: str) -> dict[str, Any]:
@@ -117,7 +158,10 @@ def trigger(api: Api, **body: Any) -> dict[str, Any]:
 def test_a_run_by_hand_takes_its_date_from_the_key_or_the_param(api: Api, query: Query) -> None:
     assert trigger(api, partition_key="2025-10-14")["state"] == "success"
     assert trigger(api, conf={"trade_date": "2025-10-15", "kinds": ["index"]})["state"] == "success"
-    states = query("SELECT trade_date::text, status, kinds FROM ashare.sync_status WHERE trade_date > '2025-10-13'")
+    states = query(
+        "SELECT trade_date::text, status, kinds FROM ashare.sync_status "
+        "WHERE trade_date IN ('2025-10-14', '2025-10-15')"
+    )
     assert sorted(states) == [
         ("2025-10-14", "success", ["stock", "index"]),
         ("2025-10-15", "success", ["index"]),

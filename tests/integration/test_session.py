@@ -38,8 +38,8 @@ BY_CODE = "query_history_k_data_plus"
 def gate(database: Database) -> Callable[..., SourceGate]:
     Store(database.connect).migrate()
 
-    def make(who: str = "test", wait_seconds: float = 5.0) -> SourceGate:
-        return SourceGate(database.connect, who=who, wait_seconds=wait_seconds, trade_date=DAY)
+    def make(who: str = "test", wait_seconds: float = 5.0, budget: int = 40_000) -> SourceGate:
+        return SourceGate(database.connect, who=who, wait_seconds=wait_seconds, budget=budget, trade_date=DAY)
 
     return make
 
@@ -76,7 +76,6 @@ def test_every_call_brings_what_the_market_holds(
         (fault(MARKET, "wrong_method"), BadReply, f"when {MARKET} was asked"),
         (fault(MARKET, "drop_column", column="close"), BadReply, "lacks the column close"),
         (fault(MARKET, "rename_column", column="close", to="last"), BadReply, "lacks the column close"),
-        (fault(MARKET, "error", code="10001011", message="黑名单用户"), SourceRefused, "blacklisted"),
         (fault(MARKET, "error", code="10001005", message="x"), SourceRefused, "10001005"),
         (fault(MARKET, "error", code="10002007", message="x"), SourceUnreachable, "10002007"),
         (fault(MARKET, "error", code="10005001", message="x"), BadReply, "10005001"),
@@ -97,7 +96,7 @@ def test_a_faulty_reply_is_an_error_that_says_what_happened(
 
 
 def test_after_a_refusal_nothing_more_is_sent(emulator: Emulator, gate: Callable[..., SourceGate]) -> None:
-    emulator.add_fault(fault(MARKET, "error", code="10001011", message="黑名单用户"))
+    emulator.add_fault(fault(MARKET, "error", code="10001006", message="用户权限不足"))
     with pytest.raises(SourceRefused), Session(source_of(emulator), gate()) as session:
         session.market_day(DAY, "stock")
     assert [request.method for request in emulator.requests] == ["login", MARKET]

@@ -12,10 +12,12 @@ import pytest
 
 from include.ashare.errors import InvalidInput, StoreUnavailable, TerminalError
 from include.ashare.store import Batch, Store, migrate
+from include.ashare.store.migrate import MIGRATIONS
 from include.ashare.store.store import Harvest, Merged
 from tests.conftest import Database
 
 DAY = date(2026, 3, 2)
+FILES = [file.name for file in sorted(MIGRATIONS.glob("*.sql"))]
 
 LINE = "2026-03-02 {code} 9.69 9.77 9.58 {close} 9.72 73404604 710795803.74 0.2204 -0.4115 1 0 \\N \\N \\N \\N"
 
@@ -41,9 +43,9 @@ def load(store: Store, *lines: str, run_id: str = "run") -> Merged:
 
 def test_migrating_twice_changes_nothing(database: Database) -> None:
     with database.connect() as connection:
-        assert migrate(connection) == ["0001_tables.sql"]
+        assert migrate(connection) == FILES
         assert migrate(connection) == []
-    assert database.rows("SELECT version, name FROM ashare.schema_migration") == [(1, "0001_tables.sql")]
+    assert database.rows("SELECT version, name FROM ashare.schema_migration") == list(enumerate(FILES, start=1))
 
 
 def test_many_may_migrate_at_once(database: Database) -> None:
@@ -59,7 +61,7 @@ def test_many_may_migrate_at_once(database: Database) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(done) == [[]] * 5 + [["0001_tables.sql"]]
+    assert sorted(done) == [[]] * 5 + [FILES]
 
 
 def test_a_database_newer_than_the_code_is_refused(store: Store, database: Database) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import date
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 
@@ -24,7 +24,6 @@ from include.ashare.errors import (
 from include.ashare.settings import DEFAULT_INDICES, Settings
 from include.ashare.steps import (
     Answer,
-    Run,
     fetch_and_copy,
     plan_batches,
     record_status,
@@ -32,50 +31,7 @@ from include.ashare.steps import (
     wait_for_trading_day,
 )
 from tests.conftest import Database, MakeRun, at, source_of
-
-DAY = "2025-10-09"
-MARKET = "query_daily_history_k_AStock"
-BY_CODE = "query_history_k_data_plus"
-
-# daily_bar's columns as Baostock writes them.
-AS_SENT = """
-    SELECT trade_date::text, code, open, high, low, close, preclose, volume, amount, turn,
-           is_trading::int, pct_chg, pe_ttm, pb_mrq, ps_ttm, pcf_ncf_ttm, is_st::int
-    FROM ashare.daily_bar WHERE trade_date = %s AND code = ANY (%s) ORDER BY code
-"""
-SENT = [name for name in COLUMNS if name != "adjustflag"]
-
-
-def complete(run: Run) -> str:
-    """Do what the DAG's tasks do."""
-    if wait_for_trading_day(run).answer is Answer.OUT:
-        for batch in plan_batches(run):
-            fetch_and_copy(run, batch.batch_no)
-        sync_adjust_factors(run)
-    return record_status(run)
-
-
-def assert_table_equals(database: Database, rows: list[list[str]], day: str) -> None:
-    """Every value in the table is the number that was sent; a blank is NULL."""
-    from decimal import Decimal
-
-    at_column = [COLUMNS.index(name) for name in SENT]
-    expected = sorted(tuple(row[i] for i in at_column) for row in rows)
-    found = database.rows(AS_SENT, day, [row[COLUMNS.index("code")] for row in rows])
-    assert len(found) == len(expected)
-    for sent, kept in zip(sorted(expected, key=lambda row: row[1]), found, strict=True):
-        assert kept[:2] == sent[:2]
-        for name, text, value in zip(SENT[2:], sent[2:], kept[2:], strict=True):
-            if name == "tradestatus" and not text:
-                continue  # an index has none
-            assert value == (Decimal(text) if text else None), (kept[1], name)
-
-
-def status(database: Database, day: str = DAY) -> tuple[Any, ...]:
-    (row,) = database.rows(
-        "SELECT status, expected, loaded, missing, reason FROM ashare.sync_status WHERE trade_date = %s", day
-    )
-    return row
+from tests.integration.trade_date import BY_CODE, DAY, MARKET, assert_table_equals, complete, status
 
 
 def test_a_trade_date_arrives_whole_and_exact(
@@ -396,6 +352,7 @@ def test_before_a_day_is_published_an_empty_answer_is_not_absence(
 
 def test_a_bad_row_is_set_aside_and_counted(make_run: MakeRun, database: Database, emulator: Emulator) -> None:
     emulator.add_fault(fault(MARKET, "bad_number"))
+    emulator.add_fault(fault(BY_CODE, "bad_number"))  # asked for by itself, it is no better
     assert complete(make_run(DAY)) == "success"
     ((code, rule, raw),) = database.rows("SELECT code, rule, raw FROM ashare.rejected_bar")
     assert (rule, raw["close"]) == ("close is not a number", "1.2.3")
@@ -405,10 +362,25 @@ def test_a_bad_row_is_set_aside_and_counted(make_run: MakeRun, database: Databas
     ]
 
 
+def test_of_a_bad_row_of_the_market_the_other_call_is_asked(
+    make_run: MakeRun, database: Database, emulator: Emulator, market: GeneratedMarket
+) -> None:
+    emulator.add_fault(fault(MARKET, "bad_number"))
+    run = make_run(DAY, kinds=("stock",))
+    assert complete(run) == "success"
+    assert emulator.count(BY_CODE) == 1
+    assert_table_equals(database, market.bars_on(run.day, "stock"), DAY)
+    assert database.rows("SELECT rejected FROM ashare.sync_status") == [(0,)]
+    assert database.rows("SELECT rule, superseded_at IS NOT NULL FROM ashare.rejected_bar") == [
+        ("close is not a number", True)
+    ]
+
+
 def test_a_rejected_bar_that_came_right_and_was_deleted_comes_back(
     make_run: MakeRun, database: Database, emulator: Emulator
 ) -> None:
     emulator.add_fault(fault(MARKET, "bad_number"))
+    emulator.add_fault(fault(BY_CODE, "bad_number"))
     complete(make_run(DAY))
     ((code,),) = database.rows("SELECT code FROM ashare.rejected_bar")
     database.do("DELETE FROM ashare.daily_bar WHERE trade_date = %s", DAY)  # a clean reply brings them all

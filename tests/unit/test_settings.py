@@ -48,7 +48,7 @@ def test_an_index_code_without_its_exchange_is_refused(monkeypatch: pytest.Monke
 def test_the_readme_lists_every_setting_with_its_default() -> None:
     listed = dict(re.findall(r"^\| `(ASHARE_\w+)` \| ([^|]*?) \|", (PROJECT / "README.md").read_text(), re.MULTILINE))
     source = (PROJECT / "include/ashare/settings.py").read_text()
-    known = dict(re.findall(r'_number\("(ASHARE_\w+)", ([\d.]+)[,)]', source))
+    known = dict(re.findall(r'_number\("(ASHARE_\w+)", ([\d._]+)[,)]', source))
     for name, default in known.items():
         assert listed.get(name, "").strip("`") == f"{float(default):g}", name
     assert "ASHARE_INDICES" in listed

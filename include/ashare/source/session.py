@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from include.ashare.errors import (
     AshareError,
     BadReply,
+    BudgetSpent,
     NotLoggedIn,
     SourceRefused,
     SourceUnreachable,
@@ -28,6 +29,8 @@ PUBLIC_HOST = "public-api.baostock.com"
 VIP_HOST = "vip-api.baostock.com"
 PORT = 10030
 PAGE_ROWS = 2000
+LOGIN_AND_LOGOUT = 2
+BLACKLISTED = "10001011"
 
 BAR_FIELDS = (
     "date,code,open,high,low,close,preclose,volume,amount,adjustflag,turn,tradestatus,pctChg,"
@@ -54,8 +57,11 @@ class SourceConfig:
 class Gate(Protocol):
     """The lock and the request ledger in front of Baostock; PostgreSQL's is ``store.SourceGate``."""
 
-    def open(self) -> None:
-        """Wait until the one connection to Baostock is ours."""
+    def open(self, requests: int) -> None:
+        """Wait until the one connection to Baostock is ours; fails when so many requests may not be sent now."""
+
+    def admit(self, requests: int) -> None:
+        """Fail when so many more requests may not be sent now."""
 
     def begin(self, method: str, detail: str) -> int:
         """Record that a message is about to be sent; fails when the lock is lost."""
@@ -99,20 +105,23 @@ class Table:
 class Session:
     """A Baostock session as a context manager: lock, connect, log in; always log out, close, unlock.
 
+    :param requests: how many calls and pages it will be at least, login and logout not counted.
     :raises SourceBusy: on entering, when someone else kept the connection for too long.
+    :raises Postponed: on entering, when so many requests may not be sent now, and nothing was; later, when a call may
+        not be sent, or Baostock has just blacklisted this address.
     :raises SourceUnreachable: no connection, or it broke.
     :raises SourceRefused: a ban, a limit, a permission: never try again at once.
     :raises BadReply: a reply that is not the whole, well-formed answer to what was asked.
     """
 
-    def __init__(self, config: SourceConfig, gate: Gate) -> None:
-        self._config, self._gate = config, gate
+    def __init__(self, config: SourceConfig, gate: Gate, requests: int = 1) -> None:
+        self._config, self._gate, self._expected = config, gate, requests
         self._transport = Transport(*config.address, config.limits)
         self._client = contextlib.ExitStack()
         self.requests = 0
 
     def __enter__(self) -> Session:
-        self._gate.open()
+        self._gate.open(self._expected + LOGIN_AND_LOGOUT)
         try:
             self._client.enter_context(_carried_by(self._send))
             self._login()
@@ -128,7 +137,7 @@ class Session:
 
         try:
             # Where the last reply was not read to its end, or we are refused, closing is all that is left to do.
-            in_step = error is None or isinstance(error, (BadReply, TerminalError))
+            in_step = error is None or isinstance(error, (BadReply, BudgetSpent, TerminalError))
             if in_step and self._transport.is_open and not isinstance(error, SourceRefused):
                 self._quietly(baostock.logout)
         except AshareError as problem:
@@ -141,11 +150,18 @@ class Session:
 
         :raises SourceUnreachable: there is none.
         """
-        self._gate.open()
+        self._gate.open(0)
         try:
             self._transport.connect()
         finally:
             self._close()
+
+    def expect(self, requests: int) -> None:
+        """Make sure that so many more calls and pages may be sent, and the logout.
+
+        :raises Postponed: they may not.
+        """
+        self._gate.admit(requests + 1)
 
     # ------------------------------------------------------------------ calls
 
@@ -216,6 +232,15 @@ class Session:
 
     def _send(self, message: str) -> str:
         """Stand in for ``baostock.util.socketutil.send_msg``: the client's every message comes through here."""
+        try:
+            return self._logged_in(message)
+        except SourceRefused as error:
+            if error.code == BLACKLISTED:
+                log.warning("%s", error)
+                self._gate.admit(1)  # the ledger knows of the ban now, and until when it lasts
+            raise
+
+    def _logged_in(self, message: str) -> str:
         body = message[HEADER_BYTES:].split(SEPARATOR)[:-1]  # the last part is the checksum
         method = body[0]
         try:
@@ -336,7 +361,7 @@ def _refusal(method: str, code: str, text: str) -> AshareError:
     said = f"Baostock answered {method} with {code} ({text.strip()})"
     if code == "10001001":
         return NotLoggedIn(f"{said}: the session was lost.")
-    if code == "10001011":
+    if code == BLACKLISTED:
         return SourceRefused(f"{said}: this address is blacklisted; wait for the ban to end.", code)
     if code.startswith("10001"):
         return SourceRefused(f"{said}.", code)

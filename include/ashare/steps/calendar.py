@@ -39,8 +39,7 @@ def wait_for_trading_day(run: Run) -> Wait:
 
     :raises TerminalError: the calendar does not reach the date, or it is 23:00 and nothing is published.
     """
-    run.store.migrate()
-    with run.failure_recorded():
+    with run.end_recorded():
         if not is_session(run):
             return Wait(Answer.CLOSED, closed_reason(run.day))
         if run.day < run.today or _is_complete(run):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 from datetime import date
 
 from include.ashare.checks import is_code, is_number
-from include.ashare.errors import BadReply, NotPublishedYet, StoreUnavailable
+from include.ashare.errors import BadReply, NotPublishedYet
 from include.ashare.source import Table
 from include.ashare.steps.run import FACTORS_ARE_FINAL, Run
 from include.ashare.store.store import FACTOR_BATCH
@@ -25,7 +24,7 @@ def sync_adjust_factors(run: Run) -> None:
         return
     run.store.start_factor_batch(run.day, run.run_id)
     session = run.session()
-    try:
+    with run.batch_end_recorded(FACTOR_BATCH, lambda: session.requests):
         with session:
             table = session.daily_factors(run.day)
         factors = _read(table, run.day)
@@ -33,10 +32,6 @@ def sync_adjust_factors(run: Run) -> None:
             raise NotPublishedYet(
                 f"No adjust factors of {run.day} yet; that is believed from {FACTORS_ARE_FINAL:%H:%M} on."
             )
-    except Exception as error:
-        with suppress(StoreUnavailable):  # the first error is the one to be told
-            run.store.fail_batch(run.day, FACTOR_BATCH, f"{error}" or type(error).__name__, session.requests)
-        raise
     run.store.save_factors(run.day, factors, session.requests)
     log.info("%d stocks go ex on %s.", len(factors), run.day)
 

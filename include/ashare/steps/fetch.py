@@ -4,77 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import date, timedelta
-from tempfile import SpooledTemporaryFile
-from typing import IO
+from datetime import date
 
-from include.ashare.checks import CheckedBars, check_bars
-from include.ashare.errors import BadReply, InvalidInput, NotPublishedYet, StoreUnavailable
-from include.ashare.source import Session, Table
+from include.ashare.errors import BadReply, InvalidInput, NotPublishedYet
+from include.ashare.steps.again import fetch_again
+from include.ashare.steps.catch import ONE_PAGE, Catch, fetch_market
 from include.ashare.steps.plan import PLURALS
 from include.ashare.steps.run import BARS_ARE_FINAL, Run
+from include.ashare.steps.verify import not_believed, tolerance
 from include.ashare.store import Batch
-from include.ashare.store.store import Absence, Harvest, Merged, Reject
+from include.ashare.store.cross_check import Contradiction
+from include.ashare.store.store import Merged
 
 log = logging.getLogger(__name__)
-
-MOST_LACKING = 500
-"""A whole-market reply that lacks more codes than this is not believed at all."""
-
-ONE_PAGE = timedelta(days=8 * 365)
-"""A per-security request costs the same for a day as for a page of 2,000 sessions: a good eight years."""
-
-ABSENT = "absent at the source: the per-security call brings no bar"
-
-SPOOL_BYTES = 16 * 1024 * 1024
-
-
-def _spool() -> IO[str]:
-    return SpooledTemporaryFile(max_size=SPOOL_BYTES, mode="w+", encoding="utf-8")
-
-
-@dataclass
-class _Catch:
-    """What the requests of a batch brought; the bars as text for COPY, on disk once they are many."""
-
-    run: Run
-    kind: str
-    first: date
-    """From when on securities are asked for one by one."""
-    bars: IO[str] = field(default_factory=_spool)
-    rows: int = 0
-    rejects: list[Reject] = field(default_factory=list)
-    answered: set[str] = field(default_factory=set)
-    """Codes with a row, good or not, on the trade date."""
-    asked_by_code: Sequence[str] = ()
-    requests: int = 0
-
-    @property
-    def last(self) -> date:
-        """Until when securities are asked for one by one."""
-        return min(self.run.today, self.first + ONE_PAGE)
-
-    def add_market(self, table: Table) -> None:
-        """Check a whole-market reply and keep it."""
-        self._add(check_bars(table, None, self.run.day, self.run.day, day=self.run.day, kind=self.kind), table)
-
-    def ask_for(self, code: str, session: Session) -> None:
-        """Fetch one security's bars, check and keep them."""
-        table = session.bars(code, self.first, self.last)
-        other = next((sent for (sent,) in table.columns("code") if sent != code), None)
-        if other is not None:
-            raise BadReply(f"Baostock sent bars of {other} when {code} was asked for; nothing was written.")
-        self._add(check_bars(table, code, self.first, self.last, day=self.run.day, kind=self.kind), table)
-
-    def _add(self, checked: CheckedBars, table: Table) -> None:
-        self.bars.writelines(checked.lines)
-        self.rows += len(checked.lines)
-        self.rejects += checked.rejects
-        day = self.run.day
-        self.answered |= {code for when, code in table.columns("date", "code") if when == str(day)}
-        self.answered |= {reject.code for reject in checked.rejects if reject.trade_date == day}
 
 
 def fetch_and_copy(run: Run, batch_no: int) -> Merged:
@@ -86,34 +28,32 @@ def fetch_and_copy(run: Run, batch_no: int) -> Merged:
     if batch is None:
         raise InvalidInput(f"There is no batch {batch_no} for {run.day}: clear the task plan_batches first.")
     run.store.start_batch(run.day, batch_no)
-    catch = _Catch(run, batch.kind, run.day)
-    try:
-        # A per-security request brings later dates too: whoever waited here may find its codes loaded.
-        work = "bars by code" if batch.by == "code" else _work(run, batch.kind)
-        with run.store.alone(work, run.settings.lock_timeout), catch.bars:
-            _fetch(run, batch, catch)
-            # The session is closed: the next batch fetches while this one is written.
-            return _load(run, batch, catch)
-    except Exception as error:
-        with suppress(StoreUnavailable):  # the first error is the one to be told
-            run.store.fail_batch(run.day, batch_no, f"{error}" or type(error).__name__, catch.requests)
-        raise
+    if batch.again:
+        return fetch_again(run, batch)
+    catch = Catch(run, batch.kind, run.day)
+    # A per-security request brings later dates too: whoever waited here may find its codes loaded.
+    work = "bars by code" if batch.by == "code" else _work(run, batch.kind)
+    recorded = run.batch_end_recorded(batch_no, lambda: catch.requests)
+    with recorded, run.store.alone(work, run.settings.lock_timeout), catch.bars:
+        _fetch(run, batch, catch)
+        # The session is closed: the next batch fetches while this one is written.
+        return _load(run, batch, catch)
 
 
-def _fetch(run: Run, batch: Batch, catch: _Catch) -> None:
+def _fetch(run: Run, batch: Batch, catch: Catch) -> None:
     wanted = run.store.remaining(run.expectation).get(batch.kind, [])
+    doubted = batch.kind in run.store.contradicted(run.day, [batch.kind])
     if batch.codes is not None:
-        wanted = sorted(set(wanted) & set(batch.codes))
-    if not wanted:
+        wanted = sorted(batch.codes if doubted else set(wanted) & set(batch.codes))
+    if not wanted and not doubted:
         return
     if batch.by == "code":
-        # Earlier dates that wait for the same codes, in another run, find them loaded.
-        catch.first = run.store.earliest_waiting(run.day, batch.kind, wanted, since=run.day - ONE_PAGE)
-    session = run.session()
+        catch.first = _first(run, batch.kind, wanted)
+    market = batch.by == "market_day"
+    session = run.session(1 if market else len(wanted))
     try:
         with session:
-            market = batch.by == "market_day"
-            lacking = _fetch_market(run, batch, wanted, session, catch) if market else wanted
+            lacking = fetch_market(run, batch.kind, wanted, session, catch) if market else wanted
             for code in lacking:
                 catch.ask_for(code, session)
             catch.asked_by_code = lacking
@@ -121,37 +61,26 @@ def _fetch(run: Run, batch: Batch, catch: _Catch) -> None:
         catch.requests = session.requests
 
 
-def _fetch_market(run: Run, batch: Batch, wanted: Sequence[str], session: Session, catch: _Catch) -> Sequence[str]:
-    """Fetch the whole market, and return the wanted codes that it lacks."""
-    table = session.market_day(run.day, batch.kind)
-    if not table.rows:
-        raise BadReply(
-            f"Baostock has no {PLURALS[batch.kind]} for {run.day}, a trading day: they are not published yet, "
-            "or the reply is wrong; nothing was written."
-        )
-    sent = {code for (code,) in table.columns("code")}
-    lacking = [code for code in wanted if code not in sent]
-    if len(lacking) > MOST_LACKING:
-        raise BadReply(
-            f"Baostock's reply for {run.day} has {len(table.rows)} {PLURALS[batch.kind]} and lacks "
-            f"{len(lacking)} of {len(wanted)} that were expected; nothing was written."
-        )
-    catch.add_market(table)
-    return lacking
+def _first(run: Run, kind: str, codes: Sequence[str]) -> date:
+    """From when on to ask for securities one by one: it costs the same for a day as for years.
+
+    Earlier dates that wait for the same codes, in another run, find them loaded; the last complete ones are checked.
+    """
+    waiting = run.store.earliest_waiting(run.day, kind, codes, since=run.day - ONE_PAGE)
+    complete = run.store.complete_since(run.day, kind, days=run.settings.recheck_days)
+    return min(waiting, complete or waiting)
 
 
-def _load(run: Run, batch: Batch, catch: _Catch) -> Merged:
-    absent = sorted(set(catch.asked_by_code) - catch.answered)
+def _load(run: Run, batch: Batch, catch: Catch) -> Merged:
+    absent = catch.absent
     doubt = _doubt_absence(run, batch, catch, absent) if absent else None
-    harvest = Harvest(
-        catch.bars,
-        catch.rows,
-        catch.rejects,
-        Absence(absent, ABSENT) if absent and not doubt else None,
-        catch.requests,
-        _follow_up(batch, catch.asked_by_code),
-    )
-    merged = run.store.load(run.day, batch.batch_no, harvest, run.run_id)
+    harvest = catch.harvest(absent=() if doubt else absent, follow_ups=_follow_up(batch, catch.asked_by_code))
+    is_market = batch.by == "market_day" and catch.rows
+    market = (batch.kind, tolerance(run, all_there=False)) if is_market else None
+    try:
+        merged = run.store.load(run.day, batch.batch_no, harvest, run.run_id, market=market)
+    except Contradiction as found:
+        raise not_believed(run, found) from found
     log.info(
         "%s: %d rows: %d new, %d changed, %d as they were; %d rejected, %d absent at the source.",
         *(batch.label, catch.rows, merged.inserted, merged.revised, merged.unchanged),
@@ -164,7 +93,7 @@ def _load(run: Run, batch: Batch, catch: _Catch) -> Merged:
     return merged
 
 
-def _doubt_absence(run: Run, batch: Batch, catch: _Catch, absent: Sequence[str]) -> BadReply | NotPublishedYet | None:
+def _doubt_absence(run: Run, batch: Batch, catch: Catch, absent: Sequence[str]) -> BadReply | NotPublishedYet | None:
     """Why the source's having no bar of these codes is not believed; ``None`` when it is."""
     if run.is_today_before(BARS_ARE_FINAL):
         return NotPublishedYet(

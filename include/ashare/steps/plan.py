@@ -24,14 +24,17 @@ PLURALS = {"stock": "stocks", "index": "indices", "etf": "ETFs"}
 def plan_batches(run: Run) -> list[Batch]:
     """Write the trade date's remaining work to ``sync_batch`` and return it; nothing left gives no batches."""
     run.store.start_date(run.day, run.kinds, run.run_id)
-    with run.failure_recorded():
+    with run.end_recorded():
         ensure_reference(run)
         remaining = run.store.remaining(run.expectation)
-        batches = run.store.replace_batches(run.day, cut_batches(run, remaining), run.run_id)
+        for kind in run.store.contradicted(run.day, run.kinds):
+            remaining[kind] = run.store.expected(run.expectation, kind)  # what is there may be wrong
+        planned = [*cut_batches(run, remaining), *batches_again(run)]
+        batches = run.store.replace_batches(run.day, planned, run.run_id)
     for batch in batches:
         log.info("Batch %d: %s", batch.batch_no, batch.label)
-    if not batches:
-        log.info("%s: every expected bar is there, nothing is asked of Baostock.", run.day)
+    if not remaining:
+        log.info("%s: every expected bar is there, none is asked of Baostock.", run.day)
     return batches
 
 
@@ -47,4 +50,20 @@ def cut_batches(run: Run, remaining: Mapping[str, Sequence[str]]) -> list[Batch]
         for at in range(0, len(codes), run.batch_size):
             part = list(codes[at : at + run.batch_size])
             batches.append(Batch(kind, "code", part, f"{PLURALS[kind]} {at + 1}-{at + len(part)}"))
+    return batches
+
+
+def due_again(run: Run, kind: str) -> dict[date, list[str]]:
+    """The complete dates before the run's own that are to be read again for corrections, with their kinds."""
+    return run.store.due_again(run.day, kind, days=run.settings.recheck_days, since=MARKET_DAY_FROM[kind])
+
+
+def batches_again(run: Run) -> list[Batch]:
+    """A batch for each kind of which earlier dates are to be read again."""
+    batches = []
+    for kind in MARKET_DAY_FROM:
+        days = list(due_again(run, kind)) if kind in run.kinds and run.fetch == "auto" else []
+        if days:
+            label = f"{PLURALS[kind]} {days[0]} to {days[-1]}, {len(days)} dates again"
+            batches.append(Batch(kind, "market_day", None, label, again=days))
     return batches

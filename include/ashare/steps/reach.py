@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from include.ashare.errors import SourceBusy
+from include.ashare.settings import Settings
 from include.ashare.source import Session, SourceConfig
 from include.ashare.store import SourceGate, Store
 
@@ -13,8 +14,11 @@ def check_source(store: Store, source: SourceConfig, *, who: str) -> None:
     """Connect and close again.
 
     :raises SourceUnreachable: no connection within the time limit.
+    :raises SourceBanned: Baostock has blacklisted this address; not even a connection was made.
     """
+    store.migrate()
+    gate = SourceGate(store.connect, who=who, wait_seconds=WAIT_SECONDS, budget=Settings().request_budget)
     try:
-        Session(source, SourceGate(store.connect, who=who, wait_seconds=WAIT_SECONDS)).check_reachable()
+        Session(source, gate).check_reachable()
     except SourceBusy:
         return  # somebody is connected to it right now

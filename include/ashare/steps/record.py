@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from include.ashare.errors import IncompleteDate
 from include.ashare.steps.reference import closed_reason, universe_is_known
 from include.ashare.steps.run import Run
+from include.ashare.steps.verify import contradictions, verify_following
 from include.ashare.store import DateCount
 
 log = logging.getLogger(__name__)
@@ -22,17 +23,24 @@ def record_status(run: Run) -> str:
     :returns: ``success`` or ``skipped``.
     :raises IncompleteDate: the date is not complete; it is recorded as failed, with the same text.
     """
-    run.store.migrate()
     known = run.store.session(run.day)
     if known is not None and not known[0]:
         reason = closed_reason(run.day)
         run.store.finish_date(run.day, "skipped", run.kinds, reason=reason, run_id=run.run_id)
         log.info(reason)
         return "skipped"
+    # Of two dates next to each other that end at once, the second finds the first recorded.
+    with run.store.alone("the record of trade dates", run.settings.lock_timeout):
+        return _record(run, known is not None)
+
+
+def _record(run: Run, calendar_is_known: bool) -> str:
     count = run.store.count(run.expectation)
     missing = sorted(code for codes in run.store.remaining(run.expectation).values() for code in codes)
-    problems = [] if known else [f"Baostock's calendar is not known for {run.day}"]
+    problems = [] if calendar_is_known else [f"Baostock's calendar is not known for {run.day}"]
     problems += _problems(run, count, missing)
+    if not missing and (said := contradictions(run)):
+        problems.append(said)
     if problems:
         problems += [text for text in _causes(run) if text not in problems]
         reason = "; ".join(text.rstrip(".") for text in problems) + "."
@@ -41,9 +49,10 @@ def record_status(run: Run) -> str:
         )
         raise IncompleteDate(f"{run.day} is not complete: {reason}")
     run.store.finish_date(
-        run.day, "success", run.kinds, reason=_note(count), run_id=run.run_id, missing=0, count=count
+        run.day, "success", run.kinds, reason=_note(run, count), run_id=run.run_id, missing=0, count=count
     )
     log.info("%s is complete: %d bars, %d suspended.", run.day, count.loaded, count.suspended)
+    verify_following(run)
     return "success"
 
 
@@ -73,7 +82,13 @@ def _causes(run: Run) -> Iterable[str]:
         yield earlier
 
 
-def _note(count: DateCount) -> str | None:
+def _note(run: Run, count: DateCount) -> str | None:
+    """What is worth knowing of a complete date, with what failed beside it: dates read again for corrections."""
+    return "; ".join([*filter(None, [note_of(count)]), *run.store.batch_errors(run.day, only_again=True)]) or None
+
+
+def note_of(count: DateCount) -> str | None:
+    """What is worth knowing of a complete date."""
     notes = []
     if count.absent:
         notes.append(f"{count.absent} absent at the source (ashare.absent_bar)")

@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 
 SECURITY_KINDS = {"1": "stock", "2": "index", "3": "other", "4": "bond", "5": "etf"}
 
+UNIVERSE_PAGES = 4
+"""The pages of the list of securities: some 7,700 rows."""
+
 REFERENCE_WORK = "the calendar and the list of securities"
 """The name of the lock under which they are read: of two that need them, the second finds them read."""
 
@@ -61,6 +64,13 @@ def universe_is_known(run: Run) -> bool:
     return refreshed is not None and refreshed >= published_at(run.day)
 
 
+def _universe_is_wanted(run: Run) -> bool:
+    """Whether the list is not known, or was found to lack securities since it was read."""
+    refreshed = run.store.universe_refreshed_at()
+    found_wrong = run.store.contradicted(run.day, run.kinds).values()
+    return not universe_is_known(run) or any(at and refreshed and at > refreshed for at in found_wrong)
+
+
 def ensure_reference(run: Run) -> None:
     """Read, in one session, what is not known yet of the calendar and the universe.
 
@@ -68,23 +78,33 @@ def ensure_reference(run: Run) -> None:
     """
     with run.store.alone(REFERENCE_WORK, run.settings.lock_timeout):
         known = run.store.session(run.day)
-        if _calendar_is_known(run) and known and (not known[0] or universe_is_known(run)):
+        if _calendar_is_known(run) and known and not (known[0] and _universe_is_wanted(run)):
             return
-        with run.session() as session:
+        with run.session(_pages(run)) as session:
             if not _calendar_is_known(run):
                 refresh_calendar(run, session)
                 known = run.store.session(run.day)
-            if known and known[0] and not universe_is_known(run):
+            if known and known[0] and _universe_is_wanted(run):
                 refresh_universe(run, session)
 
 
+def _pages(run: Run) -> int:
+    """How many requests reading what is not known takes."""
+    pages = 0 if _calendar_is_known(run) else -(-(run.today - _calendar_from(run)).days // PAGE_ROWS)
+    return pages + (UNIVERSE_PAGES if _universe_is_wanted(run) else 0)
+
+
+def _calendar_from(run: Run) -> date:
+    """The first day to read: that of the trade date's year, and for the sessions before it, of the one before."""
+    return max(date((run.day - timedelta(days=31)).year, 1, 1), FIRST_TRADE_DATE)
+
+
 def refresh_calendar(run: Run, session: Session) -> None:
-    """Read the calendar from the trade date's year to the end of this one.
+    """Read the calendar from the trade date's year (the one before in January) to the end of this one.
 
     :raises BadReply: a day is lacking in between, or cannot be read.
     """
-    first = max(date(run.day.year, 1, 1), FIRST_TRADE_DATE)
-    days = _read_calendar(session.trade_dates(first, date(run.today.year, 12, 31)))
+    days = _read_calendar(session.trade_dates(_calendar_from(run), date(run.today.year, 12, 31)))
     for (day, _), (following, _) in pairwise(days):
         if following != day + timedelta(days=1):
             raise BadReply(f"Baostock's calendar jumps from {day} to {following}; nothing of it was kept.")

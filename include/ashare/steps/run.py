@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 
 from include.ashare.dates import SHANGHAI, beijing_now, parse_trade_date
-from include.ashare.errors import AshareError, InvalidInput, StoreUnavailable
+from include.ashare.errors import AshareError, InvalidInput, Postponed, StoreUnavailable
 from include.ashare.settings import Settings
 from include.ashare.source import Session, SourceConfig
 from include.ashare.store import Expectation, SourceGate, Store
@@ -71,12 +71,16 @@ class Run:
             self.day, self.today, tuple(self.kinds), self.settings.indices, rejected_limit=self.settings.max_rejected
         )
 
-    def session(self) -> Session:
-        """A Baostock session on behalf of this run."""
+    def session(self, requests: int = 1) -> Session:
+        """A Baostock session on behalf of this run, of at least so many calls and pages."""
         gate = SourceGate(
-            self.store.connect, who=self.who, wait_seconds=self.settings.lock_timeout, trade_date=self.day
+            self.store.connect,
+            who=self.who,
+            wait_seconds=self.settings.lock_timeout,
+            budget=self.settings.request_budget,
+            trade_date=self.day,
         )
-        return Session(self.source, gate)
+        return Session(self.source, gate, requests)
 
     def is_today_before(self, moment: time) -> bool:
         """Whether the trade date is today and Beijing's clock shows less than ``moment``."""
@@ -84,15 +88,30 @@ class Run:
         return self.day == now.date() and now.time() < moment
 
     @contextmanager
-    def failure_recorded(self) -> Iterator[None]:
-        """Leave the reason in ``sync_status`` when the date cannot go on."""
+    def end_recorded(self) -> Iterator[None]:
+        """Leave in ``sync_status`` why the date cannot go on, or until when it waits."""
         try:
             yield
         except StoreUnavailable:
             raise
         except AshareError as error:
             with suppress(StoreUnavailable):  # the first error is the one to be told
-                self.store.fail_date(self.day, self.kinds, str(error), self.run_id)
+                record = self.store.postpone_date if isinstance(error, Postponed) else self.store.fail_date
+                record(self.day, self.kinds, str(error), self.run_id)
+            raise
+
+    @contextmanager
+    def batch_end_recorded(self, batch_no: int, requests: Callable[[], int]) -> Iterator[None]:
+        """Leave in ``sync_batch`` why a batch failed, or until when it, and with it the date, waits."""
+        try:
+            yield
+        except Exception as error:
+            text = f"{error}" or type(error).__name__
+            with suppress(StoreUnavailable):  # the first error is the one to be told
+                status = "pending" if isinstance(error, Postponed) else "failed"
+                self.store.stop_batch(self.day, batch_no, status, text, requests())
+                if isinstance(error, Postponed):
+                    self.store.postpone_date(self.day, self.kinds, text, self.run_id)
             raise
 
 

@@ -1,7 +1,8 @@
 """The gate in front of Baostock: one connection at a time, by an advisory lock, and every request counted.
 
 Lock and ledger share one database connection. A session whose lock is lost (the database restarted) therefore
-cannot record its next request, and so cannot send it.
+cannot record its next request, and so cannot send it. The ledger also keeps the gate shut: for the rest of a day
+whose requests are used up, and for as long as a ban lasts.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from datetime import date
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from include.ashare.errors import SourceBusy, StoreUnavailable
+from include.ashare.dates import SHANGHAI
+from include.ashare.errors import BudgetSpent, InvalidInput, SourceBanned, SourceBusy, StoreUnavailable
 from include.ashare.store.queries import queries
 
 if TYPE_CHECKING:
@@ -25,12 +29,59 @@ log = logging.getLogger(__name__)
 REPORT_EVERY_SECONDS = 60
 
 
+@dataclass(frozen=True)
+class SourceLimit:
+    """What the ledger says about asking Baostock now: the view ``ashare.source_limit``.
+
+    :ivar used_today: messages sent since midnight, Asia/Shanghai.
+    :ivar bans: bans of the year of the last one, ``banned_at``; its end is ``banned_until``.
+    """
+
+    used_today: int
+    day_ends: datetime
+    banned_at: datetime | None
+    bans: int
+    banned_until: datetime | None
+    is_banned: bool
+
+    def check(self, requests: int, budget: int) -> None:
+        """Fail when ``requests`` more may not be sent now.
+
+        :raises SourceBanned: a ban is in force.
+        :raises BudgetSpent: they would pass the day's budget.
+        :raises InvalidInput: they would pass the budget of any day.
+        """
+        if self.is_banned and self.banned_at and self.banned_until:
+            raise SourceBanned(
+                f"Baostock has blacklisted this address (10001011, ban {self.bans} of the year, on "
+                f"{_clock(self.banned_at)}): nothing is sent until {_clock(self.banned_until)}, Beijing time; it "
+                "goes on by itself then.",
+                self.banned_until,
+            )
+        if requests > budget:
+            raise InvalidInput(
+                f"This step sends {requests} requests in one session, more than ASHARE_REQUEST_BUDGET ({budget}) "
+                "allows in a day: choose a smaller batch_size, or raise it."
+            )
+        if self.used_today + requests > budget:
+            raise BudgetSpent(
+                f"{self.used_today} of the day's {budget} requests to Baostock (ASHARE_REQUEST_BUDGET) are used, and "
+                f"{requests} more are needed: it goes on by itself from {_clock(self.day_ends)} on, Beijing time.",
+                self.day_ends,
+            )
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
+
+
 class SourceGate:
     """Baostock's gate kept in PostgreSQL; ends with the process, however that ends.
 
     :param connect: opens a connection to the ``ashare`` database.
     :param who: shown to those who wait, and recorded with each request.
     :param wait_seconds: how long to wait for the one connection to Baostock.
+    :param budget: requests a day, over all who ask.
     """
 
     def __init__(
@@ -39,17 +90,19 @@ class SourceGate:
         *,
         who: str,
         wait_seconds: float,
+        budget: int,
         trade_date: date | None = None,
     ) -> None:
-        self._connect, self._who, self._wait = connect, who, wait_seconds
+        self._connect, self._who, self._wait, self._budget = connect, who, wait_seconds, budget
         self._trade_date = trade_date
         self._connection: psycopg.Connection[Any] | None = None
         self._begun: dict[int, float] = {}
 
-    def open(self) -> None:
-        """Wait for the lock.
+    def open(self, requests: int) -> None:
+        """Wait for the lock, and make sure that so many requests may be sent.
 
         :raises SourceBusy: it was not to be had within ``wait_seconds``; the text says who holds it.
+        :raises Postponed: the day's budget does not allow them, or a ban is in force.
         """
         import psycopg
 
@@ -57,6 +110,7 @@ class SourceGate:
         _notice_silence(connection)
         try:
             self._lock(connection)
+            self.admit(requests)
         except psycopg.OperationalError as error:
             self.close()
             raise StoreUnavailable(
@@ -89,20 +143,46 @@ class SourceGate:
         name = f"ashare source: {self._who}"[:63]
         connection.execute(queries("gate")["name_holder"], {"name": name})
 
+    def admit(self, requests: int) -> None:
+        """Fail when so many more requests may not be sent now, as ``SourceLimit.check``."""
+        row = self._run("limit")
+        assert row is not None
+        SourceLimit(*row).check(requests, self._budget)
+
     def begin(self, method: str, detail: str) -> int:
         """Record that a message is about to be sent, and return its number in the ledger.
 
+        :raises Postponed: it may not be sent now.
         :raises StoreUnavailable: the database connection, and with it the lock, is lost.
         """
-        row = self._run("begin", method=method, detail=detail, trade_date=self._trade_date, who=self._who)
+        values = {"method": method, "detail": detail, "trade_date": self._trade_date, "who": self._who}
+        while (row := self._run("begin", **values, budget=self._budget)) is None:
+            self.admit(1)  # raises, unless midnight has just passed
         request_id = int(row[0])
         self._begun[request_id] = time.monotonic()
         return request_id
 
     def end(self, request_id: int, outcome: str, reply_chars: int) -> None:
-        """Record how the message ended."""
+        """Record how the message ended.
+
+        :raises StoreUnavailable: the database connection, and with it the lock, is lost; that it ended is recorded
+            over another one, if there is one to be had.
+        """
         seconds = round(time.monotonic() - self._begun.pop(request_id), 3)
-        self._run("end", id=request_id, outcome=outcome, seconds=seconds, reply_chars=reply_chars)
+        values = {"id": request_id, "outcome": outcome, "seconds": seconds, "reply_chars": reply_chars}
+        try:
+            self._run("end", **values)
+        except StoreUnavailable:
+            self._end_anew(values)
+            raise
+
+    def _end_anew(self, values: dict[str, Any]) -> None:
+        """Record an end over a new connection: a ban has to be known also when the lock is lost."""
+        import psycopg
+
+        with suppress(StoreUnavailable, psycopg.OperationalError), closing(self._connect()) as connection:
+            connection.execute(queries("gate")["end"], values)
+            connection.commit()
 
     def fileno(self) -> int:
         """The database connection's socket: readable when the server ends it, or just has something to say."""
@@ -123,20 +203,18 @@ class SourceGate:
             self._connection.close()
             self._connection = None
 
-    def _run(self, name: str, **values: object) -> tuple[Any, ...]:
+    def _run(self, name: str, **values: object) -> tuple[Any, ...] | None:
         import psycopg
 
         if self._connection is None:
             raise StoreUnavailable("The connection to Baostock is not ours: the gate is closed.")
         try:
-            row: tuple[Any, ...] | None = self._connection.execute(queries("gate")[name], values).fetchone()
+            return self._connection.execute(queries("gate")[name], values).fetchone()
         except psycopg.OperationalError as error:
             raise StoreUnavailable(
                 "The database connection that holds the lock on Baostock was lost; nothing more is sent "
                 f"({one_line(error)})."
             ) from error
-        assert row is not None
-        return row
 
     def _holder(self, connection: psycopg.Connection[Any]) -> str:
         row = connection.execute(queries("gate")["holder"]).fetchone()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import IO, TYPE_CHECKING, Any
 
 from include.ashare.errors import InvalidInput, SourceBusy, StoreUnavailable
-from include.ashare.store.gate import one_line
+from include.ashare.store import cross_check
+from include.ashare.store.cross_check import Contradiction, CrossCheck, Tolerance
+from include.ashare.store.gate import SourceLimit, one_line
 from include.ashare.store.migrate import migrate
 from include.ashare.store.queries import queries
 
@@ -53,6 +55,8 @@ class Batch:
     codes: list[str] | None
     label: str
     batch_no: int = -1
+    again: list[date] | None = None
+    """Earlier trade dates to be read again for corrections, instead of the run's own."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,9 @@ class Merged:
     inserted: int
     revised: int
     unchanged: int
+
+    def __add__(self, other: Merged) -> Merged:
+        return Merged(self.inserted + other.inserted, self.revised + other.revised, self.unchanged + other.unchanged)
 
 
 class Store:
@@ -222,6 +229,10 @@ class Store:
         with self.transaction() as connection:
             connection.execute(queries(file)[name], values)
 
+    def source_limit(self) -> SourceLimit:
+        """What the ledger says about asking Baostock now."""
+        return SourceLimit(*self._all("gate", "limit")[0])
+
     # ------------------------------------------------------------------ calendar and universe
 
     def session(self, day: date) -> tuple[bool, datetime] | None:
@@ -251,6 +262,10 @@ class Store:
                 "out_dates": [s.out_date for s in securities],
             },
         )
+
+    def expected(self, expectation: Expectation, kind: str) -> list[str]:
+        """Codes of a kind that should have a bar that day."""
+        return [row[0] for row in self._all("universe", "expected", {**expectation.parameters, "kind": kind})]
 
     def remaining(self, expectation: Expectation) -> dict[str, list[str]]:
         """Codes by kind that are expected that day and have neither a row nor a recorded reason."""
@@ -287,12 +302,13 @@ class Store:
             "by": batch.by,
             "codes": batch.codes,
             "label": batch.label,
+            "again": batch.again,
             "run_id": run_id,
         }
         connection.execute(queries("batches")["lock"], {"day": day})
         row = connection.execute(queries("batches")["add"], values).fetchone()
         assert row is not None
-        return Batch(batch.kind, batch.by, batch.codes, batch.label, row[0])
+        return replace(batch, batch_no=row[0])
 
     def earliest_waiting(self, day: date, kind: str, codes: Sequence[str], *, since: date) -> date:
         """The earliest trade date up to ``day`` with an open batch, in any run, that asks for one of the codes."""
@@ -309,16 +325,16 @@ class Store:
     def batch(self, day: date, batch_no: int) -> Batch | None:
         """Read one batch of the plan."""
         rows = self._all("batches", "get", {"day": day, "batch_no": batch_no})
-        return Batch(rows[0][1], rows[0][2], rows[0][3], rows[0][4], rows[0][0]) if rows else None
+        return Batch(*rows[0]) if rows else None
 
     def start_batch(self, day: date, batch_no: int) -> None:
         """Mark a batch as being worked on."""
         self._do("batches", "start", {"day": day, "batch_no": batch_no})
 
-    def fail_batch(self, day: date, batch_no: int, error: str, requests: int) -> None:
-        """Record why a batch failed."""
+    def stop_batch(self, day: date, batch_no: int, status: str, error: str, requests: int) -> None:
+        """Record why a batch is ``failed``, or ``pending`` again."""
         with self.transaction() as connection:
-            self._finish(connection, day, batch_no, "failed", None, requests, error)
+            self._finish(connection, day, batch_no, status, None, requests, error)
 
     @staticmethod
     def _finish(
@@ -333,9 +349,9 @@ class Store:
         values = {"day": day, "batch_no": batch_no, "status": status, "rows": rows, "requests": requests}
         connection.execute(queries("batches")["finish"], {**values, "error": error})
 
-    def batch_errors(self, day: date) -> list[str]:
-        """What went wrong in the batches that are failed now."""
-        return [row[0] for row in self._all("batches", "errors", {"day": day})]
+    def batch_errors(self, day: date, *, only_again: bool = False) -> list[str]:
+        """What went wrong in the batches that are failed now, or only in those that read earlier dates again."""
+        return [row[0] for row in self._all("batches", "errors", {"day": day, "only_again": only_again})]
 
     def factors_are_in(self, day: date, today: date) -> bool:
         """Whether the date's adjust factors were read; that there are none is believed on the day only for it."""
@@ -343,22 +359,84 @@ class Store:
 
     # ------------------------------------------------------------------ loading
 
-    def load(self, day: date, batch_no: int, harvest: Harvest, run_id: str) -> Merged:
-        """Load what a batch brought and record the batch, in one transaction: all of it or nothing."""
-        bars = queries("bars")
-        with self.transaction() as connection:
-            merged = _merge(connection, harvest, run_id)
-            for reject in harvest.rejects:
-                connection.execute(bars["reject"], _reject_values(reject, run_id))
-            if harvest.absence:
-                absence = {"codes": list(harvest.absence.codes), "reason": harvest.absence.reason}
-                connection.execute(bars["record_absent"], {**absence, "day": day, "run_id": run_id})
-            self._finish(connection, day, batch_no, "success", harvest.rows, harvest.requests)
-            for batch in harvest.follow_ups:
-                numbered = self._add_batch(connection, day, batch, run_id)
-                # Its rows and requests are counted with the batch that found it.
-                self._finish(connection, day, numbered.batch_no, "success", 0, 0)
+    def load(
+        self, day: date, batch_no: int, harvest: Harvest, run_id: str, *, market: tuple[str, Tolerance] | None = None
+    ) -> Merged:
+        """Load what a batch brought and record the batch, in one transaction: all of it or nothing.
+
+        :param market: the kind, when it is a whole market's, and how much of it may contradict what is known.
+        :raises Contradiction: more does; nothing was written but the figures.
+        """
+        try:
+            with self.transaction() as connection:
+                merged = _merge(connection, day, harvest, run_id)
+                if market:
+                    _verify(connection, day, *market, run_id)
+                self._finish(connection, day, batch_no, "success", harvest.rows, harvest.requests)
+                for batch in harvest.follow_ups:
+                    numbered = self._add_batch(connection, day, batch, run_id)
+                    # Its rows and requests are counted with the batch that found it.
+                    self._finish(connection, day, numbered.batch_no, "success", 0, 0)
+        except Contradiction as found:
+            if market:
+                with self.transaction() as connection:
+                    cross_check.record(connection, day, market[0], found.checks, run_id)
+            raise
         return merged
+
+    def finish_batch(self, day: date, batch_no: int, rows: int, requests: int) -> None:
+        """Record that a batch is done whose rows were loaded under other dates."""
+        with self.transaction() as connection:
+            self._finish(connection, day, batch_no, "success", rows, requests)
+
+    def reload(self, day: date, harvest: Harvest, run_id: str, *, market: tuple[str, Tolerance]) -> Merged:
+        """Load what a date brought that was read again; all of it or nothing.
+
+        :raises Contradiction: as in ``load``; what is recorded of the date stays as it was.
+        """
+        with self.transaction() as connection:
+            merged = _merge(connection, day, harvest, run_id)
+            _verify(connection, day, *market, run_id)
+        return merged
+
+    # ------------------------------------------------------------------ cross-checks and corrections
+
+    def cross_check(self, day: date, kind: str, tolerance: Tolerance, run_id: str) -> list[CrossCheck]:
+        """Hold a date's bars against what is known, and record the outcome."""
+        with self.transaction() as connection:
+            checks = cross_check.cross_check(connection, day, kind, tolerance)
+            cross_check.record(connection, day, kind, checks, run_id)
+        return checks
+
+    def neighbours(self, day: date) -> tuple[date | None, date | None]:
+        """The sessions before and after a date, as far as the calendar is known."""
+        with self.transaction() as connection:
+            return cross_check.neighbours(connection, day)
+
+    def contradicted(self, day: date, kinds: Sequence[str]) -> dict[str, datetime | None]:
+        """Kinds of the date whose last cross-checks failed, with when the universe was found wrong, if it was."""
+        return dict(self._all("cross_check", "contradicted", {"day": day, "kinds": list(kinds)}))
+
+    def due_again(self, day: date, kind: str, *, days: int, since: date) -> dict[date, list[str]]:
+        """Complete dates among the last ``days`` sessions before ``day`` to be read again, with their kinds."""
+        values = {"day": day, "kind": kind, "days": days, "since": since}
+        return dict(self._all("cross_check", "due", values))
+
+    def complete_since(self, day: date, kind: str, *, days: int) -> date | None:
+        """The earliest complete date among the last ``days`` sessions before ``day``."""
+        found: date | None = self._all("cross_check", "complete_since", {"day": day, "kind": kind, "days": days})[0][
+            0
+        ]
+        return found
+
+    def doubt(self, day: date) -> None:
+        """Have a complete date read again by the next run after it."""
+        self._do("cross_check", "doubt", {"day": day})
+
+    def reopen_factors(self, day: date, error: str) -> None:
+        """Have the date's adjust factors asked for again."""
+        with self.transaction() as connection:
+            self._finish(connection, day, FACTOR_BATCH, "failed", None, 0, error)
 
     def save_factors(self, day: date, factors: Sequence[tuple[str, date, str, str]], requests: int) -> None:
         """Write (code, ex_date, fore, back) and record batch 0 of the date, in one transaction."""
@@ -374,9 +452,28 @@ class Store:
         """Record that work on the date starts."""
         self._do("status", "start", {"day": day, "kinds": list(kinds), "run_id": run_id})
 
+    def status(self, day: date) -> tuple[str, tuple[str, ...]] | None:
+        """A date's status and the kinds that it speaks of."""
+        rows = self._all("status", "get", {"day": day})
+        return (rows[0][0], tuple(rows[0][1])) if rows else None
+
+    def recount_date(self, expectation: Expectation, note: str | None, count: DateCount) -> None:
+        """Write new figures of a complete date whose rows have changed since."""
+        names = ("expected", "loaded", "suspended", "rejected", "revised")
+        counted = {name: getattr(count, name) for name in names}
+        self._do("status", "recount", {**counted, "day": expectation.day, "reason": note})
+
+    def contradict_date(self, day: date, reason: str) -> None:
+        """Call a complete date failed after all."""
+        self._do("status", "contradict", {"day": day, "reason": reason})
+
     def fail_date(self, day: date, kinds: Sequence[str], reason: str, run_id: str) -> None:
         """Record why the date cannot go on."""
         self._do("status", "fail", {"day": day, "kinds": list(kinds), "reason": reason, "run_id": run_id})
+
+    def postpone_date(self, day: date, kinds: Sequence[str], reason: str, run_id: str) -> None:
+        """Record what the date waits for."""
+        self._do("status", "postpone", {"day": day, "kinds": list(kinds), "reason": reason, "run_id": run_id})
 
     def step_failure(self, day: date) -> str | None:
         """Why a step could not go on with the date, unless the date was counted since."""
@@ -405,7 +502,26 @@ class Store:
         return bool(self._all("status", "is_settled", {"day": day, "kinds": list(kinds)})[0][0])
 
 
-def _merge(connection: psycopg.Connection[Any], harvest: Harvest, run_id: str) -> Merged:
+def _verify(connection: psycopg.Connection[Any], day: date, kind: str, tolerance: Tolerance, run_id: str) -> None:
+    checks = cross_check.cross_check(connection, day, kind, tolerance)
+    if any(check.passed is False for check in checks):
+        raise Contradiction(checks)
+    cross_check.record(connection, day, kind, checks, run_id)
+    connection.execute(queries("cross_check")["checked"], {"day": day})
+
+
+def _merge(connection: psycopg.Connection[Any], day: date, harvest: Harvest, run_id: str) -> Merged:
+    bars = queries("bars")
+    for reject in harvest.rejects:
+        connection.execute(bars["reject"], _reject_values(reject, run_id))
+    merged = _merge_rows(connection, harvest, run_id)
+    if harvest.absence:
+        absence = {"codes": list(harvest.absence.codes), "reason": harvest.absence.reason}
+        connection.execute(bars["record_absent"], {**absence, "day": day, "run_id": run_id})
+    return merged
+
+
+def _merge_rows(connection: psycopg.Connection[Any], harvest: Harvest, run_id: str) -> Merged:
     bars = queries("bars")
     if not harvest.rows:
         connection.execute(bars["lock"])
@@ -421,6 +537,8 @@ def _merge(connection: psycopg.Connection[Any], harvest: Harvest, run_id: str) -
         cursor.execute(bars["no_longer_absent"])
         cursor.execute(bars["no_longer_rejected"])
         revised = cursor.execute(bars["revise"], {"run_id": run_id}).rowcount
+        if revised:
+            cursor.execute(bars["count_revised"])
         inserted = cursor.execute(bars["insert"]).rowcount
     return Merged(inserted, revised, harvest.rows - inserted - revised)
 

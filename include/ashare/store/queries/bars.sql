@@ -43,6 +43,12 @@ FROM changed c
 JOIN incoming i USING (trade_date, code)
 WHERE b.trade_date = c.trade_date AND b.code = c.code
 
+-- name: count_revised
+-- A complete date's own run has counted; what changes its bars later adds to the count.
+UPDATE ashare.sync_status s
+SET revised = (SELECT count(*) FROM ashare.bar_revision r WHERE r.trade_date = s.trade_date)
+WHERE s.status = 'success' AND s.trade_date IN (SELECT DISTINCT trade_date FROM incoming)
+
 -- name: insert
 INSERT INTO ashare.daily_bar
     (trade_date, code, open, high, low, close, preclose, volume, amount, turn, pct_chg,

@@ -7,9 +7,9 @@ WHERE trade_date = %(day)s AND kind <> 'factor' AND status IN ('pending', 'runni
 SELECT pg_advisory_xact_lock(hashtextextended('ashare batches ' || %(day)s::date, 0))
 
 -- name: add
-INSERT INTO ashare.sync_batch (trade_date, batch_no, kind, by, codes, label, status, run_id)
-SELECT %(day)s, greatest(coalesce(max(batch_no), 0), 0) + 1, %(kind)s, %(by)s, %(codes)s, %(label)s, 'pending',
-       %(run_id)s
+INSERT INTO ashare.sync_batch (trade_date, batch_no, kind, by, codes, label, again, status, run_id)
+SELECT %(day)s, greatest(coalesce(max(batch_no), 0), 0) + 1, %(kind)s, %(by)s, %(codes)s, %(label)s, %(again)s,
+       'pending', %(run_id)s
 FROM ashare.sync_batch WHERE trade_date = %(day)s
 RETURNING batch_no
 
@@ -19,7 +19,7 @@ VALUES (%(day)s, 0, 'factor', 'market_day', %(label)s, 'pending', %(run_id)s)
 ON CONFLICT (trade_date, batch_no) DO NOTHING
 
 -- name: get
-SELECT batch_no, kind, by, codes, label, status FROM ashare.sync_batch
+SELECT kind, by, codes, label, batch_no, again FROM ashare.sync_batch
 WHERE trade_date = %(day)s AND batch_no = %(batch_no)s
 
 -- name: start
@@ -35,7 +35,7 @@ WHERE trade_date = %(day)s AND batch_no = %(batch_no)s
 
 -- name: errors
 SELECT label || ': ' || error FROM ashare.sync_batch
-WHERE trade_date = %(day)s AND status = 'failed' AND error IS NOT NULL
+WHERE trade_date = %(day)s AND status = 'failed' AND error IS NOT NULL AND (again IS NOT NULL OR NOT %(only_again)s)
 ORDER BY batch_no
 
 -- name: factors_are_in

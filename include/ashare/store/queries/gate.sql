@@ -27,9 +27,14 @@ WHERE l.locktype = 'advisory' AND l.granted
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND (l.classid::bigint << 32) | l.objid::bigint = hashtextextended('ashare baostock', 0)
 
+-- name: limit
+SELECT used_today, day_ends, banned_at, bans, banned_until, is_banned FROM ashare.source_limit
+
 -- name: begin
+-- Only the holder of the lock gets here, so that nobody else can use the day up in between.
 INSERT INTO ashare.source_request (method, detail, trade_date, who)
-VALUES (%(method)s, %(detail)s, %(trade_date)s, %(who)s)
+SELECT %(method)s, %(detail)s, %(trade_date)s, %(who)s
+FROM ashare.source_limit WHERE used_today < %(budget)s AND NOT is_banned
 RETURNING id
 
 -- name: end

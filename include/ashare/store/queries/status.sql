@@ -12,6 +12,12 @@ ON CONFLICT (trade_date) DO UPDATE
 SET status = 'failed', reason = excluded.reason, run_id = excluded.run_id, finished_at = excluded.finished_at,
     expected = NULL, missing = NULL
 
+-- name: postpone
+INSERT INTO ashare.sync_status (trade_date, status, kinds, reason, run_id, started_at)
+VALUES (%(day)s, 'syncing', %(kinds)s, %(reason)s, %(run_id)s, clock_timestamp())
+ON CONFLICT (trade_date) DO UPDATE
+SET status = 'syncing', reason = excluded.reason, run_id = excluded.run_id, finished_at = NULL
+
 -- name: step_failure
 -- Why a step failed; a failure that was counted by the last step has `expected`.
 SELECT reason FROM ashare.sync_status WHERE trade_date = %(day)s AND status = 'failed' AND expected IS NULL
@@ -27,6 +33,19 @@ SET status = excluded.status, kinds = excluded.kinds, expected = excluded.expect
     suspended = excluded.suspended, missing = excluded.missing, rejected = excluded.rejected,
     revised = excluded.revised, requests = excluded.requests, reason = excluded.reason, run_id = excluded.run_id,
     finished_at = excluded.finished_at
+
+-- name: get
+SELECT status, kinds FROM ashare.sync_status WHERE trade_date = %(day)s
+
+-- name: recount
+UPDATE ashare.sync_status
+SET expected = %(expected)s, loaded = %(loaded)s, suspended = %(suspended)s, rejected = %(rejected)s,
+    revised = %(revised)s, reason = %(reason)s
+WHERE trade_date = %(day)s AND status = 'success'
+
+-- name: contradict
+UPDATE ashare.sync_status SET status = 'failed', reason = %(reason)s
+WHERE trade_date = %(day)s AND status = 'success'
 
 -- name: is_settled
 -- Recorded as complete for at least these kinds.

@@ -9,6 +9,9 @@ ON CONFLICT (code) DO UPDATE
 SET name = excluded.name, kind = excluded.kind, ipo_date = excluded.ipo_date, out_date = excluded.out_date,
     updated_at = now()
 
+-- name: expected
+SELECT code FROM ashare.expected_security(%(day)s, %(kinds)s, %(indices)s) WHERE kind = %(kind)s ORDER BY code
+
 -- name: remaining
 -- Expected that day, and neither loaded nor explained. A rejected row explains only while there are few of them.
 SELECT e.kind, e.code

@@ -1,0 +1,109 @@
+"""What the requests of a batch bring, checked row by row and spooled as text for COPY."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from tempfile import SpooledTemporaryFile
+from typing import IO
+
+from include.ashare.checks import CheckedBars, check_bars
+from include.ashare.errors import BadReply
+from include.ashare.source import Session, Table
+from include.ashare.steps.plan import PLURALS
+from include.ashare.steps.run import Run
+from include.ashare.store import Batch
+from include.ashare.store.store import Absence, Harvest, Reject
+
+MOST_LACKING = 500
+"""A whole-market reply that lacks more codes than this is not believed at all."""
+
+ONE_PAGE = timedelta(days=8 * 365)
+"""A per-security request costs the same for a day as for a page of 2,000 sessions: a good eight years."""
+
+ABSENT = "absent at the source: the per-security call brings no bar"
+
+SPOOL_BYTES = 16 * 1024 * 1024
+
+
+def _spool() -> IO[str]:
+    return SpooledTemporaryFile(max_size=SPOOL_BYTES, mode="w+", encoding="utf-8")
+
+
+@dataclass
+class Catch:
+    """What the requests of a batch brought; the bars as text for COPY, on disk once they are many."""
+
+    run: Run
+    kind: str
+    first: date
+    """From when on securities are asked for one by one."""
+    bars: IO[str] = field(default_factory=_spool)
+    rows: int = 0
+    rejects: list[Reject] = field(default_factory=list)
+    answered: set[str] = field(default_factory=set)
+    """Codes with a row, good or not, on the trade date."""
+    asked_by_code: Sequence[str] = ()
+    requests: int = 0
+
+    @property
+    def last(self) -> date:
+        """Until when securities are asked for one by one."""
+        return min(self.run.today, self.first + ONE_PAGE)
+
+    def add_market(self, table: Table) -> None:
+        """Check a whole-market reply and keep it."""
+        self._add(check_bars(table, None, self.run.day, self.run.day, day=self.run.day, kind=self.kind), table)
+
+    def ask_for(self, code: str, session: Session) -> None:
+        """Fetch one security's bars, check and keep them."""
+        table = session.bars(code, self.first, self.last)
+        other = next((sent for (sent,) in table.columns("code") if sent != code), None)
+        if other is not None:
+            raise BadReply(f"Baostock sent bars of {other} when {code} was asked for; nothing was written.")
+        self._add(check_bars(table, code, self.first, self.last, day=self.run.day, kind=self.kind), table)
+
+    def _add(self, checked: CheckedBars, table: Table) -> None:
+        self.bars.writelines(checked.lines)
+        self.rows += len(checked.lines)
+        self.rejects += checked.rejects
+        day = self.run.day
+        self.answered |= {code for when, code in table.columns("date", "code") if when == str(day)}
+        self.answered |= {reject.code for reject in checked.rejects if reject.trade_date == day}
+
+    @property
+    def absent(self) -> list[str]:
+        """Codes that were asked for one by one and have no row of the trade date."""
+        return sorted(set(self.asked_by_code) - self.answered)
+
+    def harvest(self, *, absent: Sequence[str] = (), follow_ups: Sequence[Batch] = ()) -> Harvest:
+        """All of it, to be loaded; ``absent`` are believed to be so."""
+        absence = Absence(absent, ABSENT) if absent else None
+        return Harvest(self.bars, self.rows, self.rejects, absence, self.requests, follow_ups)
+
+
+def fetch_market(run: Run, kind: str, wanted: Sequence[str], session: Session, catch: Catch) -> Sequence[str]:
+    """Fetch the whole market, and return the wanted codes that it lacks or has no good row of.
+
+    :raises BadReply: it has no rows, or lacks too many.
+    """
+    table = session.market_day(run.day, kind)
+    if not table.rows:
+        raise BadReply(
+            f"Baostock has no {PLURALS[kind]} for {run.day}, a trading day: they are not published yet, "
+            "or the reply is wrong; nothing was written."
+        )
+    sent = {code for (code,) in table.columns("code")}
+    lacking = [code for code in wanted if code not in sent]
+    if len(lacking) > MOST_LACKING:
+        raise BadReply(
+            f"Baostock's reply for {run.day} has {len(table.rows)} {PLURALS[kind]} and lacks "
+            f"{len(lacking)} of {len(wanted)} that were expected; nothing was written."
+        )
+    catch.add_market(table)
+    broken = {reject.code for reject in catch.rejects} & set(wanted)
+    if len(broken) <= run.settings.max_rejected:
+        lacking = sorted({*lacking, *broken})  # another call may have a good row
+    session.expect(len(lacking))
+    return lacking

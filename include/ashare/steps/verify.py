@@ -1,0 +1,73 @@
+"""Cross-checks of a trade date: how much may contradict, and what follows when more does."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from include.ashare.errors import BadReply
+from include.ashare.steps.run import Run
+from include.ashare.store.cross_check import KINDS, Contradiction, CrossCheck, Tolerance, sentence
+
+log = logging.getLogger(__name__)
+
+
+def tolerance(run: Run, *, all_there: bool) -> Tolerance:
+    """How much of the run's date may contradict.
+
+    :param all_there: no more bars are to come, so that their number can be judged.
+    """
+    return Tolerance(
+        run.settings.max_deviating,
+        run.settings.max_absent if all_there else None,
+        run.store.factors_are_in(run.day, run.today),
+    )
+
+
+def not_believed(run: Run, found: Contradiction) -> BadReply:
+    """The error for a whole market that contradicts what is known; the day before may be what is wrong."""
+    _doubt_the_day_before(run, found.checks)
+    return BadReply(
+        f"Baostock's reply for {run.day} contradicts what is known, and nothing of it was written: {found} "
+        f"(more than ASHARE_MAX_DEVIATING, {run.settings.max_deviating}; figures in ashare.cross_check)."
+    )
+
+
+def contradictions(run: Run) -> str:
+    """Cross-check the date's bars as they are in the table, record the figures, and say what contradicts."""
+    found: list[CrossCheck] = []
+    for kind in KINDS:
+        if kind in run.kinds:
+            found += run.store.cross_check(run.day, kind, tolerance(run, all_there=True), run.run_id)
+    said = sentence(found)
+    if not said:
+        return ""
+    _doubt_the_day_before(run, found)
+    if any(check.rule in ("preclose", "ex_dates") for check in _failed(found)):
+        run.store.reopen_factors(run.day, said)  # they may be what is wrong
+    return f"the bars contradict what is known: {said} (see ashare.cross_check; the next run reads the date again)"
+
+
+def verify_following(run: Run) -> None:
+    """Hold the session after the date, where it was complete before, against it."""
+    _, after = run.store.neighbours(run.day)
+    recorded = run.store.status(after) if after else None
+    if after is None or recorded is None or recorded[0] != "success":
+        return
+    following = replace(run, day=after, kinds=recorded[1] or run.kinds)
+    said = contradictions(following)
+    if said:
+        log.warning("%s is not complete after all: %s.", after, said)
+        run.store.contradict_date(after, f"{said}.")
+
+
+def _failed(checks: Sequence[CrossCheck]) -> list[CrossCheck]:
+    return [check for check in checks if check.passed is False]
+
+
+def _doubt_the_day_before(run: Run, checks: Sequence[CrossCheck]) -> None:
+    """What two days disagree about may be the earlier one's fault: the next run after it reads it again."""
+    for before in {check.compared_with for check in _failed(checks)} - {None}:
+        if before:
+            run.store.doubt(before)

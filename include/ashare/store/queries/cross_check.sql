@@ -1,0 +1,83 @@
+-- name: sessions
+-- The sessions before and after.
+SELECT (SELECT max(calendar_date) FROM ashare.trade_calendar
+        WHERE is_trading_day AND calendar_date BETWEEN %(day)s::date - 31 AND %(day)s::date - 1),
+       (SELECT min(calendar_date) FROM ashare.trade_calendar
+        WHERE is_trading_day AND calendar_date BETWEEN %(day)s::date + 1 AND %(day)s::date + 31)
+
+-- name: figures
+WITH today AS (
+    SELECT b.* FROM ashare.daily_bar b LEFT JOIN ashare.security s USING (code)
+    WHERE b.trade_date = %(day)s AND coalesce(s.kind, %(kind)s) = %(kind)s
+), before AS (
+    SELECT b.* FROM ashare.daily_bar b LEFT JOIN ashare.security s USING (code)
+    WHERE b.trade_date = %(before)s AND coalesce(s.kind, %(kind)s) = %(kind)s
+), expected AS (
+    SELECT code FROM ashare.expected_security(%(day)s, ARRAY[%(kind)s], '{}')
+), expected_before AS (
+    SELECT code FROM ashare.expected_security(%(before)s, ARRAY[%(kind)s], '{}')
+), unlisted AS (
+    SELECT code FROM today WHERE code NOT IN (SELECT code FROM expected) AND code NOT LIKE 'bj.%%'
+), pair AS (
+    SELECT code, t.is_trading, t.preclose, b.close AS last_close, t.volume, b.volume AS volume_before,
+           t.preclose IS DISTINCT FROM b.close AS moved,
+           EXISTS (SELECT FROM ashare.adjust_factor f WHERE f.code = t.code AND f.ex_date = t.trade_date) AS goes_ex
+    FROM today t JOIN before b USING (code)
+), pct AS (
+    SELECT code, abs(pct_chg - (close / preclose - 1) * 100) > 0.01 AS deviates
+    FROM today WHERE is_trading AND preclose > 0 AND pct_chg IS NOT NULL
+)
+SELECT (SELECT count(*) FROM today) AS rows,
+       (SELECT count(*) FROM expected) AS expected,
+       (SELECT count(*) FROM before) AS rows_before,
+       (SELECT count(*) FROM expected_before) AS expected_before,
+       (SELECT EXISTS (SELECT FROM ashare.sync_status
+                       WHERE trade_date = %(before)s AND status = 'success' AND kinds @> ARRAY[%(kind)s])) AS before_is_complete,
+       ARRAY(SELECT code FROM unlisted ORDER BY code) AS unlisted,
+       (SELECT count(*) FROM pair) AS pairs,
+       (SELECT count(*) FROM pair WHERE goes_ex AND is_trading) AS ex_dates,
+       ARRAY(SELECT code FROM pair WHERE moved AND NOT goes_ex ORDER BY code) AS moved_without_factor,
+       ARRAY(SELECT code FROM pair WHERE goes_ex AND is_trading AND NOT moved ORDER BY code) AS factor_without_move,
+       (SELECT count(*) FROM pct) AS pct,
+       ARRAY(SELECT code FROM pct WHERE deviates ORDER BY code) AS pct_deviating,
+       (SELECT coalesce(sum(volume), 0) FROM pair) AS volume,
+       (SELECT coalesce(sum(volume_before), 0) FROM pair) AS volume_before
+
+-- name: record
+INSERT INTO ashare.cross_check
+    (trade_date, kind, rule, compared_with, compared, deviating, allowed, passed, figures, examples, checked_at, run_id)
+VALUES (%(day)s, %(kind)s, %(rule)s, %(compared_with)s, %(compared)s, %(deviating)s, %(allowed)s, %(passed)s,
+        %(figures)s, %(examples)s, clock_timestamp(), %(run_id)s)
+ON CONFLICT (trade_date, kind, rule) DO UPDATE
+SET compared_with = excluded.compared_with, compared = excluded.compared, deviating = excluded.deviating,
+    allowed = excluded.allowed, passed = excluded.passed, figures = excluded.figures, examples = excluded.examples,
+    checked_at = excluded.checked_at, run_id = excluded.run_id
+
+-- name: contradicted
+-- Kinds of the date whose last cross-checks failed, with when the universe was found wrong.
+SELECT kind, max(checked_at) FILTER (WHERE rule = 'universe') FROM ashare.cross_check
+WHERE trade_date = %(day)s AND kind = ANY (%(kinds)s) AND NOT passed
+GROUP BY kind
+
+-- name: due
+-- Complete dates among the last sessions before the day whose market was not read for a day; runs of two days are not
+-- exactly a day apart.
+SELECT trade_date, kinds FROM ashare.sync_status
+WHERE trade_date IN (SELECT calendar_date FROM ashare.trade_calendar
+                     WHERE is_trading_day AND calendar_date < %(day)s ORDER BY calendar_date DESC LIMIT %(days)s)
+  AND trade_date >= %(since)s AND status = 'success' AND kinds @> ARRAY[%(kind)s]
+  AND coalesce(checked_at, finished_at) < clock_timestamp() - interval '20 hours'
+ORDER BY trade_date
+
+-- name: checked
+UPDATE ashare.sync_status SET checked_at = clock_timestamp() WHERE trade_date = %(day)s
+
+-- name: doubt
+-- The next run after it reads it again.
+UPDATE ashare.sync_status SET checked_at = '-infinity' WHERE trade_date = %(day)s
+
+-- name: complete_since
+SELECT min(trade_date) FROM ashare.sync_status
+WHERE trade_date IN (SELECT calendar_date FROM ashare.trade_calendar
+                     WHERE is_trading_day AND calendar_date < %(day)s ORDER BY calendar_date DESC LIMIT %(days)s)
+  AND status = 'success' AND kinds @> ARRAY[%(kind)s]
