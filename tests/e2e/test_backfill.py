@@ -108,22 +108,22 @@ def test_a_ban_is_waited_out_without_a_worker_or_a_try(
         "INSERT INTO ashare.source_request (requested_at, method, detail, who, outcome, seconds) VALUES "
         "(clock_timestamp() - interval '6 hours' + interval '25 seconds', 'login', '', 'somebody', '10001011', 0)"
     )
-    query("UPDATE ashare.sync_status SET status = 'failed' WHERE trade_date = '2025-10-16'")
+    query("UPDATE ashare.sync_status SET status = 'failed' WHERE trade_date = '2025-10-28'")
     before = source.count()
-    run = api("POST", "/api/v2/dags/ashare_daily/dagRuns", {"logical_date": None, "partition_key": "2025-10-16"})
+    run = api("POST", "/api/v2/dags/ashare_daily/dagRuns", {"logical_date": None, "partition_key": "2025-10-28"})
     path = f"/api/v2/dags/ashare_daily/dagRuns/{run['dag_run_id']}/taskInstances"
     until(
         lambda: [task["state"] for task in api("GET", path)["task_instances"]],
         lambda states: "up_for_reschedule" in states and not {"running", "queued", "scheduled"} & set(states),
     )
-    ((state, reason),) = query("SELECT status, reason FROM ashare.sync_status WHERE trade_date = '2025-10-16'")
+    ((state, reason),) = query("SELECT status, reason FROM ashare.sync_status WHERE trade_date = '2025-10-28'")
     assert state == "syncing"
     assert "10001011, ban 1 of the year" in reason
     assert "nothing is sent until" in reason
     assert source.count() == before
 
     # A person who backfills meanwhile is told.
-    done = airflow("dags", "backfill", "-s", "2025-10-17", "-e", "2025-10-17", "ashare_daily")
+    done = airflow("dags", "backfill", "-s", "2025-10-29", "-e", "2025-10-29", "ashare_daily")
     assert done.returncode == 0, done.stdout + done.stderr
     assert wait_for_run(api, run["dag_run_id"])["state"] == "success"
     tries = [task["try_number"] for task in api("GET", path)["task_instances"]]

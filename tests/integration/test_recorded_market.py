@@ -8,7 +8,7 @@ from datetime import date
 from include.ashare.emulator.panel import PanelMarket
 from include.ashare.emulator.server import Emulator
 from tests.conftest import SHARED_DATA, Database, MakeRun, at, needs_shared_data, source_of
-from tests.integration.test_trade_date import assert_table_equals, complete
+from tests.integration.trade_date import assert_table_equals, complete
 
 pytestmark = needs_shared_data
 

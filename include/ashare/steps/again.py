@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import date
 
 from include.ashare.errors import BadReply, Postponed
 from include.ashare.source import Session
 from include.ashare.steps.catch import Catch, fetch_market
+from include.ashare.steps.factors import read_factors
 from include.ashare.steps.plan import PLURALS, due_again
 from include.ashare.steps.record import note_of
 from include.ashare.steps.run import Run
-from include.ashare.steps.verify import not_believed, tolerance, verify_following
+from include.ashare.steps.verify import not_believed, tolerance, verify, verify_following
 from include.ashare.store import Batch
 from include.ashare.store.cross_check import Contradiction
 from include.ashare.store.store import Merged
@@ -45,9 +47,10 @@ def _fetch_again(run: Run, batch: Batch) -> Merged:
         if not earlier:
             run.store.finish_batch(run.day, batch.batch_no, 0, 0)
             return Merged(0, 0, 0)
-        session = run.session(len(earlier))
+        late = {other.day for other in earlier if run.store.factors_may_be_late(other.day)}
+        session = run.session(len(earlier) + len(late))
         with run.batch_end_recorded(batch.batch_no, lambda: session.requests):
-            caught, problems = _read(earlier, batch.kind, session)
+            caught, problems = _read(earlier, batch.kind, late, session)
             merged = Merged(0, 0, 0)
             for catch in caught:
                 with catch.bars:
@@ -62,7 +65,10 @@ def _fetch_again(run: Run, batch: Batch) -> Merged:
     return merged
 
 
-def _read(earlier: list[Run], kind: str, session: Session) -> tuple[list[Catch], dict[date, BadReply]]:
+def _read(
+    earlier: list[Run], kind: str, late: Collection[date], session: Session
+) -> tuple[list[Catch], dict[date, BadReply]]:
+    """Ask for each date's market, and for the adjust factors of those that may lack one."""
     caught, problems = [], {}
     with session:
         for run in earlier:
@@ -73,6 +79,8 @@ def _read(earlier: list[Run], kind: str, session: Session) -> tuple[list[Catch],
                 catch.asked_by_code = fetch_market(run, kind, wanted, session, catch)
                 for code in catch.asked_by_code:
                     catch.ask_for(code, session)
+                if run.day in late:
+                    catch.factors = read_factors(session.daily_factors(run.day), run.day)
                 caught.append(catch)
             except BadReply as problem:
                 problems[run.day] = problem
@@ -82,13 +90,15 @@ def _read(earlier: list[Run], kind: str, session: Session) -> tuple[list[Catch],
 def _load(catch: Catch) -> Merged:
     run = catch.run
     try:
+        if catch.factors:
+            run.store.save_factors(run.day, catch.factors, 0)
         market = (catch.kind, tolerance(run, all_there=False))
         merged = run.store.reload(run.day, catch.harvest(absent=catch.absent), run.run_id, market=market)
     except Contradiction as found:
         raise not_believed(run, found) from found
-    if merged.inserted or merged.revised:
+    if merged.inserted or merged.revised or catch.factors:
         count = run.store.count(run.expectation)
-        run.store.recount_date(run.expectation, note_of(count), count)
+        run.store.recount_date(run.expectation, note_of(run, count, verify(run)), count)
         verify_following(run)
     log.info(
         "%s %s, read again: %d changed, %d new, %d as they were.",

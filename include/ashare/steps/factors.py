@@ -27,7 +27,7 @@ def sync_adjust_factors(run: Run) -> None:
     with run.batch_end_recorded(FACTOR_BATCH, lambda: session.requests):
         with session:
             table = session.daily_factors(run.day)
-        factors = _read(table, run.day)
+        factors = read_factors(table, run.day)
         if not factors and run.is_today_before(FACTORS_ARE_FINAL):
             raise NotPublishedYet(
                 f"No adjust factors of {run.day} yet; that is believed from {FACTORS_ARE_FINAL:%H:%M} on."
@@ -36,7 +36,11 @@ def sync_adjust_factors(run: Run) -> None:
     log.info("%d stocks go ex on %s.", len(factors), run.day)
 
 
-def _read(table: Table, day: date) -> list[tuple[str, date, str, str]]:
+def read_factors(table: Table, day: date) -> list[tuple[str, date, str, str]]:
+    """Check a reply and return its factors as (code, ex_date, fore, back).
+
+    :raises BadReply: one of them cannot be; none is to be kept.
+    """
     factors: dict[str, tuple[str, date, str, str]] = {}
     for code, ex_date, fore, back in table.columns(
         "code", "dividOperateDate", "foreAdjustFactor", "backAdjustFactor"

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from include.ashare.errors import IncompleteDate
 from include.ashare.steps.reference import closed_reason, universe_is_known
 from include.ashare.steps.run import Run
-from include.ashare.steps.verify import contradictions, verify_following
+from include.ashare.steps.verify import Verdict, verify, verify_following
 from include.ashare.store import DateCount
 
 log = logging.getLogger(__name__)
@@ -39,8 +39,9 @@ def _record(run: Run, calendar_is_known: bool) -> str:
     missing = sorted(code for codes in run.store.remaining(run.expectation).values() for code in codes)
     problems = [] if calendar_is_known else [f"Baostock's calendar is not known for {run.day}"]
     problems += _problems(run, count, missing)
-    if not missing and (said := contradictions(run)):
-        problems.append(said)
+    verdict = Verdict("", "") if missing else verify(run)
+    if verdict.contradiction:
+        problems.append(verdict.contradiction)
     if problems:
         problems += [text for text in _causes(run) if text not in problems]
         reason = "; ".join(text.rstrip(".") for text in problems) + "."
@@ -49,7 +50,7 @@ def _record(run: Run, calendar_is_known: bool) -> str:
         )
         raise IncompleteDate(f"{run.day} is not complete: {reason}")
     run.store.finish_date(
-        run.day, "success", run.kinds, reason=_note(run, count), run_id=run.run_id, missing=0, count=count
+        run.day, "success", run.kinds, reason=note_of(run, count, verdict), run_id=run.run_id, missing=0, count=count
     )
     log.info("%s is complete: %d bars, %d suspended.", run.day, count.loaded, count.suspended)
     verify_following(run)
@@ -82,16 +83,12 @@ def _causes(run: Run) -> Iterable[str]:
         yield earlier
 
 
-def _note(run: Run, count: DateCount) -> str | None:
-    """What is worth knowing of a complete date, with what failed beside it: dates read again for corrections."""
-    return "; ".join([*filter(None, [note_of(count)]), *run.store.batch_errors(run.day, only_again=True)]) or None
-
-
-def note_of(count: DateCount) -> str | None:
-    """What is worth knowing of a complete date."""
-    notes = []
+def note_of(run: Run, count: DateCount, verdict: Verdict) -> str | None:
+    """What is worth knowing of a complete date; with what failed beside it: dates read again for corrections."""
+    notes = [verdict.note] if verdict.note else []
     if count.absent:
         notes.append(f"{count.absent} absent at the source (ashare.absent_bar)")
     if count.rejected:
         notes.append(f"{count.rejected} rejected (ashare.rejected_bar)")
+    notes += run.store.batch_errors(run.day, only_again=True)
     return "; ".join(notes) or None

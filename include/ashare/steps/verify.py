@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from include.ashare.errors import BadReply
 from include.ashare.steps.run import Run
@@ -34,19 +34,30 @@ def not_believed(run: Run, found: Contradiction) -> BadReply:
     )
 
 
-def contradictions(run: Run) -> str:
-    """Cross-check the date's bars as they are in the table, record the figures, and say what contradicts."""
+@dataclass(frozen=True)
+class Verdict:
+    """What the cross-checks of a date say: why it is not complete, and what is worth knowing of it if it is."""
+
+    contradiction: str
+    note: str
+
+
+def verify(run: Run) -> Verdict:
+    """Cross-check the date's bars as they are in the table, and record the figures."""
     found: list[CrossCheck] = []
     for kind in KINDS:
         if kind in run.kinds:
             found += run.store.cross_check(run.day, kind, tolerance(run, all_there=True), run.run_id)
     said = sentence(found)
     if not said:
-        return ""
+        # A moved price without a factor may be a factor that is late: a later run asks for them again.
+        return Verdict("", "; ".join(check.says for check in found if check.rule == "ex_dates" and check.deviating))
     _doubt_the_day_before(run, found)
     if any(check.rule in ("preclose", "ex_dates") for check in _failed(found)):
         run.store.reopen_factors(run.day, said)  # they may be what is wrong
-    return f"the bars contradict what is known: {said} (see ashare.cross_check; the next run reads the date again)"
+    return Verdict(
+        f"the bars contradict what is known: {said} (see ashare.cross_check; the next run reads the date again)", ""
+    )
 
 
 def verify_following(run: Run) -> None:
@@ -56,7 +67,7 @@ def verify_following(run: Run) -> None:
     if after is None or recorded is None or recorded[0] != "success":
         return
     following = replace(run, day=after, kinds=recorded[1] or run.kinds)
-    said = contradictions(following)
+    said = verify(following).contradiction
     if said:
         log.warning("%s is not complete after all: %s.", after, said)
         run.store.contradict_date(after, f"{said}.")

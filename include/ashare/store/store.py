@@ -429,6 +429,10 @@ class Store:
         ]
         return found
 
+    def factors_may_be_late(self, day: date) -> bool:
+        """Whether some of the date's prices moved as on an ex-date for which there is no adjust factor."""
+        return bool(self._all("cross_check", "factors_may_be_late", {"day": day})[0][0])
+
     def doubt(self, day: date) -> None:
         """Have a complete date read again by the next run after it."""
         self._do("cross_check", "doubt", {"day": day})

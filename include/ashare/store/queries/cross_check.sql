@@ -18,11 +18,20 @@ WITH today AS (
     SELECT code FROM ashare.expected_security(%(before)s, ARRAY[%(kind)s], '{}')
 ), unlisted AS (
     SELECT code FROM today WHERE code NOT IN (SELECT code FROM expected) AND code NOT LIKE 'bj.%%'
+), side_by_side AS (
+    -- Grouped, not joined: of rows that have just been loaded the planner expects one, and would loop over all pairs.
+    SELECT code,
+           bool_or(is_trading) FILTER (WHERE trade_date = %(day)s) AS is_trading,
+           max(preclose) FILTER (WHERE trade_date = %(day)s) AS preclose,
+           max(close) FILTER (WHERE trade_date = %(before)s) AS last_close,
+           max(volume) FILTER (WHERE trade_date = %(day)s) AS volume,
+           max(volume) FILTER (WHERE trade_date = %(before)s) AS volume_before
+    FROM (SELECT * FROM today UNION ALL SELECT * FROM before) b
+    GROUP BY code HAVING count(*) = 2
 ), pair AS (
-    SELECT code, t.is_trading, t.preclose, b.close AS last_close, t.volume, b.volume AS volume_before,
-           t.preclose IS DISTINCT FROM b.close AS moved,
-           EXISTS (SELECT FROM ashare.adjust_factor f WHERE f.code = t.code AND f.ex_date = t.trade_date) AS goes_ex
-    FROM today t JOIN before b USING (code)
+    SELECT *, preclose IS DISTINCT FROM last_close AS moved,
+           EXISTS (SELECT FROM ashare.adjust_factor f WHERE f.code = p.code AND f.ex_date = %(day)s) AS goes_ex
+    FROM side_by_side p
 ), pct AS (
     SELECT code, abs(pct_chg - (close / preclose - 1) * 100) > 0.01 AS deviates
     FROM today WHERE is_trading AND preclose > 0 AND pct_chg IS NOT NULL
@@ -81,3 +90,6 @@ SELECT min(trade_date) FROM ashare.sync_status
 WHERE trade_date IN (SELECT calendar_date FROM ashare.trade_calendar
                      WHERE is_trading_day AND calendar_date < %(day)s ORDER BY calendar_date DESC LIMIT %(days)s)
   AND status = 'success' AND kinds @> ARRAY[%(kind)s]
+
+-- name: factors_may_be_late
+SELECT EXISTS (SELECT FROM ashare.cross_check WHERE trade_date = %(day)s AND rule = 'ex_dates' AND deviating > 0)
