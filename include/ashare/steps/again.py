@@ -79,12 +79,25 @@ def _read(
                 catch.asked_by_code = fetch_market(run, kind, wanted, session, catch)
                 for code in catch.asked_by_code:
                     catch.ask_for(code, session)
+                _refuse_what_says_little(catch)
                 if run.day in late:
                     catch.factors = read_factors(session.daily_factors(run.day), run.day)
                 caught.append(catch)
             except BadReply as problem:
                 problems[run.day] = problem
     return caught, problems
+
+
+def _refuse_what_says_little(catch: Catch) -> None:
+    """A reply of which little can be used would count as a check of the date."""
+    run = catch.run
+    expected = run.store.expected(run.expectation, catch.kind)
+    unsaid = set(expected) - catch.answered
+    if len(catch.rejects) > run.settings.max_rejected or len(unsaid) > run.settings.max_absent:
+        raise BadReply(
+            f"Baostock's reply for {run.day}, read again, lacks {len(unsaid)} of {len(expected)} "
+            f"{PLURALS[catch.kind]} and has {len(catch.rejects)} rows that broke a rule; nothing of it was written."
+        )
 
 
 def _load(catch: Catch) -> Merged:

@@ -1,0 +1,268 @@
+"""Corrections by the source: the last complete dates are read again, and what changed is updated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any, Literal
+
+import pytest
+
+from include.ashare.emulator.faults import fault
+from include.ashare.emulator.generated import GeneratedMarket
+from include.ashare.emulator.market import COLUMNS, Row
+from include.ashare.emulator.server import Emulator
+from include.ashare.errors import BadReply, SourceBanned
+from include.ashare.settings import Settings
+from include.ashare.steps import (
+    fetch_and_copy,
+    plan_batches,
+    record_status,
+    sync_adjust_factors,
+    wait_for_trading_day,
+)
+from tests.conftest import Database, MakeRun, at, source_of
+from tests.integration.trade_date import BY_CODE, DAY, MARKET, assert_table_equals, complete, status
+
+EARLIER = ("2025-09-26", "2025-09-29", "2025-09-30")
+CORRECTED = "2025-09-30"
+
+
+class Correcting(GeneratedMarket):
+    """A market whose source has since corrected the amount of some bars of a day, or found a bar that it lacked."""
+
+    corrected: frozenset[str] = frozenset()
+    lacks: str = ""
+
+    def bars_on(self, day: date, kind: Literal["stock", "etf"]) -> list[Row]:
+        return [self._now(row) for row in super().bars_on(day, kind) if self._has(row)]
+
+    def bars_of(self, code: str, start: date, end: date) -> list[Row]:
+        return [self._now(row) for row in super().bars_of(code, start, end) if self._has(row)]
+
+    def _has(self, row: Row) -> bool:
+        return (row[0], row[1]) != (CORRECTED, self.lacks)
+
+    def _now(self, row: Row) -> Row:
+        if row[0] != CORRECTED or row[1] not in self.corrected:
+            return row
+        at = COLUMNS.index("amount")
+        return [*row[:at], str(float(row[at] or 0) + 1), *row[at + 1 :]]
+
+
+@pytest.fixture(scope="module")
+def correcting() -> Correcting:
+    return Correcting(start=date(2025, 9, 1), end=date(2025, 10, 31), stocks=300)
+
+
+@pytest.fixture
+def market(correcting: Correcting) -> Iterator[Correcting]:
+    yield correcting
+    correcting.corrected, correcting.lacks = frozenset(), ""
+
+
+@pytest.fixture
+def loaded(make_run: MakeRun, database: Database, market: Correcting) -> None:
+    """Three complete dates, last read two days ago."""
+    for day in EARLIER:
+        assert complete(make_run(day)) == "success"
+    age(database)
+
+
+def age(database: Database) -> None:
+    database.do("UPDATE ashare.sync_status SET checked_at = checked_at - interval '2 days'")
+
+
+def dates_asked(emulator: Emulator, since: int) -> list[str]:
+    """The dates whose whole market was asked for, after so many requests."""
+    return [request.params["date"] for request in emulator.requests[since:] if request.method == MARKET]
+
+
+def everything(database: Database) -> list[tuple[Any, ...]]:
+    return database.rows(
+        "SELECT b.*, s.status, s.revised, s.finished_at FROM ashare.daily_bar b "
+        "JOIN ashare.sync_status s USING (trade_date) WHERE trade_date < %s ORDER BY trade_date, code",
+        DAY,
+    )
+
+
+def stocks_of(market: GeneratedMarket, day: str) -> list[Row]:
+    return market.bars_on(date.fromisoformat(day), "stock")
+
+
+@pytest.mark.usefixtures("loaded")
+def test_what_the_source_corrected_is_updated_and_told(
+    make_run: MakeRun, database: Database, emulator: Emulator, market: Correcting
+) -> None:
+    codes = [row[1] for row in stocks_of(market, CORRECTED)][5:8]
+    old = dict(database.rows("SELECT code, amount FROM ashare.daily_bar WHERE trade_date = %s", CORRECTED))
+    market.corrected = frozenset(codes)
+    asked = emulator.count()
+    assert complete(make_run(DAY)) == "success"
+    assert dates_asked(emulator, asked) == [DAY, *EARLIER]  # one request each
+    assert_table_equals(database, stocks_of(market, CORRECTED), CORRECTED)
+    revisions = database.rows("SELECT trade_date::text, code, old, new FROM ashare.bar_revision ORDER BY code")
+    assert [row[:2] for row in revisions] == [(CORRECTED, code) for code in codes]
+    for _, code, before, after in revisions:
+        assert before == {"amount": float(old[code] or 0)}
+        assert after == {"amount": float(old[code] or 0) + 1}
+    changed = database.rows("SELECT trade_date::text, status, revised FROM ashare.sync_status ORDER BY 1")
+    assert changed == [*((day, "success", 0) for day in EARLIER[:2]), (CORRECTED, "success", 3), (DAY, "success", 0)]
+    (batch,) = database.rows(
+        "SELECT label, status, rows, again::text[] FROM ashare.sync_batch WHERE again IS NOT NULL"
+    )
+    total = sum(len(stocks_of(market, day)) for day in EARLIER)
+    assert batch == ("stocks 2025-09-26 to 2025-09-30, 3 dates again", "success", total, list(EARLIER))
+
+    asked = emulator.count()
+    assert complete(make_run(DAY)) == "success"
+    assert emulator.count() == asked  # they have just been read
+
+
+@pytest.mark.usefixtures("loaded")
+def test_no_change_writes_nothing(make_run: MakeRun, database: Database, emulator: Emulator) -> None:
+    before = everything(database)
+    asked = emulator.count()
+    complete(make_run(DAY))
+    assert len(dates_asked(emulator, asked)) == 4
+    assert everything(database) == before
+    assert database.rows("SELECT * FROM ashare.bar_revision") == []
+
+
+@pytest.mark.usefixtures("loaded")
+@pytest.mark.parametrize(("days", "again"), [(0, ()), (1, EARLIER[2:]), (2, EARLIER[1:])])
+def test_so_many_days_back_as_the_setting_says(
+    make_run: MakeRun, emulator: Emulator, days: int, again: tuple[str, ...]
+) -> None:
+    asked = emulator.count()
+    complete(make_run(DAY, settings=Settings(lock_timeout=20.0, recheck_days=days)))
+    assert dates_asked(emulator, asked) == [DAY, *again]
+
+
+@pytest.mark.usefixtures("loaded")
+def test_the_indices_are_corrected_by_the_request_that_is_due_anyway(
+    make_run: MakeRun, database: Database, emulator: Emulator, market: Correcting
+) -> None:
+    # The requests of the first date brought the later ones along: make the date lack its own.
+    database.do("DELETE FROM ashare.daily_bar WHERE trade_date = %s", DAY)
+    market.corrected = frozenset({"sh.000001"})
+    asked = emulator.count(BY_CODE)
+    complete(make_run(DAY))
+    assert emulator.count(BY_CODE) == asked + 12
+    assert database.rows("SELECT trade_date::text, code FROM ashare.bar_revision") == [(CORRECTED, "sh.000001")]
+    assert database.rows("SELECT revised FROM ashare.sync_status WHERE trade_date = %s", CORRECTED) == [(1,)]
+
+
+def test_a_bar_that_was_absent_comes_when_the_source_has_it(
+    make_run: MakeRun, database: Database, market: Correcting
+) -> None:
+    market.lacks = stocks_of(market, CORRECTED)[50][1]
+    assert complete(make_run(CORRECTED)) == "success"
+    assert "1 absent" in status(database, CORRECTED)[4]
+    age(database)
+    code, market.lacks = market.lacks, ""
+    complete(make_run(DAY))
+    assert database.rows("SELECT * FROM ashare.absent_bar") == []
+    assert database.rows(
+        "SELECT count(*) FROM ashare.daily_bar WHERE (trade_date, code) = (%s, %s)", CORRECTED, code
+    ) == [(1,)]
+    state, expected, loaded, missing, reason = status(database, CORRECTED)
+    assert (state, loaded, missing, reason) == ("success", expected, 0, None)
+
+
+def test_what_an_evening_lacked_for_good_is_asked_for_by_code_before_that_is_final(
+    make_run: MakeRun, database: Database, emulator: Emulator, market: Correcting
+) -> None:
+    market.lacks = stocks_of(market, CORRECTED)[50][1]
+    complete(make_run(CORRECTED, kinds=("stock",), now=at("2025-09-30T20:30")))
+    database.do("UPDATE ashare.absent_bar SET recorded_at = '2025-09-30 20:30+08'")
+    age(database)
+    asked = emulator.count(BY_CODE)
+    complete(make_run(DAY, kinds=("stock",)))
+    assert emulator.count(BY_CODE) == asked + 1
+    ((settled,),) = database.rows("SELECT recorded_at > '2025-10-01' FROM ashare.absent_bar")
+    assert settled
+
+
+@pytest.mark.usefixtures("loaded")
+@pytest.mark.parametrize("wrong", ["empty", "exact_rows", "wrong_date", "garbage", "drop_column"])
+def test_a_wrong_reply_about_an_earlier_date_changes_nothing_and_holds_nothing_up(
+    make_run: MakeRun, database: Database, emulator: Emulator, wrong: str
+) -> None:
+    before = everything(database)
+    run = make_run(DAY)
+    wait_for_trading_day(run)
+    stocks, again = plan_batches(run)
+    fetch_and_copy(run, stocks.batch_no)
+    arguments = {"rows": 10} if wrong == "exact_rows" else {}
+    emulator.add_fault(fault(MARKET, wrong, times=0, **arguments))
+    with pytest.raises(BadReply):
+        fetch_and_copy(run, again.batch_no)
+    sync_adjust_factors(run)
+    assert record_status(run) == "success"
+    assert [row[:18] for row in everything(database)] == [row[:18] for row in before]
+    states = database.rows("SELECT trade_date::text, status FROM ashare.sync_status ORDER BY 1")
+    assert states == [(day, "success") for day in (*EARLIER, DAY)]
+    if wrong == "empty":
+        assert "3 dates again: Baostock has no stocks for 2025-09-26, a trading day" in status(database)[4]
+
+    emulator.clear_faults()
+    complete(make_run(DAY))
+    assert status(database)[4] is None
+
+
+@pytest.mark.usefixtures("loaded")
+def test_another_days_bars_never_overwrite_a_good_date(
+    make_run: MakeRun, database: Database, emulator: Emulator, market: Correcting
+) -> None:
+    wrong = [[CORRECTED, *row[1:]] for row in stocks_of(market, EARLIER[1])]
+
+    class Confused(Correcting):
+        def bars_on(self, day: date, kind: Literal["stock", "etf"]) -> list[Row]:
+            return wrong if str(day) == CORRECTED else super().bars_on(day, kind)
+
+    before = everything(database)
+    with Emulator(Confused(start=date(2025, 9, 1), end=date(2025, 10, 31), stocks=300)) as confused:
+        assert complete_as_airflow(make_run(DAY, source=source_of(confused))) == "success"
+    assert everything(database) == before
+    assert "2025-09-30 contradicts what is known, and nothing of it was written" in status(database)[4]
+
+
+def complete_as_airflow(run: Any) -> str:
+    """As ``complete``, but a task that fails does not keep the others from running."""
+    wait_for_trading_day(run)
+    for batch in plan_batches(run):
+        try:
+            fetch_and_copy(run, batch.batch_no)
+        except BadReply:
+            continue
+    sync_adjust_factors(run)
+    return record_status(run)
+
+
+@pytest.mark.usefixtures("loaded")
+def test_the_runs_own_date_does_not_wait_for_corrections(
+    make_run: MakeRun, database: Database, emulator: Emulator
+) -> None:
+    run = make_run(DAY)
+    wait_for_trading_day(run)
+    stocks, again = plan_batches(run)
+    fetch_and_copy(run, stocks.batch_no)
+    sync_adjust_factors(run)
+    emulator.add_fault(fault(MARKET, "error", code="10001011"))
+    fetch_and_copy(run, again.batch_no)  # banned: left to a later run
+    assert record_status(run) == "success"
+    with pytest.raises(SourceBanned):
+        complete(make_run("2025-10-10"))
+
+
+@pytest.mark.usefixtures("loaded")
+def test_dates_of_a_backfill_that_plan_the_same_ones_read_them_once(make_run: MakeRun, emulator: Emulator) -> None:
+    runs = [make_run(day) for day in (DAY, "2025-10-10")]
+    asked = emulator.count()
+    for run in runs:
+        wait_for_trading_day(run)
+    for run, batches in [(run, plan_batches(run)) for run in runs]:
+        for batch in batches:
+            fetch_and_copy(run, batch.batch_no)
+    assert sorted(dates_asked(emulator, asked)) == sorted([DAY, "2025-10-10", *EARLIER])
