@@ -1,13 +1,14 @@
 # Everything a newcomer needs: `make demo`, `make up`, `make test`. Works with GNU make 3.81 (macOS) and later.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down psql test lint format lock clean
+.PHONY: help install demo up down psql doctor test lint format lock clean
 
 UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
+STATE := $(if $(ASHARE_STATE_DIR),$(ASHARE_STATE_DIR),.airflow)
 UNFINISHED := $(VENV)/.unfinished
 
 .NOTPARALLEL:
@@ -30,6 +31,11 @@ down:  ## Stop what `make up` or `make demo` runs or has left behind
 
 psql: $(RUN_READY)  ## psql on the ashare database (DEMO=1: the demo's; ARGS='-c "select 1"')
 	@$(BIN)/python -m include.local.psql $(ARGS)
+
+doctor: $(RUN_READY)  ## Whether source, database, pool, calendar, budget, ban and the last dates are well
+	@if [ -e "$(STATE)/env.sh" ]; then . "$(STATE)/env.sh"; \
+	elif [ -z "$$AIRFLOW_HOME" ]; then echo "Nothing is set up here yet: run \`make up\` first." >&2; exit 1; fi; \
+	$(BIN)/python -m include.ashare.doctor
 
 test: $(DEV_READY)  ## Install the tools and run all tests (PYTEST_ARGS="-k name")
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

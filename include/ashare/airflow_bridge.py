@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from include.ashare.dates import SHANGHAI, parse_trade_date
-from include.ashare.errors import InvalidInput
+from include.ashare.errors import InvalidInput, StoreUnavailable
 from include.ashare.settings import Settings
 from include.ashare.source import SourceConfig
 from include.ashare.source.session import PORT
@@ -86,6 +86,47 @@ def source_config(settings: Settings | None = None) -> SourceConfig:
 def store() -> Store:
     """The database of the connection ``ashare_postgres``."""
     return Store(_connector())
+
+
+def read_connections_outside_of_a_task() -> None:
+    """Make the connections of Airflow's database known to this process: without a task there is only the environment.
+
+    :raises StoreUnavailable: Airflow's database cannot be read.
+    """
+    from airflow.models.connection import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    for name in (SOURCE_CONNECTION, STORE_CONNECTION):
+        # One that is not set is missed, with a sentence, by whoever needs it.
+        with suppress(AirflowNotFoundException), _airflows_database():
+            os.environ[f"AIRFLOW_CONN_{name.upper()}"] = Connection.get_connection_from_secrets(name).as_json()
+
+
+def pool_slots(name: str) -> tuple[int, int] | None:
+    """A pool's slots, and how many are taken; ``None`` when there is no such pool.
+
+    :raises StoreUnavailable: Airflow's database cannot be read.
+    """
+    from airflow.models.pool import Pool
+    from airflow.utils.session import create_session
+
+    with _airflows_database(), create_session() as session:
+        pool = Pool.get_pool(name, session=session)
+        return (pool.slots, pool.occupied_slots(session=session)) if pool else None
+
+
+@contextmanager
+def _airflows_database() -> Iterator[None]:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except SQLAlchemyError as error:
+        # The driver's text may hold parts of the connection.
+        raise StoreUnavailable(
+            f"Airflow's own database cannot be read ({type(error).__name__}): check that it runs, and "
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN."
+        ) from None
 
 
 def _connector() -> Callable[[], psycopg.Connection[Any]]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
+import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import date
+from itertools import pairwise
 from typing import Any
 
 from include.ashare.emulator.faults import fault
@@ -193,3 +197,68 @@ def test_events_of_the_asset_carry_the_trade_date_and_closed_days_have_none(api:
     keys = Counter(event["partition_key"] for event in events)
     assert set(OPEN) <= set(keys)
     assert not set(CLOSED) & set(keys)
+
+
+def tasks_of(api: Api, run_id: str) -> list[dict[str, Any]]:
+    path = f"/api/v2/dags/ashare_daily/dagRuns/{run_id}/taskInstances"
+    found: list[dict[str, Any]] = api("GET", path)["task_instances"]
+    return found
+
+
+def test_a_daily_run_and_a_backfill_at_once_share_the_one_connection(
+    airflow: Cli, api: Api, query: Query, source: Emulator
+) -> None:
+    source.add_fault(fault("*", "delay", times=0, seconds=0.3))  # or they would hardly meet
+    done: list[Any] = []
+    dates = ("2025-09-15", "2025-09-16", "2025-09-17", "2025-09-18", "2025-09-19")
+    backfill = threading.Thread(
+        target=lambda: done.append(airflow("dags", "backfill", "-s", dates[0], "-e", dates[-1], "ashare_daily"))
+    )
+    backfill.start()
+    try:
+        until(lambda: query("SELECT count(*) FROM ashare.sync_status WHERE trade_date = %s", dates[0]), [(1,)].__eq__)
+        by_hand = trigger(api, partition_key="2025-10-30")
+    finally:
+        backfill.join()
+        source.clear_faults()
+    assert by_hand["state"] == "success"
+    assert done[0].returncode == 0, done[0].stdout + done[0].stderr
+    assert source.overlaps() == []
+
+    # Several worker processes were at it at once, and at the lock together.
+    runs = api("GET", "/api/v2/dags/ashare_daily/dagRuns?limit=200&order_by=-id")["dag_runs"]
+    mine = [run["dag_run_id"] for run in runs if run["partition_key"] in (*dates, "2025-10-30")]
+    fetches = [
+        task
+        for run_id in mine
+        for task in tasks_of(api, run_id)
+        if task["task_id"] == "fetch_and_copy" and task["pid"]
+    ]
+    assert len({task["pid"] for task in fetches}) >= 6
+    ends = sorted((task["start_date"], task["end_date"]) for task in fetches)
+    assert any(later[0] < earlier[1] for earlier, later in pairwise(ends))
+
+
+def test_a_task_that_is_killed_is_done_again_and_its_lock_is_free_at_once(
+    api: Api, query: Query, source: Emulator, big_market: GeneratedMarket
+) -> None:
+    source.add_fault(fault(MARKET, "delay", seconds=20))
+    day = date(2025, 9, 22)
+    run = api("POST", "/api/v2/dags/ashare_daily/dagRuns", {"logical_date": None, "partition_key": str(day)})
+    asked = "SELECT who FROM ashare.source_request WHERE method = %s AND outcome IS NULL"
+    until(lambda: query(asked, MARKET), bool)
+    holding = [task["pid"] for task in tasks_of(api, run["dag_run_id"]) if task["state"] == "running" and task["pid"]]
+    for pid in holding:
+        os.kill(pid, signal.SIGKILL)
+    killed_at = time.monotonic()
+    assert wait_for_run(api, run["dag_run_id"])["state"] == "success"
+    assert time.monotonic() - killed_at < 60  # neither the reply nor any time limit was waited for
+    assert source.overlaps() == []
+    assert query("SELECT status, missing FROM ashare.sync_status WHERE trade_date = %s", day) == [("success", 0)]
+    found = query(
+        "SELECT code, close::text FROM ashare.daily_bar b JOIN ashare.security s USING (code) "
+        "WHERE trade_date = %s AND s.kind = 'stock' ORDER BY 1",
+        day,
+    )
+    at = [COLUMNS.index(name) for name in ("code", "close")]
+    assert found == sorted(tuple(row[i] for i in at) for row in big_market.bars_on(day, "stock"))

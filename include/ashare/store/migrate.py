@@ -31,11 +31,11 @@ def migrate(connection: psycopg.Connection[Any]) -> list[str]:
     sql = queries("migrate")
     try:
         with connection.transaction():
-            if _applied(connection) == len(files):
+            if applied(connection) == len(files):
                 return []
             connection.execute(sql["lock"])
             connection.execute(sql["create_schema"])
-            done = _applied(connection)
+            done = applied(connection)
             if done > len(files):
                 raise TerminalError(
                     f"The schema ashare is at version {done}, newer than this code knows ({len(files)}): "
@@ -56,7 +56,8 @@ def migrate(connection: psycopg.Connection[Any]) -> list[str]:
         ) from error
 
 
-def _applied(connection: psycopg.Connection[Any]) -> int:
+def applied(connection: psycopg.Connection[Any]) -> int:
+    """How many migrations this database has; 0 without the schema."""
     sql = queries("migrate")
     row = connection.execute(sql["is_recorded"]).fetchone()
     if row is None or row[0] is None:
