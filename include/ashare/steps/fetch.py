@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from include.ashare.errors import BadReply, InvalidInput, NotPublishedYet
+from include.ashare.source import Session
 from include.ashare.steps.again import fetch_again
 from include.ashare.steps.catch import ONE_PAGE, Catch, fetch_market
 from include.ashare.steps.plan import PLURALS
@@ -57,8 +58,23 @@ def _fetch(run: Run, batch: Batch, catch: Catch) -> None:
             for code in lacking:
                 catch.ask_for(code, session)
             catch.asked_by_code = lacking
+            if not market:
+                _ask_once_more(run, catch, session)
     finally:
         catch.requests = session.requests
+
+
+def _ask_once_more(run: Run, catch: Catch, session: Session) -> None:
+    """An answer of no bar is no proof: where only this call can tell, it is asked twice.
+
+    Where none of them has a bar, it is the same with all, and asking for one is enough.
+    """
+    absent = catch.absent if catch.answered else catch.absent[:1]
+    if len(absent) > run.settings.max_absent or run.is_today_before(BARS_ARE_FINAL):
+        return  # not believed in any case
+    session.expect(len(absent))
+    for code in absent:
+        catch.ask_for(code, session)
 
 
 def _first(run: Run, kind: str, codes: Sequence[str]) -> date:

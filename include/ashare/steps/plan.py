@@ -7,13 +7,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 
 from include.ashare.steps.reference import ensure_reference
-from include.ashare.steps.run import Run
+from include.ashare.steps.run import MARKET_DAY_FROM, Run
 from include.ashare.store import Batch
 
 log = logging.getLogger(__name__)
-
-MARKET_DAY_FROM = {"stock": date(2010, 1, 1), "etf": date(2026, 1, 5)}
-"""The first day of each whole-market call; earlier days, and indices, go by the per-security call."""
 
 FEW = 10
 """Up to so many codes, asking for each is quicker than the whole market (0.2 s each against 6 to 50 s)."""
@@ -43,8 +40,7 @@ def cut_batches(run: Run, remaining: Mapping[str, Sequence[str]]) -> list[Batch]
     batches = []
     # Stocks first: once they are in, it is certain that the day is published, and an empty answer means something.
     for kind, codes in sorted(remaining.items(), reverse=True):
-        first_day = MARKET_DAY_FROM.get(kind)
-        if run.fetch == "auto" and first_day and run.day >= first_day and len(codes) > FEW:
+        if run.has_market_call(kind) and len(codes) > FEW:
             batches.append(Batch(kind, "market_day", None, f"{PLURALS[kind]} {run.day}, whole market"))
             continue
         for at in range(0, len(codes), run.batch_size):
@@ -61,8 +57,8 @@ def due_again(run: Run, kind: str) -> dict[date, list[str]]:
 def batches_again(run: Run) -> list[Batch]:
     """A batch for each kind of which earlier dates are to be read again."""
     batches = []
-    for kind in MARKET_DAY_FROM:
-        days = list(due_again(run, kind)) if kind in run.kinds and run.fetch == "auto" else []
+    for kind in run.kinds:
+        days = list(due_again(run, kind)) if run.has_market_call(kind) else []
         if days:
             label = f"{PLURALS[kind]} {days[0]} to {days[-1]}, {len(days)} dates again"
             batches.append(Batch(kind, "market_day", None, label, again=days))

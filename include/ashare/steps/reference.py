@@ -91,7 +91,9 @@ def ensure_reference(run: Run) -> None:
 def _pages(run: Run) -> int:
     """How many requests reading what is not known takes."""
     pages = 0 if _calendar_is_known(run) else -(-(run.today - _calendar_from(run)).days // PAGE_ROWS)
-    return pages + (UNIVERSE_PAGES if _universe_is_wanted(run) else 0)
+    if _universe_is_wanted(run):
+        pages += UNIVERSE_PAGES if _is_held_against_the_market(run) else 2 * UNIVERSE_PAGES
+    return pages
 
 
 def _calendar_from(run: Run) -> date:
@@ -129,6 +131,11 @@ def _read_calendar(table: Table) -> list[tuple[date, bool]]:
         raise BadReply(f"Baostock's calendar has an entry that cannot be read ({error}).") from None
 
 
+def _is_held_against_the_market(run: Run) -> bool:
+    """Whether the bars to come would tell that the list was cut: the whole market comes without it."""
+    return "stock" not in run.kinds or run.has_market_call("stock")
+
+
 def refresh_universe(run: Run, session: Session) -> None:
     """Read the list of all securities.
 
@@ -136,7 +143,10 @@ def refresh_universe(run: Run, session: Session) -> None:
     """
     securities = _read_securities(session.security_basics())
     if len(securities) % PAGE_ROWS == 0:
-        _refuse_a_cut_list(session, securities, run.day)
+        _refuse_a_cut_list(session, securities, run.day, allowed=0)
+    elif not _is_held_against_the_market(run):
+        # A code that was changed since is listed that day, and not in today's list.
+        _refuse_a_cut_list(session, securities, run.day, allowed=run.settings.max_deviating)
     run.store.save_universe(securities)
     log.info("Read Baostock's list of %d securities.", len(securities))
 
@@ -159,12 +169,14 @@ def _day(text: str) -> date | None:
     return date.fromisoformat(text) if text else None
 
 
-def _refuse_a_cut_list(session: Session, securities: list[Security], day: date) -> None:
-    """A list of exactly so many whole pages may have been cut: hold it against what was listed that day."""
+def _refuse_a_cut_list(session: Session, securities: list[Security], day: date, *, allowed: int) -> None:
+    """A list may have been cut: hold it against what was listed that day."""
     known = {security.code for security in securities}
-    lacking = [code for (code,) in session.listed_on(day).columns("code") if code not in known]
-    if lacking or not known:
+    listed = [code for (code,) in session.listed_on(day).columns("code") if not code.startswith("bj.")]
+    lacking = [code for code in listed if code not in known]
+    if len(lacking) > allowed or not known:
+        where = ", a whole number of pages," if len(securities) % PAGE_ROWS == 0 else ""
         raise BadReply(
-            f"Baostock's list of securities stopped at {len(securities)} rows, a whole number of pages, and "
-            f"lacks {len(lacking)} that were listed on {day}; nothing of it was kept."
+            f"Baostock's list of securities stopped at {len(securities)} rows{where} and lacks {len(lacking)} that "
+            f"were listed on {day}; nothing of it was kept."
         )

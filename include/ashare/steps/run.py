@@ -18,6 +18,9 @@ DEFAULT_KINDS = ("stock", "index")
 FETCHES = ("auto", "code")
 DEFAULT_BATCH_SIZE = 500
 
+MARKET_DAY_FROM = {"stock": date(2010, 1, 1), "etf": date(2026, 1, 5)}
+"""The first day of each whole-market call; earlier days, and indices, go by the per-security call."""
+
 BARS_APPEAR = time(17, 30)
 """When Baostock starts to publish a day's bars (Beijing time)."""
 BARS_ARE_FINAL = time(20, 0)
@@ -70,6 +73,10 @@ class Run:
         return Expectation(
             self.day, self.today, tuple(self.kinds), self.settings.indices, rejected_limit=self.settings.max_rejected
         )
+
+    def has_market_call(self, kind: str) -> bool:
+        """Whether one request brings all bars of the kind on the trade date."""
+        return self.fetch == "auto" and kind in MARKET_DAY_FROM and self.day >= MARKET_DAY_FROM[kind]
 
     def session(self, requests: int = 1) -> Session:
         """A Baostock session on behalf of this run, of at least so many calls and pages."""

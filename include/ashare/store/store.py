@@ -350,7 +350,10 @@ class Store:
         connection.execute(queries("batches")["finish"], {**values, "error": error})
 
     def batch_errors(self, day: date, *, only_again: bool = False) -> list[str]:
-        """What went wrong in the batches that are failed now, or only in those that read earlier dates again."""
+        """What went wrong in the batches that are failed now, or left in the middle.
+
+        :param only_again: only in those that read earlier dates again.
+        """
         return [row[0] for row in self._all("batches", "errors", {"day": day, "only_again": only_again})]
 
     def factors_are_in(self, day: date, today: date) -> bool:

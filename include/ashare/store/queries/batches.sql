@@ -34,8 +34,12 @@ SET status = %(status)s, rows = %(rows)s, requests = coalesce(requests, 0) + %(r
 WHERE trade_date = %(day)s AND batch_no = %(batch_no)s
 
 -- name: errors
-SELECT label || ': ' || error FROM ashare.sync_batch
-WHERE trade_date = %(day)s AND status = 'failed' AND error IS NOT NULL AND (again IS NOT NULL OR NOT %(only_again)s)
+-- Of a batch that was left in the middle nobody could say why.
+SELECT label || ': ' || coalesce(error, 'work on it began at '
+                                        || to_char(started_at AT TIME ZONE 'Asia/Shanghai', 'HH24:MI:SS')
+                                        || ' and did not end: its process was killed, or the database went away')
+FROM ashare.sync_batch
+WHERE trade_date = %(day)s AND status IN ('failed', 'running') AND (again IS NOT NULL OR NOT %(only_again)s)
 ORDER BY batch_no
 
 -- name: factors_are_in
