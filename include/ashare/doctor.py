@@ -231,17 +231,22 @@ def _clock(moment: datetime) -> str:
 
 def main() -> int:
     """Print the findings; the exit code."""
-    from include.ashare import airflow_bridge
+    from include.ashare.airflow_bridge import (
+        pool_slots,
+        read_connections_outside_of_a_task,
+        source_config,
+        store,
+    )
 
     logging.disable(logging.WARNING)  # what a step would log is said here
     try:
-        airflow_bridge.read_connections_outside_of_a_task()
+        read_connections_outside_of_a_task()
         settings = Settings()
         patient = Patient(
-            airflow_bridge.store(),
-            airflow_bridge.source_config(settings),
+            store(),
+            source_config(settings),
             settings,
-            lambda: airflow_bridge.pool_slots("baostock"),
+            lambda: pool_slots("baostock"),
         )
     except InvalidInput as error:
         sys.stdout.write(f"{BAD:<4}  setup        {error}\n")
