@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from include.ashare.dates import SHANGHAI, beijing_now
 from include.ashare.errors import AshareError, BudgetSpent, InvalidInput, SourceBanned, SourceBusy
@@ -179,7 +180,7 @@ def _source(patient: Patient) -> Iterator[Finding]:
 
 
 def _trade_dates(patient: Patient) -> Iterator[Finding]:
-    rows: list[tuple[date, str | None, int | None, int | None, int | None, str | None, datetime | None]] = []
+    rows: list[tuple[Any, ...]] = []
     if _has_schema(patient):
         with patient.store.transaction() as connection:
             values = {"newest": newest_published(patient.now()), "dates": DATES}
@@ -189,7 +190,7 @@ def _trade_dates(patient: Patient) -> Iterator[Finding]:
             "trade dates", WARN, "None was loaded lately: airflow dags backfill -s FIRST -e LAST ashare_daily."
         )
         return
-    for day, status, expected, loaded, missing, reason, started_at in rows:
+    for day, status, expected, loaded, missing, reason, started_at, before_the_first in rows:
         if status == "success":
             noted = f"; {reason}" if reason else ""
             yield Finding(str(day), OK, f"complete, {loaded} of {expected} bars{noted}.".replace("..", "."))
@@ -201,6 +202,8 @@ def _trade_dates(patient: Patient) -> Iterator[Finding]:
             yield _syncing(patient, day, reason, started_at)
         elif status == "skipped":
             yield Finding(str(day), OK, f"skipped: {reason}")
+        elif before_the_first:
+            yield Finding(str(day), WARN, "not loaded: before the first date that was.")
         else:
             yield _pending(patient, day)
 

@@ -152,7 +152,10 @@ def test_a_trade_date_that_is_not_complete(
 
 
 def test_a_trade_date_that_nobody_loaded(well: Patient, database: Database) -> None:
-    database.do("DELETE FROM ashare.sync_status WHERE trade_date IN ('2025-09-29', '2025-10-10')")
+    database.do("DELETE FROM ashare.sync_status WHERE trade_date IN ('2025-09-26', '2025-09-29', '2025-10-10')")
+    found = look(well)
+    assert found["2025-09-29"].state == WARN  # nobody has asked for anything that early
+    database.do("INSERT INTO ashare.sync_status (trade_date, status) VALUES ('2025-09-26', 'skipped')")
     found = look(well)
     assert (found["2025-10-10"].state, found["2025-09-29"].state) == (OK, BAD)  # today's may still come
     assert "airflow dags backfill -s 2025-09-29 -e 2025-09-29" in found["2025-09-29"].text
