@@ -10,7 +10,7 @@ FILES = {
     **{name: f"tests/integration/test_{name}.py" for name in ("limits", "session", "faults", "cross_checks")},
     **{name: f"tests/integration/test_{name}.py" for name in ("corrections", "trade_date", "store", "doctor")},
     "e2e": "tests/e2e/test_backfill.py",
-    "e2e_doctor": "tests/e2e/test_doctor.py",
+    "e2e_doctor": "tests/e2e/test_doctor_command.py",
     "retries": "tests/dags/test_retries.py",
 }
 
