@@ -1,7 +1,7 @@
 # Everything a newcomer needs: `make demo`, `make up`, `make test`. Works with GNU make 3.81 (macOS) and later.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down psql doctor test lint format lock clean
+.PHONY: help install demo up down psql doctor test soak lint format lock clean
 
 UV_VERSION := 0.13.9
 VENV := .venv
@@ -39,6 +39,9 @@ doctor: $(RUN_READY)  ## Whether source, database, pool, calendar, budget, ban a
 
 test: $(DEV_READY)  ## Install the tools and run all tests (PYTEST_ARGS="-k name")
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+soak: $(DEV_READY)  ## Backfills under random faults and kills, then an exact comparison (MINUTES=30, SEED)
+	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED))
 
 lint: $(DEV_READY)  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ from enum import Enum
 from include.ashare.errors import TerminalError
 from include.ashare.steps.reference import (
     REFERENCE_WORK,
+    UNIVERSE_PAGES,
     calendar_read_on,
     closed_reason,
     is_session,
@@ -16,6 +17,9 @@ from include.ashare.steps.reference import (
     universe_is_known,
 )
 from include.ashare.steps.run import BARS_APPEAR, GIVE_UP, Run
+
+SAMPLE = 3
+"""How many securities are asked for at most to find out whether a day is published."""
 
 
 class Answer(Enum):
@@ -55,10 +59,12 @@ def _is_complete(run: Run) -> bool:
 
 def _ask_for_today(run: Run) -> Wait:
     """Ask for one bar of today; a plain answer of none may also mean that the exchange closed at short notice."""
-    with run.store.alone(REFERENCE_WORK, run.settings.lock_timeout), run.session() as session:
+    pages = 0 if universe_is_known(run) else UNIVERSE_PAGES
+    most = pages + SAMPLE + 1  # the last for the calendar
+    with run.store.alone(REFERENCE_WORK, run.settings.lock_timeout), run.session(most) as session:
         if not universe_is_known(run):
             refresh_universe(run, session)
-        sample = run.store.sample_codes(run.expectation) or run.settings.indices[:1]
+        sample = run.store.sample_codes(run.expectation, SAMPLE) or run.settings.indices[:1]
         if any(session.bars(code, run.day, run.day).rows for code in sample):
             return Wait(Answer.OUT, f"{run.day}: Baostock has published the bars.")
         if calendar_read_on(run) != run.day:

@@ -274,9 +274,9 @@ class Store:
             found.setdefault(kind, []).append(code)
         return found
 
-    def sample_codes(self, expectation: Expectation) -> list[str]:
+    def sample_codes(self, expectation: Expectation, most: int) -> list[str]:
         """A few that have a bar on every session: asking for them tells whether a day is published."""
-        return [row[0] for row in self._all("universe", "sample", expectation.parameters)]
+        return [row[0] for row in self._all("universe", "sample", {**expectation.parameters, "most": most})]
 
     def count(self, expectation: Expectation) -> DateCount:
         """Count what the tables hold for the date."""

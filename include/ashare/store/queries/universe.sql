@@ -36,7 +36,7 @@ ORDER BY e.kind, e.code
 SELECT code FROM ashare.expected_security(%(day)s, %(kinds)s, %(indices)s)
 JOIN ashare.security USING (code, kind)
 ORDER BY kind = 'index', ipo_date, code
-LIMIT 3
+LIMIT %(most)s
 
 -- name: count
 WITH bar AS (
