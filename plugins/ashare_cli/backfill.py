@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from airflow.api_fastapi.common.dagbag import resolve_run_on_latest_version
@@ -37,7 +35,7 @@ from sqlalchemy import select
 from ashare_cli import checks
 from ashare_cli.checks import WRONG_USAGE, Refused
 from ashare_cli.outcome import SyncStatus
-from ashare_cli.watch import Display, NobodyWorks, WatchedRun, Watcher, print_table
+from ashare_cli.watch import Display, Interrupt, NobodyWorks, WatchedRun, Watcher, print_table
 
 if TYPE_CHECKING:
     from airflow.serialization.definitions.dag import SerializedDAG
@@ -95,10 +93,12 @@ def _backfill(args: Namespace, console: Console) -> int:
             checks.check_can_run(request.dag, session)
     backfill_id = None
     try:
-        if to_run:
-            with _interrupt_deferred(), _refusals():
-                backfill_id = _create(request)
-        return _watch(console, request, infos, backfill_id)
+        with Interrupt() as interrupt:
+            if to_run:
+                # Ctrl-C while the runs are being created would leave an active backfill without runs.
+                with _refusals():
+                    backfill_id = _create(request)
+            return _watch(console, request, infos, backfill_id, interrupt)
     except KeyboardInterrupt:
         if backfill_id is None:
             raise
@@ -189,24 +189,6 @@ def _create(request: _Request) -> int:
     return int(created.id)
 
 
-@contextmanager
-def _interrupt_deferred() -> Iterator[None]:
-    """Ctrl-C while the runs are being created would leave an active backfill without runs."""
-    pressed = False
-
-    def remember(signum: int, frame: FrameType | None) -> None:
-        nonlocal pressed
-        pressed = True
-
-    before = signal.signal(signal.SIGINT, remember)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if pressed:
-        signal.raise_signal(signal.SIGINT)
-
-
 def _under_way(dag: SerializedDAG, infos: list[DagRunInfo], session: Session) -> bool:
     ids = [run.run_id for run in _runs_of(dag, infos, None, session)]
     unfinished = DagRun.state.in_((DagRunState.QUEUED, DagRunState.RUNNING))
@@ -237,7 +219,9 @@ def _runs_of(
     ]
 
 
-def _watch(console: Console, request: _Request, infos: list[DagRunInfo], backfill_id: int | None) -> int:
+def _watch(
+    console: Console, request: _Request, infos: list[DagRunInfo], backfill_id: int | None, interrupt: Interrupt
+) -> int:
     dag_id = request.dag.dag_id
     with create_session() as session:
         runs = _runs_of(request.dag, infos, backfill_id, session)
@@ -250,7 +234,7 @@ def _watch(console: Console, request: _Request, infos: list[DagRunInfo], backfil
     synced = SyncStatus(enabled=dag_id == "ashare_daily")
     try:
         with Display(console, dag_id, len(runs)) as display:
-            outcomes = Watcher(dag_id, backfill_id, runs, synced, display).wait()
+            outcomes = Watcher(dag_id, backfill_id, runs, synced, display, interrupt).wait()
     except NobodyWorks as problem:
         raise Refused(
             f"{problem} The backfill is not lost: it goes on where it was when `airflow scheduler` runs again."

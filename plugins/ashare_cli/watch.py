@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
 from airflow.models.backfill import Backfill
@@ -27,12 +28,48 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 _POLL_SECONDS = 1.0
+_INTERRUPT_SECONDS = 0.1
 _HEALTH_CHECK_SECONDS = 5.0
 _SCHEDULER_GRACE_SECONDS = 120.0
 """A scheduler that is restarted is back by then; one that is not is for a person to start."""
 _NOTHING_STARTS_SECONDS = 60.0
 _TABLE_LINES = 60
 _COLOURS = {"success": "green", "skipped": "cyan", "failed": "red"}
+
+
+class Interrupt:
+    """Ctrl-C, remembered until it is asked about: raised wherever it hits, it can get lost in a library's clean-up.
+
+    A second one, for when nobody asks, is raised at once.
+    """
+
+    def __init__(self) -> None:
+        self._pressed = False
+
+    def __enter__(self) -> Interrupt:
+        self._before = signal.signal(signal.SIGINT, self._remember)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _remember(self, number: int, frame: FrameType | None) -> None:
+        if self._pressed:
+            raise KeyboardInterrupt
+        self._pressed = True
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, but not over a Ctrl-C.
+
+        :raises KeyboardInterrupt: it was pressed, now or before.
+        """
+        until = time.monotonic() + seconds
+        while not self._pressed and time.monotonic() < until:
+            time.sleep(_INTERRUPT_SECONDS)
+        if self._pressed:
+            raise KeyboardInterrupt
 
 
 class NobodyWorks(Exception):
@@ -105,12 +142,14 @@ class Watcher:
         runs: Iterable[WatchedRun],
         synced: SyncStatus,
         display: Display,
+        interrupt: Interrupt,
     ) -> None:
         self._dag_id = dag_id
         self._backfill_id = backfill_id
         self._pending = {run.run_id: run for run in runs}
         self._synced = synced
         self._display = display
+        self._interrupt = interrupt
         self._outcomes: list[Outcome] = []
         self._notice = ""
         self._checked_at = self._alive_at = self._started_at = time.monotonic()
@@ -131,7 +170,7 @@ class Watcher:
             except OperationalError:
                 self._tell_once("Airflow's database does not answer; trying again.")
                 self._give_up_when_late("Airflow's database did not answer for two minutes.")
-            time.sleep(_POLL_SECONDS)
+            self._interrupt.sleep(_POLL_SECONDS)
 
     def _look(self, session: Session) -> None:
         columns = (DagRun.id, DagRun.run_id, DagRun.state, DagRun.start_date, DagRun.end_date)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from include.ashare.store.migrate import MIGRATIONS
 from include.local.postgres import EmbeddedPostgres
 from tests.conftest import Database
 
@@ -63,7 +64,7 @@ def test_connections_become_settings(tmp_path: Path, postgres: EmbeddedPostgres,
     assert lines[0] == "('127.0.0.1', 12345) me s3cret-word bs-key 12.0"
     assert "s3cret-word" not in lines[1]
     assert "bs-key" not in lines[1]
-    assert lines[2] == "['0001_tables.sql']"
+    assert lines[2] == str([file.name for file in sorted(MIGRATIONS.glob("*.sql"))])
 
 
 def test_what_is_not_given_is_baostocks_own(tmp_path: Path) -> None:
