@@ -211,7 +211,9 @@ def _trade_dates(patient: Patient) -> Iterator[Finding]:
 def _syncing(patient: Patient, day: date, reason: str | None, started_at: datetime | None) -> Finding:
     since = f" since {_clock(started_at)}" if started_at else ""
     if reason:
-        return Finding(str(day), WARN, f"waiting{since}: {reason}")
+        cancelled = started_at and patient.now() - started_at > timedelta(days=1)
+        hint = f" If its run was cancelled meanwhile: {_rerun(day)}" if cancelled else ""
+        return Finding(str(day), WARN, f"waiting{since}: {reason}{hint}")
     if started_at and patient.now() - started_at > DIED_AFTER:
         return Finding(str(day), BAD, f"worked on{since}: its run has died. {_rerun(day)}")
     return Finding(str(day), OK, f"being worked on{since}.")

@@ -10,11 +10,14 @@ from decimal import Decimal
 import psycopg
 import pytest
 
+from include.ashare.emulator.server import Emulator
 from include.ashare.errors import InvalidInput, StoreUnavailable, TerminalError
 from include.ashare.store import Batch, Store, migrate
 from include.ashare.store.migrate import MIGRATIONS
+from include.ashare.store.queries import queries
 from include.ashare.store.store import Harvest, Merged
-from tests.conftest import Database
+from tests.conftest import Database, MakeRun
+from tests.integration.trade_date import MARKET, complete
 
 DAY = date(2026, 3, 2)
 FILES = [file.name for file in sorted(MIGRATIONS.glob("*.sql"))]
@@ -46,6 +49,27 @@ def test_migrating_twice_changes_nothing(database: Database) -> None:
         assert migrate(connection) == FILES
         assert migrate(connection) == []
     assert database.rows("SELECT version, name FROM ashare.schema_migration") == list(enumerate(FILES, start=1))
+
+
+def test_a_database_of_the_first_version_goes_on_with_what_it_holds(
+    database: Database, make_run: MakeRun, emulator: Emulator
+) -> None:
+    with database.connect() as connection:  # as that version left it
+        connection.execute(queries("migrate")["create_schema"])
+        connection.execute((MIGRATIONS / FILES[0]).read_bytes())
+        connection.execute(queries("migrate")["record"], {"version": 1, "name": FILES[0]})
+    database.do(
+        "INSERT INTO ashare.sync_status (trade_date, status, kinds, finished_at) "
+        "VALUES ('2025-09-30', 'success', '{stock,index}', now() - interval '2 days')"
+    )
+    database.do(
+        "INSERT INTO ashare.daily_bar (trade_date, code, is_trading) VALUES ('2025-09-30', 'sh.600000', true)"
+    )
+    run = make_run("2025-10-09")  # brings it up to date
+    assert complete(run) == "success"
+    asked = [request.params["date"] for request in emulator.requests if request.method == MARKET]
+    assert asked == ["2025-10-09", "2025-09-30"]  # what an earlier version loaded is read again, too
+    assert database.rows("SELECT revised FROM ashare.sync_status WHERE trade_date = '2025-09-30'") == [(1,)]
 
 
 def test_many_may_migrate_at_once(database: Database) -> None:
