@@ -23,6 +23,9 @@ POOL = "baostock"
 BARS = Asset("ashare_daily_bar")
 """A trade date's bars are complete; its events carry the trade date as partition key."""
 
+SOONEST_SECONDS = 5
+"""After which a step that has to wait looks again at the soonest."""
+
 START_DATE = datetime(FIRST_TRADE_DATE.year, FIRST_TRADE_DATE.month, FIRST_TRADE_DATE.day, tzinfo=SHANGHAI)
 
 # What a person has to mend is not tried again; everything else is, with growing delays.
@@ -66,5 +69,7 @@ def rescheduled() -> Iterator[None]:
         yield
     except Postponed as early:
         logging.getLogger(__name__).info("%s", early)
-        later = early.until or beijing_now() + timedelta(seconds=SETTINGS.poll_seconds)
+        # The database's clock says until when, and Airflow's when it has come: never at once, or it would spin.
+        soonest = beijing_now() + timedelta(seconds=SOONEST_SECONDS)
+        later = max(soonest, early.until or beijing_now() + timedelta(seconds=SETTINGS.poll_seconds))
         raise AirflowRescheduleException(later) from None  # type: ignore[no-untyped-call]

@@ -95,7 +95,11 @@ def read_connections_outside_of_a_task() -> None:
     """
     from airflow.models.connection import Connection
     from airflow.sdk.exceptions import AirflowNotFoundException
+    from airflow.utils.session import create_session
+    from sqlalchemy import text
 
+    with _airflows_database(), create_session() as session:
+        session.execute(text("SELECT 1"))  # or a database that is away would look like a connection that is not set
     for name in (SOURCE_CONNECTION, STORE_CONNECTION):
         # One that is not set is missed, with a sentence, by whoever needs it.
         with suppress(AirflowNotFoundException), _airflows_database():

@@ -15,7 +15,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from include.ashare.dates import SHANGHAI, beijing_now
-from include.ashare.errors import AshareError, BudgetSpent, InvalidInput, SourceBanned, SourceBusy
+from include.ashare.errors import AshareError, BudgetSpent, InvalidInput, SourceBanned, SourceBusy, StoreUnavailable
 from include.ashare.settings import Settings
 from include.ashare.source import Session, SourceConfig
 from include.ashare.steps.run import GIVE_UP, newest_published
@@ -29,6 +29,8 @@ DATES = 5
 LOCK_SECONDS = 5.0
 OLDEST_POSTGRES = 140_000
 NEARLY_SPENT = 0.9
+NEW_YEAR = timedelta(days=7)
+"""The calendar ends with the year; a run reads the next one within its first sessions."""
 DIED_AFTER = timedelta(hours=6)
 """A date that is worked on for longer, without saying what it waits for, has lost its run: a task's time limit."""
 
@@ -56,6 +58,10 @@ class Patient:
     now: Callable[[], datetime] = beijing_now
 
 
+class _NotKnown(Exception):
+    """One thing cannot be looked at."""
+
+
 def examine(patient: Patient) -> Iterator[Finding]:
     """Look at one thing after the other; what cannot be known for one does not hide the next."""
     looks: list[tuple[str, Callable[[Patient], Iterator[Finding]]]] = [
@@ -70,6 +76,8 @@ def examine(patient: Patient) -> Iterator[Finding]:
     for name, look in looks:
         try:
             yield from look(patient)
+        except _NotKnown as unknown:
+            yield Finding(name, WARN, str(unknown))
         except AshareError as error:
             yield Finding(name, BAD, str(error))
 
@@ -106,9 +114,15 @@ def _pool(patient: Patient) -> Iterator[Finding]:
 
 
 def _has_schema(patient: Patient) -> bool:
-    """Whether this code's tables are there to look at."""
+    """Whether the tables are there to look at.
+
+    :raises _NotKnown: they are of an older version.
+    """
     with patient.store.transaction() as connection:
-        return applied(connection) >= len(list(MIGRATIONS.glob("[0-9]*.sql")))
+        done = applied(connection)
+    if 0 < done < len(list(MIGRATIONS.glob("[0-9]*.sql"))):
+        raise _NotKnown("Not known before the schema is up to date; the next run does that.")
+    return done > 0
 
 
 def _calendar(patient: Patient) -> Iterator[Finding]:
@@ -127,8 +141,9 @@ def _calendar(patient: Patient) -> Iterator[Finding]:
     if covers_today:
         yield Finding("calendar", OK, f"{read}.")
     else:
+        state = BAD if today - until > NEW_YEAR else WARN
         yield Finding(
-            "calendar", WARN, f"{read}, which is before today; the next run of a later date reads it again."
+            "calendar", state, f"{read}, which is before today: the next run of a later date reads it again."
         )
 
 
@@ -185,9 +200,9 @@ def _trade_dates(patient: Patient) -> Iterator[Finding]:
         with patient.store.transaction() as connection:
             values = {"newest": newest_published(patient.now()), "dates": DATES}
             rows = connection.execute(queries("health")["last_sessions"], values).fetchall()
-    if not any(row[1] for row in rows):
+    if not rows or rows[0][-1] is None:  # no date was ever recorded
         yield Finding(
-            "trade dates", WARN, "None was loaded lately: airflow dags backfill -s FIRST -e LAST ashare_daily."
+            "trade dates", WARN, "None was loaded yet: airflow dags backfill -s FIRST -e LAST ashare_daily."
         )
         return
     for day, status, expected, loaded, missing, reason, started_at, before_the_first in rows:
@@ -210,11 +225,14 @@ def _trade_dates(patient: Patient) -> Iterator[Finding]:
 
 def _syncing(patient: Patient, day: date, reason: str | None, started_at: datetime | None) -> Finding:
     since = f" since {_clock(started_at)}" if started_at else ""
-    if reason:
-        cancelled = started_at and patient.now() - started_at > timedelta(days=1)
-        hint = f" If its run was cancelled meanwhile: {_rerun(day)}" if cancelled else ""
-        return Finding(str(day), WARN, f"waiting{since}: {reason}{hint}")
-    if started_at and patient.now() - started_at > DIED_AFTER:
+    limit = patient.store.source_limit()
+    spent = limit.used_today >= NEARLY_SPENT * patient.settings.request_budget
+    if reason and (limit.is_banned or spent or day == patient.now().date()):
+        return Finding(str(day), WARN, f"waiting{since}: {reason}")
+    # What it waited for is over: since then, it has had time.
+    waited_until = (limit.banned_until, limit.day_ends - timedelta(days=1)) if reason else ()
+    moved_at = max(filter(None, (started_at, *waited_until)), default=None)
+    if moved_at and patient.now() - moved_at > DIED_AFTER:
         return Finding(str(day), BAD, f"worked on{since}: its run has died. {_rerun(day)}")
     return Finding(str(day), OK, f"being worked on{since}.")
 
@@ -244,8 +262,12 @@ def main() -> int:
     )
 
     logging.disable(logging.WARNING)  # what a step would log is said here
+    problem = ""
     try:
         read_connections_outside_of_a_task()
+    except StoreUnavailable as error:  # those of the environment are there all the same
+        problem = f" {error}"
+    try:
         settings = Settings()
         patient = Patient(
             store(),
@@ -254,7 +276,7 @@ def main() -> int:
             lambda: pool_slots("baostock"),
         )
     except InvalidInput as error:
-        sys.stdout.write(f"{BAD:<4}  setup        {error}\n")
+        sys.stdout.write(f"{BAD:<4}  setup        {error}{problem}\n")
         return 1
     worst = OK
     with patient.store:

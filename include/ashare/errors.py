@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+BLACKLISTED = "10001011"
+"""Baostock's code for a banned address."""
+
 
 class AshareError(Exception):
     """Base of all errors of this package. The text is one sentence for an operator, without secrets."""

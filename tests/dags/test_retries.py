@@ -36,13 +36,16 @@ def test_what_may_pass_is_tried_again_with_growing_delays(name: str) -> None:
 
 
 def test_what_has_to_wait_is_no_failure_and_comes_back_at_its_time() -> None:
-    until = datetime(2026, 3, 3, tzinfo=timezone.utc)
+    until = datetime.now(timezone.utc) + timedelta(hours=3)
     for waiting in (errors.BudgetSpent("x", until), errors.SourceBanned("x", until)):
         with pytest.raises(AirflowRescheduleException) as later, rescheduled():
             raise waiting
         assert later.value.reschedule_date == until
     with pytest.raises(AirflowRescheduleException), rescheduled():
         raise errors.NotPublishedYet("x")
+    with pytest.raises(AirflowRescheduleException) as soon, rescheduled():
+        raise errors.SourceBanned("over by the database's clock", datetime(2026, 3, 3, tzinfo=timezone.utc))
+    assert soon.value.reschedule_date > datetime.now(timezone.utc)
     with pytest.raises(errors.BadReply), rescheduled():
         raise errors.BadReply("x")
 

@@ -251,6 +251,7 @@ def test_the_runs_own_date_does_not_wait_for_corrections(
     sync_adjust_factors(run)
     emulator.add_fault(fault(MARKET, "error", code="10001011"))
     fetch_and_copy(run, again.batch_no)  # banned: left to a later run
+    assert database.rows("SELECT reason FROM ashare.sync_status WHERE trade_date = %s", DAY) == [(None,)]
     assert record_status(run) == "success"
     with pytest.raises(SourceBanned):
         complete(make_run("2025-10-10"))

@@ -62,10 +62,28 @@ def test_nothing_installed_yet_is_no_failure(patient: Patient, emulator: Emulato
     assert database.rows("SELECT count(*) FROM pg_namespace WHERE nspname = 'ashare'") == [(0,)]
 
 
+def test_an_airflow_that_has_been_dead_for_long_is_not_well(well: Patient) -> None:
+    for days in (10, 30):
+        found = look(replace(well, now=at(f"{NOW() + timedelta(days=days):%Y-%m-%dT%H:%M}")))
+        assert BAD in {finding.state for finding in found.values()}
+    january = look(replace(well, now=at("2026-01-20T20:00")))
+    assert january["calendar"].state == BAD  # it ends with the year, and nobody has read the next one
+
+
+def test_a_lost_session_costs_no_more_requests(well: Patient, emulator: Emulator) -> None:
+    emulator.add_fault(fault("logout", "error", code="10001001"))
+    asked = emulator.count()
+    look(well)
+    assert emulator.count() - asked == 2
+
+
 def test_an_older_schema_is_told_and_not_touched(well: Patient, database: Database, emulator: Emulator) -> None:
     database.do("DELETE FROM ashare.schema_migration WHERE version > 1")
     asked = emulator.count()
-    assert "schema version 1 of " in look(well)["database"].text
+    found = look(well)
+    assert "schema version 1 of " in found["database"].text
+    for name in ("calendar", "source", "budget", "ban", "trade dates"):
+        assert (found[name].state, "Not known" in found[name].text) == (WARN, True)
     assert emulator.count() == asked
 
 
@@ -139,7 +157,7 @@ Change = Callable[[Database], object]
         ),
         ("status = 'syncing', started_at = '2025-10-10 13:00+08', reason = NULL", BAD, "its run has died"),
         ("status = 'syncing', started_at = '2025-10-10 19:00+08', reason = NULL", OK, "being worked on since"),
-        ("status = 'syncing', started_at = '2025-10-10 05:00+08', reason = 'Banned.'", WARN, ": Banned."),
+        ("status = 'syncing', started_at = '2025-10-10 05:00+08', reason = 'Not out.'", WARN, ": Not out."),
     ],
 )
 def test_a_trade_date_that_is_not_complete(

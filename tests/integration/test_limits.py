@@ -6,16 +6,24 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
 from include.ashare.dates import SHANGHAI
 from include.ashare.emulator.faults import fault
 from include.ashare.emulator.generated import GeneratedMarket
 from include.ashare.emulator.server import Emulator
-from include.ashare.errors import BudgetSpent, InvalidInput, Postponed, SourceBanned
+from include.ashare.errors import BudgetSpent, IncompleteDate, InvalidInput, Postponed, SourceBanned, StoreUnavailable
 from include.ashare.settings import DEFAULT_INDICES, Settings
 from include.ashare.source import Session
-from include.ashare.steps import check_source, fetch_and_copy, plan_batches, sync_adjust_factors, wait_for_trading_day
+from include.ashare.steps import (
+    check_source,
+    fetch_and_copy,
+    plan_batches,
+    record_status,
+    sync_adjust_factors,
+    wait_for_trading_day,
+)
 from include.ashare.store import SourceGate, Store
 from tests.conftest import Database, MakeRun, source_of
 from tests.integration.trade_date import BY_CODE, DAY, MARKET, complete
@@ -138,6 +146,7 @@ def test_a_date_that_meets_the_budget_waits_says_so_and_goes_on_the_next_day(
 
     let_time_pass(database, 24)
     fetch_and_copy(run, indices.batch_no)  # what Airflow does by itself when the time has come
+    assert database.rows("SELECT status, reason FROM ashare.sync_status") == [("syncing", None)]  # it waits no more
     assert emulator.count(BY_CODE) == len(DEFAULT_INDICES)
     assert emulator.count(MARKET) == 1
     assert complete(run) == "success"
@@ -196,12 +205,17 @@ def test_after_a_ban_nothing_is_sent_until_its_end(make_run: MakeRun, database: 
     assert [row[:2] for row in reasons] == [(DAY, "syncing"), ("2024-10-09", "syncing")]
     assert all(f"nothing is sent until {until}, Beijing time" in reason for *_, reason in reasons)
 
+    with pytest.raises(IncompleteDate, match="whole market: Baostock has blacklisted this address"):
+        record_status(run)  # as when somebody marks the waiting tasks failed
+
     let_time_pass(database, 6.1)
     fetch_and_copy(run, stocks.batch_no)
     assert complete(run) == "success"
 
 
 REFUSED = [
+    "2024-12-31 22:00",
+    "2025-01-01 01:00",  # met again in the new year, in spite of it
     "2025-12-31 22:00",  # last year's
     "2026-06-01 09:00",
     "2026-06-01 09:01",  # asked again in spite of it: the same ban
@@ -214,10 +228,12 @@ REFUSED = [
 @pytest.mark.parametrize(
     ("moment", "bans", "until", "is_banned"),
     [
-        ("2025-12-31 21:59", 0, None, False),
+        ("2024-12-31 20:00", 0, None, False),
+        ("2025-01-01 03:30", 1, "2025-01-01 07:00", True),
+        ("2025-06-01 12:00", 1, "2025-01-01 07:00", False),
         ("2026-01-01 03:59", 1, "2026-01-01 04:00", True),
         ("2026-01-01 04:00", 1, "2026-01-01 04:00", False),
-        ("2026-06-01 13:30", 1, "2026-06-01 15:01", True),
+        ("2026-06-01 12:30", 1, "2026-06-01 15:01", True),
         ("2026-06-01 19:59", 1, "2026-06-01 20:00", True),
         ("2026-07-01 20:59", 2, "2026-07-01 21:00", True),
         ("2026-08-02 02:59", 3, "2026-08-02 03:00", True),
@@ -244,13 +260,22 @@ def test_each_ban_of_the_year_lasts_six_hours_longer(
 def test_a_ban_is_known_also_when_the_lock_was_lost_with_its_reply(
     gate: Callable[..., SourceGate], emulator: Emulator, database: Database
 ) -> None:
-    opened = gate()
+    away = [0]
+
+    def connect() -> psycopg.Connection[Any]:
+        away[0] -= 1
+        if away[0] >= 0:
+            raise psycopg.OperationalError("the database system is starting up")
+        return database.connect()
+
+    opened = SourceGate(connect, who="test", wait_seconds=5.0, budget=40_000)
     opened.open(1)
     number = opened.begin("login", "")
     database.rows(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ashare source: test'"
     )
-    with pytest.raises(Exception, match="holds the lock on Baostock was lost"):
+    away[0] = 2  # as while it is restarted
+    with pytest.raises(StoreUnavailable, match="holds the lock on Baostock was lost"):
         opened.end(number, "10001011", 10)
     opened.close()
     with pytest.raises(Postponed), Session(source_of(emulator), gate()):

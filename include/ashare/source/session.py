@@ -13,12 +13,14 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from include.ashare.errors import (
+    BLACKLISTED,
     AshareError,
     BadReply,
     BudgetSpent,
     NotLoggedIn,
     SourceRefused,
     SourceUnreachable,
+    StoreUnavailable,
     TerminalError,
 )
 from include.ashare.source.transport import HEADER_BYTES, SEPARATOR, Limits, Transport
@@ -30,7 +32,6 @@ VIP_HOST = "vip-api.baostock.com"
 PORT = 10030
 PAGE_ROWS = 2000
 LOGIN_AND_LOGOUT = 2
-BLACKLISTED = "10001011"
 
 BAR_FIELDS = (
     "date,code,open,high,low,close,preclose,volume,amount,adjustflag,turn,tradestatus,pctChg,"
@@ -237,7 +238,8 @@ class Session:
         except SourceRefused as error:
             if error.code == BLACKLISTED:
                 log.warning("%s", error)
-                self._gate.admit(1)  # the ledger knows of the ban now, and until when it lasts
+                with contextlib.suppress(StoreUnavailable):  # the refusal is what is not to be tried again
+                    self._gate.admit(1)  # the ledger knows of the ban now, and until when it lasts
             raise
 
     def _logged_in(self, message: str) -> str:
@@ -246,7 +248,7 @@ class Session:
         try:
             return self._counted(method, body, message)
         except NotLoggedIn:
-            if method == "login":
+            if method in ("login", "logout"):
                 raise
             log.warning("Baostock lost the session; logging in again once.")
             self._login()

@@ -49,7 +49,7 @@ def _fetch_again(run: Run, batch: Batch) -> Merged:
             return Merged(0, 0, 0)
         late = {other.day for other in earlier if run.store.factors_may_be_late(other.day)}
         session = run.session(len(earlier) + len(late))
-        with run.batch_end_recorded(batch.batch_no, lambda: session.requests):
+        with run.batch_end_recorded(batch.batch_no, lambda: session.requests, date_waits=False):
             caught, problems = _read(earlier, batch.kind, late, session)
             merged = Merged(0, 0, 0)
             for catch in caught:

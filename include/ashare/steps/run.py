@@ -108,7 +108,9 @@ class Run:
             raise
 
     @contextmanager
-    def batch_end_recorded(self, batch_no: int, requests: Callable[[], int]) -> Iterator[None]:
+    def batch_end_recorded(
+        self, batch_no: int, requests: Callable[[], int], *, date_waits: bool = True
+    ) -> Iterator[None]:
         """Leave in ``sync_batch`` why a batch failed, or until when it, and with it the date, waits."""
         try:
             yield
@@ -117,7 +119,7 @@ class Run:
             with suppress(StoreUnavailable):  # the first error is the one to be told
                 status = "pending" if isinstance(error, Postponed) else "failed"
                 self.store.stop_batch(self.day, batch_no, status, text, requests())
-                if isinstance(error, Postponed):
+                if isinstance(error, Postponed) and date_waits:
                     self.store.postpone_date(self.day, self.kinds, text, self.run_id)
             raise
 

@@ -18,7 +18,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from include.ashare.dates import SHANGHAI
-from include.ashare.errors import BudgetSpent, InvalidInput, SourceBanned, SourceBusy, StoreUnavailable
+from include.ashare.errors import BLACKLISTED, BudgetSpent, InvalidInput, SourceBanned, SourceBusy, StoreUnavailable
 from include.ashare.store.queries import queries
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 REPORT_EVERY_SECONDS = 60
+RESTART_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class SourceLimit:
         if requests > budget:
             raise InvalidInput(
                 f"This step sends {requests} requests in one session, more than ASHARE_REQUEST_BUDGET ({budget}) "
-                "allows in a day: choose a smaller batch_size, or raise it."
+                "allows in a day: raise it, or choose a smaller batch_size where securities go one by one."
             )
         if self.used_today + requests > budget:
             raise BudgetSpent(
@@ -180,9 +181,16 @@ class SourceGate:
         """Record an end over a new connection: a ban has to be known also when the lock is lost."""
         import psycopg
 
-        with suppress(StoreUnavailable, psycopg.OperationalError), closing(self._connect()) as connection:
-            connection.execute(queries("gate")["end"], values)
-            connection.commit()
+        # A database that is restarted is back within seconds, and the others are not to ask meanwhile.
+        deadline = time.monotonic() + (RESTART_SECONDS if values["outcome"] == BLACKLISTED else 0)
+        while True:
+            with suppress(StoreUnavailable, psycopg.OperationalError), closing(self._connect()) as connection:
+                connection.execute(queries("gate")["end"], values)
+                connection.commit()
+                return
+            if time.monotonic() >= deadline:
+                return
+            time.sleep(1)
 
     def fileno(self) -> int:
         """The database connection's socket: readable when the server ends it, or just has something to say."""

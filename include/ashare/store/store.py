@@ -328,8 +328,10 @@ class Store:
         return Batch(*rows[0]) if rows else None
 
     def start_batch(self, day: date, batch_no: int) -> None:
-        """Mark a batch as being worked on."""
-        self._do("batches", "start", {"day": day, "batch_no": batch_no})
+        """Mark a batch as being worked on; whatever the date waited for, it does so no longer."""
+        with self.transaction() as connection:
+            connection.execute(queries("batches")["start"], {"day": day, "batch_no": batch_no})
+            connection.execute(queries("status")["resume"], {"day": day})
 
     def stop_batch(self, day: date, batch_no: int, status: str, error: str, requests: int) -> None:
         """Record why a batch is ``failed``, or ``pending`` again."""

@@ -11,7 +11,9 @@ AS $$
         SELECT date_trunc('day', moment, 'Asia/Shanghai') AS day_begins
     ), refusal AS (
         SELECT requested_at + coalesce(seconds, 0) * interval '1 second' AS refused_at
-        FROM ashare.source_request WHERE outcome = '10001011' AND requested_at <= moment
+        FROM ashare.source_request WHERE outcome = '10001011'
+          -- A clock that was set back makes no ban undone.
+          AND requested_at <= moment + interval '1 hour'
     ), ban AS (
         -- A ban lasts for six hours at least: what was refused within them was refused by the same ban.
         SELECT r.refused_at FROM refusal r
@@ -20,8 +22,11 @@ AS $$
     ), newest AS (
         SELECT max(refused_at) AS banned_at FROM refusal
     ), counted AS (
-        SELECT n.banned_at, count(*)::integer AS bans, n.banned_at + count(*) * interval '6 hours' AS banned_until
-        FROM newest n JOIN ban ON ban.refused_at >= date_trunc('year', n.banned_at, 'Asia/Shanghai')
+        -- A ban of last year that was met again in this one is the first of this one.
+        SELECT n.banned_at, greatest(count(ban.refused_at), 1)::integer AS bans,
+               n.banned_at + greatest(count(ban.refused_at), 1) * interval '6 hours' AS banned_until
+        FROM newest n LEFT JOIN ban ON ban.refused_at >= date_trunc('year', n.banned_at, 'Asia/Shanghai')
+        WHERE n.banned_at IS NOT NULL
         GROUP BY n.banned_at
     )
     SELECT (SELECT count(*)::integer FROM ashare.source_request

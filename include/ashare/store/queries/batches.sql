@@ -39,7 +39,8 @@ SELECT label || ': ' || coalesce(error, 'work on it began at '
                                         || to_char(started_at AT TIME ZONE 'Asia/Shanghai', 'HH24:MI:SS')
                                         || ' and did not end: its process was killed, or the database went away')
 FROM ashare.sync_batch
-WHERE trade_date = %(day)s AND status IN ('failed', 'running') AND (again IS NOT NULL OR NOT %(only_again)s)
+WHERE trade_date = %(day)s AND (status IN ('failed', 'running') OR status = 'pending' AND error IS NOT NULL)
+  AND (again IS NOT NULL OR NOT %(only_again)s)
 ORDER BY batch_no
 
 -- name: factors_are_in

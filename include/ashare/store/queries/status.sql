@@ -18,6 +18,9 @@ VALUES (%(day)s, 'syncing', %(kinds)s, %(reason)s, %(run_id)s, clock_timestamp()
 ON CONFLICT (trade_date) DO UPDATE
 SET status = 'syncing', reason = excluded.reason, run_id = excluded.run_id, finished_at = NULL
 
+-- name: resume
+UPDATE ashare.sync_status SET reason = NULL WHERE trade_date = %(day)s AND status = 'syncing' AND reason IS NOT NULL
+
 -- name: step_failure
 -- Why a step failed; a failure that was counted by the last step has `expected`.
 SELECT reason FROM ashare.sync_status WHERE trade_date = %(day)s AND status = 'failed' AND expected IS NULL
