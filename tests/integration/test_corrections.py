@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any, Literal
 
@@ -112,7 +112,7 @@ def test_what_the_source_corrected_is_updated_and_told(
         "SELECT label, status, rows, again::text[] FROM ashare.sync_batch WHERE again IS NOT NULL"
     )
     total = sum(len(stocks_of(market, day)) for day in EARLIER)
-    assert batch == ("stocks 2025-09-26 to 2025-09-30, 3 dates again", "success", total, list(EARLIER))
+    assert batch == ("2025-09-26 to 2025-09-30 again", "success", total, list(EARLIER))
 
     asked = emulator.count()
     assert complete(make_run(DAY)) == "success"
@@ -204,7 +204,10 @@ def test_a_wrong_reply_about_an_earlier_date_changes_nothing_and_holds_nothing_u
     states = database.rows("SELECT trade_date::text, status FROM ashare.sync_status ORDER BY 1")
     assert states == [(day, "success") for day in (*EARLIER, DAY)]
     if wrong == "empty":
-        assert "3 dates again: Baostock has no stocks for 2025-09-26, a trading day" in status(database)[4]
+        assert (
+            "2025-09-26 to 2025-09-30 again: Baostock has no stocks for 2025-09-26, a trading day"
+            in status(database)[4]
+        )
 
     emulator.clear_faults()
     complete(make_run(DAY))
@@ -267,3 +270,121 @@ def test_dates_of_a_backfill_that_plan_the_same_ones_read_them_once(make_run: Ma
         for batch in batches:
             fetch_and_copy(run, batch.batch_no)
     assert sorted(dates_asked(emulator, asked)) == sorted([DAY, "2025-10-10", *EARLIER])
+
+
+# ---------------------------------------------------------------------- corrections that concern two days
+
+
+class Saying(GeneratedMarket):
+    """A market whose source can be made to say something else about a day."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.says: dict[str, Callable[[Row], Row]] = {}
+
+    def bars_on(self, day: date, kind: Literal["stock", "etf"]) -> list[Row]:
+        rows = super().bars_on(day, kind)
+        say = self.says.get(str(day))
+        return [say(list(row)) for row in rows] if say else rows
+
+
+@pytest.fixture
+def saying() -> Saying:
+    return Saying(start=date(2025, 9, 1), end=date(2025, 10, 31), stocks=60)
+
+
+def moved(column: str, by: float) -> Callable[[Row], Row]:
+    def move(row: Row) -> Row:
+        at = COLUMNS.index(column)
+        if row[COLUMNS.index("tradestatus")] == "1":
+            row[at] = f"{float(row[at]) + by:.4f}"
+            row[COLUMNS.index("high")] = f"{float(row[COLUMNS.index('high')]) + abs(by):.4f}"
+        return row
+
+    return move
+
+
+def states(database: Database) -> list[str]:
+    return [row[0] for row in database.rows("SELECT status FROM ashare.sync_status ORDER BY trade_date")]
+
+
+def test_a_correction_of_a_close_and_of_the_preclose_after_it_arrives_whole(
+    make_run: MakeRun, database: Database, saying: Saying
+) -> None:
+    with Emulator(saying) as server:
+        for day in (CORRECTED, DAY):
+            complete(make_run(day, source=source_of(server), kinds=("stock",)))
+        saying.says = {CORRECTED: moved("close", 0.0001), DAY: moved("preclose", 0.0001)}
+        age(database)
+        assert complete(make_run("2025-10-10", source=source_of(server), kinds=("stock",))) == "success"
+    assert states(database) == ["success"] * 3
+    for day in (CORRECTED, DAY):
+        assert_table_equals(database, stocks_of(saying, day), day)
+    revised = database.rows("SELECT revised FROM ashare.sync_status WHERE trade_date <= %s", DAY)
+    assert all(count > 40 for (count,) in revised)
+
+
+def test_a_correction_that_the_day_after_contradicts_is_not_believed(
+    make_run: MakeRun, database: Database, saying: Saying
+) -> None:
+    with Emulator(saying) as server:
+        for day in (CORRECTED, DAY):
+            complete(make_run(day, source=source_of(server), kinds=("stock",)))
+        before = everything(database)
+        saying.says = {CORRECTED: moved("close", 0.0001)}
+        age(database)
+        run = make_run("2025-10-10", source=source_of(server), kinds=("stock",))
+        assert complete_as_airflow(run) == "success"
+        assert [row[:18] for row in everything(database)] == [row[:18] for row in before]
+        assert states(database) == ["success"] * 3
+        assert "contradicts what is known" in status(database, "2025-10-10")[4]
+        saying.says = {}
+        complete(make_run("2025-10-13", source=source_of(server), kinds=("stock",)))
+    assert states(database) == ["success"] * 4
+
+
+@pytest.mark.parametrize("days", [0, 5])
+def test_a_date_that_was_wrong_is_mended_by_its_own_rerun_and_frees_the_one_after_it(
+    make_run: MakeRun, database: Database, saying: Saying, days: int
+) -> None:
+    settings = Settings(lock_timeout=20.0, recheck_days=days)
+    with Emulator(saying) as server:
+        options: dict[str, Any] = {"source": source_of(server), "kinds": ("stock",), "settings": settings}
+        saying.says = {CORRECTED: moved("close", 0.0001)}
+        complete(make_run(CORRECTED, **options))
+        saying.says = {}
+        run = make_run(DAY, **options)
+        wait_for_trading_day(run)
+        plan_batches(run)
+        with pytest.raises(BadReply, match="contradicts what is known"):
+            fetch_and_copy(run, 1)
+        complete(make_run(CORRECTED, **options))
+        assert_table_equals(database, stocks_of(saying, CORRECTED), CORRECTED)
+        assert complete(make_run(DAY, **options)) == "success"
+
+
+def test_etfs_are_read_again_beside_the_stocks(make_run: MakeRun, database: Database) -> None:
+    new = GeneratedMarket(start=date(2026, 1, 5), end=date(2026, 1, 30), stocks=20, etfs=60)
+    with Emulator(new) as server:
+        options: dict[str, Any] = {
+            "source": source_of(server),
+            "kinds": ("stock", "etf"),
+            "now": at("2026-01-30T20:00"),
+        }
+        complete(make_run("2026-01-12", **options))
+        age(database)
+        complete(make_run("2026-01-13", **options))
+        etfs = [r.params["date"] for r in server.requests if r.method == "query_daily_history_k_ETF"]
+    assert etfs == ["2026-01-12", "2026-01-13", "2026-01-12"]
+
+
+def test_an_index_that_comes_late_counts_in_its_date(
+    make_run: MakeRun, database: Database, market: Correcting
+) -> None:
+    market.lacks = "sh.000300"
+    complete(make_run(CORRECTED, now=at("2025-09-30T21:00")))
+    assert "1 absent" in status(database, CORRECTED)[4]
+    market.lacks = ""
+    complete(make_run(DAY))  # its requests by code bring the days before along
+    state, expected, loaded, missing, reason = status(database, CORRECTED)
+    assert (state, loaded, missing, reason) == ("success", expected, 0, None)

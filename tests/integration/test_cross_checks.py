@@ -14,7 +14,13 @@ from include.ashare.emulator.market import COLUMNS, Factor, Row, Security
 from include.ashare.emulator.server import Emulator
 from include.ashare.errors import BadReply, IncompleteDate
 from include.ashare.settings import Settings
-from include.ashare.steps import fetch_and_copy, plan_batches, record_status, wait_for_trading_day
+from include.ashare.steps import (
+    fetch_and_copy,
+    plan_batches,
+    record_status,
+    sync_adjust_factors,
+    wait_for_trading_day,
+)
 from tests.conftest import SHARED_DATA, Database, MakeRun, at, needs_shared_data, source_of
 from tests.integration.trade_date import DAY, MARKET, assert_table_equals, complete, status
 
@@ -286,3 +292,81 @@ def test_the_recorded_market_passes_on_every_day(make_run: MakeRun, database: Da
     )
     assert compared > 100_000
     assert deviating == 0
+
+
+def goes_ex(count: int) -> Callable[[list[Row], date], list[Row]]:
+    """So many stocks really go ex on ``DAY``: their preclose is a cent lower, and the percent change fits."""
+    ex = changed(count, preclose=lambda text: f"{float(text) - 0.01:.4f}")
+
+    def change(rows: list[Row], day: date) -> list[Row]:
+        at = COLUMNS.index
+        return [
+            [
+                *row[: at("pctChg")],
+                f"{(float(row[at('close')]) / float(row[at('preclose')]) - 1) * 100:.6f}",
+                *row[at("pctChg") + 1 :],
+            ]
+            if row[at("pctChg")]
+            else row
+            for row in ex(rows, day)
+        ]
+
+    return change
+
+
+def factors_of(liar: Lying, count: int) -> Callable[[list[Factor], date], list[Factor]]:
+    """Factors of the first so many trading stocks, besides those that there are."""
+    codes = [row[1] for row in liar.bars_on(date.fromisoformat(DAY), "stock") if row[11] == "1"][:count]
+
+    def factors(found: list[Factor], day: date) -> list[Factor]:
+        known = {factor.code for factor in found}
+        return [*found, *(replace(found[0], code=code) for code in codes if code not in known)] if found else []
+
+    return factors
+
+
+def test_factors_that_were_not_all_out_do_not_keep_a_right_market_out(
+    stocks: MakeRun, database: Database, liar: Lying
+) -> None:
+    complete(stocks(BEFORE))
+    all_of_them = factors_of(liar, 30)
+    liar.bars = goes_ex(30)
+    run = stocks(DAY)
+    wait_for_trading_day(run)
+    (batch,) = plan_batches(run)
+    sync_adjust_factors(run)  # one of thirty is out
+    with pytest.raises(BadReply, match="they do not go ex"):
+        fetch_and_copy(run, batch.batch_no)
+    liar.factors = all_of_them
+    assert complete(stocks(DAY)) == "success"
+
+
+def test_a_wrong_factor_is_taken_back(stocks: MakeRun, database: Database, liar: Lying) -> None:
+    complete(stocks(BEFORE))
+    liar.factors = factors_of(liar, 20)
+    with pytest.raises(IncompleteDate, match="the other way round for"):
+        complete(stocks(DAY))
+    liar.be_honest()
+    assert complete(stocks(DAY)) == "success"
+    assert database.rows("SELECT count(*) FROM ashare.adjust_factor WHERE ex_date = %s", DAY) == [(1,)]
+
+
+def test_bars_of_the_beijing_exchange_are_loaded_and_not_held_against_it(
+    stocks: MakeRun, database: Database, liar: Lying
+) -> None:
+    complete(stocks(BEFORE))
+    liar.bars = lambda rows, day: [
+        *rows,
+        *([day_, f"bj.{830000 + n}", *row] for n, (day_, _, *row) in enumerate(rows)),
+    ]
+    assert complete(stocks(DAY)) == "success"
+    ((count,),) = database.rows("SELECT count(*) FROM ashare.daily_bar WHERE starts_with(code, 'bj.')")
+    assert count > 290
+
+
+def test_a_cut_list_is_not_trusted_by_another_date_either(stocks: MakeRun, database: Database, liar: Lying) -> None:
+    liar.listed = lambda found: found[:-150]
+    refused(stocks(DAY), "were not listed that day")
+    liar.be_honest()
+    assert complete(stocks(AFTER, fetch="code")) == "success"
+    assert_table_equals(database, liar.bars_on(date.fromisoformat(AFTER), "stock"), AFTER)

@@ -93,7 +93,7 @@ def _run(directory: Path, minutes: float, seed: int, kinds: Sequence[str]) -> in
             found = soak.final_backfill()
         phases.begin("comparison")
         found += verify.problems(tried)
-        tried.figures["adjust factors that differ"] = verify.factors_that_differ(tried)
+        verify.show_factors_that_differ(tried)
         phases.begin("stop")
         _summary(tried, chaos, person)
         verify.say(found)

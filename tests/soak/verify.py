@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -215,20 +215,33 @@ def _source_days(world: World) -> dict[Any, int]:
     return dict(Counter(time.astimezone(SHANGHAI).date() for time in times))
 
 
-def factors_that_differ(world: World) -> int:
-    """Adjust factors that are not the market's as it published them.
+def show_factors_that_differ(world: World) -> None:
+    """Print the adjust factors that are not the market's as it published them.
 
     Told, but no reason to fail: that nobody goes ex on a day is a good answer, and an injected empty reply is the
-    same to the byte.
+    same to the byte. Where prices show that a factor is lacking, the status says so.
     """
     query = "SELECT code, ex_date, fore_factor, back_factor FROM ashare.adjust_factor WHERE ex_date BETWEEN %s AND %s"
-    found = set(world.ask(query, world.first, world.last))
-    day, wanted = world.first, set()
-    while day <= world.last:
-        for factor in world.market.factors_on(day):
-            wanted.add((factor.code, factor.ex_date, Decimal(factor.fore), Decimal(factor.back)))
-        day += timedelta(days=1)
-    return len(found ^ wanted)
+    found = {(code, day): factors for code, day, *factors in world.ask(query, world.first, world.last)}
+    wanted = {
+        (factor.code, day): [Decimal(factor.fore), Decimal(factor.back)]
+        for day, is_open in world.market.trade_dates(world.first, world.last)
+        for factor in (world.market.factors_on(day) if is_open else ())
+    }
+    world.figures["adjust factors at the end"] = len(found)
+    lines = []
+    for code, day in sorted(found.keys() | wanted.keys()):
+        if found.get((code, day)) != wanted.get((code, day)):
+            ((reason,),) = world.ask("SELECT reason FROM ashare.sync_status WHERE trade_date = %s", day)
+            lines.append((code, day, _text(wanted.get((code, day))), _text(found.get((code, day))), reason))
+    world.figures["adjust factors that differ"] = len(lines)
+    if lines:
+        names = ("code", "ex_date", "expected", "found", "sync_status.reason")
+        print_columns("ashare.adjust_factor and the market (no reason to fail)", names, lines[:SHOWN], left=names)
+
+
+def _text(factors: list[Decimal] | None) -> str:
+    return ", ".join(map(str, factors)) if factors else ""
 
 
 def say(found: list[str]) -> None:

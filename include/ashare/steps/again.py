@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Collection
 from dataclasses import replace
@@ -12,12 +13,12 @@ from include.ashare.source import Session
 from include.ashare.steps.catch import Catch, fetch_market
 from include.ashare.steps.factors import read_factors
 from include.ashare.steps.plan import PLURALS, due_again
-from include.ashare.steps.record import note_of
+from include.ashare.steps.record import recount
 from include.ashare.steps.run import Run
-from include.ashare.steps.verify import not_believed, tolerance, verify, verify_following
+from include.ashare.steps.verify import not_believed, tolerance
 from include.ashare.store import Batch
 from include.ashare.store.cross_check import Contradiction
-from include.ashare.store.store import Merged
+from include.ashare.store.store import Again, Merged
 
 log = logging.getLogger(__name__)
 
@@ -40,52 +41,50 @@ def fetch_again(run: Run, batch: Batch) -> Merged:
 def _fetch_again(run: Run, batch: Batch) -> Merged:
     # Of the runs of a backfill that plan the same date, the first to come reads it.
     with run.store.alone("bars read again", run.settings.lock_timeout):
-        due = due_again(run, batch.kind)
-        earlier = [
-            replace(run, day=day, kinds=tuple(kinds)) for day, kinds in due.items() if day in (batch.again or ())
-        ]
+        earlier = [other for other in due_again(run) if other.day in (batch.again or ())]
         if not earlier:
             run.store.finish_batch(run.day, batch.batch_no, 0, 0)
             return Merged(0, 0, 0)
         late = {other.day for other in earlier if run.store.factors_may_be_late(other.day)}
-        session = run.session(len(earlier) + len(late))
+        session = run.session(sum(len(other.kinds) for other in earlier) + len(late))
         with run.batch_end_recorded(batch.batch_no, lambda: session.requests, date_waits=False):
-            caught, problems = _read(earlier, batch.kind, late, session)
-            merged = Merged(0, 0, 0)
-            for catch in caught:
-                with catch.bars:
-                    try:
-                        merged += _load(catch)
-                    except BadReply as problem:
-                        problems[catch.run.day] = problem
+            caught, problems = _read(earlier, late, session)
+            merged = _load(run, caught, late, problems)
             if problems:
-                raise BadReply(" ".join(str(problem) for problem in problems.values()))
-            rows = sum(catch.rows for catch in caught)
-            run.store.finish_batch(run.day, batch.batch_no, rows, session.requests)
+                raise BadReply(" ".join(problems))
+            run.store.finish_batch(run.day, batch.batch_no, sum(catch.rows for catch in caught), session.requests)
     return merged
 
 
-def _read(
-    earlier: list[Run], kind: str, late: Collection[date], session: Session
-) -> tuple[list[Catch], dict[date, BadReply]]:
+def _read(earlier: list[Run], late: Collection[date], session: Session) -> tuple[list[Catch], list[str]]:
     """Ask for each date's market, and for the adjust factors of those that may lack one."""
-    caught, problems = [], {}
+    caught: list[Catch] = []
+    problems: list[str] = []
     with session:
         for run in earlier:
-            catch = Catch(run, kind, run.day)
-            wanted = run.store.remaining(run.expectation).get(kind, [])
-            try:
-                # What an evening's answer lacked is asked for again, too.
-                catch.asked_by_code = fetch_market(run, kind, wanted, session, catch)
-                for code in catch.asked_by_code:
-                    catch.ask_for(code, session)
-                _refuse_what_says_little(catch)
-                if run.day in late:
-                    catch.factors = read_factors(session.daily_factors(run.day), run.day)
-                caught.append(catch)
-            except BadReply as problem:
-                problems[run.day] = problem
+            for kind in run.kinds:
+                try:
+                    caught.append(_read_one(run, kind, session))
+                except BadReply as problem:
+                    problems.append(str(problem))
+            if run.day in late:
+                try:
+                    factors = read_factors(session.daily_factors(run.day), run.day)
+                    run.store.save_factors(run.day, factors, 0)
+                except BadReply as problem:
+                    problems.append(str(problem))
     return caught, problems
+
+
+def _read_one(run: Run, kind: str, session: Session) -> Catch:
+    catch = Catch(run, kind, run.day)
+    # What an evening's answer lacked is asked for again, too.
+    wanted = run.store.remaining(run.expectation).get(kind, [])
+    catch.asked_by_code = fetch_market(run, kind, wanted, session, catch)
+    for code in catch.asked_by_code:
+        catch.ask_for(code, session)
+    _refuse_what_says_little(catch)
+    return catch
 
 
 def _refuse_what_says_little(catch: Catch) -> None:
@@ -100,21 +99,43 @@ def _refuse_what_says_little(catch: Catch) -> None:
         )
 
 
-def _load(catch: Catch) -> Merged:
+def _load(run: Run, caught: list[Catch], late: Collection[date], problems: list[str]) -> Merged:
+    """Load them all at once, since a correction may concern two days; where that contradicts, one by one."""
+    with contextlib.ExitStack() as spools:
+        for catch in caught:
+            spools.enter_context(catch.bars)
+        try:
+            merged = run.store.reload([_again(catch) for catch in caught], run.run_id)
+            loaded = caught
+        except Contradiction:
+            merged, loaded = [], []
+            for catch in caught:
+                try:
+                    merged += run.store.reload([_again(catch)], run.run_id)
+                    loaded.append(catch)
+                except Contradiction as found:
+                    problems.append(str(not_believed(catch.run, found)))
+    for catch, one in zip(loaded, merged, strict=True):
+        if one.inserted or one.revised or catch.run.day in late:
+            recount(catch.run)
+        log.info(
+            "%s %s, read again: %d changed, %d new, %d as they were.",
+            *(PLURALS[catch.kind], catch.run.day, one.revised, one.inserted, one.unchanged),
+        )
+    return sum(merged, Merged(0, 0, 0))
+
+
+def _again(catch: Catch) -> Again:
     run = catch.run
-    try:
-        if catch.factors:
-            run.store.save_factors(run.day, catch.factors, 0)
-        market = (catch.kind, tolerance(run, all_there=False))
-        merged = run.store.reload(run.day, catch.harvest(absent=catch.absent), run.run_id, market=market)
-    except Contradiction as found:
-        raise not_believed(run, found) from found
-    if merged.inserted or merged.revised or catch.factors:
-        count = run.store.count(run.expectation)
-        run.store.recount_date(run.expectation, note_of(run, count, verify(run)), count)
-        verify_following(run)
-    log.info(
-        "%s %s, read again: %d changed, %d new, %d as they were.",
-        *(PLURALS[catch.kind], run.day, merged.revised, merged.inserted, merged.unchanged),
+    _, after = run.store.neighbours(run.day)
+    recorded = run.store.status(after) if after else None
+    is_complete = recorded is not None and recorded[0] == "success" and catch.kind in recorded[1]
+    following = replace(run, day=after) if after and is_complete else None
+    return Again(
+        run.day,
+        catch.kind,
+        catch.harvest(absent=catch.absent),
+        tolerance(run, all_there=False),
+        following.day if following else None,
+        tolerance(following or run, all_there=False),
     )
-    return merged

@@ -46,8 +46,6 @@ class Catch:
     """Codes with a row, good or not, on the trade date."""
     asked_by_code: Sequence[str] = ()
     requests: int = 0
-    factors: Sequence[tuple[str, date, str, str]] = ()
-    """Adjust factors (code, ex_date, fore, back), where they were asked for, too."""
 
     @property
     def last(self) -> date:

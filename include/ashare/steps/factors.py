@@ -19,9 +19,15 @@ def sync_adjust_factors(run: Run) -> None:
 
     :raises NotPublishedYet: there are none, and today's may not be out yet.
     """
-    if run.store.factors_are_in(run.day, run.today):
-        log.info("The adjust factors of %s are in.", run.day)
-        return
+    # Of two runs of one date, the second finds them read.
+    with run.store.alone(f"adjust factors of {run.day}", run.settings.lock_timeout):
+        if run.store.factors_are_in(run.day, run.today):
+            log.info("The adjust factors of %s are in.", run.day)
+            return
+        _read_and_save(run)
+
+
+def _read_and_save(run: Run) -> None:
     run.store.start_factor_batch(run.day, run.run_id)
     session = run.session()
     with run.batch_end_recorded(FACTOR_BATCH, lambda: session.requests):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 
 from include.ashare.errors import BadReply, InvalidInput, NotPublishedYet
@@ -11,6 +12,7 @@ from include.ashare.source import Session
 from include.ashare.steps.again import fetch_again
 from include.ashare.steps.catch import ONE_PAGE, Catch, fetch_market
 from include.ashare.steps.plan import PLURALS
+from include.ashare.steps.record import recount
 from include.ashare.steps.run import BARS_ARE_FINAL, Run
 from include.ashare.steps.verify import not_believed, tolerance
 from include.ashare.store import Batch
@@ -102,6 +104,8 @@ def _load(run: Run, batch: Batch, catch: Catch) -> Merged:
         *(batch.label, catch.rows, merged.inserted, merged.revised, merged.unchanged),
         *(len(catch.rejects), len(absent)),
     )
+    for day in merged.came_late - {run.day}:
+        recount(replace(run, day=day))
     for reject in catch.rejects[:20]:
         log.warning("Rejected %s on %s: %s.", reject.code, reject.trade_date, reject.rule)
     if doubt:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import date
+from dataclasses import replace
 
 from include.ashare.steps.reference import ensure_reference
 from include.ashare.steps.run import MARKET_DAY_FROM, Run
@@ -49,17 +49,27 @@ def cut_batches(run: Run, remaining: Mapping[str, Sequence[str]]) -> list[Batch]
     return batches
 
 
-def due_again(run: Run, kind: str) -> dict[date, list[str]]:
-    """The complete dates before the run's own that are to be read again for corrections, with their kinds."""
-    return run.store.due_again(run.day, kind, days=run.settings.recheck_days, since=MARKET_DAY_FROM[kind])
+def due_again(run: Run) -> list[Run]:
+    """The complete dates before the run's own that are to be read again for corrections, as runs of theirs."""
+    kinds = [kind for kind in run.kinds if run.has_market_call(kind)]
+    if not kinds:
+        return []
+    since = min(MARKET_DAY_FROM[kind] for kind in kinds)
+    due = run.store.due_again(run.day, kinds, days=run.settings.recheck_days, since=since)
+    found = []
+    for day, theirs in due.items():
+        asked = tuple(kind for kind in kinds if kind in theirs and day >= MARKET_DAY_FROM[kind])
+        if asked:
+            found.append(replace(run, day=day, kinds=asked))
+    return found
 
 
 def batches_again(run: Run) -> list[Batch]:
-    """A batch for each kind of which earlier dates are to be read again."""
-    batches = []
-    for kind in run.kinds:
-        days = list(due_again(run, kind)) if run.has_market_call(kind) else []
-        if days:
-            label = f"{PLURALS[kind]} {days[0]} to {days[-1]}, {len(days)} dates again"
-            batches.append(Batch(kind, "market_day", None, label, again=days))
-    return batches
+    """The batch of the earlier dates that are to be read again, if there are any."""
+    days = [earlier.day for earlier in due_again(run)]
+    if not days:
+        return []
+    label = f"{days[0]} to {days[-1]} again" if days[1:] else f"{days[0]} again"
+    return [
+        Batch(next(kind for kind in run.kinds if run.has_market_call(kind)), "market_day", None, label, again=days)
+    ]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
 
 from include.ashare.errors import IncompleteDate
 from include.ashare.steps.reference import closed_reason, universe_is_known
 from include.ashare.steps.run import Run
-from include.ashare.steps.verify import Verdict, verify, verify_following
+from include.ashare.steps.verify import Verdict, verify
 from include.ashare.store import DateCount
 
 log = logging.getLogger(__name__)
@@ -53,7 +55,7 @@ def _record(run: Run, calendar_is_known: bool) -> str:
         run.day, "success", run.kinds, reason=note_of(run, count, verdict), run_id=run.run_id, missing=0, count=count
     )
     log.info("%s is complete: %d bars, %d suspended.", run.day, count.loaded, count.suspended)
-    verify_following(run)
+    _look_at_following(run)
     return "success"
 
 
@@ -81,6 +83,36 @@ def _causes(run: Run) -> Iterable[str]:
     earlier = run.store.step_failure(run.day)
     if earlier:
         yield earlier
+
+
+def recount(run: Run) -> None:
+    """Write new figures of a complete date whose rows have changed since, and look at the date after it."""
+    recorded = run.store.status(run.day)
+    if recorded and recorded[0] == "success":
+        run = replace(run, kinds=recorded[1] or run.kinds)
+        verdict = verify(run)
+        count = run.store.count(run.expectation)
+        run.store.recount_date(run.expectation, note_of(run, count, verdict), count)
+        if verdict.contradiction:
+            run.store.contradict_date(run.day, f"{verdict.contradiction}.")
+        _look_at_following(run)
+
+
+def _look_at_following(run: Run) -> None:
+    """Hold the session after the date against it: what was complete may not be, what was contradicted may be."""
+    _, after = run.store.neighbours(run.day)
+    recorded = run.store.status(after) if after else None
+    if after is None or recorded is None:
+        return
+    following = replace(run, day=after, kinds=recorded[1] or run.kinds)
+    if recorded[0] == "success":
+        said = verify(following).contradiction
+        if said:
+            log.warning("%s is not complete after all: %s.", after, said)
+            run.store.contradict_date(after, f"{said}.")
+    elif recorded[0] == "failed" and run.store.contradicted(after, following.kinds):
+        with suppress(IncompleteDate):  # as before
+            _record(following, calendar_is_known=True)
 
 
 def note_of(run: Run, count: DateCount, verdict: Verdict) -> str | None:

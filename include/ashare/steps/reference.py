@@ -10,7 +10,7 @@ from include.ashare.dates import FIRST_TRADE_DATE, SHANGHAI
 from include.ashare.errors import BadReply, TerminalError
 from include.ashare.source import Session, Table
 from include.ashare.source.session import PAGE_ROWS
-from include.ashare.steps.run import Run, published_at
+from include.ashare.steps.run import MARKET_DAY_FROM, Run, published_at
 from include.ashare.store.store import Security
 
 log = logging.getLogger(__name__)
@@ -67,8 +67,8 @@ def universe_is_known(run: Run) -> bool:
 def _universe_is_wanted(run: Run) -> bool:
     """Whether the list is not known, or was found to lack securities since it was read."""
     refreshed = run.store.universe_refreshed_at()
-    found_wrong = run.store.contradicted(run.day, run.kinds).values()
-    return not universe_is_known(run) or any(at and refreshed and at > refreshed for at in found_wrong)
+    found_wrong = run.store.universe_found_wrong_at()
+    return not universe_is_known(run) or bool(found_wrong and refreshed and found_wrong > refreshed)
 
 
 def ensure_reference(run: Run) -> None:
@@ -133,7 +133,7 @@ def _read_calendar(table: Table) -> list[tuple[date, bool]]:
 
 def _is_held_against_the_market(run: Run) -> bool:
     """Whether the bars to come would tell that the list was cut: the whole market comes without it."""
-    return "stock" not in run.kinds or run.has_market_call("stock")
+    return all(run.has_market_call(kind) for kind in run.kinds if kind in MARKET_DAY_FROM)
 
 
 def refresh_universe(run: Run, session: Session) -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from include.ashare.errors import BadReply
 from include.ashare.steps.run import Run
 from include.ashare.store.cross_check import KINDS, Contradiction, CrossCheck, Tolerance, sentence
-
-log = logging.getLogger(__name__)
 
 
 def tolerance(run: Run, *, all_there: bool) -> Tolerance:
@@ -26,8 +23,8 @@ def tolerance(run: Run, *, all_there: bool) -> Tolerance:
 
 
 def not_believed(run: Run, found: Contradiction) -> BadReply:
-    """The error for a whole market that contradicts what is known; the day before may be what is wrong."""
-    _doubt_the_day_before(run, found.checks)
+    """The error for a whole market that contradicts what is known, which may be what is wrong."""
+    _doubt(run, found.checks)
     return BadReply(
         f"Baostock's reply for {run.day} contradicts what is known, and nothing of it was written: {found} "
         f"(more than ASHARE_MAX_DEVIATING, {run.settings.max_deviating}; figures in ashare.cross_check)."
@@ -52,33 +49,20 @@ def verify(run: Run) -> Verdict:
     if not said:
         # A moved price without a factor may be a factor that is late: a later run asks for them again.
         return Verdict("", "; ".join(check.says for check in found if check.rule == "ex_dates" and check.deviating))
-    _doubt_the_day_before(run, found)
-    if any(check.rule in ("preclose", "ex_dates") for check in _failed(found)):
-        run.store.reopen_factors(run.day, said)  # they may be what is wrong
+    _doubt(run, found)
     return Verdict(
         f"the bars contradict what is known: {said} (see ashare.cross_check; the next run reads the date again)", ""
     )
-
-
-def verify_following(run: Run) -> None:
-    """Hold the session after the date, where it was complete before, against it."""
-    _, after = run.store.neighbours(run.day)
-    recorded = run.store.status(after) if after else None
-    if after is None or recorded is None or recorded[0] != "success":
-        return
-    following = replace(run, day=after, kinds=recorded[1] or run.kinds)
-    said = verify(following).contradiction
-    if said:
-        log.warning("%s is not complete after all: %s.", after, said)
-        run.store.contradict_date(after, f"{said}.")
 
 
 def _failed(checks: Sequence[CrossCheck]) -> list[CrossCheck]:
     return [check for check in checks if check.passed is False]
 
 
-def _doubt_the_day_before(run: Run, checks: Sequence[CrossCheck]) -> None:
-    """What two days disagree about may be the earlier one's fault: the next run after it reads it again."""
+def _doubt(run: Run, checks: Sequence[CrossCheck]) -> None:
+    """What two days disagree about may be the earlier one's fault, or the adjust factors': they are read again."""
+    if any(check.rule in ("preclose", "ex_dates") for check in _failed(checks)):
+        run.store.reopen_factors(run.day, sentence(checks))
     for before in {check.compared_with for check in _failed(checks)} - {None}:
         if before:
             run.store.doubt(before)

@@ -115,15 +115,34 @@ class Harvest:
 
 
 @dataclass(frozen=True)
+class Again:
+    """What a date brought that was read again, and how much may contradict, there and in the complete date after."""
+
+    day: date
+    kind: str
+    harvest: Harvest
+    tolerance: Tolerance
+    following: date | None
+    tolerance_after: Tolerance
+
+
+@dataclass(frozen=True)
 class Merged:
     """Rows of a merge: new, changed (the old values are in ``bar_revision``), as they were."""
 
     inserted: int
     revised: int
     unchanged: int
+    came_late: frozenset[date] = frozenset()
+    """Dates of which a bar came that had been taken for absent."""
 
     def __add__(self, other: Merged) -> Merged:
-        return Merged(self.inserted + other.inserted, self.revised + other.revised, self.unchanged + other.unchanged)
+        return Merged(
+            self.inserted + other.inserted,
+            self.revised + other.revised,
+            self.unchanged + other.unchanged,
+            self.came_late | other.came_late,
+        )
 
 
 class Store:
@@ -394,14 +413,21 @@ class Store:
         with self.transaction() as connection:
             self._finish(connection, day, batch_no, "success", rows, requests)
 
-    def reload(self, day: date, harvest: Harvest, run_id: str, *, market: tuple[str, Tolerance]) -> Merged:
-        """Load what a date brought that was read again; all of it or nothing.
+    def reload(self, again: Sequence[Again], run_id: str) -> list[Merged]:
+        """Load what dates brought that were read again, in one transaction: all of it or nothing.
 
-        :raises Contradiction: as in ``load``; what is recorded of the date stays as it was.
+        :raises Contradiction: more than is allowed contradicts, in one of them or in the date after it; what is
+            recorded of them stays as it was.
         """
         with self.transaction() as connection:
-            merged = _merge(connection, day, harvest, run_id)
-            _verify(connection, day, *market, run_id)
+            merged = [_merge(connection, date_.day, date_.harvest, run_id) for date_ in again]
+            for date_ in again:
+                _verify(connection, date_.day, date_.kind, date_.tolerance, run_id)
+            for date_ in again:
+                if date_.following:
+                    checks = cross_check.cross_check(connection, date_.following, date_.kind, date_.tolerance_after)
+                    if any(check.passed is False for check in checks):
+                        raise Contradiction(checks)
         return merged
 
     # ------------------------------------------------------------------ cross-checks and corrections
@@ -418,13 +444,18 @@ class Store:
         with self.transaction() as connection:
             return cross_check.neighbours(connection, day)
 
-    def contradicted(self, day: date, kinds: Sequence[str]) -> dict[str, datetime | None]:
-        """Kinds of the date whose last cross-checks failed, with when the universe was found wrong, if it was."""
-        return dict(self._all("cross_check", "contradicted", {"day": day, "kinds": list(kinds)}))
+    def contradicted(self, day: date, kinds: Sequence[str]) -> set[str]:
+        """Kinds of the date whose last cross-checks failed, or that the date after it disagrees with."""
+        return {row[0] for row in self._all("cross_check", "contradicted", {"day": day, "kinds": list(kinds)})}
 
-    def due_again(self, day: date, kind: str, *, days: int, since: date) -> dict[date, list[str]]:
+    def universe_found_wrong_at(self) -> datetime | None:
+        """When bars of securities that the list lacks were last found; by any date."""
+        found: datetime | None = self._all("cross_check", "universe_found_wrong")[0][0]
+        return found
+
+    def due_again(self, day: date, kinds: Sequence[str], *, days: int, since: date) -> dict[date, list[str]]:
         """Complete dates among the last ``days`` sessions before ``day`` to be read again, with their kinds."""
-        values = {"day": day, "kind": kind, "days": days, "since": since}
+        values = {"day": day, "kinds": list(kinds), "days": days, "since": since}
         return dict(self._all("cross_check", "due", values))
 
     def complete_since(self, day: date, kind: str, *, days: int) -> date | None:
@@ -452,6 +483,7 @@ class Store:
         codes, ex_dates, fore, back = ([list(c) for c in zip(*factors, strict=True)]) or ([], [], [], [])
         values = {"codes": codes, "ex_dates": ex_dates, "fore": fore, "back": back}
         with self.transaction() as connection:
+            connection.execute(queries("bars")["drop_wrong_factors"], {**values, "day": day})
             connection.execute(queries("bars")["save_factors"], values)
             self._finish(connection, day, FACTOR_BATCH, "success", len(factors), requests)
 
@@ -543,13 +575,14 @@ def _merge_rows(connection: psycopg.Connection[Any], harvest: Harvest, run_id: s
                 copy.write(chunk)
         cursor.execute(bars["analyze"])
         cursor.execute(bars["lock"])
-        cursor.execute(bars["no_longer_absent"])
+        came_late = frozenset(row[0] for row in cursor.execute(bars["no_longer_absent"]).fetchall())
         cursor.execute(bars["no_longer_rejected"])
         revised = cursor.execute(bars["revise"], {"run_id": run_id}).rowcount
         if revised:
             cursor.execute(bars["count_revised"])
         inserted = cursor.execute(bars["insert"]).rowcount
-    return Merged(inserted, revised, harvest.rows - inserted - revised)
+        cursor.execute(bars["unstage"])  # one transaction may merge several
+    return Merged(inserted, revised, harvest.rows - inserted - revised, came_late)
 
 
 def _reject_values(reject: Reject, run_id: str) -> dict[str, Any]:

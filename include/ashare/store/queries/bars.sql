@@ -8,6 +8,9 @@ COPY incoming
      is_trading, is_st, pe_ttm, pb_mrq, ps_ttm, pcf_ncf_ttm)
 FROM STDIN
 
+-- name: unstage
+DROP TABLE incoming
+
 -- name: analyze
 ANALYZE incoming
 
@@ -73,11 +76,18 @@ SET reason = excluded.reason, recorded_at = now(), run_id = excluded.run_id
 
 -- name: no_longer_absent
 DELETE FROM ashare.absent_bar a USING incoming i WHERE a.trade_date = i.trade_date AND a.code = i.code
+RETURNING a.trade_date
 
 -- name: no_longer_rejected
 UPDATE ashare.rejected_bar r SET superseded_at = now()
 FROM incoming i
 WHERE r.trade_date = i.trade_date AND r.code = i.code AND r.superseded_at IS NULL
+
+-- name: drop_wrong_factors
+-- A day's reply names all that go ex; what an earlier one named is dropped only where it was found wrong.
+DELETE FROM ashare.adjust_factor
+WHERE ex_date = %(day)s AND NOT code = ANY (%(codes)s::text[]) AND %(codes)s::text[] <> '{}'
+  AND EXISTS (SELECT FROM ashare.cross_check WHERE trade_date = %(day)s AND rule = 'ex_dates' AND deviating > 0)
 
 -- name: save_factors
 INSERT INTO ashare.adjust_factor (code, ex_date, fore_factor, back_factor)

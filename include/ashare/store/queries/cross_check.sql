@@ -8,16 +8,16 @@ SELECT (SELECT max(calendar_date) FROM ashare.trade_calendar
 -- name: figures
 WITH today AS (
     SELECT b.* FROM ashare.daily_bar b LEFT JOIN ashare.security s USING (code)
-    WHERE b.trade_date = %(day)s AND coalesce(s.kind, %(kind)s) = %(kind)s
+    WHERE b.trade_date = %(day)s AND coalesce(s.kind, %(kind)s) = %(kind)s AND b.code NOT LIKE 'bj.%%'
 ), before AS (
     SELECT b.* FROM ashare.daily_bar b LEFT JOIN ashare.security s USING (code)
-    WHERE b.trade_date = %(before)s AND coalesce(s.kind, %(kind)s) = %(kind)s
+    WHERE b.trade_date = %(before)s AND coalesce(s.kind, %(kind)s) = %(kind)s AND b.code NOT LIKE 'bj.%%'
 ), expected AS (
     SELECT code FROM ashare.expected_security(%(day)s, ARRAY[%(kind)s], '{}')
 ), expected_before AS (
     SELECT code FROM ashare.expected_security(%(before)s, ARRAY[%(kind)s], '{}')
 ), unlisted AS (
-    SELECT code FROM today WHERE code NOT IN (SELECT code FROM expected) AND code NOT LIKE 'bj.%%'
+    SELECT code FROM today WHERE code NOT IN (SELECT code FROM expected)
 ), side_by_side AS (
     -- Grouped, not joined: of rows that have just been loaded the planner expects one, and would loop over all pairs.
     SELECT code,
@@ -63,10 +63,15 @@ SET compared_with = excluded.compared_with, compared = excluded.compared, deviat
     checked_at = excluded.checked_at, run_id = excluded.run_id
 
 -- name: contradicted
--- Kinds of the date whose last cross-checks failed, with when the universe was found wrong.
-SELECT kind, max(checked_at) FILTER (WHERE rule = 'universe') FROM ashare.cross_check
+-- Kinds of the date whose last cross-checks failed, or all of one that is doubted.
+SELECT kind FROM ashare.cross_check
 WHERE trade_date = %(day)s AND kind = ANY (%(kinds)s) AND NOT passed
-GROUP BY kind
+UNION
+SELECT kind FROM ashare.sync_status CROSS JOIN unnest(%(kinds)s::text[]) AS k (kind)
+WHERE trade_date = %(day)s AND checked_at = '-infinity' AND kind IN ('stock', 'etf')
+
+-- name: universe_found_wrong
+SELECT max(checked_at) FROM ashare.cross_check WHERE rule = 'universe' AND NOT passed
 
 -- name: due
 -- Complete dates among the last sessions before the day whose market was not read for a day; runs of two days are not
@@ -74,7 +79,7 @@ GROUP BY kind
 SELECT trade_date, kinds FROM ashare.sync_status
 WHERE trade_date IN (SELECT calendar_date FROM ashare.trade_calendar
                      WHERE is_trading_day AND calendar_date < %(day)s ORDER BY calendar_date DESC LIMIT %(days)s)
-  AND trade_date >= %(since)s AND status = 'success' AND kinds @> ARRAY[%(kind)s]
+  AND trade_date >= %(since)s AND status = 'success' AND kinds && %(kinds)s::text[]
   AND coalesce(checked_at, finished_at) < clock_timestamp() - interval '20 hours'
 ORDER BY trade_date
 
@@ -92,4 +97,5 @@ WHERE trade_date IN (SELECT calendar_date FROM ashare.trade_calendar
   AND status = 'success' AND kinds @> ARRAY[%(kind)s]
 
 -- name: factors_may_be_late
-SELECT EXISTS (SELECT FROM ashare.cross_check WHERE trade_date = %(day)s AND rule = 'ex_dates' AND deviating > 0)
+SELECT EXISTS (SELECT FROM ashare.cross_check WHERE trade_date = %(day)s AND rule = 'ex_dates'
+               AND (figures ->> 'moved_without_factor')::integer > 0)

@@ -35,7 +35,7 @@ ON CONFLICT (trade_date) DO UPDATE
 SET status = excluded.status, kinds = excluded.kinds, expected = excluded.expected, loaded = excluded.loaded,
     suspended = excluded.suspended, missing = excluded.missing, rejected = excluded.rejected,
     revised = excluded.revised, requests = excluded.requests, reason = excluded.reason, run_id = excluded.run_id,
-    finished_at = excluded.finished_at
+    finished_at = excluded.finished_at, checked_at = nullif(sync_status.checked_at, '-infinity')
 
 -- name: get
 SELECT status, kinds FROM ashare.sync_status WHERE trade_date = %(day)s
