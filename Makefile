@@ -8,7 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
-STATE := $(if $(ASHARE_STATE_DIR),$(ASHARE_STATE_DIR),.airflow)
+IS_DEMO := $(filter-out 0 no false,$(DEMO))
+STATE := $(if $(ASHARE_STATE_DIR),$(ASHARE_STATE_DIR),.airflow)$(if $(IS_DEMO),/demo)
 UNFINISHED := $(VENV)/.unfinished
 
 .NOTPARALLEL:
@@ -32,9 +33,15 @@ down:  ## Stop what `make up` or `make demo` runs or has left behind
 psql: $(RUN_READY)  ## psql on the ashare database (DEMO=1: the demo's; ARGS='-c "select 1"')
 	@$(BIN)/python -m include.local.psql $(ARGS)
 
-doctor: $(RUN_READY)  ## Whether source, database, pool, calendar, budget, ban and the last dates are well
-	@if [ -e "$(STATE)/env.sh" ]; then . "$(STATE)/env.sh"; \
-	elif [ -z "$$AIRFLOW_HOME" ]; then echo "Nothing is set up here yet: run \`make up\` first." >&2; exit 1; fi; \
+# One's own connections go before those of the file, as for `make psql`.
+doctor: $(RUN_READY)  ## Whether source, database, pool, calendar, budget, ban and the last dates are well (DEMO=1)
+	@postgres="$$AIRFLOW_CONN_ASHARE_POSTGRES"; baostock="$$AIRFLOW_CONN_BAOSTOCK"; \
+	if [ -e "$(STATE)/env.sh" ]; then . "$(STATE)/env.sh"; \
+	elif [ -z "$$AIRFLOW_HOME" ]; then \
+		echo "Nothing is set up here yet: run \`make up$(if $(IS_DEMO), DEMO=1)\` first." >&2; exit 1; \
+	fi; \
+	if [ -n "$$postgres" ]; then export AIRFLOW_CONN_ASHARE_POSTGRES="$$postgres"; fi; \
+	if [ -n "$$baostock" ]; then export AIRFLOW_CONN_BAOSTOCK="$$baostock"; fi; \
 	$(BIN)/python -m include.ashare.doctor
 
 test: $(DEV_READY)  ## Install the tools and run all tests (PYTEST_ARGS="-k name")

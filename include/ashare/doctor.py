@@ -1,38 +1,52 @@
 """``python -m include.ashare.doctor``: whether everything is well, on one screen, with an exit code for a monitor.
 
-Exit code 0: all is well, or only worth a look (``warn``). 1: something is not well (``BAD``). At most two requests
-are sent to Baostock, a login and a logout, counted like all others; none during a ban or when the budget is spent.
+Exit code 0: all is well, or only worth a look (``warn``). 1: something is not well (``BAD``), or cannot be known. At
+most two requests are sent to Baostock, a login and a logout, counted like all others; none during a ban or when the
+budget is spent.
 """
 
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from include.ashare.dates import SHANGHAI, beijing_now
-from include.ashare.errors import AshareError, BudgetSpent, InvalidInput, SourceBanned, SourceBusy, StoreUnavailable
+from include.ashare.errors import AshareError, BudgetSpent, SourceBanned, SourceBusy
 from include.ashare.settings import Settings
 from include.ashare.source import Session, SourceConfig
 from include.ashare.steps.run import GIVE_UP, newest_published
 from include.ashare.store import SourceGate, Store
+from include.ashare.store.gate import one_line
 from include.ashare.store.migrate import MIGRATIONS, applied
 from include.ashare.store.queries import queries
+
+if TYPE_CHECKING:
+    import psycopg
 
 OK, WARN, BAD = "ok", "warn", "BAD"
 
 DATES = 5
 LOCK_SECONDS = 5.0
+LOGIN_SECONDS = 30.0
+"""A whole market may take longer, a login does not."""
+RUN_AGAIN = "run again"
+REASON_WIDTH = 110
+"""Of a trade date's reason, so that all fit on one screen; ``sync_status`` has the whole of it."""
 OLDEST_POSTGRES = 140_000
 NEARLY_SPENT = 0.9
 NEW_YEAR = timedelta(days=7)
 """The calendar ends with the year; a run reads the next one within its first sessions."""
 DIED_AFTER = timedelta(hours=6)
-"""A date that is worked on for longer, without saying what it waits for, has lost its run: a task's time limit."""
+"""A date of which no batch began or ended for longer, and that does not say what it waits for, has lost its run."""
 
 
 @dataclass(frozen=True)
@@ -46,62 +60,80 @@ class Finding:
 
 @dataclass(frozen=True)
 class Patient:
-    """What is looked at.
+    """What is looked at; what cannot be read of it is one finding, not the end.
 
     :ivar pool: the pool's slots and how many are taken; ``None``: there is no such pool.
     """
 
     store: Store
-    source: SourceConfig
-    settings: Settings
+    source: Callable[[], SourceConfig]
+    settings: Callable[[], Settings]
     pool: Callable[[], tuple[int, int] | None]
     now: Callable[[], datetime] = beijing_now
 
 
-class _NotKnown(Exception):
-    """One thing cannot be looked at."""
-
-
 def examine(patient: Patient) -> Iterator[Finding]:
     """Look at one thing after the other; what cannot be known for one does not hide the next."""
-    looks: list[tuple[str, Callable[[Patient], Iterator[Finding]]]] = [
-        ("database", _database),
-        ("pool", _pool),
-        ("calendar", _calendar),
-        ("source", _source),
-        ("budget", _budget),
-        ("ban", _ban),
-        ("trade dates", _trade_dates),
-    ]
-    for name, look in looks:
+    found, version = _database(patient)
+    yield found
+    for name, look in LOOKS.items():
+        yield from _look(name, look, patient, version)
+
+
+Look = Callable[[Patient], Iterator[Finding]]
+
+
+def _look(name: str, look: Look, patient: Patient, version: int | None) -> Iterator[Finding]:
+    """Look at one thing, if the database, and this code's tables in it, are there for it."""
+    import psycopg
+
+    if name in EMPTY and version is None:
+        yield Finding(name, BAD, "Not known: the database cannot be read.")
+    elif name in EMPTY and not version:
+        yield Finding(name, WARN, EMPTY[name].format(day=newest_published(patient.now())))
+    elif name in EMPTY and version is not None and version < _known():
+        yield Finding(name, WARN, "Not known before the schema is up to date; the next run does that.")
+    else:
         try:
             yield from look(patient)
-        except _NotKnown as unknown:
-            yield Finding(name, WARN, str(unknown))
         except AshareError as error:
             yield Finding(name, BAD, str(error))
+        except psycopg.Error as error:
+            yield Finding(name, BAD, f"Not known: the database refuses ({one_line(error)}).")
 
 
-def _database(patient: Patient) -> Iterator[Finding]:
-    with patient.store.transaction() as connection:
-        row = connection.execute(queries("health")["server"]).fetchone()
-        assert row is not None
-        version, number, name, has_schema = row
-        done = applied(connection) if has_schema else 0
-        where = f"PostgreSQL {version.split()[0]}, database {name} at {connection.info.host or 'localhost'}"
-    known = len(list(MIGRATIONS.glob("[0-9]*.sql")))
+def _known() -> int:
+    return len(list(MIGRATIONS.glob("[0-9]*.sql")))
+
+
+def _database(patient: Patient) -> tuple[Finding, int | None]:
+    """The database, and its schema's version: 0 for none yet, ``None`` when it cannot be read."""
+    import psycopg
+
+    try:
+        with patient.store.transaction() as connection:
+            row = connection.execute(queries("health")["server"]).fetchone()
+            assert row is not None
+            done, host = applied(connection), connection.info.host
+    except AshareError as error:
+        # A unix socket is the embedded server's.
+        hint = " The embedded one runs for as long as `make up`." if " on socket " in str(error) else ""
+        return Finding("database", BAD, f"{error}{hint}"), None
+    except psycopg.Error as error:
+        return Finding("database", BAD, f"It refuses: {one_line(error)}."), None
+    server, number, name = row
+    where = f"PostgreSQL {server.split()[0]}, database {name} at {host or 'localhost'}"
+    known = _known()
     if number < OLDEST_POSTGRES:
-        yield Finding("database", BAD, f"{where}: PostgreSQL 14 or newer is needed.")
-    elif not done:
-        yield Finding("database", WARN, f"{where}: there is no schema ashare yet; the first run makes it.")
-    elif done > known:
-        yield Finding("database", BAD, f"{where}: schema version {done}, this code knows {known}: update it.")
-    elif done < known:
-        yield Finding(
-            "database", WARN, f"{where}: schema version {done} of {known}; the next run brings it up to date."
-        )
-    else:
-        yield Finding("database", OK, f"{where}, schema version {done}.")
+        return Finding("database", BAD, f"{where}: PostgreSQL 14 or newer is needed."), done
+    if not done:
+        return Finding("database", WARN, f"{where}: nothing is loaded yet; the first run makes the schema."), done
+    if done > known:
+        return Finding("database", BAD, f"{where}: schema version {done}, this code knows {known}: update it."), done
+    if done < known:
+        said = f"{where}: schema version {done} of {known}; the next run brings it up to date."
+        return Finding("database", WARN, said), done
+    return Finding("database", OK, f"{where}, schema version {done}."), done
 
 
 def _pool(patient: Patient) -> Iterator[Finding]:
@@ -110,35 +142,20 @@ def _pool(patient: Patient) -> Iterator[Finding]:
         problem = "does not exist" if found is None else "has no slots"
         yield Finding("pool", BAD, f'The pool baostock {problem}, so nothing runs: airflow pools set baostock 8 "".')
     else:
-        yield Finding("pool", OK, f"baostock: {found[1]} of {found[0]} slots taken.")
-
-
-def _has_schema(patient: Patient) -> bool:
-    """Whether the tables are there to look at.
-
-    :raises _NotKnown: they are of an older version.
-    """
-    with patient.store.transaction() as connection:
-        done = applied(connection)
-    if 0 < done < len(list(MIGRATIONS.glob("[0-9]*.sql"))):
-        raise _NotKnown("Not known before the schema is up to date; the next run does that.")
-    return done > 0
+        slots = "unlimited" if found[0] < 0 else found[0]
+        yield Finding("pool", OK, f"baostock: {found[1]} of {slots} slots taken.")
 
 
 def _calendar(patient: Patient) -> Iterator[Finding]:
-    if not _has_schema(patient):
-        yield Finding("calendar", WARN, "Not read yet; the first run reads it.")
-        return
-    today = patient.now().date()
     with patient.store.transaction() as connection:
-        row = connection.execute(queries("health")["calendar"], {"today": today}).fetchone()
+        row = connection.execute(queries("health")["calendar"]).fetchone()
     assert row is not None
-    until, fetched_at, covers_today = row
+    until, fetched_at = row
     if until is None:
-        yield Finding("calendar", WARN, "Not read yet; the first run reads it.")
+        yield Finding("calendar", WARN, EMPTY["calendar"])
         return
-    read = f"read on {fetched_at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}, known to {until}"
-    if covers_today:
+    read, today = f"read on {_clock(fetched_at)}, known to {until}", patient.now().date()
+    if until >= today:
         yield Finding("calendar", OK, f"{read}.")
     else:
         state = BAD if today - until > NEW_YEAR else WARN
@@ -147,11 +164,37 @@ def _calendar(patient: Patient) -> Iterator[Finding]:
         )
 
 
+class _TimedGate(SourceGate):
+    """Knows when the login was sent: neither the wait for the lock nor the client's import belongs to it."""
+
+    login_began = 0.0
+
+    def begin(self, method: str, detail: str) -> int:
+        if method == "login":
+            self.login_began = time.monotonic()
+        return super().begin(method, detail)
+
+
+def _source(patient: Patient) -> Iterator[Finding]:
+    source, settings = patient.source(), patient.settings()
+    limits = source.limits
+    quick = replace(limits, idle=min(limits.idle, LOGIN_SECONDS), reply=min(limits.reply, LOGIN_SECONDS))
+    where = f"Baostock at {source.address[0]}:{source.address[1]}"
+    gate = _TimedGate(patient.store.connect, who="doctor", wait_seconds=LOCK_SECONDS, budget=settings.request_budget)
+    try:
+        with Session(replace(source, limits=quick), gate, requests=0):
+            seconds = time.monotonic() - gate.login_began
+        yield Finding("source", OK, f"{where} let us log in, in {seconds:.1f} s.")
+    except SourceBusy as busy:
+        yield Finding("source", OK, f"{where} is in use, and was not asked. {busy}")
+    except SourceBanned:
+        yield Finding("source", WARN, f"{where}: nothing is sent during a ban, see below.")
+    except BudgetSpent as spent:
+        yield Finding("source", WARN, f"{where} was not asked. {spent}")
+
+
 def _budget(patient: Patient) -> Iterator[Finding]:
-    if not _has_schema(patient):
-        yield Finding("budget", OK, f"0 of {patient.settings.request_budget} requests sent today.")
-        return
-    limit, budget = patient.store.source_limit(), patient.settings.request_budget
+    limit, budget = patient.store.source_limit(), patient.settings().request_budget
     sent = f"{limit.used_today} of {budget} requests sent today (ASHARE_REQUEST_BUDGET)"
     if limit.used_today >= budget:
         yield Finding("budget", BAD, f"{sent}: runs wait until {_clock(limit.day_ends)}, Beijing time.")
@@ -161,8 +204,8 @@ def _budget(patient: Patient) -> Iterator[Finding]:
 
 
 def _ban(patient: Patient) -> Iterator[Finding]:
-    limit = patient.store.source_limit() if _has_schema(patient) else None
-    if limit is None or limit.banned_at is None or limit.banned_until is None:
+    limit = patient.store.source_limit()
+    if limit.banned_at is None or limit.banned_until is None:
         yield Finding("ban", OK, "Baostock has never banned this address, as far as the ledger goes back.")
     elif limit.is_banned:
         yield Finding(
@@ -175,65 +218,64 @@ def _ban(patient: Patient) -> Iterator[Finding]:
         yield Finding("ban", OK, f"None in force; the last was over on {_clock(limit.banned_until)}.")
 
 
-def _source(patient: Patient) -> Iterator[Finding]:
-    host, port = patient.source.address
-    where = f"Baostock at {host}:{port}"
-    if not _has_schema(patient):
-        yield Finding("source", WARN, f"{where} was not asked: the request could not be counted yet.")
-        return
-    gate = SourceGate(
-        patient.store.connect, who="doctor", wait_seconds=LOCK_SECONDS, budget=patient.settings.request_budget
-    )
-    began = time.monotonic()
-    try:
-        with Session(patient.source, gate, requests=0):
-            yield Finding("source", OK, f"{where} let us log in, in {time.monotonic() - began:.1f} s.")
-    except SourceBusy as busy:
-        yield Finding("source", OK, f"{where} is in use, and was not asked. {busy}")
-    except (SourceBanned, BudgetSpent) as refused:
-        yield Finding("source", WARN, f"{where}: {refused}")
-
-
 def _trade_dates(patient: Patient) -> Iterator[Finding]:
-    rows: list[tuple[Any, ...]] = []
-    if _has_schema(patient):
-        with patient.store.transaction() as connection:
-            values = {"newest": newest_published(patient.now()), "dates": DATES}
-            rows = connection.execute(queries("health")["last_sessions"], values).fetchall()
-    if not rows or rows[0][-1] is None:  # no date was ever recorded
-        yield Finding(
-            "trade dates", WARN, "None was loaded yet: airflow dags backfill -s FIRST -e LAST ashare_daily."
-        )
+    newest = newest_published(patient.now())
+    with patient.store.transaction() as connection:
+        values = {"newest": newest, "dates": DATES}
+        rows = connection.execute(queries("health")["last_sessions"], values).fetchall()
+    if all(before_the_first is None for *_, before_the_first in rows):
+        yield Finding("trade dates", WARN, EMPTY["trade dates"].format(day=newest))
         return
-    for day, status, expected, loaded, missing, reason, started_at, before_the_first in rows:
-        if status == "success":
-            noted = f"; {reason}" if reason else ""
-            yield Finding(str(day), OK, f"complete, {loaded} of {expected} bars{noted}.".replace("..", "."))
-        elif status == "failed":
-            yield Finding(
-                str(day), BAD, f"failed, {missing if missing is not None else '?'} missing: {reason} {_rerun(day)}"
-            )
-        elif status == "syncing":
-            yield _syncing(patient, day, reason, started_at)
-        elif status == "skipped":
-            yield Finding(str(day), OK, f"skipped: {reason}")
-        elif before_the_first:
-            yield Finding(str(day), WARN, "not loaded: before the first date that was.")
-        else:
-            yield _pending(patient, day)
+    found = [_trade_date(patient, *row) for row in rows]
+    yield from found
+    # One command for all: dates that are complete are left alone.
+    if bad := sorted(finding.name for finding in found if finding.state == BAD):
+        how = "--reset-dagruns" if any(row[1] == "skipped" for row in rows) else "--rerun-failed-tasks"
+        yield Finding(RUN_AGAIN, BAD, _backfill(bad[0], bad[-1], how))
 
 
-def _syncing(patient: Patient, day: date, reason: str | None, started_at: datetime | None) -> Finding:
+def _trade_date(
+    patient: Patient,
+    day: date,
+    status: str | None,
+    expected: int | None,
+    loaded: int | None,
+    missing: int | None,
+    reason: str | None,
+    started_at: datetime | None,
+    active_at: datetime | None,
+    before_the_first: bool,
+) -> Finding:
+    why = textwrap.shorten(reason or "", REASON_WIDTH, placeholder=" ...")
+    if status == "success":
+        return Finding(
+            str(day), OK, f"complete, {loaded} of {expected} bars{f'; {why}' if why else ''}".rstrip(".") + "."
+        )
+    if status == "failed":
+        bars = "" if expected is None else f", {loaded} of {expected} bars, {missing} missing"
+        return Finding(str(day), BAD, f"failed{bars}: {why}")
+    if status == "syncing":
+        return _syncing(patient, day, why, started_at, active_at)
+    if status == "skipped":
+        return Finding(str(day), BAD, "skipped as closed, but a session by the calendar as it is known now.")
+    if before_the_first:
+        return Finding(str(day), WARN, "not loaded: before the first date that was.")
+    return _pending(patient, day)
+
+
+def _syncing(
+    patient: Patient, day: date, why: str, started_at: datetime | None, active_at: datetime | None
+) -> Finding:
     since = f" since {_clock(started_at)}" if started_at else ""
     limit = patient.store.source_limit()
-    spent = limit.used_today >= NEARLY_SPENT * patient.settings.request_budget
-    if reason and (limit.is_banned or spent or day == patient.now().date()):
-        return Finding(str(day), WARN, f"waiting{since}: {reason}")
+    spent = limit.used_today >= NEARLY_SPENT * patient.settings().request_budget
+    if why and (limit.is_banned or spent or day == patient.now().date()):
+        return Finding(str(day), WARN, f"waiting{since}: {why}")
     # What it waited for is over: since then, it has had time.
-    waited_until = (limit.banned_until, limit.day_ends - timedelta(days=1)) if reason else ()
-    moved_at = max(filter(None, (started_at, *waited_until)), default=None)
+    waited_until = (limit.banned_until, limit.day_ends - timedelta(days=1)) if why else ()
+    moved_at = max(filter(None, (active_at, *waited_until)), default=None)
     if moved_at and patient.now() - moved_at > DIED_AFTER:
-        return Finding(str(day), BAD, f"worked on{since}: its run has died. {_rerun(day)}")
+        return Finding(str(day), BAD, f"worked on{since}, and nothing since {_clock(moved_at)}: its run has died.")
     return Finding(str(day), OK, f"being worked on{since}.")
 
 
@@ -241,47 +283,72 @@ def _pending(patient: Patient, day: date) -> Finding:
     now = patient.now()
     if day == now.date() and now.time() < GIVE_UP:
         return Finding(str(day), OK, "out, and not loaded yet: today's run does that.")
-    return Finding(str(day), BAD, f"nothing is recorded. {_rerun(day)}")
+    return Finding(str(day), BAD, "nothing is recorded: no run has taken it up.")
 
 
-def _rerun(day: date) -> str:
-    return f"Run it: airflow dags backfill -s {day} -e {day} --rerun-failed-tasks ashare_daily"
+def _backfill(first: object, last: object, how: str = "--rerun-failed-tasks") -> str:
+    return f"airflow dags backfill -s {first} -e {last} {how} ashare_daily"
 
 
 def _clock(moment: datetime) -> str:
     return f"{moment.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
 
 
+LOOKS: dict[str, Look] = {
+    "pool": _pool,
+    "calendar": _calendar,
+    "source": _source,
+    "budget": _budget,
+    "ban": _ban,
+    "trade dates": _trade_dates,
+}
+
+EMPTY = {
+    "calendar": "Not read yet; the first run reads it.",
+    "source": "Not asked: the request could not be counted before the first run has made the schema.",
+    "budget": "Nothing was sent yet, as far as this database knows.",
+    "ban": "None, as far as this database knows.",
+    "trade dates": "Nothing is loaded yet. Begin with: airflow dags backfill -s {day} -e {day} ashare_daily",
+}
+"""What needs the database, and what is said of one in which nothing has run."""
+
+
+def written(finding: Finding, columns: int | None) -> str:
+    """A finding as text: one line, or, in a terminal, lines that are not wider than that."""
+    mark = f"{finding.state:<4}  {finding.name:<11}  "
+    if columns is None or finding.name == RUN_AGAIN:  # a command is copied whole
+        return mark + finding.text
+    lines = textwrap.wrap(finding.text, max(columns - len(mark), 20), break_long_words=False, break_on_hyphens=False)
+    return mark + f"\n{'':{len(mark)}}".join(lines)
+
+
+def _connect() -> psycopg.Connection[Any]:
+    """To the connection ``ashare_postgres``; a lock on a table must not hold up a monitor."""
+    from include.ashare.airflow_bridge import store
+
+    connection = store().connect()
+    connection.execute(queries("health")["limit_time"])
+    return connection
+
+
 def main() -> int:
     """Print the findings; the exit code."""
     from include.ashare.airflow_bridge import (
+        CONNECT_SECONDS,
         pool_slots,
         read_connections_outside_of_a_task,
         source_config,
-        store,
     )
 
     logging.disable(logging.WARNING)  # what a step would log is said here
-    problem = ""
-    try:
+    os.environ.setdefault("PGCONNECT_TIMEOUT", CONNECT_SECONDS)  # Airflow's own database may not answer, too
+    with suppress(AshareError):  # what is lacking is said by whatever needs it
         read_connections_outside_of_a_task()
-    except StoreUnavailable as error:  # those of the environment are there all the same
-        problem = f" {error}"
-    try:
-        settings = Settings()
-        patient = Patient(
-            store(),
-            source_config(settings),
-            settings,
-            lambda: pool_slots("baostock"),
-        )
-    except InvalidInput as error:
-        sys.stdout.write(f"{BAD:<4}  setup        {error}{problem}\n")
-        return 1
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     worst = OK
-    with patient.store:
-        for finding in examine(patient):
-            sys.stdout.write(f"{finding.state:<4}  {finding.name:<12} {finding.text}\n")
+    with Store(_connect) as opened:
+        for finding in examine(Patient(opened, source_config, Settings, lambda: pool_slots("baostock"))):
+            sys.stdout.write(written(finding, columns) + "\n")
             sys.stdout.flush()
             worst = BAD if BAD in (worst, finding.state) else worst
     return int(worst == BAD)

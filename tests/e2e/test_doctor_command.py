@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 
 from include.ashare.emulator.server import Emulator
 from include.local.stack import PROJECT, Stack
 from tests.e2e.conftest import Cli
 
 
-def doctor(stack: Stack) -> subprocess.CompletedProcess[str]:
+def doctor(stack: Stack, without: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "include.ashare.doctor"],
-        env=stack.env,
+        env={name: value for name, value in stack.env.items() if name not in without},
         cwd=PROJECT,
         capture_output=True,
         text=True,
@@ -41,3 +42,21 @@ def test_one_screen_and_two_requests(stack: Stack, source: Emulator, airflow: Cl
         assert airflow("pools", "set", "baostock", "8", "").returncode == 0
     assert without.returncode == 1
     assert "BAD   pool         The pool baostock does not exist" in without.stdout
+
+
+def test_connections_that_only_airflows_database_knows(stack: Stack, airflow: Cli) -> None:
+    names = ("ashare_postgres", "baostock")
+    variables = [f"AIRFLOW_CONN_{name.upper()}" for name in names]
+    unset = doctor(stack, variables)
+    assert unset.returncode == 1
+    assert "The Airflow connection 'ashare_postgres' is not set" in unset.stdout
+    assert "ok    pool         baostock: " in unset.stdout  # what can be known is still said
+    for name, variable in zip(names, variables, strict=True):
+        assert airflow("connections", "add", name, "--conn-json", stack.env[variable]).returncode == 0
+    try:
+        seen = doctor(stack, variables)
+    finally:
+        for name in names:
+            assert airflow("connections", "delete", name).returncode == 0
+    assert "ok    database     PostgreSQL " in seen.stdout, seen.stdout + seen.stderr
+    assert "ok    source       Baostock at 127.0.0.1:" in seen.stdout

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
 
-from include.ashare.doctor import BAD, OK, WARN, Finding, Patient, examine
-from include.ashare.emulator.faults import fault
+from include.ashare.doctor import BAD, OK, WARN, Finding, Patient, examine, written
+from include.ashare.emulator.faults import Fault, fault
 from include.ashare.emulator.server import Emulator
+from include.ashare.errors import InvalidInput
 from include.ashare.settings import Settings
-from include.ashare.source import Session
+from include.ashare.source import Session, SourceConfig
 from include.ashare.store import SourceGate, Store
 from tests.conftest import Database, MakeRun, at, source_of
 from tests.integration.trade_date import complete
@@ -24,9 +28,7 @@ NOW = at("2025-10-10T20:00")
 
 @pytest.fixture
 def patient(database: Database, emulator: Emulator) -> Patient:
-    return Patient(
-        Store(database.connect), source_of(emulator), Settings(lock_timeout=5.0), lambda: (8, 1), NOW
-    )  # fmt: skip
+    return Patient(Store(database.connect), lambda: source_of(emulator), Settings, lambda: (8, 1), NOW)
 
 
 @pytest.fixture
@@ -35,6 +37,10 @@ def well(patient: Patient, make_run: MakeRun, emulator: Emulator) -> Patient:
     for day in DATES:
         complete(make_run(day, now=NOW))
     return patient
+
+
+def budgeted(patient: Patient, requests: int) -> Patient:
+    return replace(patient, settings=lambda: Settings(request_budget=requests))
 
 
 def look(patient: Patient) -> dict[str, Finding]:
@@ -57,9 +63,25 @@ def test_all_is_well(well: Patient, emulator: Emulator) -> None:
 def test_nothing_installed_yet_is_no_failure(patient: Patient, emulator: Emulator, database: Database) -> None:
     found = look(patient)
     assert {finding.state for finding in found.values()} == {OK, WARN}
-    assert "there is no schema ashare yet" in found["database"].text
+    assert "nothing is loaded yet" in found["database"].text
+    assert "airflow dags backfill -s 2025-10-10 -e 2025-10-10 ashare_daily" in found["trade dates"].text
     assert emulator.count() == 0
     assert database.rows("SELECT count(*) FROM pg_namespace WHERE nspname = 'ashare'") == [(0,)]
+
+
+def test_a_schema_in_which_nothing_ran_is_no_failure(patient: Patient, emulator: Emulator) -> None:
+    patient.store.migrate()
+    found = look(patient)
+    assert {name for name, finding in found.items() if finding.state == WARN} == {"calendar", "trade dates"}
+    assert {finding.state for finding in found.values()} == {OK, WARN}
+    assert emulator.count() == 2
+
+
+def test_a_first_run_that_failed_before_the_calendar_was_read(patient: Patient) -> None:
+    patient.store.migrate()
+    patient.store.fail_date(NOW().date(), ["stock"], "Baostock cannot be reached.", "first")
+    found = look(patient)["2025-10-10"]
+    assert (found.state, found.text == "failed: Baostock cannot be reached.") == (BAD, True), found
 
 
 def test_an_airflow_that_has_been_dead_for_long_is_not_well(well: Patient) -> None:
@@ -70,13 +92,6 @@ def test_an_airflow_that_has_been_dead_for_long_is_not_well(well: Patient) -> No
     assert january["calendar"].state == BAD  # it ends with the year, and nobody has read the next one
 
 
-def test_a_lost_session_costs_no_more_requests(well: Patient, emulator: Emulator) -> None:
-    emulator.add_fault(fault("logout", "error", code="10001001"))
-    asked = emulator.count()
-    look(well)
-    assert emulator.count() - asked == 2
-
-
 def test_an_older_schema_is_told_and_not_touched(well: Patient, database: Database, emulator: Emulator) -> None:
     database.do("DELETE FROM ashare.schema_migration WHERE version > 1")
     asked = emulator.count()
@@ -84,18 +99,57 @@ def test_an_older_schema_is_told_and_not_touched(well: Patient, database: Databa
     assert "schema version 1 of " in found["database"].text
     for name in ("calendar", "source", "budget", "ban", "trade dates"):
         assert (found[name].state, "Not known" in found[name].text) == (WARN, True)
+    assert found["pool"].state == OK
     assert emulator.count() == asked
 
 
+def test_a_newer_schema_is_not_well(well: Patient, database: Database) -> None:
+    database.do("INSERT INTO ashare.schema_migration (version, name) VALUES (99, 'x')")
+    found = look(well)
+    assert (found["database"].state, found["2025-10-10"].state) == (BAD, OK)
+    assert "update it" in found["database"].text
+
+
+def test_tables_that_are_gone_are_told(well: Patient, database: Database) -> None:
+    database.do("DROP TABLE ashare.trade_calendar")
+    found = look(well)
+    assert found["calendar"].text.startswith("Not known: the database refuses (relation")
+    assert (found["calendar"].state, found["source"].state) == (BAD, OK)
+
+
 def test_a_database_that_is_gone_is_told_with_everything_else(well: Patient, emulator: Emulator) -> None:
+    tried = []
+
     def refuse() -> psycopg.Connection:
+        tried.append(1)
         raise psycopg.OperationalError("connection refused")
 
     asked = emulator.count()
     found = look(replace(well, store=Store(refuse)))
+    assert list(found) == ["database", "pool", "calendar", "source", "budget", "ban", "trade dates"]
     assert {name for name, finding in found.items() if finding.state == BAD} == set(found) - {"pool"}
     assert "cannot be reached" in found["database"].text
+    assert found["ban"].text == "Not known: the database cannot be read."
     assert emulator.count() == asked
+    assert len(tried) == 1  # a host that does not answer takes ten seconds each time
+
+
+def test_a_pool_without_a_limit_is_well(well: Patient) -> None:
+    found = look(replace(well, pool=lambda: (-1, 3)))["pool"]
+    assert (found.state, found.text) == (OK, "baostock: 3 of unlimited slots taken.")
+
+
+def test_a_connection_or_setting_that_is_wrong_hides_nothing_else(
+    well: Patient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> SourceConfig:
+        raise InvalidInput("The Airflow connection 'baostock' is not set.")
+
+    monkeypatch.setenv("ASHARE_REQUEST_BUDGET", "60000")
+    found = look(replace(well, source=missing))
+    assert {name for name, finding in found.items() if finding.state != OK} == {"source", "budget"}
+    assert "'baostock' is not set" in found["source"].text
+    assert "from 1 to 50000" in found["budget"].text
 
 
 @pytest.mark.parametrize(("pool", "said"), [(None, "does not exist"), ((0, 0), "has no slots")])
@@ -116,7 +170,7 @@ def test_a_source_out_of_reach(well: Patient, emulator: Emulator) -> None:
 
 def test_a_source_in_use_is_well_and_left_alone(well: Patient, database: Database, emulator: Emulator) -> None:
     gate = SourceGate(database.connect, who="the daily run", wait_seconds=5.0, budget=40_000)
-    with Session(well.source, gate):
+    with Session(well.source(), gate):
         asked = emulator.count()
         found = look(well)["source"]
         assert found.state == OK
@@ -124,12 +178,32 @@ def test_a_source_in_use_is_well_and_left_alone(well: Patient, database: Databas
         assert emulator.count() == asked
 
 
+@pytest.mark.parametrize(
+    ("strikes", "state"),
+    [
+        (fault("logout", "error", times=0, code="10001001"), OK),
+        (fault("logout", "close_before_reply", times=0), OK),
+        (fault("login", "error", times=0, code="10001001"), BAD),
+        (fault("login", "error", times=0, code="10001005"), BAD),
+        (fault("login", "stall", times=0), BAD),
+    ],
+    ids=lambda value: f"{value.method}-{value.kind}" if hasattr(value, "kind") else None,
+)
+def test_never_more_than_two_requests_whatever_the_source_says(
+    well: Patient, emulator: Emulator, strikes: Fault, state: str
+) -> None:
+    asked = emulator.count()
+    emulator.add_fault(strikes)
+    assert look(well)["source"].state == state
+    assert emulator.count() - asked <= 2
+
+
 def test_a_budget_that_is_spent_costs_nothing_more(well: Patient, emulator: Emulator) -> None:
     asked = emulator.count()
-    found = look(replace(well, settings=replace(well.settings, request_budget=asked + 1)))
+    found = look(budgeted(well, asked + 1))
     assert (found["source"].state, found["budget"].state) == (WARN, WARN)
     assert emulator.count() == asked
-    spent = look(replace(well, settings=replace(well.settings, request_budget=asked)))["budget"]
+    spent = look(budgeted(well, asked))["budget"]
     assert spent.state == BAD
     assert "runs wait until" in spent.text
 
@@ -140,11 +214,20 @@ def test_a_ban_is_told_with_its_end_and_nothing_is_sent(well: Patient, emulator:
     assert first["ban"].state == BAD
     assert "nothing is sent until" in first["ban"].text
     asked = emulator.count()
-    assert look(well)["ban"].state == BAD
+    again = look(well)
+    assert (again["ban"].state, again["source"].state) == (BAD, WARN)
+    assert "nothing is sent during a ban" in again["source"].text
     assert emulator.count() == asked
 
 
-Change = Callable[[Database], object]
+def test_a_ban_that_is_over_is_well(well: Patient, database: Database, emulator: Emulator) -> None:
+    database.do(
+        "INSERT INTO ashare.source_request (requested_at, method, detail, who, outcome) "
+        "VALUES (clock_timestamp() - interval '7 hours', 'login', '', 'somebody', '10001011')"
+    )
+    found = look(well)
+    assert (found["ban"].state, found["source"].state) == (OK, OK)
+    assert found["ban"].text.startswith("None in force; the last was over on ")
 
 
 @pytest.mark.parametrize(
@@ -153,29 +236,115 @@ Change = Callable[[Database], object]
         (
             "status = 'failed', reason = 'No bars.', missing = 3",
             BAD,
-            "failed, 3 missing: No bars. Run it: airflow dags",
+            " 3 missing: No bars.",
         ),
+        ("status = 'skipped', reason = 'A holiday.'", BAD, "but a session by the calendar"),
         ("status = 'syncing', started_at = '2025-10-10 13:00+08', reason = NULL", BAD, "its run has died"),
         ("status = 'syncing', started_at = '2025-10-10 19:00+08', reason = NULL", OK, "being worked on since"),
-        ("status = 'syncing', started_at = '2025-10-10 05:00+08', reason = 'Not out.'", WARN, ": Not out."),
+        ("status = 'syncing', started_at = '2025-10-10 05:00+08', reason = 'Banned.'", WARN, ": Banned."),
     ],
 )
 def test_a_trade_date_that_is_not_complete(
     well: Patient, database: Database, change: str, state: str, said: str
 ) -> None:
     with database.connect() as connection:
+        connection.execute("UPDATE ashare.sync_batch SET started_at = '2025-10-10 13:30+08', finished_at = NULL")
         connection.execute(f"UPDATE ashare.sync_status SET {change} WHERE trade_date = '2025-10-10'".encode())
-    found = look(well)["2025-10-10"]
+    every = look(well)
+    found = every["2025-10-10"]
     assert (found.state, said in found.text) == (state, True), found
+    assert ("run again" in every) == (state == BAD)
+    if state == BAD:
+        how = "--reset-dagruns" if "skipped" in change else "--rerun-failed-tasks"
+        command = f"airflow dags backfill -s 2025-10-10 -e 2025-10-10 {how} ashare_daily"
+        assert every["run again"] == Finding("run again", BAD, command)
+
+
+def test_a_date_that_went_on_after_a_long_wait_has_not_died(well: Patient, database: Database) -> None:
+    database.do(
+        "UPDATE ashare.sync_status SET status = 'syncing', reason = NULL, started_at = '2025-10-09 18:05+08' "
+        "WHERE trade_date = '2025-10-09'"
+    )
+    database.do("UPDATE ashare.sync_batch SET started_at = '2025-10-10 19:00+08', finished_at = NULL")
+    assert look(well)["2025-10-09"] == Finding("2025-10-09", OK, "being worked on since 2025-10-09 18:05.")
+    database.do("UPDATE ashare.sync_batch SET started_at = '2025-10-10 13:00+08'")
+    died = look(well)["2025-10-09"]
+    assert (died.state, "nothing since 2025-10-10 13:00" in died.text) == (BAD, True), died
+
+
+def test_a_date_whose_wait_is_long_over_has_died(well: Patient, database: Database) -> None:
+    database.do(
+        "INSERT INTO ashare.sync_status (trade_date, status, reason, started_at) "
+        "VALUES ('2025-12-31', 'syncing', 'Banned.', '2025-12-31 18:05+08')"
+    )
+    later = replace(well, now=at("2030-01-01T12:00"))  # what the ledger says is of the real day
+    assert look(later)["2025-12-31"].state == BAD
+    assert look(budgeted(later, 1))["2025-12-31"] == Finding(
+        "2025-12-31", WARN, "waiting since 2025-12-31 18:05: Banned."
+    )
 
 
 def test_a_trade_date_that_nobody_loaded(well: Patient, database: Database) -> None:
     database.do("DELETE FROM ashare.sync_status WHERE trade_date IN ('2025-09-26', '2025-09-29', '2025-10-10')")
     found = look(well)
     assert found["2025-09-29"].state == WARN  # nobody has asked for anything that early
-    database.do("INSERT INTO ashare.sync_status (trade_date, status) VALUES ('2025-09-26', 'skipped')")
+    database.do("INSERT INTO ashare.sync_status (trade_date, status) VALUES ('2025-09-26', 'success')")
     found = look(well)
     assert (found["2025-10-10"].state, found["2025-09-29"].state) == (OK, BAD)  # today's may still come
-    assert "airflow dags backfill -s 2025-09-29 -e 2025-09-29" in found["2025-09-29"].text
+    assert "nothing is recorded" in found["2025-09-29"].text
     later = look(replace(well, now=lambda: NOW() + timedelta(hours=4)))
     assert later["2025-10-10"].state == BAD
+
+
+@pytest.mark.parametrize(
+    ("now", "state"), [("2025-12-31T23:30", OK), ("2026-01-05T12:00", WARN), ("2026-01-20T20:00", BAD)]
+)
+def test_a_calendar_ends_with_its_year(well: Patient, now: str, state: str) -> None:
+    assert look(replace(well, now=at(now)))["calendar"].state == state
+
+
+def test_a_dag_that_has_not_run_for_weeks_is_not_well(well: Patient) -> None:
+    found = look(replace(well, now=at("2025-10-31T20:00")))
+    dates = [finding for name, finding in found.items() if name.startswith("2025-")]
+    assert len(dates) == 5
+    assert [finding.state for finding in dates] == [OK, BAD, BAD, BAD, BAD]  # today's may still come
+
+
+def test_the_worst_screen_is_still_one(well: Patient, database: Database, emulator: Emulator) -> None:
+    reason = "4,000 of 5,200 securities have no bar: " + "sh.600000, " * 40 + "\nand a second line."
+    database.do("UPDATE ashare.sync_status SET status = 'failed', missing = 4000, reason = %s", reason)
+    emulator.add_fault(fault("login", "error", code="10001011"))
+    found = look(replace(well, pool=lambda: None))
+    assert all("\n" not in finding.text for finding in found.values())
+    assert " -s 2025-09-26 -e 2025-10-10 --rerun-failed-tasks " in found["run again"].text
+    screen = [line for finding in found.values() for line in written(finding, 100).split("\n")]
+    assert len(screen) <= 24
+    assert max(len(line) for line in screen if "run again" not in line) <= 100
+    assert all(len(written(finding, None).split("\n")) == 1 for finding in found.values())
+
+
+def test_as_a_command_where_nothing_can_be_reached(tmp_path: Path) -> None:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "ASHARE"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "include.ashare.doctor"],
+        cwd=Path(__file__).parents[2],
+        env=clean
+        | {
+            "AIRFLOW_HOME": str(tmp_path),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql+psycopg2://me:s3cret-word@127.0.0.1:1/airflow",
+            "AIRFLOW_CONN_ASHARE_POSTGRES": "postgresql://me:s3cret-word@127.0.0.1:1/ashare",
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        ["BAD", name] for name in ("database", "pool", "calendar", "source", "budget", "ban", "trade")
+    ]
+    assert "cannot be reached" in lines[0]
+    assert "Airflow's own database cannot be read" in lines[1]
+    assert "s3cret-word" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr

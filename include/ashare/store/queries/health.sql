@@ -1,17 +1,26 @@
+-- name: limit_time
+SELECT set_config('statement_timeout', '15s', false)
+
 -- name: server
-SELECT current_setting('server_version'), current_setting('server_version_num')::integer, current_database(),
-       to_regclass('ashare.schema_migration') IS NOT NULL
+SELECT current_setting('server_version'), current_setting('server_version_num')::integer, current_database()
 
 -- name: calendar
-SELECT max(calendar_date), max(fetched_at),
-       coalesce(bool_or(calendar_date = %(today)s), false)
-FROM ashare.trade_calendar
+SELECT max(calendar_date), max(fetched_at) FROM ashare.trade_calendar
 
 -- name: last_sessions
-SELECT c.calendar_date, s.status, s.expected, s.loaded, s.missing, s.reason, s.started_at,
-       c.calendar_date < (SELECT min(trade_date) FROM ashare.sync_status) AS before_the_first
-FROM ashare.trade_calendar c
-LEFT JOIN ashare.sync_status s ON s.trade_date = c.calendar_date
-WHERE c.is_trading_day AND c.calendar_date <= %(newest)s
-ORDER BY c.calendar_date DESC
+SELECT d.day, s.status, s.expected, s.loaded, s.missing, s.reason, s.started_at,
+       -- After a wait, a run goes on under its first start.
+       greatest(s.started_at, (SELECT max(greatest(b.started_at, b.finished_at))
+                               FROM ashare.sync_batch b WHERE b.trade_date = d.day)) AS active_at,
+       d.day < (SELECT min(trade_date) FROM ashare.sync_status) AS before_the_first
+FROM (
+    SELECT calendar_date AS day FROM ashare.trade_calendar WHERE is_trading_day
+    UNION ALL
+    -- A first run may fail before it has read the calendar.
+    SELECT trade_date FROM ashare.sync_status r
+    WHERE NOT EXISTS (SELECT FROM ashare.trade_calendar WHERE calendar_date = r.trade_date)
+) d
+LEFT JOIN ashare.sync_status s ON s.trade_date = d.day
+WHERE d.day <= %(newest)s
+ORDER BY d.day DESC
 LIMIT %(dates)s
