@@ -5,25 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow.api_fastapi.common.dagbag import resolve_run_on_latest_version
 from airflow.exceptions import AirflowConfigException
-from airflow.models.backfill import (
-    AlreadyRunningBackfill,
-    BackfillDagRun,
-    InvalidBackfillConf,
-    ReprocessBehavior,
-    _create_backfill,
-    _do_dry_run,
-    _get_info_list,
-)
+from airflow.models.backfill import BackfillDagRun, ReprocessBehavior, _do_dry_run, _get_info_list
 from airflow.models.dagrun import DagRun
-from airflow.sdk.exceptions import AirflowException
 from airflow.utils import cli as cli_utils
 from airflow.utils.platform import getuser
 from airflow.utils.providers_configuration_loader import providers_configuration_loaded
@@ -32,8 +20,9 @@ from airflow.utils.state import DagRunState
 from rich.console import Console
 from sqlalchemy import select
 
-from ashare_cli import checks
-from ashare_cli.checks import WRONG_USAGE, Refused
+import ashare_backfills
+from ashare_backfills import Refused, WrongUsage
+from ashare_cli import usage
 from ashare_cli.outcome import SyncStatus
 from ashare_cli.watch import Display, Interrupt, NobodyWorks, WatchedRun, Watcher, print_table
 
@@ -80,7 +69,7 @@ def backfill(args: Namespace) -> None:
 def _backfill(args: Namespace, console: Console) -> int:
     with create_session() as session:
         request = _read_request(args, session)
-        with _refusals():
+        with ashare_backfills.refusals():
             infos = _infos(request)
             to_run = _infos_to_run(request, session)
         if not infos:
@@ -89,54 +78,38 @@ def _backfill(args: Namespace, console: Console) -> int:
         if args.dry_run:
             return _dry_run(console, infos, to_run)
         if to_run or _under_way(request.dag, infos, session):
-            checks.check_no_other_backfill(request.dag.dag_id, session)
-            checks.check_can_run(request.dag, session)
+            ashare_backfills.check_no_other_backfill(request.dag.dag_id, session)
+            ashare_backfills.check_can_run(request.dag, session)
     backfill_id = None
     try:
         with Interrupt() as interrupt:
             if to_run:
                 # Ctrl-C while the runs are being created would leave an active backfill without runs.
-                with _refusals():
-                    backfill_id = _create(request)
+                backfill_id = _create(request)
             return _watch(console, request, infos, backfill_id, interrupt)
     except KeyboardInterrupt:
         if backfill_id is None:
             raise
         goes_on = f"Stopped waiting. Backfill {backfill_id} goes on; watch it in the UI, or "
-        _say(console, goes_on + checks.how_to_cancel(request.dag.dag_id, backfill_id))
+        _say(console, goes_on + ashare_backfills.how_to_cancel(request.dag.dag_id, backfill_id))
         return INTERRUPTED
 
 
 def _read_request(args: Namespace, session: Session) -> _Request:
-    conf = checks.read_conf(args.conf)
+    conf = usage.read_conf(args.conf)
     if args.rerun_failed_tasks and args.reset_dagruns:
-        raise Refused(
-            "--reset-dagruns runs all dates again, --rerun-failed-tasks only failed ones: give one of them.",
-            WRONG_USAGE,
+        raise WrongUsage(
+            "--reset-dagruns runs all dates again, --rerun-failed-tasks only failed ones: give one of them."
         )
     reprocess = ReprocessBehavior.NONE
     if args.rerun_failed_tasks:
         reprocess = ReprocessBehavior.FAILED
     if args.reset_dagruns:
         reprocess = ReprocessBehavior.COMPLETED
-    dag = checks.load_dag(args.dag_id, session)
-    from_date, to_date = checks.read_range(dag, args.start_date, args.end_date)
+    dag = ashare_backfills.load_dag(args.dag_id, session)
+    from_date, to_date = usage.read_range(dag, args.start_date, args.end_date)
     max_active_runs = args.max_active_runs or dag.max_active_runs
     return _Request(dag, from_date, to_date, conf, reprocess, args.run_backwards, max_active_runs)
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """Airflow's own refusals, as sentences."""
-    try:
-        yield
-    except InvalidBackfillConf as error:
-        problem = str(error).split("\n", 1)[0]
-        raise Refused(f"--conf does not fit the DAG's params: {problem}", WRONG_USAGE) from None
-    except AlreadyRunningBackfill:
-        raise Refused("Another backfill of this DAG was started just now: try again when it has ended.") from None
-    except AirflowException as error:
-        raise Refused(str(error)) from None
 
 
 def _infos(request: _Request) -> list[DagRunInfo]:
@@ -172,21 +145,16 @@ def _create(request: _Request) -> int:
         user: str | None = getuser()
     except AirflowConfigException:
         user = None
-    dag_id = request.dag.dag_id
-    with create_session() as session:
-        latest_version = resolve_run_on_latest_version(None, dag_id, session, fallback=True)
-    created = _create_backfill(
-        dag_id=dag_id,
-        from_date=request.from_date,
-        to_date=request.to_date,
+    return ashare_backfills.create(
+        request.dag,
+        request.from_date,
+        request.to_date,
+        request.reprocess,
+        user=user,
+        conf=request.conf,
+        backwards=request.backwards,
         max_active_runs=request.max_active_runs,
-        reverse=request.backwards,
-        dag_run_conf=request.conf,
-        triggering_user_name=user,
-        reprocess_behavior=request.reprocess,
-        run_on_latest_version=latest_version,
     )
-    return int(created.id)
 
 
 def _under_way(dag: SerializedDAG, infos: list[DagRunInfo], session: Session) -> bool:
@@ -240,7 +208,7 @@ def _watch(
             f"{problem} The backfill is not lost: it goes on where it was when `airflow scheduler` runs again."
         ) from None
     with create_session() as session:
-        checks.complete_ended_backfills(dag_id, session)
+        ashare_backfills.complete_ended_backfills(dag_id, session)
     print_table(console, outcomes)
     failed = [outcome for outcome in outcomes if outcome.failed]
     if any(outcome.left_alone for outcome in failed):

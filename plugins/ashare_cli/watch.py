@@ -21,7 +21,7 @@ from rich.table import Table
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from ashare_cli.checks import scheduler_is_alive
+from ashare_backfills import scheduler_is_alive
 from ashare_cli.outcome import Outcome, RunRow, SyncStatus, outcome_of
 
 if TYPE_CHECKING:

@@ -1,55 +1,56 @@
-"""What is looked at before a backfill is created: everything that would make it wait for ever is refused."""
+"""Airflow's backfills, as `airflow dags backfill` and the status page start them.
+
+Everything that would make one wait for ever is refused before it is created.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from datetime import datetime, time, timezone
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow._shared.timezones.timezone import parse as parse_instant
+from airflow.api_fastapi.common.dagbag import resolve_run_on_latest_version
 from airflow.jobs.job import most_recent_job
-from airflow.models.backfill import Backfill, BackfillDagRun
+from airflow.models.backfill import (
+    AlreadyRunningBackfill,
+    Backfill,
+    BackfillDagRun,
+    InvalidBackfillConf,
+    ReprocessBehavior,
+    _create_backfill,
+)
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.models.pool import Pool
 from airflow.models.serialized_dag import SerializedDagModel
+from airflow.sdk.exceptions import AirflowException
+from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState
-from sqlalchemy import exists, select
+from sqlalchemy import and_, exists, select
 
-from include.ashare.dates import SHANGHAI, parse_trade_date_range
-from include.ashare.errors import InvalidInput
-from trade_date_timetable import TradeDateTimetable
+from include.ashare.dates import SHANGHAI
 
 if TYPE_CHECKING:
     from airflow.serialization.definitions.dag import SerializedDAG
+    from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
-
-WRONG_USAGE = 2
 
 
 class Refused(Exception):
     """Why nothing was started, in a sentence that says what to do."""
 
-    def __init__(self, message: str, exit_code: int = 1) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
+    exit_code = 1
 
 
-def read_conf(text: str | None) -> dict[str, Any]:
-    if text is None:
-        return {}
-    try:
-        conf = json.loads(text)
-    except ValueError as error:
-        raise Refused(
-            f"--conf is not JSON ({error}): write an object, for example '{{\"batch_size\": 200}}'.", WRONG_USAGE
-        ) from None
-    if not isinstance(conf, dict):
-        raise Refused(
-            f"--conf is a JSON {type(conf).__name__}, not an object: write '{{\"name\": value}}'.", WRONG_USAGE
-        )
-    return conf
+class WrongUsage(Refused):
+    """What was asked for can never be started."""
+
+    exit_code = 2
+
+
+class NobodyRuns(Refused):
+    """No scheduler is alive."""
 
 
 def load_dag(dag_id: str, session: Session) -> SerializedDAG:
@@ -65,25 +66,6 @@ def load_dag(dag_id: str, session: Session) -> SerializedDAG:
     return dag
 
 
-def read_range(dag: SerializedDAG, start: str | None, end: str | None) -> tuple[datetime, datetime]:
-    """The bounds as Airflow's own command line would send them. One alone means that one date, as in Airflow 2."""
-    if start is None and end is None:
-        raise Refused("Say which dates: -s/--start-date and -e/--end-date, YYYY-MM-DD.", WRONG_USAGE)
-    start, end = start or end or "", end or start or ""
-    try:
-        if isinstance(dag.timetable, TradeDateTimetable):
-            first, last = parse_trade_date_range(start, end)
-            return datetime.combine(first, time(), timezone.utc), datetime.combine(last, time(), timezone.utc)
-        lower, upper = parse_instant(start), parse_instant(end)
-    except InvalidInput as error:
-        raise Refused(str(error), WRONG_USAGE) from None
-    except ValueError:
-        raise Refused(f"{start!r} or {end!r} is not a date: write YYYY-MM-DD.", WRONG_USAGE) from None
-    if upper < lower:
-        raise Refused(f"The end date {end} is before the start date {start}: swap them.", WRONG_USAGE)
-    return lower, upper
-
-
 def check_can_run(dag: SerializedDAG, session: Session) -> None:
     """Refuse where the runs would be created and then never start."""
     model = session.get(DagModel, dag.dag_id)
@@ -93,7 +75,7 @@ def check_can_run(dag: SerializedDAG, session: Session) -> None:
         )
     check_pools({task.pool for task in dag.tasks}, dag.dag_id, session)
     if not scheduler_is_alive(session):
-        raise Refused(f"No scheduler is alive ({_last_heartbeat(session)}): start one with `airflow scheduler`.")
+        raise NobodyRuns(f"No scheduler is alive ({_last_heartbeat(session)}): start one with `airflow scheduler`.")
 
 
 def check_pools(wanted: Iterable[str], dag_id: str, session: Session) -> None:
@@ -110,7 +92,7 @@ def check_pools(wanted: Iterable[str], dag_id: str, session: Session) -> None:
 def check_no_other_backfill(dag_id: str, session: Session) -> None:
     """Airflow allows one active backfill per DAG."""
     complete_ended_backfills(dag_id, session)
-    other = session.scalar(select(Backfill).where(Backfill.dag_id == dag_id, Backfill.completed_at.is_(None)))
+    other = active_backfill(dag_id, session)
     if other is not None:
         since = other.created_at.astimezone(SHANGHAI)
         raise Refused(
@@ -118,6 +100,14 @@ def check_no_other_backfill(dag_id: str, session: Session) -> None:
             f"since {since:%Y-%m-%d %H:%M} Asia/Shanghai, and there can be one at a time: "
             f"wait for it, or {how_to_cancel(dag_id, other.id)}"
         )
+
+
+def active_backfill(dag_id: str, session: Session) -> Backfill | None:
+    """The backfill of a DAG that has not ended, if there is one."""
+    active: Backfill | None = session.scalar(
+        select(Backfill).where(Backfill.dag_id == dag_id, Backfill.completed_at.is_(None), ~_has_ended())
+    )
+    return active
 
 
 def how_to_cancel(dag_id: str, backfill_id: int) -> str:
@@ -137,18 +127,20 @@ def complete_ended_backfills(dag_id: str, session: Session) -> None:
     The scheduler does the same every 30 seconds; until then the next backfill would be refused.
     """
     ended = session.scalars(
-        select(Backfill).where(
-            Backfill.dag_id == dag_id,
-            Backfill.completed_at.is_(None),
-            exists().where(BackfillDagRun.backfill_id == Backfill.id),
-            ~exists().where(
-                DagRun.backfill_id == Backfill.id, DagRun.state.in_((DagRunState.QUEUED, DagRunState.RUNNING))
-            ),
-        )
+        select(Backfill).where(Backfill.dag_id == dag_id, Backfill.completed_at.is_(None), _has_ended())
     )
     for backfill in ended:
         backfill.completed_at = datetime.now(timezone.utc)
     session.commit()
+
+
+def _has_ended() -> ColumnElement[bool]:
+    """Whether all runs of a backfill have ended; one that has none yet is still being made."""
+    unfinished = DagRun.state.in_((DagRunState.QUEUED, DagRunState.RUNNING))
+    return and_(
+        exists().where(BackfillDagRun.backfill_id == Backfill.id),
+        ~exists().where(DagRun.backfill_id == Backfill.id, unfinished),
+    )
 
 
 def scheduler_is_alive(session: Session) -> bool:
@@ -162,3 +154,49 @@ def _last_heartbeat(session: Session) -> str:
         return "none has ever run on this database"
     seconds = (datetime.now(timezone.utc) - job.latest_heartbeat).total_seconds()
     return f"the last heartbeat was {seconds:.0f} seconds ago"
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Airflow's own refusals, as sentences."""
+    try:
+        yield
+    except InvalidBackfillConf as error:
+        problem = str(error).split("\n", 1)[0]
+        raise WrongUsage(f"The params do not fit the DAG's: {problem}") from None
+    except AlreadyRunningBackfill:
+        raise Refused("Another backfill of this DAG was started just now: try again when it has ended.") from None
+    except AirflowException as error:
+        raise Refused(str(error)) from None
+
+
+def create(
+    dag: SerializedDAG,
+    from_date: datetime,
+    to_date: datetime,
+    reprocess: ReprocessBehavior,
+    *,
+    user: str | None,
+    conf: dict[str, Any] | None = None,
+    backwards: bool = False,
+    max_active_runs: int | None = None,
+) -> int:
+    """Create a backfill in the name of a user; returns its id.
+
+    :raises Refused: Airflow does not create it.
+    """
+    with create_session() as session:
+        latest_version = resolve_run_on_latest_version(None, dag.dag_id, session, fallback=True)
+    with refusals():
+        created = _create_backfill(
+            dag_id=dag.dag_id,
+            from_date=from_date,
+            to_date=to_date,
+            max_active_runs=max_active_runs or dag.max_active_runs,
+            reverse=backwards,
+            dag_run_conf=conf,
+            triggering_user_name=user,
+            reprocess_behavior=reprocess,
+            run_on_latest_version=latest_version,
+        )
+    return int(created.id)

@@ -1,0 +1,50 @@
+"""What is typed after `airflow dags backfill`, read and checked."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, time, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow._shared.timezones.timezone import parse as parse_instant
+
+from ashare_backfills import WrongUsage
+from include.ashare.dates import parse_trade_date_range
+from include.ashare.errors import InvalidInput
+from trade_date_timetable import TradeDateTimetable
+
+if TYPE_CHECKING:
+    from airflow.serialization.definitions.dag import SerializedDAG
+
+
+def read_conf(text: str | None) -> dict[str, Any]:
+    if text is None:
+        return {}
+    try:
+        conf = json.loads(text)
+    except ValueError as error:
+        raise WrongUsage(
+            f"--conf is not JSON ({error}): write an object, for example '{{\"batch_size\": 200}}'."
+        ) from None
+    if not isinstance(conf, dict):
+        raise WrongUsage(f"--conf is a JSON {type(conf).__name__}, not an object: write '{{\"name\": value}}'.")
+    return conf
+
+
+def read_range(dag: SerializedDAG, start: str | None, end: str | None) -> tuple[datetime, datetime]:
+    """The bounds as Airflow's own command line would send them. One alone means that one date, as in Airflow 2."""
+    if start is None and end is None:
+        raise WrongUsage("Say which dates: -s/--start-date and -e/--end-date, YYYY-MM-DD.")
+    start, end = start or end or "", end or start or ""
+    try:
+        if isinstance(dag.timetable, TradeDateTimetable):
+            first, last = parse_trade_date_range(start, end)
+            return datetime.combine(first, time(), timezone.utc), datetime.combine(last, time(), timezone.utc)
+        lower, upper = parse_instant(start), parse_instant(end)
+    except InvalidInput as error:
+        raise WrongUsage(str(error)) from None
+    except ValueError:
+        raise WrongUsage(f"{start!r} or {end!r} is not a date: write YYYY-MM-DD.") from None
+    if upper < lower:
+        raise WrongUsage(f"The end date {end} is before the start date {start}: swap them.")
+    return lower, upper
