@@ -18,6 +18,17 @@ def beijing_now() -> datetime:
     return datetime.now(SHANGHAI)
 
 
+def parse_date(text: str) -> date:
+    """Read a date written as ``YYYY-MM-DD``.
+
+    :raises InvalidInput: it is not one.
+    """
+    try:
+        return datetime.strptime(text.strip(), "%Y-%m-%d").date()
+    except ValueError:
+        raise InvalidInput(f"{text!r} is not a trade date: write it as YYYY-MM-DD, for example 2026-03-02.") from None
+
+
 def parse_trade_date(text: str | date, *, today: date | None = None) -> date:
     """Read a trade date written as ``YYYY-MM-DD``.
 
@@ -26,15 +37,7 @@ def parse_trade_date(text: str | date, *, today: date | None = None) -> date:
     :raises InvalidInput: not a date, before 1990-12-19, or after ``today`` (Beijing's).
     """
     today = today or beijing_now().date()
-    if isinstance(text, date):
-        day = text
-    else:
-        try:
-            day = datetime.strptime(text.strip(), "%Y-%m-%d").date()
-        except ValueError:
-            raise InvalidInput(
-                f"{text!r} is not a trade date: write it as YYYY-MM-DD, for example 2026-03-02."
-            ) from None
+    day = text if isinstance(text, date) else parse_date(text)
     if day < FIRST_TRADE_DATE:
         raise InvalidInput(
             f"Trade date {day} is before {FIRST_TRADE_DATE}, the first session of the Shanghai exchange: "

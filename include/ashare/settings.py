@@ -78,4 +78,5 @@ class Settings:
     max_deviating: int = _number("ASHARE_MAX_DEVIATING", 15, least=0)
     max_rejected: int = _number("ASHARE_MAX_REJECTED", 20, least=0)
     recheck_days: int = _number("ASHARE_RECHECK_DAYS", 5, least=0)
+    max_lag: int = _number("ASHARE_MAX_LAG", 1, least=0)
     indices: tuple[str, ...] = field(default_factory=_indices)

@@ -1,0 +1,444 @@
+"""What people look at: how complete the trade dates are, what is missing and why. Reads, and never writes.
+
+All of it comes from the status tables. Bars are read only where one date's missing securities are named, and for one
+security's own page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime, timedelta
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from include.ashare.dates import SHANGHAI, beijing_now, parse_trade_date_range
+from include.ashare.errors import InvalidInput, StoreUnavailable
+from include.ashare.settings import Settings
+from include.ashare.steps.reference import closed_reason
+from include.ashare.steps.run import BARS_APPEAR, GIVE_UP, MARKET_DAY_FROM, newest_published
+from include.ashare.store import Expectation, Store
+from include.ashare.store.gate import SourceLimit, one_line
+from include.ashare.store.queries import queries
+
+if TYPE_CHECKING:
+    import psycopg
+
+Row = dict[str, Any]
+
+STATUSES = ("pending", "syncing", "success", "failed", "skipped")
+MOST = 500
+"""Securities of a kind that a date's page names."""
+WANTING = ("missing", "partial", "failed", "before")
+"""Coverages of a date that a sync would mend."""
+
+SESSION_REQUESTS = 2
+"""A login and a logout."""
+FIRST_REQUESTS = 21
+"""Once for a range: calendar, list of securities, indices, and their sessions."""
+DATE_REQUESTS, DATE_SECONDS = 6, 8.0
+"""A further date's, until the ledger knows better."""
+OVERHEAD_SECONDS = 1.0
+"""Of a date beside Baostock's own time."""
+CODE_SECONDS = 0.3
+"""A per-security request's."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """From where to where the data reach.
+
+    :ivar newest: the newest complete date with its figures.
+    :ivar newest_due: the newest session whose bars should be in.
+    :ivar lag: sessions after the newest complete one that are due; ``None`` when nothing is complete.
+    """
+
+    first_date: date | None
+    newest: Row | None
+    newest_due: date
+    lag: int | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sync of a range would do, as far as the tables tell."""
+
+    weekdays: int
+    closed: int
+    complete: int
+    to_sync: list[date]
+    requests: int
+    requests_left: int
+    seconds: float
+    notes: list[str]
+
+
+def newest_due(now: datetime) -> date:
+    """The newest weekday whose bars should be in: today's from 23:00 on, when its run has given up at the latest."""
+    day = now.astimezone(SHANGHAI)
+    due = day.date() if day.time() >= GIVE_UP else day.date() - timedelta(days=1)
+    while due.weekday() >= 5:
+        due -= timedelta(days=1)
+    return due
+
+
+@dataclass(frozen=True)
+class StatusReader:
+    """Reads the schema ``ashare`` over one connection, on which nothing can be written.
+
+    :param running: the ids of the Airflow runs that are under way: a ``syncing`` date of another has lost its run.
+    """
+
+    connection: psycopg.Connection[Any]
+    running: Sequence[str] = ()
+    settings: Settings = field(default_factory=Settings)
+    now: Callable[[], datetime] = beijing_now
+
+    @property
+    def today(self) -> date:
+        return self.now().astimezone(SHANGHAI).date()
+
+    def _rows(self, name: str, file: str = "page", /, **values: Any) -> list[Row]:
+        from psycopg.rows import dict_row
+
+        with self.connection.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(queries(file)[name], values).fetchall()
+
+    def _states(self, name: str, **values: Any) -> list[Row]:
+        return self._rows(name, newest=newest_due(self.now()), running=list(self.running), **values)
+
+    # ------------------------------------------------------------------ trade dates
+
+    def bounds(self) -> Bounds:
+        """From where to where the data reach."""
+        due = newest_due(self.now())
+        row = self._rows("bounds", newest=due)[0]
+        newest = {name: row[name] for name in ("trade_date", "expected", "loaded", "suspended")}
+        complete = newest["trade_date"]
+        known_to = max(filter(None, (row["calendar_end"], complete)), default=None)
+        session = self._rows("newest_session", newest=due)[0]["max"]
+        if known_to is None or known_to < due:
+            session = due  # where the calendar ends, every weekday may be a session
+        lag = None
+        if complete:
+            unknown = _weekdays(known_to + timedelta(days=1), due) if known_to else []
+            lag = row["sessions_since"] + len(unknown)
+        return Bounds(row["first_date"], newest if complete else None, session or due, lag)
+
+    def counts(self, start: date | None = None, end: date | None = None) -> dict[str, int]:
+        """Trade dates by status, since the first that is recorded."""
+        found = {row["status"]: row["count"] for row in self._states("counts", start=start, end=end)}
+        return {status: found.get(status, 0) for status in STATUSES}
+
+    def records(
+        self,
+        *,
+        start: date | None = None,
+        end: date | None = None,
+        status: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[Row]:
+        """Trade dates, newest first: what is recorded, and ``pending`` where nothing is."""
+        return self._states("list", start=start, end=end, status=status, limit=limit, offset=offset)
+
+    def record(self, day: date) -> Row | None:
+        """One date; ``None`` when nothing is recorded of it and the calendar does not cover it."""
+        recorded = self.records(start=day, end=day)
+        if recorded:
+            return recorded[0]
+        sessions = self._sessions(day, day)
+        if day not in sessions and day.weekday() < 5:
+            return None
+        return self._derived(day, sessions, self.bounds().first_date)
+
+    def coverage(self, start: date, end: date) -> list[tuple[Any, ...]]:
+        """Every calendar day of a range: date, coverage, expected, loaded, missing, rejected, revised."""
+        recorded = {row["trade_date"]: row for row in self.records(start=start, end=end)}
+        sessions, first = self._sessions(start, end), self._first_date()
+        days = []
+        for day in _days(start, end):
+            row = recorded.get(day) or self._derived(day, sessions, first)
+            figures = (row["expected"], row["loaded"], row["missing"], row["rejected"], row["revised"])
+            days.append((day, row["coverage"], *figures))
+        return days
+
+    def wanting(self, start: date, end: date) -> list[date]:
+        """Dates of a range that a sync would mend, newest first; with weekdays that the calendar does not cover."""
+        end = min(end, newest_published(self.now()))
+        covered = {day: coverage for day, coverage, *_ in self.coverage(start, end)} if start <= end else {}
+        wanting = [day for day, coverage in covered.items() if coverage in WANTING]
+        # Today's bars are out and its run has not come yet: one may be asked for.
+        wanting += [day for day in covered if day == self.today and covered[day] == "unpublished"]
+        return sorted(wanting, reverse=True)
+
+    def need(self, day: date) -> tuple[bool, str]:
+        """Whether a date is to be synced, and why, in a sentence."""
+        row = self.record(day)
+        if row is None:
+            return True, f"Nothing is recorded of {day}, and the calendar that is stored does not cover it."
+        match row["coverage"]:
+            case "complete":
+                return False, f"{day} is complete: {row['loaded']} of {row['expected']} bars."
+            case "closed":
+                return False, row["reason"] or closed_reason(day)
+            case "running":
+                return False, f"{day} is being synced{'. ' + row['reason'] if row['reason'] else '.'}"
+            case "unpublished" if day not in self.wanting(day, day):
+                return False, f"{day}: bars appear from {BARS_APPEAR:%H:%M} on, Beijing time."
+            case "failed" | "partial":
+                return True, row["reason"] or f"{day} has {row['loaded']} of {row['expected']} bars."
+        return True, f"Nothing is recorded of {day}, a trading day."
+
+    def _sessions(self, start: date, end: date) -> dict[date, bool]:
+        return {row["calendar_date"]: row["is_trading_day"] for row in self._rows("sessions", start=start, end=end)}
+
+    def _first_date(self) -> date | None:
+        return self.bounds().first_date
+
+    def _derived(self, day: date, sessions: Mapping[date, bool], first: date | None) -> Row:
+        """A date of which nothing is recorded."""
+        is_open = sessions.get(day, day.weekday() < 5)
+        status, coverage = "pending", "missing"
+        if not is_open:
+            status, coverage = "skipped", "closed"
+        elif day > newest_due(self.now()):
+            coverage = "unpublished"
+        elif first is None or day < first:
+            coverage = "before"
+        nothing = dict.fromkeys(
+            ("expected", "loaded", "suspended", "missing", "rejected", "revised", "requests"), None
+        )
+        nothing |= dict.fromkeys(("run_id", "started_at", "finished_at"), None)
+        reason = None if is_open else closed_reason(day)
+        return {
+            **nothing,
+            "trade_date": day,
+            "status": status,
+            "coverage": coverage,
+            "kinds": [],
+            "reason": reason,
+        }
+
+    # ------------------------------------------------------------------ one date
+
+    def neighbours(self, day: date) -> tuple[date | None, date | None]:
+        """The sessions before and after, none later than today."""
+        before, after = self._rows("neighbours", day=day)[0].values()
+        return before, (after if after and after <= self.today else None)
+
+    def batches(self, day: date) -> list[Row]:
+        """The pieces of work of a date, without those that a later plan took over."""
+        return self._rows("batches", day=day)
+
+    def missing(self, record: Row) -> tuple[int, list[Row]]:
+        """How many securities of a date have neither a bar nor a recorded reason; the first of them, with why."""
+        if record["coverage"] not in ("failed", "partial", "running", "missing"):
+            return 0, []
+        day = record["trade_date"]
+        kinds = tuple(record["kinds"]) or ("stock", "index")
+        expectation = Expectation(day, self.today, kinds, self.settings.indices, self.settings.max_rejected)
+        remaining = self._rows("remaining", "universe", **expectation.parameters)
+        codes = sorted(row["code"] for row in remaining)
+        rows = self._rows("reasons", day=day, codes=codes[:MOST])
+        asked_for = "Not asked for yet." if record["coverage"] != "running" else "Waits for its batch."
+        return len(codes), [{**row, "reason": row["reason"] or asked_for} for row in rows]
+
+    def listed(self, name: str, day: date) -> tuple[int, list[Row]]:
+        """A date's ``absent``, ``rejected`` or ``revisions``: how many, and the first of them."""
+        rows = self._rows(name, day=day, most=MOST)
+        return (rows[0]["total"] if rows else 0), rows
+
+    def checks(self, day: date) -> list[Row]:
+        """The last cross-checks of a date."""
+        return self._rows("checks", day=day)
+
+    # ------------------------------------------------------------------ a sync
+
+    def plan(self, start: date, end: date) -> Plan:
+        """What a sync of a range would do, and about what it would cost."""
+        recorded = {row[0]: row[1] for row in self.coverage(start, end)}
+        weekdays = _weekdays(start, end)
+        wanting = self.wanting(start, end)
+        requests, seconds, notes = self._cost(wanting)
+        left = max(self.settings.request_budget - self.source_limit().used_today, 0)
+        if requests > left:
+            more = -(-(requests - left) // self.settings.request_budget)
+            notes.append(
+                f"About {requests} requests, and {left} are left today: it waits for midnight, Beijing time, "
+                f"and goes on by itself, {more} {'day' if more == 1 else 'days'} long."
+            )
+        return Plan(
+            weekdays=len(weekdays),
+            closed=sum(recorded.get(day) == "closed" for day in weekdays),
+            complete=sum(recorded.get(day) == "complete" for day in weekdays),
+            to_sync=wanting,
+            requests=requests,
+            requests_left=left,
+            seconds=seconds,
+            notes=notes,
+        )
+
+    def _cost(self, wanting: Sequence[date]) -> tuple[int, float, list[str]]:
+        if not wanting:
+            return 0, 0.0, []
+        measured = self._rows("cost")[0]
+        by_market = [day for day in wanting if day >= MARKET_DAY_FROM["stock"]]
+        each = min(measured["requests"] or DATE_REQUESTS, FIRST_REQUESTS + DATE_REQUESTS)
+        requests = FIRST_REQUESTS + round(each * len(by_market))
+        seconds = len(by_market) * ((measured["seconds"] or DATE_SECONDS) + OVERHEAD_SECONDS)
+        notes = []
+        if by_code := [day for day in wanting if day < MARKET_DAY_FROM["stock"]]:
+            codes = self._rows("listed", start=min(by_code), end=max(by_code))[0]["count"]
+            requests += codes + SESSION_REQUESTS * (codes // 500 + 1)
+            seconds += codes * CODE_SECONDS
+            notes.append(f"Before {MARKET_DAY_FROM['stock']} each of {codes} stocks is asked for by itself.")
+        return requests, seconds, notes
+
+    def work(self, days: Sequence[date], since: datetime) -> Row:
+        """What has come for some dates since a moment, and in the last minute."""
+        return self._rows("work", days=list(days), since=since)[0]
+
+    def records_of(self, days: Sequence[date]) -> dict[date, Row]:
+        """What is recorded of some dates, as it is stored."""
+        return {row["trade_date"]: row for row in self._rows("records_of", days=list(days))}
+
+    # ------------------------------------------------------------------ the source
+
+    def source_limit(self) -> SourceLimit:
+        """What the ledger says about asking Baostock now."""
+        return SourceLimit(**self._rows("limit", "gate")[0])
+
+    def source(self) -> Row:
+        """Budget, ban, and how the last requests ended."""
+        limit, times = self.source_limit(), self._rows("source_times")[0]
+        return {
+            **asdict(limit),
+            **times,
+            "budget": self.settings.request_budget,
+            "recent_errors": [
+                {**row, "outcome": row["outcome"] or "its process ended"} for row in self._rows("source_errors")
+            ],
+        }
+
+    # ------------------------------------------------------------------ one security
+
+    def find(self, part: str) -> list[Row]:
+        """Securities whose code or name has a part."""
+        escaped = part.strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        return self._rows("find", part=f"%{escaped}%") if escaped else []
+
+    def security(self, code: str) -> Row | None:
+        """A security's coverage over time; ``None`` when the list of securities does not have it."""
+        known = self._rows("security", code=code)
+        if not known:
+            return None
+        found = known[0]
+        reach, events = self._rows("first_and_last_bar", code=code)[0], self._rows("events_of", code=code)[0]
+        first_recorded = self._first_date()
+        sessions = self._sessions_of(found, min(filter(None, (first_recorded, reach["first_bar"])), default=None))
+        return {
+            **found,
+            **reach,
+            **events,
+            "first_recorded": first_recorded,
+            "years": _years(sessions),
+            "suspensions": _spans(sessions, lambda row: "suspended" if row["is_trading"] is False else None),
+            "holes": _spans(sessions, lambda row: row["why"]),
+        }
+
+    def _sessions_of(self, security: Row, start: date | None) -> list[Row]:
+        if start is None:
+            return []
+        end = newest_due(self.now())
+        if security["ipo_date"]:
+            start = max(start, security["ipo_date"])
+        if security["out_date"]:
+            end = min(end, security["out_date"] - timedelta(days=1))
+        return self._rows("sessions_of", code=security["code"], kind=security["kind"], start=start, end=end)
+
+    def bars(self, code: str, adjust: str) -> tuple[list[tuple[Any, ...]], str | None]:
+        """A security's bars for a chart, and a note where adjusted prices do not reach.
+
+        :returns: (date, open, close, low, high, volume, is_trading) by date; prices in CNY, volume in shares.
+        """
+        values = {"code": code, "adjust": adjust}
+        rows = self.connection.execute(queries("page")["bars_of"], values).fetchall()
+        if adjust == "none" or self._rows("events_of", code=code)[0]["ex_dates"]:
+            return rows, None
+        return rows, "No ex-date of this security is known: the prices are as traded."
+
+
+@contextmanager
+def status_reader(store: Store, running: Sequence[str] = (), **options: Any) -> Iterator[StatusReader]:
+    """A reader in one read-only transaction: all that it says is of one moment.
+
+    :raises StoreUnavailable: the database is away, refuses, or does not have this version's schema yet.
+    """
+    import psycopg
+
+    try:
+        with store, store.transaction() as connection:
+            connection.execute(queries("page")["read_only"])
+            yield StatusReader(connection, running, **options)
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction) as error:
+        raise StoreUnavailable(
+            "The schema ashare is not there yet, or older than this page: the first run brings it up to date "
+            f"({one_line(error)})."
+        ) from error
+    except psycopg.Error as error:
+        raise StoreUnavailable(f"The database refuses: {one_line(error)}.") from error
+
+
+def read_range(start: str | None, end: str | None, *, most_days: int | None = None) -> tuple[date, date]:
+    """A range of trade dates that was typed.
+
+    :raises InvalidInput: not dates, in the wrong order, in the future, or more than ``most_days``.
+    """
+    first, last = parse_trade_date_range(start or "", end or "")
+    days = (last - first).days + 1
+    if most_days is not None and days > most_days:
+        raise InvalidInput(
+            f"{first} to {last} is {days} days, and at most {most_days} can be started here: choose fewer, or use "
+            f"airflow dags backfill -s {first} -e {last} ashare_daily."
+        )
+    return first, last
+
+
+def _days(start: date, end: date) -> Iterator[date]:
+    return (start + timedelta(days=n) for n in range((end - start).days + 1))
+
+
+def _weekdays(start: date, end: date) -> list[date]:
+    return [day for day in _days(start, end) if day.weekday() < 5]
+
+
+def _years(sessions: Iterable[Row]) -> list[Row]:
+    years = []
+    for year, rows in groupby(sessions, key=lambda row: row["calendar_date"].year):
+        listed = list(rows)
+        holes = sum(row["why"] is not None for row in listed)
+        explained = sum((row["why"] or "").startswith(("absent", "rejected")) for row in listed)
+        suspended = sum(row["is_trading"] is False for row in listed)
+        years.append(
+            {
+                "year": year,
+                "sessions": len(listed),
+                "trading": len(listed) - holes - suspended,
+                "suspended": suspended,
+                "explained": explained,
+                "holes": holes - explained,
+            }
+        )
+    return years
+
+
+def _spans(sessions: Iterable[Row], reason: Callable[[Row], str | None]) -> list[Row]:
+    """Consecutive sessions with one reason, newest first."""
+    spans = []
+    for why, rows in groupby(sessions, key=reason):
+        days = [row["calendar_date"] for row in rows]
+        if why:
+            spans.append({"start_date": days[0], "end_date": days[-1], "sessions": len(days), "reason": why})
+    return spans[::-1]

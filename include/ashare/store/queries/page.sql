@@ -1,0 +1,185 @@
+-- name: read_only
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+SET LOCAL statement_timeout = '10s'
+
+-- name: bounds
+-- What the page's head line says of the dates.
+WITH newest AS (
+    SELECT trade_date, expected, loaded, suspended FROM ashare.sync_status
+    WHERE status = 'success' AND 'stock' = ANY (kinds) ORDER BY trade_date DESC LIMIT 1
+)
+SELECT (SELECT min(trade_date) FROM ashare.sync_status) AS first_date,
+       (SELECT max(calendar_date) FROM ashare.trade_calendar) AS calendar_end,
+       n.trade_date, n.expected, n.loaded, n.suspended,
+       (SELECT count(*) FROM ashare.trade_calendar
+        WHERE is_trading_day AND calendar_date > n.trade_date AND calendar_date <= %(newest)s) AS sessions_since
+FROM (SELECT) AS one LEFT JOIN newest n ON true
+
+-- name: newest_session
+SELECT max(calendar_date) FROM ashare.trade_calendar WHERE is_trading_day AND calendar_date <= %(newest)s
+
+-- name: counts
+SELECT status, count(*) FROM ashare.trade_date_state(%(newest)s, %(running)s)
+WHERE (%(start)s::date IS NULL OR trade_date >= %(start)s) AND (%(end)s::date IS NULL OR trade_date <= %(end)s)
+GROUP BY status
+
+-- name: list
+SELECT trade_date, status, coverage, kinds, expected, loaded, suspended, missing, rejected, revised, requests, reason,
+       run_id, started_at, finished_at
+FROM ashare.trade_date_state(%(newest)s, %(running)s)
+WHERE (%(start)s::date IS NULL OR trade_date >= %(start)s) AND (%(end)s::date IS NULL OR trade_date <= %(end)s)
+  AND (%(status)s::text IS NULL OR status = %(status)s)
+ORDER BY trade_date DESC
+LIMIT %(limit)s OFFSET %(offset)s
+
+-- name: sessions
+-- The calendar of a range, as far as it is known.
+SELECT calendar_date, is_trading_day FROM ashare.trade_calendar
+WHERE calendar_date BETWEEN %(start)s AND %(end)s
+
+-- name: neighbours
+SELECT (SELECT max(calendar_date) FROM ashare.trade_calendar
+        WHERE is_trading_day AND calendar_date < %(day)s) AS before,
+       (SELECT min(calendar_date) FROM ashare.trade_calendar
+        WHERE is_trading_day AND calendar_date > %(day)s) AS after
+
+-- name: batches
+SELECT batch_no, kind, by, label, cardinality(codes) AS codes, status, rows, requests, error, run_id, started_at,
+       finished_at, round(extract(epoch FROM finished_at - started_at), 1)::float8 AS seconds
+FROM ashare.sync_batch
+WHERE trade_date = %(day)s AND status <> 'superseded'
+ORDER BY batch_no
+
+-- name: reasons
+-- Why a security of the date has no bar: what the last batch that asked for it said.
+SELECT m.code, s.name, coalesce(s.kind, 'other') AS kind,
+       (SELECT b.error FROM ashare.sync_batch b
+        WHERE b.trade_date = %(day)s AND b.again IS NULL AND b.kind = s.kind AND b.error IS NOT NULL
+          AND (b.codes IS NULL OR m.code = ANY (b.codes))
+        ORDER BY b.batch_no DESC LIMIT 1) AS reason
+FROM unnest(%(codes)s::text[]) AS m (code)
+LEFT JOIN ashare.security s ON s.code = m.code
+ORDER BY m.code
+
+-- name: absent
+SELECT a.code, s.name, coalesce(s.kind, 'other') AS kind, a.reason, count(*) OVER () AS total
+FROM ashare.absent_bar a LEFT JOIN ashare.security s USING (code)
+WHERE a.trade_date = %(day)s
+ORDER BY a.code LIMIT %(most)s
+
+-- name: rejected
+SELECT r.code, s.name, r.rule, r.raw, r.rejected_at, r.superseded_at, count(*) OVER () AS total
+FROM ashare.rejected_bar r LEFT JOIN ashare.security s USING (code)
+WHERE r.trade_date = %(day)s
+ORDER BY r.superseded_at IS NOT NULL, r.code, r.id LIMIT %(most)s
+
+-- name: revisions
+SELECT r.code, s.name, r.old, r.new, r.revised_at, r.run_id, count(*) OVER () AS total
+FROM ashare.bar_revision r LEFT JOIN ashare.security s USING (code)
+WHERE r.trade_date = %(day)s
+ORDER BY r.revised_at DESC, r.code LIMIT %(most)s
+
+-- name: checks
+SELECT kind, rule, compared_with, compared, deviating, allowed, passed, examples
+FROM ashare.cross_check WHERE trade_date = %(day)s ORDER BY kind, rule
+
+-- name: source_errors
+SELECT outcome, method, requested_at, who FROM ashare.source_request
+WHERE requested_at > clock_timestamp() - interval '7 days' AND outcome IS DISTINCT FROM 'ok'
+  -- Without an outcome: still under way, unless it is over for long.
+  AND (outcome IS NOT NULL OR requested_at < clock_timestamp() - interval '10 minutes')
+ORDER BY requested_at DESC LIMIT 10
+
+-- name: source_times
+SELECT (SELECT requested_at FROM ashare.source_request ORDER BY requested_at DESC LIMIT 1) AS last_request_at,
+       (SELECT requested_at FROM ashare.source_request WHERE outcome = 'ok' AND method NOT IN ('login', 'logout')
+        ORDER BY requested_at DESC LIMIT 1) AS last_success_at
+
+-- name: cost
+-- What the last complete dates that were asked for cost, each: requests, and seconds that Baostock was busy for.
+WITH dates AS (
+    SELECT trade_date FROM ashare.sync_status WHERE status = 'success' AND requests > 0
+    ORDER BY finished_at DESC NULLS LAST LIMIT 20
+)
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY requests) AS requests,
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) AS seconds
+FROM (SELECT count(*)::float8 AS requests, coalesce(sum(r.seconds), 0)::float8 AS seconds
+      FROM dates JOIN ashare.source_request r USING (trade_date) GROUP BY trade_date) AS each
+
+-- name: listed
+-- How many stocks were listed at any time of a range that only the per-security call can serve.
+SELECT count(*) FROM ashare.security
+WHERE kind = 'stock' AND code NOT LIKE 'bj.%%'
+  AND (ipo_date IS NULL OR ipo_date <= %(end)s) AND (out_date IS NULL OR out_date > %(start)s)
+
+-- name: work
+-- What has come for some dates since a moment, and in the last minute of it.
+SELECT coalesce(sum(b.rows), 0)::bigint AS rows, coalesce(sum(b.requests), 0)::integer AS requests,
+       coalesce(sum(b.rows) FILTER (WHERE b.finished_at > clock_timestamp() - interval '1 minute'), 0)::bigint AS lately,
+       max(b.finished_at) AS last_at
+FROM ashare.sync_batch b
+WHERE b.trade_date = ANY (%(days)s::date[]) AND b.finished_at >= %(since)s AND b.status = 'success'
+
+-- name: records_of
+SELECT trade_date, status, loaded, reason, run_id FROM ashare.sync_status WHERE trade_date = ANY (%(days)s::date[])
+
+-- name: security
+SELECT code, name, kind, ipo_date, out_date FROM ashare.security WHERE code = %(code)s
+
+-- name: find
+SELECT code, name, kind FROM ashare.security
+WHERE (code ILIKE %(part)s OR name ILIKE %(part)s) AND kind IN ('stock', 'index', 'etf')
+ORDER BY out_date IS NOT NULL, kind = 'stock' DESC, code LIMIT 20
+
+-- name: sessions_of
+-- Every session that a security was listed on, since the first trade date that is recorded, and what is known of it.
+SELECT c.calendar_date, b.is_trading,
+       CASE WHEN b.code IS NOT NULL THEN NULL
+            WHEN a.reason IS NOT NULL THEN 'absent: ' || a.reason
+            WHEN r.rule IS NOT NULL THEN 'rejected: ' || r.rule
+            WHEN s.status = 'success' AND %(kind)s = ANY (s.kinds) THEN 'hole'
+            WHEN s.status IN ('failed', 'syncing') THEN 'date ' || s.status
+            ELSE 'date missing' END AS why
+FROM ashare.trade_calendar c
+LEFT JOIN ashare.daily_bar b ON b.code = %(code)s AND b.trade_date = c.calendar_date
+LEFT JOIN ashare.absent_bar a ON a.code = %(code)s AND a.trade_date = c.calendar_date
+LEFT JOIN LATERAL (SELECT rule FROM ashare.rejected_bar x
+                   WHERE x.trade_date = c.calendar_date AND x.code = %(code)s AND x.superseded_at IS NULL
+                   LIMIT 1) r ON b.code IS NULL
+LEFT JOIN ashare.sync_status s ON s.trade_date = c.calendar_date
+WHERE c.is_trading_day AND c.calendar_date BETWEEN %(start)s AND %(end)s
+ORDER BY c.calendar_date
+
+-- name: first_and_last_bar
+SELECT min(trade_date) AS first_bar, max(trade_date) AS last_bar, count(*) AS bars FROM ashare.daily_bar WHERE code = %(code)s
+
+-- name: events_of
+SELECT ARRAY(SELECT ex_date FROM ashare.adjust_factor WHERE code = %(code)s ORDER BY ex_date DESC) AS ex_dates,
+       (SELECT count(*) FROM ashare.bar_revision r WHERE r.code = %(code)s) AS revisions
+
+-- name: bars_of
+-- Prices of a security, multiplied by the factor of each day. Before the first known ex-date the factor is the first
+-- one divided by what that day's reference price says it was raised by.
+WITH bar AS (
+    SELECT trade_date, open, close, low, high, volume, is_trading, preclose,
+           lag(close) OVER (ORDER BY trade_date) AS last_close
+    FROM ashare.daily_bar WHERE code = %(code)s
+), factor AS (
+    SELECT ex_date AS since, lead(ex_date) OVER (ORDER BY ex_date) AS until, back_factor
+    FROM ashare.adjust_factor WHERE code = %(code)s
+    UNION ALL
+    (SELECT '-infinity', f.ex_date, f.back_factor * coalesce(bar.preclose / nullif(bar.last_close, 0), 1)
+     FROM ashare.adjust_factor f LEFT JOIN bar ON bar.trade_date = f.ex_date
+     WHERE f.code = %(code)s ORDER BY f.ex_date LIMIT 1)
+), scale AS (
+    SELECT since, until,
+           CASE %(adjust)s WHEN 'hfq' THEN back_factor
+                           WHEN 'qfq' THEN back_factor / (SELECT back_factor FROM factor ORDER BY since DESC LIMIT 1)
+                           ELSE 1 END AS by
+    FROM factor
+)
+SELECT b.trade_date, round(b.open * coalesce(s.by, 1), 4)::float8, round(b.close * coalesce(s.by, 1), 4)::float8,
+       round(b.low * coalesce(s.by, 1), 4)::float8, round(b.high * coalesce(s.by, 1), 4)::float8, b.volume, b.is_trading
+FROM bar b
+LEFT JOIN scale s ON b.trade_date >= s.since AND (s.until IS NULL OR b.trade_date < s.until)
+ORDER BY b.trade_date
