@@ -5,6 +5,7 @@ from __future__ import annotations
 from airflow.plugins_manager import AirflowPlugin
 
 import ashare_listeners
+from ashare_page import EXTERNAL_VIEWS, FASTAPI_APP
 from trade_date_timetable import TradeDateTimetable
 
 
@@ -12,3 +13,5 @@ class AsharePlugin(AirflowPlugin):
     name = "ashare"
     timetables = [TradeDateTimetable]
     listeners = [ashare_listeners]
+    fastapi_apps = [FASTAPI_APP]
+    external_views = EXTERNAL_VIEWS

@@ -1,0 +1,91 @@
+"""Every refusal as one clear sentence, with the status code that fits it."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from fastapi import FastAPI, Request, Response, status
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse
+from sqlalchemy.exc import DBAPIError
+from starlette.exceptions import HTTPException
+
+from ashare_backfills import NobodyRuns, Refused, WrongUsage
+from ashare_page.models import Problem
+from include.ashare.errors import AshareError, InvalidInput
+
+
+class NotFound(Exception):
+    """What was asked for is not there; the text says what."""
+
+
+SIGN_IN = "Sign in to Airflow to see this page."
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    code: {"model": Problem}
+    for code in (
+        status.HTTP_400_BAD_REQUEST,
+        status.HTTP_401_UNAUTHORIZED,
+        status.HTTP_403_FORBIDDEN,
+        status.HTTP_404_NOT_FOUND,
+        status.HTTP_409_CONFLICT,
+        status.HTTP_422_UNPROCESSABLE_CONTENT,
+        status.HTTP_503_SERVICE_UNAVAILABLE,
+    )
+}
+
+
+def problem(code: int, message: str) -> JSONResponse:
+    """The body of a refusal."""
+    kind = "not_found" if code == status.HTTP_404_NOT_FOUND else "error"
+    return JSONResponse({"status": kind, "message": message, "detail": message}, code)
+
+
+def install(app: FastAPI) -> None:
+    """Give an app the answers of this module."""
+
+    @app.exception_handler(HTTPException)
+    async def refused_by_airflow(request: Request, error: HTTPException) -> Response:
+        return _page_or_problem(request, error.status_code, str(error.detail))
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(_: Request, error: RequestValidationError) -> Response:
+        return problem(status.HTTP_422_UNPROCESSABLE_CONTENT, "; ".join(map(_sentence, error.errors())) + ".")
+
+    @app.exception_handler(InvalidInput)
+    @app.exception_handler(WrongUsage)
+    async def wrong(_: Request, error: Exception) -> Response:
+        return problem(status.HTTP_400_BAD_REQUEST, str(error))
+
+    @app.exception_handler(NotFound)
+    async def not_found(_: Request, error: NotFound) -> Response:
+        return problem(status.HTTP_404_NOT_FOUND, str(error))
+
+    @app.exception_handler(Refused)
+    async def conflict(_: Request, error: Refused) -> Response:
+        return problem(status.HTTP_409_CONFLICT, str(error))
+
+    @app.exception_handler(NobodyRuns)
+    @app.exception_handler(AshareError)
+    async def unavailable(_: Request, error: Exception) -> Response:
+        return problem(status.HTTP_503_SERVICE_UNAVAILABLE, str(error))
+
+    @app.exception_handler(DBAPIError)
+    async def no_airflow(_: Request, error: DBAPIError) -> Response:
+        # The driver's text may hold parts of the connection.
+        text = f"Airflow's own database cannot be read ({type(error).__name__}): check that it runs."
+        return problem(status.HTTP_503_SERVICE_UNAVAILABLE, text)
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    where = ".".join(str(part) for part in error["loc"] if part not in ("query", "path", "body"))
+    return f"{where}: {error['msg']}" if where else str(error["msg"])
+
+
+def _page_or_problem(request: Request, code: int, detail: str) -> Response:
+    """A person who opens the page sees a page."""
+    if "text/html" not in request.headers.get("accept", ""):
+        return problem(code, detail)
+    text = SIGN_IN if code == status.HTTP_401_UNAUTHORIZED else f"{detail}."
+    body = f'<p>{escape(text)} <a href="../">Airflow</a></p>'
+    return HTMLResponse(f'<!doctype html><html lang="en"><title>A-share sync</title>{body}', code)

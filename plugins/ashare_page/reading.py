@@ -1,0 +1,63 @@
+"""What the routes depend on: Airflow's database, the schema `ashare`, and the records made of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from airflow.api_fastapi.common.db.common import SessionDep
+from fastapi import Depends
+
+from ashare_page import models, runs
+from include.ashare import airflow_bridge
+from include.ashare.errors import InvalidInput, StoreUnavailable
+from include.ashare.status import StatusReader, status_reader
+from include.ashare.store import Store
+
+
+def open_store() -> Store:
+    """The database of the connection ``ashare_postgres``.
+
+    :raises StoreUnavailable: the connection is not set, or wrong: nothing that the caller can mend.
+    """
+    try:
+        return airflow_bridge.store()
+    except InvalidInput as error:
+        raise StoreUnavailable(str(error)) from None
+
+
+def _reader(session: SessionDep) -> Iterator[StatusReader]:
+    with status_reader(open_store(), runs.running(session)) as reader:
+        yield reader
+
+
+# Closed before the answer is sent: whatever goes wrong is still told.
+Reader = Annotated[StatusReader, Depends(_reader, scope="function")]
+
+
+def record_of(row: dict[str, Any]) -> models.SyncRecord:
+    """A trade date as clients know it."""
+    day, status, run_id = row["trade_date"], row["status"], row["run_id"]
+    started, finished = row["started_at"], row["finished_at"]
+    # A date that was never started, or is started again, has no duration.
+    seconds = round((finished - started).total_seconds()) if started and finished and finished >= started else None
+    failed = (row["missing"] or 0) + (row["rejected"] or 0)
+    names = ("coverage", "kinds", "expected", "loaded", "suspended", "missing", "rejected", "revised", "requests")
+    return models.SyncRecord(
+        id=day.year * 10000 + day.month * 100 + day.day,
+        sync_date=day,
+        status=status,
+        total_records=row["expected"] or 0,
+        success_count=row["loaded"] or 0,
+        failed_count=failed if status == "failed" else 0,
+        start_time=started,
+        end_time=finished,
+        duration_seconds=seconds,
+        error_message=row["reason"] if status == "failed" else None,
+        remarks=row["reason"] if status != "failed" else None,
+        process_id=run_id,
+        created_at=started,
+        updated_at=finished or started,
+        run_id=run_id,
+        **{name: row[name] for name in names},
+    )
