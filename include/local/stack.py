@@ -67,6 +67,7 @@ class Stack:
         ``AIRFLOW_CONN_BAOSTOCK`` in the environment goes before it: then no emulator is started.
     :param dags: wait until these DAGs are there, and unpause those that are new.
     :param durable: False for databases that may be lost in a power cut.
+    :param users: of the UI, beside ``admin``, by name with their role; with the same password.
     :param scheduled: False if the DAGs are to run only when asked to. Otherwise a new Airflow begins with a run of
         the newest trade date.
     :param migrate: bring the schema ``ashare`` up to date before Airflow starts.
@@ -85,6 +86,7 @@ class Stack:
         dags_folder: Path = PROJECT / "dags",
         plugins_folder: Path = PROJECT / "plugins",
         durable: bool = True,
+        users: Mapping[str, str] | None = None,
         scheduled: bool = True,
         migrate: bool = True,
         environment: Mapping[str, str] | None = None,
@@ -101,6 +103,7 @@ class Stack:
         self._emulator = emulator if "AIRFLOW_CONN_BAOSTOCK" not in self._given else None
         self._folders = (dags_folder.absolute(), plugins_folder.absolute())
         self._migrate = migrate
+        self._users = {"admin": "admin", **(users or {})}
         self._scheduled = scheduled
         self._patience = PATIENCE if durable else NO_PATIENCE
         self._report = report
@@ -356,7 +359,7 @@ class Stack:
         home = self.state_dir / "airflow"
         home.mkdir(exist_ok=True)
         passwords = self.state_dir / "passwords.json"
-        write_private(passwords, json.dumps({"admin": self._secrets["password"]}))
+        write_private(passwords, json.dumps(dict.fromkeys(self._users, self._secrets["password"])))
         dags_folder, plugins_folder = self._folders
         database = self.postgres.sqlalchemy_url("airflow")
         fixed = {
@@ -371,7 +374,7 @@ class Stack:
             "AIRFLOW__CORE__AUTH_MANAGER": (
                 "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
             ),
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(":".join(user) for user in self._users.items()),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": database,

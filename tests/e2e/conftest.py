@@ -43,7 +43,8 @@ def stack(own_directory: Path, source: Emulator) -> Iterator[Stack]:
         "ASHARE_RETRIES": "1",
     }
     environment.pop("AIRFLOW_CONN_ASHARE_POSTGRES", None)
-    with Stack(own_directory / "stack", durable=False, scheduled=False, environment=environment) as running:
+    options: dict[str, Any] = {"durable": False, "scheduled": False, "users": {"reader": "viewer"}}
+    with Stack(own_directory / "stack", environment=environment, **options) as running:
         yield running
 
 
