@@ -376,19 +376,19 @@ def status_reader(store: Store, running: Sequence[str] = (), **options: Any) -> 
 
     :raises StoreUnavailable: the database is away, refuses, or does not have this version's schema yet.
     """
-    import psycopg
+    from psycopg import Error, errors
 
-    try:
-        with store, store.transaction() as connection:
+    with store, store.transaction() as connection:
+        try:
             connection.execute(queries("page")["read_only"])
             yield StatusReader(connection, running, **options)
-    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction) as error:
-        raise StoreUnavailable(
-            "The schema ashare is not there yet, or older than this page: the first run brings it up to date "
-            f"({one_line(error)})."
-        ) from error
-    except psycopg.Error as error:
-        raise StoreUnavailable(f"The database refuses: {one_line(error)}.") from error
+        except (errors.InvalidSchemaName, errors.UndefinedTable, errors.UndefinedFunction) as error:
+            raise StoreUnavailable(
+                "The schema ashare is not there yet, or older than this page: the first run brings it up to date "
+                f"({one_line(error)})."
+            ) from error
+        except Error as error:
+            raise StoreUnavailable(f"The database refuses, or went away: {one_line(error)}.") from error
 
 
 def read_range(start: str | None, end: str | None, *, most_days: int | None = None) -> tuple[date, date]:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response, status
 from sqlalchemy.exc import SQLAlchemyError
 
 from ashare_page.models import Health
-from ashare_page.reading import open_store
+from include.ashare import airflow_bridge
 from include.ashare.errors import AshareError
 from include.ashare.status import status_reader
 
@@ -18,7 +18,7 @@ def health(response: Response) -> Health:
     """healthy: the newest complete trade date is as new as ASHARE_MAX_LAG allows. Else 503: stale, or unavailable."""
     response.headers["Cache-Control"] = "no-store"
     try:
-        with status_reader(open_store()) as reader:
+        with status_reader(airflow_bridge.store()) as reader:
             lag, allowed = reader.bounds().lag, reader.settings.max_lag
     except (AshareError, SQLAlchemyError):
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Annotated, Any
 
 from airflow.api_fastapi.common.db.common import SessionDep
@@ -12,22 +13,16 @@ from ashare_page import models, runs
 from include.ashare import airflow_bridge
 from include.ashare.errors import InvalidInput, StoreUnavailable
 from include.ashare.status import StatusReader, status_reader
-from include.ashare.store import Store
-
-
-def open_store() -> Store:
-    """The database of the connection ``ashare_postgres``.
-
-    :raises StoreUnavailable: the connection is not set, or wrong: nothing that the caller can mend.
-    """
-    try:
-        return airflow_bridge.store()
-    except InvalidInput as error:
-        raise StoreUnavailable(str(error)) from None
 
 
 def _reader(session: SessionDep) -> Iterator[StatusReader]:
-    with status_reader(open_store(), runs.running(session)) as reader:
+    running = runs.running(session)
+    with ExitStack() as stack:
+        try:
+            reader = stack.enter_context(status_reader(airflow_bridge.store(), running))
+        except InvalidInput as error:
+            # A connection that is not set, or wrong, is nothing that the caller can mend.
+            raise StoreUnavailable(str(error)) from None
         yield reader
 
 

@@ -1,0 +1,322 @@
+"""What people are told of the trade dates, over a real PostgreSQL: never more than the rows say, never a guess."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import date
+from itertools import pairwise
+from typing import Any
+
+import psycopg
+import pytest
+
+from include.ashare.emulator.faults import fault
+from include.ashare.emulator.generated import GeneratedMarket
+from include.ashare.emulator.server import Emulator
+from include.ashare.errors import IncompleteDate, InvalidInput, StoreUnavailable
+from include.ashare.settings import Settings
+from include.ashare.status import StatusReader, newest_due, read_range, status_reader
+from include.ashare.steps import plan_batches, record_status
+from include.ashare.store import Store
+from tests.conftest import Database, MakeRun, at
+from tests.integration.trade_date import DAY, MARKET, complete
+
+NOW = "2025-11-03T20:00"
+NEXT = "2025-10-10"
+
+Reading = Callable[..., AbstractContextManager[StatusReader]]
+
+
+@pytest.fixture
+def reading(database: Database) -> Reading:
+    """Read the test's database, as seen on 2025-11-03 20:00, a Monday."""
+
+    @contextmanager
+    def read(now: str = NOW, running: tuple[str, ...] = (), **settings: Any) -> Iterator[StatusReader]:
+        with status_reader(Store(database.connect), running, now=at(now), settings=Settings(**settings)) as reader:
+            yield reader
+
+    return read
+
+
+def coverage(reader: StatusReader, start: str, end: str) -> dict[str, str]:
+    days = reader.coverage(date.fromisoformat(start), date.fromisoformat(end))
+    return {str(day): state for day, state, *_ in days}
+
+
+def recorded(database: Database, day: str, status: str, **columns: Any) -> None:
+    row = {"trade_date": day, "status": status, "kinds": ["stock", "index"], **columns}
+    marks = ", ".join(["%s"] * len(row))
+    database.do(f"INSERT INTO ashare.sync_status ({', '.join(row)}) VALUES ({marks})", *row.values())
+
+
+def test_before_anything_is_loaded(make_run: MakeRun, reading: Reading) -> None:
+    make_run(DAY)
+    with reading() as reader:
+        bounds = reader.bounds()
+        assert (bounds.first_date, bounds.newest, bounds.lag) == (None, None, None)
+        assert reader.records() == []
+        assert reader.record(date(2025, 10, 9)) is None  # a weekday that no calendar covers
+        assert coverage(reader, "2025-10-31", "2025-11-04") == {
+            "2025-10-31": "before",
+            "2025-11-01": "closed",
+            "2025-11-02": "closed",
+            "2025-11-03": "unpublished",
+            "2025-11-04": "unpublished",
+        }
+        assert reader.wanting(date(2025, 10, 31), date(2025, 11, 4)) == [date(2025, 11, 3), date(2025, 10, 31)]
+        assert reader.need(date(2025, 10, 9))[0]
+
+
+def test_complete_dates_holes_and_days_before_the_first(
+    make_run: MakeRun, reading: Reading, market: GeneratedMarket
+) -> None:
+    assert {complete(make_run(day)) for day in (DAY, NEXT, "2025-10-14")} == {"success"}
+    with reading() as reader:
+        bounds = reader.bounds()
+        assert bounds.newest is not None
+        assert (bounds.first_date, bounds.newest["trade_date"]) == (date(2025, 10, 9), date(2025, 10, 14))
+        assert bounds.newest["loaded"] == bounds.newest["expected"] > 300
+        sessions = [day for day, is_open in market.trade_dates(date(2025, 10, 15), date(2025, 10, 31)) if is_open]
+        assert (bounds.newest_due, bounds.lag) == (date(2025, 10, 31), len(sessions))
+        counts = reader.counts()
+        assert counts == {"pending": len(sessions) + 1, "syncing": 0, "success": 3, "failed": 0, "skipped": 0}
+        seen = coverage(reader, "2025-09-30", "2025-10-14")
+        assert seen["2025-09-30"] == "before"
+        assert {seen[day] for day in ("2025-10-01", "2025-10-08", "2025-10-11")} == {"closed"}
+        assert {seen[day] for day in (DAY, NEXT, "2025-10-14")} == {"complete"}
+        assert seen["2025-10-13"] == "missing"
+        assert reader.wanting(date(2025, 10, 8), date(2025, 10, 14)) == [date(2025, 10, 13)]
+        assert [row["status"] for row in reader.records(start=date(2025, 10, 9), end=date(2025, 10, 14))] == [
+            *("success", "pending", "success", "success")
+        ]
+        assert reader.need(date(2025, 10, 9)) == (
+            False,
+            f"2025-10-09 is complete: {counts_of(reader, DAY)} bars.",
+        )
+        assert reader.need(date(2025, 10, 1)) == (
+            False,
+            "2025-10-01 is not a trading day: an exchange holiday, by Baostock's calendar.",
+        )
+        assert reader.need(date(2025, 10, 13)) == (True, "Nothing is recorded of 2025-10-13, a trading day.")
+        assert reader.neighbours(date(2025, 10, 9)) == (date(2025, 9, 30), date(2025, 10, 10))
+
+
+def counts_of(reader: StatusReader, day: str) -> str:
+    row = reader.record(date.fromisoformat(day))
+    assert row is not None
+    return f"{row['loaded']} of {row['expected']}"
+
+
+@pytest.mark.parametrize(("now", "due"), [("2025-11-03T22:59", "2025-10-31"), ("2025-11-03T23:00", "2025-11-03")])
+def test_a_date_is_due_when_its_run_has_given_up(now: str, due: str) -> None:
+    assert str(newest_due(at(now)())) == due
+
+
+def test_where_the_calendar_ends_every_weekday_counts_as_a_session(make_run: MakeRun, reading: Reading) -> None:
+    complete(make_run("2025-10-31"))
+    with reading("2026-01-06T12:00") as reader:
+        in_calendar = 2 * 20 + 3 - 0  # weekdays of November and December, without a holiday among them
+        lag, due = reader.bounds().lag, reader.bounds().newest_due
+        assert (lag, due) == (in_calendar + 3, date(2026, 1, 5))  # 1, 2 and 5 January, whatever they are
+
+
+def test_a_syncing_date_whose_run_is_gone_has_failed(make_run: MakeRun, reading: Reading, database: Database) -> None:
+    plan_batches(make_run(DAY, run_id="r1"))
+    with reading(running=("r1",)) as reader:
+        assert coverage(reader, DAY, DAY) == {DAY: "running"}
+        assert reader.need(date(2025, 10, 9)) == (False, "2025-10-09 is being synced.")
+    with reading() as reader:
+        assert coverage(reader, DAY, DAY) == {DAY: "running"}  # may have started since the runs were read
+    database.do("UPDATE ashare.sync_status SET started_at = started_at - interval '2 minutes', reason = 'a ban'")
+    with reading() as reader:
+        row = reader.record(date(2025, 10, 9))
+        assert row is not None
+        assert (row["status"], row["coverage"]) == ("failed", "failed")
+        assert row["reason"] == "Its run has ended without a record: run the date again. It waited: a ban"
+        assert reader.need(date(2025, 10, 9)) == (True, row["reason"])
+        assert reader.counts()["failed"] == 1
+
+
+def test_what_is_not_all_there_is_never_complete(make_run: MakeRun, reading: Reading, database: Database) -> None:
+    complete(make_run(DAY))  # for the calendar
+    recorded(database, "2025-10-10", "success", kinds=["index"], expected=12, loaded=12)
+    recorded(database, "2025-10-13", "failed", expected=312, loaded=310, missing=2, reason="2 of 312 have no bar.")
+    recorded(database, "2025-10-14", "failed", reason="Baostock cannot be reached.")
+    recorded(database, "2025-10-15", "skipped")
+    with reading() as reader:
+        rows = {str(row["trade_date"]): row for row in reader.records(end=date(2025, 10, 15))}
+        assert {day: row["coverage"] for day, row in rows.items()} == {
+            "2025-10-09": "complete",
+            "2025-10-10": "partial",
+            "2025-10-13": "partial",
+            "2025-10-14": "failed",
+            "2025-10-15": "missing",  # a session, by the calendar as it is known now
+        }
+        assert rows["2025-10-10"]["reason"] == "Only index was asked for."
+        assert rows["2025-10-15"]["status"] == "pending"
+        newest = reader.bounds().newest
+        assert newest is not None
+        assert newest["trade_date"] == date(2025, 10, 9)
+        assert len(reader.wanting(date(2025, 10, 9), date(2025, 10, 15))) == 4
+        assert [str(row["trade_date"]) for row in reader.records(status="failed")] == ["2025-10-14", "2025-10-13"]
+
+
+def test_missing_securities_are_named_with_the_reason_of_their_batch(
+    make_run: MakeRun, reading: Reading, emulator: Emulator, database: Database
+) -> None:
+    emulator.add_fault(fault(MARKET, "close_before_reply", times=0))
+    run = make_run(DAY)
+    with pytest.raises(Exception, match="closed the connection"):
+        complete(run)
+    with pytest.raises(IncompleteDate):
+        record_status(run)
+    with reading() as reader:
+        row = reader.record(date(2025, 10, 9))
+        assert row is not None
+        total, missing = reader.missing(row)
+        assert total == row["missing"] == len(missing) > 300
+        stocks = [one for one in missing if one["kind"] == "stock"]
+        assert all("closed the connection" in one["reason"] for one in stocks)
+        assert {one["reason"] for one in missing if one["kind"] == "index"} == {"Not asked for yet."}
+        assert any("closed the connection" in (batch["error"] or "") for batch in reader.batches(row["trade_date"]))
+    assert database.rows("SELECT reason FROM ashare.sync_status")[0][0] == row["reason"]
+
+
+def test_absent_rejected_and_revised_bars_are_listed(make_run: MakeRun, reading: Reading, database: Database) -> None:
+    complete(make_run(DAY))
+    (code,) = database.rows("SELECT code FROM ashare.daily_bar WHERE code LIKE 'sh.60%%' ORDER BY code LIMIT 1")[0]
+    database.do("INSERT INTO ashare.absent_bar VALUES (%s, %s, 'not there', now(), 'r')", DAY, code)
+    database.do(
+        "INSERT INTO ashare.rejected_bar (trade_date, code, rule, raw) VALUES (%s, %s, 'high below low', %s)",
+        *(DAY, code, json.dumps({"high": "1"})),
+    )
+    database.do(
+        "INSERT INTO ashare.bar_revision (trade_date, code, old, new) VALUES (%s, %s, %s, %s)",
+        *(DAY, code, json.dumps({"close": 10.1}), json.dumps({"close": 10.2})),
+    )
+    with reading() as reader:
+        day = date(2025, 10, 9)
+        total, absent = reader.listed("absent", day)
+        assert (total, absent[0]["code"], absent[0]["reason"]) == (1, code, "not there")
+        total, rejected = reader.listed("rejected", day)
+        assert (total, rejected[0]["rule"], rejected[0]["raw"]) == (1, "high below low", {"high": "1"})
+        total, revisions = reader.listed("revisions", day)
+        assert (total, revisions[0]["old"], revisions[0]["new"]) == (1, {"close": 10.1}, {"close": 10.2})
+        assert {check["rule"] for check in reader.checks(day)} >= {"universe", "pct_chg"}
+
+
+def test_a_plan_tells_dates_requests_and_what_the_budget_means(
+    make_run: MakeRun, reading: Reading, emulator: Emulator
+) -> None:
+    complete(make_run(DAY))
+    start, end = date(2025, 10, 1), date(2025, 10, 17)
+    with reading() as reader:
+        plan = reader.plan(start, end)
+        assert (plan.weekdays, plan.closed, plan.complete, len(plan.to_sync)) == (13, 6, 1, 6)
+        assert plan.requests_left == 40_000 - len(emulator.requests)
+        assert plan.notes == []
+        assert reader.plan(date(2025, 10, 9), date(2025, 10, 9)).requests == 0
+    with reading(request_budget=len(emulator.requests) + 10) as reader:
+        note = reader.plan(start, end).notes[0]
+        assert "and 10 are left today: it waits for midnight" in note
+        old = reader.plan(date(2005, 1, 3), date(2005, 1, 31))
+        listed = reader.connection.execute(
+            "SELECT count(*) FROM ashare.expected_security('2005-01-31', '{stock}', '{}')"
+        ).fetchone()
+        assert listed is not None
+        assert old.requests >= listed[0] > 10
+        assert f"each of {listed[0]} stocks is asked for by itself" in old.notes[0]
+
+
+def test_the_estimate_of_requests_is_near_the_truth(make_run: MakeRun, reading: Reading, emulator: Emulator) -> None:
+    complete(make_run(DAY))
+    days = ("2025-10-10", "2025-10-13", "2025-10-14", "2025-10-15", "2025-10-16", "2025-10-17")
+    with reading() as reader:
+        estimate = reader.plan(date(2025, 10, 10), date(2025, 10, 17)).requests
+    before = len(emulator.requests)
+    for day in days:
+        complete(make_run(day))
+    assert (
+        0.5 <= estimate / (len(emulator.requests) - before) <= 6
+    )  # never too few by half; one date is little to go by
+
+
+def test_a_security_shows_its_holes_and_suspensions(make_run: MakeRun, reading: Reading, database: Database) -> None:
+    for day in (DAY, "2025-10-10", "2025-10-14"):
+        complete(make_run(day))
+    codes = "SELECT code FROM ashare.security WHERE kind = 'stock' AND ipo_date < '2025-01-01' AND out_date IS NULL"
+    (code,) = database.rows(f"{codes} ORDER BY code LIMIT 1")[0]
+    database.do("DELETE FROM ashare.daily_bar WHERE code = %s AND trade_date = '2025-10-10'", code)
+    database.do("UPDATE ashare.daily_bar SET is_trading = false WHERE code = %s AND trade_date = '2025-10-09'", code)
+    with reading("2025-10-15T12:00") as reader:
+        found = reader.security(code)
+        assert found is not None
+        assert (found["first_bar"], found["last_bar"], found["bars"]) == (date(2025, 10, 9), date(2025, 10, 14), 2)
+        spans = [(str(span["start_date"]), span["sessions"], span["reason"]) for span in found["holes"]]
+        assert spans == [("2025-10-13", 1, "date missing"), ("2025-10-10", 1, "hole")]
+        assert [str(span["start_date"]) for span in found["suspensions"]] == ["2025-10-09"]
+        assert found["years"] == [
+            {"year": 2025, "sessions": 4, "trading": 1, "suspended": 1, "explained": 0, "holes": 2}
+        ]
+        assert reader.security("sh.999999") is None
+        assert code in [row["code"] for row in reader.find(code[3:])]
+        assert reader.find("%") == reader.find("  ") == []
+
+
+def test_adjusted_prices_give_the_returns_that_pct_chg_says(
+    make_run: MakeRun, reading: Reading, database: Database, market: GeneratedMarket
+) -> None:
+    days = [day for day, is_open in market.trade_dates(date(2025, 10, 9), date(2025, 10, 31)) if is_open]
+    for day in days:
+        complete(make_run(str(day)))
+    going_ex = database.rows(
+        "SELECT code FROM ashare.adjust_factor WHERE ex_date > '2025-10-09' ORDER BY ex_date, code"
+    )
+    assert going_ex
+    for (code,) in going_ex:
+        truth = dict(database.rows("SELECT trade_date, pct_chg FROM ashare.daily_bar WHERE code = %s", code))
+        for adjust in ("qfq", "hfq"):
+            with reading() as reader:
+                bars, note = reader.bars(code, adjust)
+            assert note is None
+            closes = [(row[0], row[2]) for row in bars if row[2]]
+            for (_, before), (day, close) in pairwise(closes):
+                if truth[day] is not None:
+                    said = pytest.approx(float(truth[day]), abs=0.15)  # prices are rounded to a hundredth
+                    assert (close / before - 1) * 100 == said, (code, adjust, day)
+            if adjust == "qfq":
+                raw = database.rows("SELECT close FROM ashare.daily_bar WHERE code = %s ORDER BY trade_date", code)
+                assert closes[-1][1] == pytest.approx(float(raw[-1][0]))
+
+
+def test_nothing_can_be_written(make_run: MakeRun, reading: Reading, database: Database) -> None:
+    make_run(DAY)
+    with pytest.raises(StoreUnavailable, match="read-only transaction"), reading() as reader:
+        reader.connection.execute("DELETE FROM ashare.sync_status")
+
+
+def test_a_database_without_the_schema_or_away_is_said_in_a_sentence(reading: Reading, database: Database) -> None:
+    with pytest.raises(StoreUnavailable, match="The schema ashare is not there yet"), reading() as reader:
+        reader.counts()
+
+    def away() -> psycopg.Connection[Any]:
+        return psycopg.connect(host="127.0.0.1", port=1, password="s3cret", connect_timeout=2)
+
+    with pytest.raises(StoreUnavailable, match="cannot be reached") as told, status_reader(Store(away)):
+        pass
+    assert "s3cret" not in str(told.value)
+
+
+def test_a_range_is_checked() -> None:
+    assert read_range("2025-01-01", "2025-03-31", most_days=90) == (date(2025, 1, 1), date(2025, 3, 31))
+    with pytest.raises(InvalidInput, match=r"is 91 days, and at most 90 can be started here.*airflow dags backfill"):
+        read_range("2025-01-01", "2025-04-01", most_days=90)
+    with pytest.raises(InvalidInput, match="swap them"):
+        read_range("2025-01-02", "2025-01-01")
+    with pytest.raises(InvalidInput, match="YYYY-MM-DD"):
+        read_range("01/02/2025", "2025-01-01")
+    with pytest.raises(InvalidInput, match="in the future"):
+        read_range("2025-01-02", "2999-01-01")
