@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
-from airflow.api_fastapi.core_api.security import requires_access_backfill, requires_access_dag
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_backfill, requires_access_dag
 from airflow.api_fastapi.logging.decorators import action_logging
 from airflow.configuration import conf
 from airflow.models.dag import DagModel
@@ -16,7 +16,7 @@ from fastapi import Depends, HTTPException, Request, status
 DAG_ID = "ashare_daily"
 
 
-def same_site(request: Request) -> None:
+def same_site(request: Request, _: GetUserDep) -> None:
     """Refuse what another site makes a signed-in browser send.
 
     A token in a header is no browser's doing; a cookie comes along by itself.

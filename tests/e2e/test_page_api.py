@@ -1,0 +1,340 @@
+"""The sync-status API beside a running Airflow: who may, what is refused and how, and a sync from start to end."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+
+from include.ashare.emulator.faults import fault
+from include.ashare.emulator.server import Emulator
+from include.local.stack import Stack
+from tests.e2e.conftest import Api, Cli, Query
+
+API = "/ashare/api/v1/sync-status/"
+MARKET = "query_daily_history_k_AStock"
+COOKIE = "_token"
+
+
+class Answer(NamedTuple):
+    code: int
+    body: Any
+    headers: dict[str, str]
+
+    @property
+    def sentence(self) -> str:
+        """Of a refusal; the same in both of its fields."""
+        assert self.body["message"] == self.body["detail"]
+        return str(self.body["message"])
+
+
+Ask = Callable[..., Answer]
+
+
+@pytest.fixture(scope="module")
+def ask(stack: Stack) -> Ask:
+    """Send a request as it is, without any credentials but those that are given."""
+
+    def send(method: str, path: str, body: object = None, **headers: str) -> Answer:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{stack.port}{path}", data=data, method=method)
+        if data:
+            request.add_header("Content-Type", "application/json")
+        for name, value in headers.items():
+            request.add_header(name.replace("_", "-"), value)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            reply = opener.open(request, timeout=60)
+        except urllib.error.HTTPError as refused:
+            reply = refused
+        with reply:
+            text = reply.read().decode()
+            is_json = "json" in reply.headers.get("Content-Type", "")
+            return Answer(reply.status, json.loads(text) if is_json else text, dict(reply.headers))
+
+    return send
+
+
+@pytest.fixture(scope="module")
+def tokens(ask: Ask, stack: Stack) -> dict[str, str]:
+    def sign_in(name: str) -> str:
+        answer = ask("POST", "/auth/token", {"username": name, "password": stack.password})
+        return str(answer.body["access_token"])
+
+    return {name: sign_in(name) for name in ("admin", "reader")}
+
+
+@pytest.fixture(scope="module")
+def as_user(ask: Ask, tokens: dict[str, str]) -> Ask:
+    """Ask the API with a user's token."""
+
+    def send(method: str, path: str, body: object = None, user: str = "admin") -> Answer:
+        return ask(
+            method, API + path if not path.startswith("/") else path, body, Authorization=f"Bearer {tokens[user]}"
+        )
+
+    return send
+
+
+def filled(path: str) -> str:
+    values = {"{day}": "2025-10-09", "{code}": "sh.600000", "{backfill_id}": "0", "{path}": "main.js"}
+    for name, value in values.items():
+        path = path.replace(name, value)
+    return path
+
+
+def test_every_route_but_health_needs_a_user(ask: Ask, as_user: Ask) -> None:
+    described = as_user("GET", "/ashare/openapi.json").body
+    routes = [(method.upper(), path) for path, methods in described["paths"].items() for method in methods]
+    assert len(routes) >= 22
+    routes += [("GET", path) for path in ("/", "/openapi.json", "/static/main.js", "/static/vendor/README.md")]
+    for method, path in routes:
+        answer = ask(method, "/ashare" + filled(path))
+        if path.endswith("/health"):
+            assert answer.body["status"] in ("healthy", "stale"), path
+        else:
+            assert answer.code == 401, path
+            assert answer.sentence == "Not authenticated"
+    for path in ("/docs", "/redoc", "/static/../app.py", "/static/%2e%2e/app.py", "/nowhere"):
+        assert ask("GET", "/ashare" + path).code in (401, 404), path
+    person = ask("GET", "/ashare/", Accept="text/html")
+    assert person.code == 401
+    assert "Sign in to Airflow" in person.body
+
+
+def test_a_user_who_may_only_read(as_user: Ask) -> None:
+    for path in ("today", "overview", "list", "pending", "summary", "recent", "sync/batch/active", "source"):
+        assert as_user("GET", path, user="reader").code in (200, 404), path
+    assert as_user("POST", "check/2025-10-09", user="reader").code == 200
+    seen = as_user("GET", "overview", user="reader").body["data"]
+    assert not seen["can_start"]
+    assert "the right to create backfills" in seen["why_not"]
+    batch = {"start_date": "2025-10-09", "end_date": "2025-10-10"}
+    for path, body in (
+        *(("sync/today", None), ("sync/date/2025-10-09", None), ("sync/pending", None), ("sync/batch", batch)),
+        ("sync/batch/cancel/1", None),
+    ):
+        assert as_user("POST", path, body, user="reader").code == 403, path
+    preview = as_user("GET", "sync/preview?start_date=2025-10-09&end_date=2025-10-10", user="reader").body["data"]
+    assert not preview["can_start"]
+
+
+def test_what_changes_state_refuses_other_sites(ask: Ask, tokens: dict[str, str], stack: Stack) -> None:
+    cookie = f"{COOKIE}={tokens['admin']}"
+    body = {"start_date": "2999-01-01", "end_date": "2999-01-01"}  # refused with 400, once it is let in
+    own = f"http://127.0.0.1:{stack.port}"
+    for headers, code in (
+        ({}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": "none"}, 403),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": own}, 403),
+        ({"Origin": "https://elsewhere.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": own}, 400),
+        ({"Sec-Fetch-Site": "same-origin"}, 400),
+    ):
+        answer = ask("POST", API + "sync/batch", body, Cookie=cookie, **headers)
+        assert answer.code == code, (headers, answer.body)
+        if code == 403:
+            assert "another site" in answer.sentence
+    assert ask("GET", API + "overview", Cookie=cookie, Sec_Fetch_Site="cross-site").code == 200  # changes nothing
+
+
+def test_answers_carry_what_keeps_other_hosts_out(as_user: Ask) -> None:
+    for path in ("/ashare/", "/ashare/static/main.js", API + "overview"):
+        headers = as_user("GET", path).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'self'" in policy
+        assert "frame-ancestors 'self'" in policy
+        assert "unsafe-eval" not in policy
+        assert headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "code", "says"),
+    [
+        ("GET", "date/2025-13-01", None, 400, "write it as YYYY-MM-DD"),
+        ("GET", "date/2999-01-01", None, 400, "in the future"),
+        ("GET", "date/1989-01-01", None, 400, "before 1990-12-19"),
+        ("GET", "date/1995-06-07", None, 404, "the calendar that is stored does not cover it"),
+        ("GET", "recent?days=0", None, 422, "days: Input should be greater than or equal to 1."),
+        ("GET", "recent?days=366", None, 422, "days: Input should be less than or equal to 365."),
+        ("GET", "pending?days_back=x", None, 422, "days_back: Input should be a valid integer"),
+        ("GET", "list?page=0", None, 422, "page: "),
+        ("GET", "list?page_size=101", None, 422, "page_size: "),
+        ("GET", "list?status=done", None, 422, "status: Input should be 'pending', 'syncing'"),
+        ("GET", "list?start_date=yesterday", None, 400, "'yesterday' is not a trade date"),
+        ("POST", "check/tomorrow", None, 400, "'tomorrow' is not a trade date"),
+        ("POST", "sync/date/2999-01-01", None, 400, "in the future"),
+        ("POST", "sync/batch", {"start_date": "2025-10-09"}, 422, "end_date: Field required."),
+        ("POST", "sync/batch", {"start_date": "2025-10-10", "end_date": "2025-10-09"}, 400, "swap them"),
+        ("POST", "sync/batch", {"start_date": "2025-01-01", "end_date": "2025-10-09"}, 400, "at most 90"),
+        ("POST", "sync/batch", {"start_date": "x", "end_date": "2025-10-09"}, 400, "'x' is not a trade date"),
+        ("GET", "sync/batch/progress/4711", None, 404, "There is no backfill 4711"),
+        ("GET", "sync/batch/progress/x", None, 422, "backfill_id: "),
+        ("POST", "sync/batch/cancel/4711", None, 404, "not found"),
+        ("GET", "stock/600000", None, 404, "write Baostock's code with the exchange"),
+        ("GET", "stock/sh.600000/bars?adjust=both", None, 422, "adjust: "),
+        ("GET", "coverage?start_date=2025-10-09&end_date=2025-10-01", None, 400, "is not a range"),
+        ("GET", "nowhere", None, 404, "Not Found"),
+    ],
+)
+def test_wrong_input_gets_one_sentence(
+    as_user: Ask, method: str, path: str, body: object, code: int, says: str
+) -> None:
+    answer = as_user(method, path, body)
+    assert answer.code == code, answer.body
+    assert says in answer.sentence
+    assert answer.body["status"] == ("not_found" if code == 404 else "error")
+
+
+def ended(as_user: Ask, backfill_id: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 120
+    while True:
+        seen: dict[str, Any] = as_user("GET", f"sync/batch/progress/{backfill_id}").body["data"]
+        if seen["status"] != "running":
+            return seen
+        assert time.monotonic() < deadline, seen
+        time.sleep(0.3)
+
+
+def free(as_user: Ask) -> None:
+    """Wait for the backfill of an earlier test."""
+    deadline = time.monotonic() + 120
+    while as_user("GET", "sync/batch/active").body["data"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+
+
+def test_a_sync_as_clients_of_old_start_watch_and_list_it(as_user: Ask, query: Query, source: Emulator) -> None:
+    free(as_user)
+    source.add_fault(fault(MARKET, "delay", times=0, seconds=1))
+    try:
+        started = as_user("POST", "sync/batch", {"start_date": "2025-09-25", "end_date": "2025-09-29"})
+        assert (started.code, started.body["status"], started.body["data"]["total_days"]) == (200, "success", 5)
+        assert started.body["data"]["runs"] == 3
+        task_id = started.body["data"]["task_id"]
+        refused = as_user("POST", "sync/batch", {"start_date": "2025-09-24", "end_date": "2025-09-24"})
+        assert refused.code == 409
+        assert f"Backfill {task_id} of ashare_daily (2025-09-25 to 2025-09-29) is active" in refused.sentence
+        assert as_user("POST", "sync/date/2025-09-24").code == 409
+        active = as_user("GET", "sync/batch/active").body["data"]
+        assert active["task_id"] == task_id
+        assert active["progress"]["user"] == "admin"
+        why_not = as_user("GET", "overview").body["data"]["why_not"]
+        assert f"Backfill {task_id} is under way" in why_not
+        done = ended(as_user, task_id)
+    finally:
+        source.clear_faults()
+    assert (done["status"], done["total"], done["current"], done["success"], done["failed"]) == (
+        "completed",
+        3,
+        3,
+        3,
+        0,
+    )
+    assert (done["start_time"], done["end_time"], done["progress_percent"]) == ("2025-09-25", "2025-09-29", 100)
+    assert done["errors"] == []
+    rows = query("SELECT trade_date::text, status, loaded FROM ashare.sync_status WHERE trade_date = '2025-09-26'")
+    assert done["rows"] > 3 * 5000
+    one = as_user("GET", "date/2025-09-26").body
+    assert (one["status"], one["data"]["status"], one["data"]["success_count"]) == ("success", "success", rows[0][2])
+    assert one["data"]["coverage"] == "complete"
+    listed = as_user("GET", "list?page=1&page_size=2&start_date=2025-09-25&end_date=2025-09-29").body["data"]
+    assert [record["sync_date"] for record in listed["records"]] == ["2025-09-29", "2025-09-26"]
+    assert (listed["total"], listed["total_pages"]) == (3, 2)
+    assert listed["stats"]["success"] == listed["stats"]["total"] == 3
+    assert as_user("GET", "sync/batch/active").body["data"] is None
+    audited = query_airflow(as_user, "ashare_sync")
+    assert "admin" in audited
+
+    again = as_user("POST", "sync/batch", {"start_date": "2025-09-25", "end_date": "2025-09-29"})
+    assert again.code == 409
+    assert "Nothing is to be done" in again.sentence
+    assert as_user("POST", "check/2025-09-26").body["need_sync"] is False
+    single = as_user("POST", "sync/date/2025-09-26").body["data"]
+    assert (single["status"], single["task_id"]) == ("skipped", None)
+    weekend = as_user("POST", "sync/date/2025-09-27").body["data"]
+    assert weekend["message"] == "2025-09-27 is not a trading day: a weekend, by Baostock's calendar."
+
+
+def query_airflow(as_user: Ask, event: str) -> set[str]:
+    """Who did what, by Airflow's audit log."""
+    logs = as_user("GET", f"/api/v2/eventLogs?event={event}&limit=50").body["event_logs"]
+    return {entry["owner"] for entry in logs}
+
+
+def test_coverage_and_a_days_page(as_user: Ask) -> None:
+    days = as_user("GET", "coverage?start_date=2025-09-25&end_date=2025-09-28").body["data"]["days"]
+    assert [day[:2] for day in days] == [
+        ["2025-09-25", "complete"],
+        ["2025-09-26", "complete"],
+        ["2025-09-27", "closed"],
+        ["2025-09-28", "closed"],
+    ]
+    day = as_user("GET", "day/2025-09-26").body["data"]
+    assert (day["previous"], day["following"]) == ("2025-09-25", "2025-09-29")
+    assert day["run"]["state"] == "success"
+    market = next(batch for batch in day["batches"] if batch["by"] == "market_day" and batch["kind"] == "stock")
+    assert market["rows"] > 5000
+    assert market["log"].startswith(day["run"]["run"] + "/tasks/fetch_and_copy/mapped/")
+    assert as_user("GET", "/" + day["run"]["run"]).code == 200  # the UI has the page
+    assert day["checks"]
+    code = as_user("GET", "securities?q=600").body["data"][0]["code"]
+    stock = as_user("GET", f"stock/{code}").body["data"]
+    assert stock["bars"] >= 3
+    assert len(as_user("GET", f"stock/{code}/bars?adjust=qfq").body["data"]["bars"]) == stock["bars"]
+
+
+def test_cancelling_lets_dates_under_way_finish(as_user: Ask, source: Emulator, query: Query) -> None:
+    free(as_user)
+    source.add_fault(fault("*", "delay", times=0, seconds=0.5))
+    try:
+        body = {"start_date": "2025-09-01", "end_date": "2025-09-24", "reprocess": "all"}
+        task_id = as_user("POST", "sync/batch", body).body["data"]["task_id"]
+        deadline = time.monotonic() + 60
+        while not as_user("GET", f"sync/batch/progress/{task_id}").body["data"]["running"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        cancelled = as_user("POST", f"sync/batch/cancel/{task_id}")
+        assert cancelled.code == 200, cancelled.body
+        assert as_user("POST", f"sync/batch/cancel/{task_id}").code == 409
+    finally:
+        source.clear_faults()
+    done = ended(as_user, task_id)
+    assert done["status"] == "cancelled"
+    assert done["failed"] > 0 < done["success"]
+    assert done["current"] == done["total"]
+
+
+def test_a_paused_dag_and_a_missing_pool_keep_a_sync_from_starting(as_user: Ask, api: Api, airflow: Cli) -> None:
+    free(as_user)
+    body = {"start_date": "2025-09-01", "end_date": "2025-09-02", "reprocess": "all"}
+    api("PATCH", "/api/v2/dags/ashare_daily", {"is_paused": True})
+    try:
+        paused = as_user("POST", "sync/batch", body)
+        seen = as_user("GET", "overview").body["data"]
+    finally:
+        api("PATCH", "/api/v2/dags/ashare_daily", {"is_paused": False})
+    assert paused.code == 409
+    assert "is paused" in paused.sentence
+    assert (seen["is_paused"], seen["can_start"], seen["next_run"]) == (True, False, None)
+    assert airflow("pools", "delete", "baostock").returncode == 0
+    try:
+        poolless = as_user("POST", "sync/batch", body)
+    finally:
+        assert airflow("pools", "set", "baostock", "8", "").returncode == 0
+    assert poolless.code == 409
+    assert "'baostock', which does not exist" in poolless.sentence
+
+
+def test_health_says_one_word(ask: Ask) -> None:
+    for path in ("/ashare/health", API + "health"):
+        answer = ask("GET", path)
+        assert (answer.code, answer.body) == (503, {"status": "stale"})  # the market ends in 2025
