@@ -1,0 +1,104 @@
+/** The sync-status API: requests, and polls that keep what they last had. */
+
+import { useEffect, useRef, useState } from './vendor/htm-preact-3.1.1.module.js';
+import { text } from './text.js';
+
+const ROOT = './api/v1/sync-status/';
+const PATIENCE_MS = 15_000;
+const RETRY_SECONDS = 5;
+
+class ApiError extends Error {
+  /** @param {number} status the HTTP status; 0: no answer */
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+
+  /** Whether the same request may succeed later. */
+  get isPassing() {
+    return this.status === 0 || this.status >= 500;
+  }
+}
+
+async function request(path, signal, init = {}) {
+  let response, body;
+  const giveUp = AbortSignal.timeout(PATIENCE_MS);
+  try {
+    response = await fetch(ROOT + path, { ...init, signal: signal ? AbortSignal.any([signal, giveUp]) : giveUp });
+    body = await response.text();
+  } catch {
+    throw new ApiError(0, text().noAnswer);
+  }
+  try {
+    body = JSON.parse(body);
+  } catch {
+    throw new ApiError(response.ok ? 502 : response.status, text().badAnswer(response.status));
+  }
+  if (!response.ok) {
+    const said = [body?.message, body?.detail].find((each) => typeof each === 'string');
+    throw new ApiError(response.status, said ?? text().badAnswer(response.status));
+  }
+  return body?.data;
+}
+
+export const get = (path) => request(path);
+
+export const post = (path, body) =>
+  request(path, null, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify(body ?? {}),
+  });
+
+const isSame = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+
+const REFRESH = 'ashare:refresh';
+/** Has every poll on the page ask again now. */
+export const refreshAll = () => dispatchEvent(new Event(REFRESH));
+
+/**
+ * Loads a path, and again every so many seconds as long as the page is visible. An error leaves the last good data in
+ * place, beside it.
+ * @param {string | null} path none: nothing is loaded
+ * @param {(data) => number} [pace] seconds to the next time; 0: never
+ * @returns {{path, data, error: ApiError | null, at: Date}} path: the one that data and error belong to
+ */
+export function usePoll(path, pace = () => 0) {
+  const [state, setState] = useState({});
+  const latestPace = useRef();
+  latestPace.current = pace;
+  useEffect(() => {
+    if (path == null) return undefined;
+    let timer, pending, seconds;
+    const load = async () => {
+      if (document.hidden) return; // visibilitychange goes on
+      clearTimeout(timer);
+      pending?.abort();
+      const mine = (pending = new AbortController());
+      try {
+        const data = await request(path, mine.signal);
+        if (mine.signal.aborted) return;
+        // The same object for the same answer: what is drawn of it need not be drawn again.
+        setState((old) => ({ path, data: isSame(old.data, data) ? old.data : data, error: null, at: new Date() }));
+        seconds = latestPace.current(data);
+      } catch (error) {
+        if (mine.signal.aborted) return;
+        setState((old) => ({ ...(old.path === path ? old : { path }), error }));
+        seconds = error.isPassing ? RETRY_SECONDS : latestPace.current(undefined);
+      }
+      if (seconds) timer = setTimeout(load, seconds * 1000);
+    };
+    // A poll that has its data and asks once only, is asked again by nothing but a refresh.
+    const wake = (event) => (event.type === REFRESH || seconds !== 0) && load();
+    const again = ['visibilitychange', 'online', REFRESH];
+    const targetOf = (name) => (name === 'visibilitychange' ? document : window);
+    load();
+    again.forEach((name) => targetOf(name).addEventListener(name, wake));
+    return () => {
+      clearTimeout(timer);
+      pending?.abort();
+      again.forEach((name) => targetOf(name).removeEventListener(name, wake));
+    };
+  }, [path]);
+  return state;
+}

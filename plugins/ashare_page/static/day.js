@@ -1,0 +1,134 @@
+/** One trade date: what is there, what is not, and exactly why. */
+
+import { html, useRef } from './vendor/htm-preact-3.1.1.module.js';
+import { usePoll } from './api.js';
+import { open } from './host.js';
+import { AirflowLink, CopyButton, Facts, Go, Problem, Status, StockLink, TableSection, useReady } from './parts.js';
+import { beijing, duration, kindName, num, text, weekdayOf } from './text.js';
+
+/** Coverages that are not the status in other words. */
+const SAYS_MORE = new Set(['partial', 'closed', 'unpublished', 'before']);
+
+const show = (value) => (value == null || value === '' ? text().blank : String(value));
+
+/** The fields of a revision that are not what they were. */
+const changes = (old, now) =>
+  Object.keys(now)
+    .filter((field) => JSON.stringify(old[field]) !== JSON.stringify(now[field]))
+    .map((field) => html`<div class="code" key=${field}>
+      ${field} ${show(old[field])} → <b>${show(now[field])}</b></div>`);
+
+const security = () => {
+  const t = text();
+  return [
+    [t.code, (row) => html`<${StockLink} code=${row.code} />`],
+    [t.name, (row) => row.name],
+  ];
+};
+
+/** @param {{date: string}} props */
+export function DayView({ date }) {
+  const t = text();
+  const { data: day, error } = usePoll(
+    `day/${encodeURIComponent(date)}`, (data) => (data?.record.status === 'syncing' ? 5 : 15),
+  );
+  useReady(day || error);
+  const neighbour = (to, label) =>
+    to && html`<${Go} to=${{ view: 'day', date: to }} class="button">${label} <span class="date">${to}</span><//>`;
+  return html`
+    <div class="row between">
+      <h1 tabindex="-1">${date} ${/^\d{4}-\d\d-\d\d$/.test(date) && t.weekdays[weekdayOf(date)]}</h1>
+      <nav class="row" aria-label=${t.date}>
+        ${neighbour(day?.previous, t.previous)} ${neighbour(day?.following, t.following)}</nav>
+    </div>
+    <${Problem} error=${error} />
+    ${!day && !error && html`<p class="muted">${t.loading}</p>`}
+    ${day && html`<${DayHead} day=${day} /><${DayLists} day=${day} />`}`;
+}
+
+function DayHead({ day: { record, run } }) {
+  const t = text();
+  const reason = useRef();
+  const why = record.error_message ?? record.remarks;
+  const date = record.sync_date;
+  const toStart = { from: date, to: date, reprocess: record.coverage === 'complete' ? 'all' : null, focus: 'start' };
+  return html`<section class="panel">
+    <div class="row between">
+      <p class="day-verdict" data-testid="day-verdict"><${Status} status=${record.status} />
+        ${record.expected != null && html`<b>${t.of(record.loaded ?? 0, record.expected)} ${t.dayFigures.loaded}</b>`}
+        ${SAYS_MORE.has(record.coverage) && html`<span class="muted">${t.coverage[record.coverage]}</span>`}</p>
+      <div class="row">
+        <button type="button" class="primary" onClick=${() => open(toStart)}>${t.syncDate}</button>
+        ${run && html`<${AirflowLink} to=${run.run} class="button">${t.airflowRun}<//>
+          <${AirflowLink} to=${run.log} class="button">${t.taskLog}<//>`}
+      </div>
+    </div>
+    ${why && html`<div class="row top">
+      <pre class="reason grow" ref=${reason} data-testid="day-reason">${why}</pre>
+      <${CopyButton} value=${why} from=${reason} /></div>`}
+    <h2>${t.figures}</h2>
+    <${Facts} class="facts wide" of=${[
+      [t.expected, num(record.expected)],
+      [t.loaded, num(record.loaded)],
+      [t.suspended, num(record.suspended)],
+      [t.missing, num(record.missing)],
+      [t.rejected, num(record.rejected)],
+      [t.revised, num(record.revised)],
+      [t.requests, num(record.requests)],
+      [t.started, beijing(record.start_time)],
+      [t.ended, beijing(record.end_time)],
+      [t.took, duration(record.duration_seconds)],
+      [t.scope, record.kinds.map(kindName).join(' / ')],
+      [t.runState, run?.state],
+    ]} />
+  </section>`;
+}
+
+function DayLists({ day }) {
+  const t = text();
+  const code = (value) => html`<span class="code">${value}</span>`;
+  const withReason = [...security(), [t.kind, (row) => kindName(row.kind)], [t.reason, (row) => row.reason, 'wide']];
+  return html`
+    <${TableSection} testid="batches" title=${t.batches} total=${day.batches.length} rows=${day.batches} columns=${[
+      [t.batch, (b) => b.label],
+      [t.kind, (b) => kindName(b.kind)],
+      [t.by, (b) => b.by],
+      [t.codes, (b) => (b.codes == null ? t.wholeMarket : num(b.codes)), 'num'],
+      [t.state, (b) => html`<${Status} status=${b.status} />`],
+      [t.rows, (b) => num(b.rows), 'num'],
+      [t.requests, (b) => num(b.requests), 'num'],
+      [t.started, (b) => beijing(b.started_at), 'date'],
+      [t.took, (b) => duration(b.seconds), 'num'],
+      [t.error, (b) => b.error && html`<div class="reason">${b.error}</div>`, 'wide'],
+      [t.log, (b) => b.log && html`<${AirflowLink} to=${b.log}>${t.taskLog}<//>`],
+    ]} />
+    <${TableSection} testid="missing" title=${t.missingSecurities} total=${day.missing_total}
+      rows=${day.missing} columns=${withReason} />
+    <${TableSection} testid="absent" title=${t.absentSecurities} total=${day.absent_total}
+      rows=${day.absent} columns=${withReason} />
+    <${TableSection} testid="rejected" title=${t.rejectedRows} total=${day.rejected_total}
+      rows=${day.rejected} columns=${[
+      ...security(),
+      [t.rule, (row) => row.rule],
+      [t.raw, (row) => code(Object.entries(row.raw).map(([field, value]) => `${field}=${value}`).join(' ')), 'wide'],
+      [t.time, (row) => beijing(row.rejected_at), 'date'],
+      [t.superseded, (row) => beijing(row.superseded_at), 'date'],
+    ]} />
+    <${TableSection} testid="revisions" title=${t.revisions} total=${day.revisions_total}
+      rows=${day.revisions} columns=${[
+      ...security(),
+      [t.change, (row) => changes(row.old, row.new), 'wide'],
+      [t.time, (row) => beijing(row.revised_at), 'date'],
+    ]} />
+    <${TableSection} testid="checks" title=${t.checks} total=${day.checks.length} rows=${day.checks} columns=${[
+      [t.rule, (c) => c.rule],
+      [t.kind, (c) => kindName(c.kind)],
+      [t.passed, (c) => c.passed != null && html`<${Status} status=${c.passed ? 'success' : 'failed'}
+        label=${c.passed ? t.pass : t.fail} />`],
+      [t.comparedWith, (c) => c.compared_with, 'date'],
+      [t.compared, (c) => num(c.compared), 'num'],
+      [t.deviating, (c) => num(c.deviating), 'num'],
+      [t.allowed, (c) => num(c.allowed), 'num'],
+      [t.examples, (c) => code(c.examples.join(' ')), 'wide'],
+    ]} />`;
+}

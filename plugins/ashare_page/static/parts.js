@@ -1,0 +1,135 @@
+/** Small pieces that all views are made of. */
+
+import { html, useEffect, useRef, useState } from './vendor/htm-preact-3.1.1.module.js';
+import { refreshAll } from './api.js';
+import { followInParent, hrefOf, open } from './host.js';
+import { text } from './text.js';
+
+/** Besides colour each state has a glyph. A record's status is shown as the coverage it stands for. */
+export const GLYPHS = {
+  complete: '', partial: '◐', missing: '○', failed: '×', running: '▸', closed: '·', unpublished: '…', before: '–',
+};
+const STATUS_LOOK = {
+  success: ['complete', '✓'], failed: ['failed', '×'], syncing: ['running', '▸'], skipped: ['closed', '·'],
+  pending: ['missing', '○'],
+};
+
+export function Status({ status, label = text().status[status] ?? status }) {
+  const [look, glyph] = STATUS_LOOK[status] ?? ['closed', '·'];
+  return html`<span class="status"><span class="glyph ${look}" aria-hidden="true">${glyph}</span>
+    <span>${label}</span></span>`;
+}
+
+/** A link to another view of this page. */
+export function Go({ to, children, ...rest }) {
+  const follow = (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    open(to);
+  };
+  return html`<a href=${hrefOf(to)} onClick=${follow} ...${rest}>${children}</a>`;
+}
+
+export const StockLink = ({ code }) => html`<${Go} to=${{ view: 'stock', code }} class="code">${code}<//>`;
+export const DayLink = ({ date }) => html`<${Go} to=${{ view: 'day', date }} class="date">${date}<//>`;
+
+/** A link to a page of Airflow; `to` is relative to the root of its UI. */
+export const AirflowLink = ({ to, children, ...rest }) =>
+  html`<a href=${`../${to}`} onClick=${followInParent} ...${rest}>${children}</a>`;
+
+export const DAG_PATH = 'dags/ashare_daily';
+export const runPath = (runId) => `${DAG_PATH}/runs/${encodeURIComponent(runId)}`;
+
+export const Banner = ({ kind, tone = 'warn', children }) =>
+  html`<div class="banner ${tone}" role=${tone === 'bad' ? 'alert' : 'status'} data-testid="banner-${kind}">
+    <span class="glyph ${tone === 'bad' ? 'failed' : 'partial'}" aria-hidden="true">!</span><div>${children}</div>
+  </div>`;
+
+/** What the server said, as it is, in the place that it concerns. */
+export const Problem = ({ error }) =>
+  error &&
+  html`<${Banner} kind="error" tone="bad">${error.message}${' '}
+    ${error.isPassing && html`<button type="button" class="link" onClick=${refreshAll}>
+      ${text().tryAgain}</button>`}<//>`;
+
+/** Name and value pairs; pairs without a value are left out. */
+export const Facts = ({ of, ...rest }) =>
+  html`<dl class="facts" ...${rest}>
+    ${of
+      .filter(([, value]) => value != null && value !== '' && value !== false)
+      .map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}
+  </dl>`;
+
+/**
+ * A table that scrolls in a region of its own.
+ * @param {[string, (row) => any, string?][]} columns head, cell and class
+ */
+export function Table({ label, columns, rows, rowProps = () => ({}), testid, class: look = '' }) {
+  return html`<div class="scroll ${look}" tabindex="0" role="region" aria-label=${label} data-testid=${testid}>
+    <table>
+      <thead><tr>${columns.map(([head, , kind]) => html`<th scope="col" class=${kind}>${head}</th>`)}</tr></thead>
+      <tbody>
+        ${rows.map((row, i) => html`<tr key=${i} ...${rowProps(row)}>
+          ${columns.map(([head, cell, kind], column) => column === 0
+            ? html`<th scope="row" class=${kind}>${cell(row)}</th>`
+            : html`<td class=${kind} data-head=${head}>${cell(row)}</td>`)}
+        </tr>`)}
+      </tbody>
+    </table>
+  </div>`;
+}
+
+/** A section with a heading, and a table; nothing at all when there are no rows. */
+export function TableSection({ title, total, rows, columns, testid }) {
+  if (!rows.length) return null;
+  const count = total > rows.length ? text().shownOf(rows.length, total) : rows.length;
+  return html`<section class="panel" data-testid=${testid}>
+    <h2>${title} <span class="muted">${count}</span></h2>
+    <${Table} label=${title} columns=${columns} rows=${rows} />
+  </section>`;
+}
+
+/**
+ * A date input that reports whole, valid dates only. It is left alone while it is typed in: a value that is set from
+ * outside on each rendering would take half a date away.
+ */
+export function DateField({ label, value, onPick, max, id }) {
+  const input = useRef();
+  useEffect(() => {
+    input.current.value = value ?? '';
+  }, [value]);
+  const report = ({ target }) => target.validity.valid && onPick(target.value || null);
+  return html`<label class="field" for=${id}>${label}
+    <input type="date" id=${id} ref=${input} min="1990-12-19" max=${max} onChange=${report} /></label>`;
+}
+
+/** Copies; on plain http there is no clipboard object, but a selection can be copied. */
+export function CopyButton({ value, from }) {
+  const [said, setSaid] = useState(null);
+  const t = text();
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(value);
+      setSaid(t.copied);
+    } catch {
+      getSelection().selectAllChildren(from.current);
+      from.current.select?.();
+      setSaid(document.execCommand('copy') ? t.copied : t.copyFailed);
+    }
+    setTimeout(() => setSaid(null), 2500);
+  };
+  return html`<button type="button" onClick=${copy}><span aria-live="polite">${said ?? t.copy}</span></button>`;
+}
+
+/** Says, once a view and its charts are drawn, that the page is ready. */
+export function useReady(done) {
+  useEffect(() => {
+    if (!done) return undefined;
+    let frame = requestAnimationFrame(() => {
+      frame = requestAnimationFrame(() => {
+        document.documentElement.dataset.ready = 'true';
+      });
+    });
+    return () => cancelAnimationFrame(frame);
+  }, [done, location.search]);
+}

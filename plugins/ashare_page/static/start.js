@@ -1,0 +1,215 @@
+/** Starting a sync of a range of dates, and watching and cancelling it. */
+
+import { html, useEffect, useRef, useState } from './vendor/htm-preact-3.1.1.module.js';
+import { get, post, refreshAll, usePoll } from './api.js';
+import { query, update } from './host.js';
+import { Banner, CopyButton, DateField, DayLink, Facts, Problem } from './parts.js';
+import { addDays, beijing, duration, num, text } from './text.js';
+
+const TYPING_PAUSE_MS = 300;
+
+/** The value, once it has not changed for a moment. */
+function useSettled(value) {
+  const [settled, setSettled] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(value), TYPING_PAUSE_MS);
+    return () => clearTimeout(timer);
+  }, [value]);
+  return settled;
+}
+
+/** First and last of the dates that are missing or failed. */
+export async function openRange() {
+  const ends = [];
+  for (const status of ['pending', 'failed']) {
+    const newest = await get(`list?${query({ status, page: 1, page_size: 1 })}`);
+    if (newest.total === 0) continue;
+    const oldest = await get(`list?${query({ status, page: newest.total_pages, page_size: 1 })}`);
+    ends.push(newest.records[0].sync_date, oldest.records[0].sync_date);
+  }
+  ends.sort();
+  return { from: ends[0] ?? null, to: ends.at(-1) ?? null, reprocess: null };
+}
+
+/** Shows the start panel, with its dates filled in. */
+export function toStartPanel(range) {
+  update(range);
+  const panel = document.getElementById('start');
+  panel?.scrollIntoView({ block: 'nearest' });
+  panel?.querySelector('input')?.focus({ preventScroll: true });
+}
+
+/** @param {{params: object, overview: object}} props params: the page's query, with `from`, `to` and `reprocess` */
+export function StartPanel({ params, overview }) {
+  const t = text();
+  const { from, to, reprocess = 'missing' } = params;
+  const [starting, setStarting] = useState(false);
+  const [refusal, setRefusal] = useState(null);
+  const local = !from || !to ? t.chooseTwo : from > to ? t.endBeforeStart : null;
+  const wanted = local ? null : `sync/preview?${query({ start_date: from, end_date: to, reprocess })}`;
+  const poll = usePoll(useSettled(wanted));
+  const { data: preview, error } = poll.path === wanted ? poll : {};
+  const reason = local ?? (starting ? t.starting : reasonAgainst(preview, error, overview));
+  useEffect(() => setRefusal(null), [wanted]);
+
+  async function start(event) {
+    event.preventDefault();
+    setStarting(true);
+    setRefusal(null);
+    try {
+      const { task_id: task } = await post('sync/batch', { start_date: from, end_date: to, reprocess });
+      update({ task });
+      refreshAll();
+    } catch (problem) {
+      setRefusal(problem);
+    }
+    setStarting(false);
+  }
+
+  const choice = (value, label) => html`<label class="choice">
+    <input type="radio" name="reprocess" value=${value} checked=${reprocess === value}
+      onChange=${() => update({ reprocess: value === 'missing' ? null : value })} /> ${label}</label>`;
+  return html`<section class="panel" id="start" data-testid="start-panel">
+    <h2>${t.start}</h2>
+    <form onSubmit=${start}>
+      <div class="row">
+        <${DateField} id="from" label=${t.firstDay} value=${from} onPick=${(date) => update({ from: date })} />
+        <${DateField} id="to" label=${t.lastDay} value=${to} onPick=${(date) => update({ to: date })} />
+      </div>
+      <fieldset><legend>${t.what}</legend>
+        ${choice('missing', t.reprocessMissing)} ${choice('all', t.reprocessAll)}
+      </fieldset>
+      <div data-testid="preview" aria-live="polite" aria-busy=${Boolean(wanted && !preview && !error)}>
+        ${preview && html`<${Preview} preview=${preview} />`}
+        <${Problem} error=${error} />
+      </div>
+      <div class="row">
+        <button type="submit" class="primary" disabled=${reason !== null} aria-describedby="start-reason"
+          data-testid="start-button">${t.startButton}</button>
+        <span id="start-reason" data-testid="start-reason" role="status">${reason}</span>
+      </div>
+      <${Problem} error=${refusal} />
+      <p class="muted small">${t.limit}</p>
+    </form>
+    ${preview && html`<${CommandLine} command=${preview.command} />`}
+  </section>`;
+}
+
+/** Why the Start button is off, or null. */
+function reasonAgainst(preview, error, overview) {
+  const t = text();
+  if (error) return error.message;
+  if (!preview) return t.previewing;
+  if (!preview.can_start) return preview.why_not ?? t.cannotStart;
+  if (!overview.can_start) return overview.why_not ?? t.cannotStart;
+  return null;
+}
+
+function Preview({ preview }) {
+  const t = text();
+  return html`<${Facts} of=${[
+      [t.weekdaysCount, num(preview.weekdays)],
+      [t.closed, num(preview.closed)],
+      [t.completeAlready, num(preview.complete)],
+      [t.toSync, num(preview.to_sync)],
+      [t.runs, num(preview.runs)],
+      [t.requestsOf, t.of(preview.requests, preview.requests_left)],
+      [t.about, duration(preview.seconds)],
+    ]} />
+    ${preview.notes.length > 0 && html`<ul class="notes">${preview.notes.map((note) => html`<li>${note}</li>`)}</ul>`}`;
+}
+
+function CommandLine({ command }) {
+  const field = useRef();
+  return html`<label class="field" for="command">${text().sameOnCommandLine}</label>
+    <div class="row top">
+      <textarea id="command" class="code grow" readonly rows="4" value=${command} ref=${field}
+        data-testid="command"></textarea>
+      <${CopyButton} value=${command} from=${field} />
+    </div>`;
+}
+
+/** @param {{task: string, onClose: () => void}} props task: the id of a backfill, under way or ended */
+export function ProgressPanel({ task, onClose }) {
+  const t = text();
+  const { data: progress, error } = usePoll(
+    `sync/batch/progress/${encodeURIComponent(task)}`, (data) => (data?.status === 'running' ? 2 : 0),
+  );
+  const status = progress?.status;
+  const wasRunning = useRef(false);
+  useEffect(() => {
+    if (wasRunning.current && status !== 'running') refreshAll();
+    wasRunning.current = status === 'running';
+  }, [status]);
+
+  return html`<section class="panel" data-testid="progress">
+    <div class="row"><h2>${t.progress} ${progress && `${progress.start_time} – ${progress.end_time}`}</h2>
+      ${status !== 'running' && html`<button type="button" onClick=${onClose}>${t.close}</button>`}
+    </div>
+    <${Problem} error=${error} />
+    ${progress && html`<${ProgressBody} progress=${progress} task=${task} />`}
+    ${!progress && !error && html`<p class="muted">${t.loading}</p>`}
+  </section>`;
+}
+
+function ProgressBody({ progress, task }) {
+  const t = text();
+  const running = progress.status === 'running';
+  const { current_date: current } = progress;
+  const share = (dates) => `width:${(100 * dates) / Math.max(1, progress.total)}%`;
+  const done = t.doneOf(progress.current, progress.total);
+  return html`
+    <p role="status"><b>${t.progressStatus[progress.status]}</b>: ${done}</p>
+    <div class="meter" role="progressbar" aria-label=${t.progress} aria-valuemin="0" aria-valuemax="100"
+      aria-valuenow=${Math.round(progress.progress_percent)} aria-valuetext=${done}>
+      <div class="complete" style=${share(progress.current - progress.failed)}></div>
+      <div class="failed" style=${share(progress.failed)}></div>
+    </div>
+    ${running && progress.waits_for && html`<${Banner} kind="waits">${t.waitsFor(progress.waits_for)}<//>`}
+    ${progress.message && html`<p>${progress.message}</p>`}
+    <${Facts} of=${[
+      [t.succeeded, num(progress.success)],
+      [t.failedDates, num(progress.failed)],
+      [t.skipped, num(progress.skipped)],
+      [t.underWay, running && html`${num(progress.running)} ${current && html`<${DayLink} date=${current} />`}`],
+      [t.rows, num(progress.rows)],
+      [t.rowsPerSecond, running && num(progress.rows_per_second)],
+      [t.requests, num(progress.requests)],
+      [t.elapsed, duration(progress.duration_seconds)],
+      [t.timeLeft, running && (duration(progress.seconds_left) || t.unknown)],
+      [t.startedAt, beijing(progress.task_start_time)],
+      [t.startedBy, progress.user],
+    ]} />
+    ${progress.errors.length > 0 && html`<h3>${t.errors}</h3>
+      <ul class="notes errors">
+        ${progress.errors.map(({ date, error }) => html`<li key=${date}><${DayLink} date=${date} /> ${error}</li>`)}
+      </ul>`}
+    ${running && html`<${Cancel} task=${task} />`}`;
+}
+
+function Cancel({ task }) {
+  const t = text();
+  const [asking, setAsking] = useState(false);
+  const [error, setError] = useState(null);
+  async function cancel() {
+    try {
+      await post(`sync/batch/cancel/${encodeURIComponent(task)}`);
+      refreshAll();
+    } catch (problem) {
+      setError(problem);
+    }
+    setAsking(false);
+  }
+  return html`
+    ${asking
+      ? html`<p>${t.cancelQuestion}</p>
+        <div class="row">
+          <button type="button" class="danger" onClick=${cancel} data-testid="cancel-confirm">${t.cancelYes}</button>
+          <button type="button" onClick=${() => setAsking(false)} data-testid="cancel-keep">${t.cancelNo}</button>
+        </div>`
+      : html`<button type="button" onClick=${() => setAsking(true)} data-testid="cancel-button">${t.cancel}</button>`}
+    <${Problem} error=${error} />`;
+}
+
+/** The last thirty days, for a page with nothing on it yet. */
+export const recentRange = (newest) => ({ from: addDays(newest, -29), to: newest, reprocess: null });

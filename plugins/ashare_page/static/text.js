@@ -1,0 +1,266 @@
+/** All words of the page in both languages, and how numbers, dates and times are written. */
+
+import { language } from './host.js';
+
+const number = new Intl.NumberFormat('en-US', { maximumFractionDigits: 1 });
+const beijingClock = new Intl.DateTimeFormat('sv-SE', {
+  timeZone: 'Asia/Shanghai', dateStyle: 'short', timeStyle: 'medium',
+});
+
+export const num = (value) => (value == null ? '' : number.format(value));
+
+/** An instant as Beijing's clock shows it, whatever the browser's zone: YYYY-MM-DD HH:MM:SS. */
+export const beijing = (instant) => (instant ? beijingClock.format(new Date(instant)) : '');
+export const beijingTime = (instant) => beijing(instant).slice(11);
+
+/** Plain dates are strings; their arithmetic goes through UTC, which has no time zone to trip over. */
+export const addDays = (date, days) =>
+  new Date(Date.parse(`${date}T00:00:00Z`) + days * 86_400_000).toISOString().slice(0, 10);
+/** Monday is 0. */
+export const weekdayOf = (date) => (new Date(`${date}T00:00:00Z`).getUTCDay() + 6) % 7;
+
+export function duration(seconds) {
+  if (seconds == null) return '';
+  const t = text();
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} ${t.second}`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} ${t.minute} ${whole % 60} ${t.second}`;
+  return `${Math.floor(whole / 3600)} ${t.hour} ${Math.floor((whole % 3600) / 60)} ${t.minute}`;
+}
+
+const count = (n, one, many) => `${num(n)} ${n === 1 ? one : many}`;
+
+/** Each as [English, Chinese]; a group of words may have a name. */
+const WORDS = {
+  // the page
+  title: ['A-share sync', 'A 股同步'], second: ['s', '秒'], minute: ['min', '分'], hour: ['h', '小时'],
+  weekdays: [
+    ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'],
+    ['星期一', '星期二', '星期三', '星期四', '星期五', '星期六', '星期日'],
+  ],
+  weekdaysShort: [['Mon', '', 'Wed', '', 'Fri', '', 'Sun'], ['一', '', '三', '', '五', '', '日']],
+  months: [
+    ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'],
+    ['1月', '2月', '3月', '4月', '5月', '6月', '7月', '8月', '9月', '10月', '11月', '12月'],
+  ],
+  beijingTime: ['Beijing time', '北京时间'], loading: ['Loading', '加载中'], tryAgain: ['Try again', '重试'],
+  copy: ['Copy', '复制'], copied: ['Copied', '已复制'], copyFailed: ['Select and copy by hand', '请选中后手动复制'],
+  close: ['Close', '关闭'],
+  shownOf: [
+    (shown, total) => `${num(shown)} of ${num(total)} shown`,
+    (shown, total) => `共 ${num(total)} 条，显示 ${num(shown)} 条`,
+  ],
+  of: [(a, b) => `${num(a)} of ${num(b)}`, (a, b) => `${num(a)} / ${num(b)}`],
+  noAnswer: ['The server does not answer.', '服务器没有响应。'],
+  badAnswer: [
+    (status) => `The server gave an answer that this page cannot read (HTTP ${status}).`,
+    (status) => `无法识别服务器的响应（HTTP ${status}）。`,
+  ],
+
+  broken: [
+    (why) => `This page broke and shows nothing until it is loaded again: ${why}`,
+    (why) => `页面出错，请重新加载：${why}`,
+  ],
+
+  // states
+  status: {
+    pending: ['Missing', '缺失'], syncing: ['Syncing', '同步中'], success: ['Success', '成功'],
+    failed: ['Failed', '失败'], skipped: ['Skipped', '跳过'], total: ['All dates', '全部日期'],
+  },
+  coverage: {
+    complete: ['complete', '完整'], partial: ['partial', '部分'], missing: ['missing', '缺失'],
+    failed: ['failed', '失败'], running: ['running', '同步中'], closed: ['closed', '休市'],
+    unpublished: ['not yet published', '尚未发布'], before: ['before the first date', '早于首个日期'],
+  },
+  kinds: {
+    stock: ['Stock', '股票'], index: ['Index', '指数'], etf: ['ETF', 'ETF'],
+  },
+
+  // head line
+  completeUpTo: [
+    (date, loaded, expected) => `Complete up to ${date}: ${num(loaded)} of ${num(expected)}`,
+    (date, loaded, expected) => `数据完整至 ${date}：${num(loaded)} / ${num(expected)}`,
+  ],
+  behind: [
+    (lag, date) => `Behind by ${count(lag, 'session', 'sessions')}: complete up to ${date}`,
+    (lag, date) => `落后 ${num(lag)} 个交易日：数据完整至 ${date}`,
+  ],
+  noneComplete: ['No date is complete yet', '尚无完整的交易日'],
+  openDates: [
+    (n) => (n === 1 ? '1 date is missing or failed' : `${num(n)} dates are missing or failed`),
+    (n) => `${num(n)} 个交易日缺失或失败`,
+  ],
+  chooseOpen: ['Choose these dates', '选中这些日期'], nothingLoaded: ['Nothing loaded yet', '尚未加载任何数据'],
+  nothingLoadedHint: [
+    'Choose dates in the calendar or below, then press Start sync.',
+    '在日历中或下方选择日期，然后点击“开始同步”。',
+  ],
+  chooseRecent: ['Choose the last 30 days', '选择最近 30 天'], lag: ['Lag', '滞后'],
+  sessions: [(n) => count(n, 'session', 'sessions'), (n) => `${num(n)} 个交易日`], nextRun: ['Next run', '下次运行'],
+  now: ['Beijing time now', '当前北京时间'], firstDate: ['First date', '首个日期'],
+  newestDue: ['Newest date due', '最新应到日期'], unknown: ['not known', '未知'], never: ['never', '从未'],
+
+  // banners
+  schedulerDead: [
+    (at) => `The scheduler is not alive${at ? ` since ${at} Beijing time` : ''}. Nothing runs until it is back.`,
+    (at) => `调度器已停止${at ? `，最后心跳为北京时间 ${at}` : ''}。恢复之前不会运行任何任务。`,
+  ],
+  paused: ['The DAG is paused. No new date is synced until it is unpaused.', 'Dag 已暂停。取消暂停之前不会同步新的交易日。'],
+  openDag: ['Open the DAG', '打开 Dag'],
+  banned: [
+    (until) => `Baostock bans this address until ${until} Beijing time. Runs go on by themselves after that.`,
+    (until) => `Baostock 已封禁本机地址，至北京时间 ${until}。之后任务自动继续。`,
+  ],
+  budgetSpent: [
+    (used, until) => `All ${num(used)} requests of today are used. Runs go on after ${until} Beijing time.`,
+    (used, until) => `今天的 ${num(used)} 次请求已用完。北京时间 ${until} 之后任务自动继续。`,
+  ],
+  stale: [
+    (message, at) => `This page is stale: ${message}${at ? ` What it shows is as of ${at} Beijing time.` : ''}`,
+    (message, at) => `页面数据已过时：${message}${at ? `显示的是北京时间 ${at} 的数据。` : ''}`,
+  ],
+  asOf: [(at) => `As of ${at}`, (at) => `截至 ${at}`],
+  shownAsOf: [(at) => `What this page shows is as of ${at} Beijing time.`, (at) => `页面显示的是北京时间 ${at} 的数据。`],
+  signedOut: ['You are signed out.', '您已退出登录。'], signIn: ['Sign in again', '重新登录'],
+
+  // calendar
+  calendar: ['Coverage by date', '每日覆盖率'],
+  calendarHelp: [
+    'Drag over days to choose a range. Click chooses a day, double click opens it. '
+      + 'Keys: arrows move, Shift with arrows chooses, Space chooses a day, Enter opens it.',
+    '拖动选择日期范围。单击选中一天，双击打开。键盘：方向键移动，Shift 加方向键选择范围，空格选中一天，回车打开。',
+  ],
+  calendarLabel: [(from, to) => `Calendar of coverage, ${from} to ${to}`, (from, to) => `覆盖率日历，${from} 至 ${to}`],
+  calendarSummary: [(parts) => `In these years: ${parts.join(', ')}.`, (parts) => `这些年份：${parts.join('，')}。`],
+  dayFigures: {
+    loaded: ['loaded', '已入库'], missing: ['missing', '缺失'], rejected: ['rejected', '被拒'],
+    revised: ['revised', '修订'],
+  },
+  earlierYears: ['Earlier years', '更早年份'],
+  chosen: [
+    (from, to, days) =>
+      (from === to ? `${from} is chosen` : `${from} to ${to} is chosen, ${count(days, 'day', 'days')}`),
+    (from, to, days) => (from === to ? `已选 ${from}` : `已选 ${from} 至 ${to}，共 ${num(days)} 天`),
+  ],
+  showInList: ['Show these in the list', '在列表中显示'], openDay: ['Open the day', '打开当日'],
+  clear: ['Clear', '清除'],
+
+  // list
+  cards: ['Dates by status', '按状态统计的日期'], list: ['Dates', '日期列表'], date: ['Date', '日期'],
+  state: ['Status', '状态'], loadedExpected: ['Loaded / expected', '已入库 / 应有'], suspended: ['Suspended', '停牌'],
+  missing: ['Missing', '缺失'], rejected: ['Rejected', '被拒'], revised: ['Revised', '修订'],
+  requests: ['Requests', '请求数'], took: ['Duration', '用时'], reason: ['Reason', '原因'], run: ['Run', '运行'],
+  openRun: [(date) => `Airflow run of ${date}`, (date) => `${date} 的 Airflow 运行`], runLink: ['Run', '运行'],
+  from: ['From', '起始'], to: ['To', '截止'], allDates: ['Clear dates', '清除日期'],
+  noRecords: ['No dates match.', '没有符合条件的日期。'],
+  page: [
+    (page, pages, total) => `Page ${num(page)} of ${num(pages)}, ${count(total, 'date', 'dates')}`,
+    (page, pages, total) => `第 ${num(page)} / ${num(pages)} 页，共 ${num(total)} 个日期`,
+  ],
+  newer: ['Newer', '较新'], older: ['Older', '较早'], more: ['Show all', '展开'], less: ['Show less', '收起'],
+
+  // start panel
+  start: ['Start a sync', '开始同步'], firstDay: ['First date', '起始日期'], lastDay: ['Last date', '截止日期'],
+  what: ['Which dates', '处理哪些日期'], reprocessMissing: ['Missing and failed only', '仅缺失和失败的日期'],
+  reprocessAll: ['All dates again', '重新处理全部日期'],
+  limit: ['At most 90 days here. The command line has no such limit.', '此处最多 90 天。命令行没有此限制。'],
+  startButton: ['Start sync', '开始同步'], chooseTwo: ['Choose two dates.', '请选择起止日期。'],
+  endBeforeStart: ['The last date is before the first.', '截止日期早于起始日期。'],
+  previewing: ['Looking at these dates.', '正在查看这些日期。'], starting: ['Starting.', '正在启动。'],
+  cannotStart: ['This cannot be started.', '无法启动。'], weekdaysCount: ['Weekdays', '工作日'],
+  closed: ['Closed', '休市'], completeAlready: ['Complete already', '已完整'], toSync: ['To sync', '待同步'],
+  runs: ['Runs', '运行数'], requestsOf: ['Requests, of those left', '请求数 / 剩余'], about: ['About', '预计用时'],
+  sameOnCommandLine: ['The same on the command line', '等效的命令行'],
+
+  // progress
+  progress: ['Sync', '回补'],
+  progressStatus: {
+    running: ['Running', '进行中'], completed: ['Completed', '已完成'],
+    failed: ['Ended, with failed dates', '已结束，有日期失败'], cancelled: ['Cancelled', '已取消'],
+  },
+  doneOf: [
+    (n, total) => `${num(n)} of ${count(total, 'date', 'dates')}`,
+    (n, total) => `${num(n)} / ${num(total)} 个日期`,
+  ],
+  succeeded: ['Success', '成功'], failedDates: ['Failed', '失败'], skipped: ['Skipped', '跳过'],
+  underWay: ['Under way', '进行中'], rows: ['Rows', '行数'], rowsPerSecond: ['Rows per second', '每秒行数'],
+  timeLeft: ['Time left', '剩余时间'], elapsed: ['Elapsed', '已用时'], startedBy: ['Started by', '发起人'],
+  startedAt: ['Started', '开始时间'], waitsFor: [(why) => `Waits: ${why}`, (why) => `等待：${why}`],
+  errors: ['Failed dates', '失败的日期'], cancel: ['Cancel', '取消'],
+  cancelQuestion: [
+    'Dates under way finish. Waiting ones are marked failed.',
+    '进行中的日期会完成，等待中的日期将标记为失败。',
+  ],
+  cancelYes: ['Cancel the sync', '取消回补'], cancelNo: ['Keep it going', '继续'],
+
+  // source card
+  source: ['Baostock today', '今日 Baostock'],
+  used: [
+    (used, budget) => `${num(used)} of ${num(budget)} requests used`,
+    (used, budget) => `已用 ${num(used)} / ${num(budget)} 次请求`,
+  ],
+  dayEnds: ['Day ends', '当日结束'], ban: ['Ban', '封禁'], noBan: ['none', '无'],
+  banUntil: [(at) => `until ${at}`, (at) => `至 ${at}`], bans: ['Bans of the year', '当年封禁次数'],
+  lastSuccess: ['Last success', '最近成功'], lastErrors: ['Last errors', '最近错误'], code: ['Code', '代码'],
+  method: ['Method', '方法'], time: ['Time', '时间'], who: ['Who', '来源'],
+  noErrors: ['No errors in the last seven days.', '最近七天没有错误。'],
+
+  // day
+  back: ['Overview', '总览'], previous: ['Previous session', '上一交易日'], following: ['Next session', '下一交易日'],
+  syncDate: ['Sync this date', '同步此日期'], taskLog: ['Task log', '任务日志'],
+  airflowRun: ['Airflow run', 'Airflow 运行'], runState: ['Run state', '运行状态'], figures: ['Figures', '数据'],
+  loaded: ['Loaded', '已入库'], expected: ['Expected', '应有'], started: ['Started', '开始'],
+  ended: ['Ended', '结束'], scope: ['Kinds', '类别'], batches: ['Batches', '批次'], batch: ['Batch', '批次'],
+  by: ['By', '方式'], codes: ['Securities', '证券数'], error: ['Error', '错误'], log: ['Log', '日志'],
+  wholeMarket: ['whole market', '全市场'], missingSecurities: ['Missing securities', '缺失的证券'],
+  absentSecurities: ['Absent at the source', '数据源中没有的证券'], name: ['Name', '名称'], kind: ['Kind', '类别'],
+  rejectedRows: ['Rejected rows', '被拒的行'], rule: ['Rule', '规则'], raw: ['Raw values', '原始值'],
+  superseded: ['Good row loaded', '正确行入库时间'], revisions: ['Revisions', '修订'], change: ['Change', '变更'],
+  blank: ['blank', '空'], checks: ['Cross-checks', '交叉核对'], comparedWith: ['Compared with', '对照日期'],
+  compared: ['Compared', '核对数'], deviating: ['Deviating', '偏离'], allowed: ['Allowed', '允许'],
+  passed: ['Result', '结果'], pass: ['passed', '通过'], fail: ['failed', '未通过'], examples: ['Examples', '示例'],
+
+  // stock
+  search: ['Find a stock: code or name', '查找证券：代码或名称'],
+  searchNone: ['No security matches.', '没有匹配的证券。'],
+  searchFound: [(n) => count(n, 'match', 'matches'), (n) => `${num(n)} 个匹配`], listed: ['Listed', '上市'],
+  delisted: ['Delisted', '退市'], firstBar: ['First bar', '首个日线'], lastBar: ['Last bar', '最新日线'],
+  bars: ['Bars', '日线数'], firstRecorded: ['Recorded since', '记录起始'], stillListed: ['still listed', '仍在上市'],
+  noHoles: [
+    'No holes: each session since the first recorded date has a bar or a reason',
+    '没有缺口：自记录起始日起，每个交易日都有日线或原因',
+  ],
+  holesFound: [
+    (n) => `${count(n, 'session has', 'sessions have')} neither a bar nor a reason`,
+    (n) => `${num(n)} 个交易日既无日线也无原因`,
+  ],
+  noBars: ['No bars of this security are loaded', '此证券没有已入库的日线'],
+  byYear: ['Coverage by year', '年度覆盖率'], year: ['Year', '年份'], trading: ['Trading', '交易'],
+  explained: ['Explained', '有原因'], holes: ['Holes', '缺口'], sessionsHead: ['Sessions', '交易日数'],
+  asTable: ['As a table', '以表格显示'], suspensions: ['Suspensions', '停牌'], exDates: ['Ex-dates', '除权除息日'],
+  price: ['Prices', '价格'], volume: ['Volume', '成交量'], open: ['Open', '开盘'], high: ['High', '最高'],
+  low: ['Low', '最低'], closePrice: ['Close', '收盘'], adjustLabel: ['Adjustment', '复权'],
+  adjust: {
+    none: ['Raw', '不复权'], qfq: ['Forward adjusted (qfq)', '前复权'], hfq: ['Backward adjusted (hfq)', '后复权'],
+  },
+  noAdjustment: ['An index has no adjust factors.', '指数没有复权因子。'],
+  priceSummary: [
+    (n, from, to, last, low, high) =>
+      `${count(n, 'bar', 'bars')} from ${from} to ${to}, last close ${last}, lowest ${low}, highest ${high}.`,
+    (n, from, to, last, low, high) => `${num(n)} 根日线，${from} 至 ${to}，最新收盘 ${last}，最低 ${low}，最高 ${high}。`,
+  ],
+  marks: [
+    'Red is up, green is down. Grey bands: suspended. Dashed red lines: holes. Triangles: ex-dates.',
+    '红涨绿跌。灰色区域：停牌。红色虚线：缺口。三角：除权除息日。',
+  ],
+};
+
+const inLanguage = (words, index) =>
+  Object.fromEntries(Object.entries(words).map(([key, value]) =>
+    [key, Array.isArray(value) ? value[index] : inLanguage(value, index)]));
+
+const EN = inLanguage(WORDS, 0);
+const ZH = inLanguage(WORDS, 1);
+export const text = () => (language() === 'zh' ? ZH : EN);
+
+export const kindName = (kind) => text().kinds[kind] ?? kind;
