@@ -155,14 +155,16 @@ class StatusReader:
 
     def coverage(self, start: date, end: date) -> list[tuple[Any, ...]]:
         """Every calendar day of a range: date, coverage, expected, loaded, missing, rejected, revised."""
-        recorded = {row["trade_date"]: row for row in self.records(start=start, end=end)}
+        # Thousands of days: as tuples of no more than is shown.
+        values = {"newest": newest_due(self.now()), "running": list(self.running), "start": start, "end": end}
+        rows = self.connection.execute(queries("page")["coverage"], values).fetchall()
+        recorded = {row[0]: row for row in rows}
         sessions, first = self._sessions(start, end), self._first_date()
-        days = []
-        for day in _days(start, end):
-            row = recorded.get(day) or self._derived(day, sessions, first)
-            figures = (row["expected"], row["loaded"], row["missing"], row["rejected"], row["revised"])
-            days.append((day, row["coverage"], *figures))
-        return days
+        nothing = (None,) * 5
+        return [
+            recorded.get(day) or (day, self._derived(day, sessions, first)["coverage"], *nothing)
+            for day in _days(start, end)
+        ]
 
     def wanting(self, start: date, end: date) -> list[date]:
         """Dates of a range that a sync would mend, newest first; with weekdays that the calendar does not cover."""
@@ -192,7 +194,8 @@ class StatusReader:
         return True, f"Nothing is recorded of {day}, a trading day."
 
     def _sessions(self, start: date, end: date) -> dict[date, bool]:
-        return {row["calendar_date"]: row["is_trading_day"] for row in self._rows("sessions", start=start, end=end)}
+        rows = self.connection.execute(queries("page")["sessions"], {"start": start, "end": end}).fetchall()
+        return dict(rows)
 
     def _first_date(self) -> date | None:
         return self.bounds().first_date

@@ -9,8 +9,9 @@ AS $$
     WITH recorded AS (
         SELECT s.*,
                s.status = 'syncing' AND NOT coalesce(s.run_id = ANY (running), false)
-                   -- A run that started since `running` was read.
-                   AND s.started_at < clock_timestamp() - interval '1 minute' AS is_dead,
+                   -- A run that started since `running` was read. (With clock_timestamp, which is volatile, one
+                   -- date could not be read without all the others.)
+                   AND s.started_at < statement_timestamp() - interval '1 minute' AS is_dead,
                s.status = 'skipped' AND coalesce(c.is_trading_day, false) AS is_open_after_all
         FROM ashare.sync_status s
         LEFT JOIN ashare.trade_calendar c ON c.calendar_date = s.trade_date

@@ -32,6 +32,11 @@ WHERE (%(start)s::date IS NULL OR trade_date >= %(start)s) AND (%(end)s::date IS
 ORDER BY trade_date DESC
 LIMIT %(limit)s OFFSET %(offset)s
 
+-- name: coverage
+SELECT trade_date, coverage, expected, loaded, missing, rejected, revised
+FROM ashare.trade_date_state(%(newest)s, %(running)s)
+WHERE trade_date BETWEEN %(start)s AND %(end)s
+
 -- name: sessions
 -- The calendar of a range, as far as it is known.
 SELECT calendar_date, is_trading_day FROM ashare.trade_calendar
@@ -134,18 +139,17 @@ ORDER BY out_date IS NOT NULL, kind = 'stock' DESC, code LIMIT 20
 -- name: sessions_of
 -- Every session that a security was listed on, since the first trade date that is recorded, and what is known of it.
 SELECT c.calendar_date, b.is_trading,
-       CASE WHEN b.code IS NOT NULL THEN NULL
-            WHEN a.reason IS NOT NULL THEN 'absent: ' || a.reason
-            WHEN r.rule IS NOT NULL THEN 'rejected: ' || r.rule
-            WHEN s.status = 'success' AND %(kind)s = ANY (s.kinds) THEN 'hole'
-            WHEN s.status IN ('failed', 'syncing') THEN 'date ' || s.status
-            ELSE 'date missing' END AS why
+       CASE WHEN b.code IS NULL THEN coalesce(
+           'absent: ' || a.reason,
+           -- Looked up for the few that are missing: a join would do so for every session.
+           (SELECT 'rejected: ' || x.rule FROM ashare.rejected_bar x
+            WHERE x.trade_date = c.calendar_date AND x.code = %(code)s AND x.superseded_at IS NULL LIMIT 1),
+           CASE WHEN s.status = 'success' AND %(kind)s = ANY (s.kinds) THEN 'hole'
+                WHEN s.status IN ('failed', 'syncing') THEN 'date ' || s.status
+                ELSE 'date missing' END) END AS why
 FROM ashare.trade_calendar c
 LEFT JOIN ashare.daily_bar b ON b.code = %(code)s AND b.trade_date = c.calendar_date
 LEFT JOIN ashare.absent_bar a ON a.code = %(code)s AND a.trade_date = c.calendar_date
-LEFT JOIN LATERAL (SELECT rule FROM ashare.rejected_bar x
-                   WHERE x.trade_date = c.calendar_date AND x.code = %(code)s AND x.superseded_at IS NULL
-                   LIMIT 1) r ON b.code IS NULL
 LEFT JOIN ashare.sync_status s ON s.trade_date = c.calendar_date
 WHERE c.is_trading_day AND c.calendar_date BETWEEN %(start)s AND %(end)s
 ORDER BY c.calendar_date
@@ -171,7 +175,7 @@ WITH bar AS (
     (SELECT '-infinity', f.ex_date, f.back_factor * coalesce(bar.preclose / nullif(bar.last_close, 0), 1)
      FROM ashare.adjust_factor f LEFT JOIN bar ON bar.trade_date = f.ex_date
      WHERE f.code = %(code)s ORDER BY f.ex_date LIMIT 1)
-), scale AS (
+), scale AS MATERIALIZED (  -- divided once, not for each price
     SELECT since, until,
            CASE %(adjust)s WHEN 'hfq' THEN back_factor
                            WHEN 'qfq' THEN back_factor / (SELECT back_factor FROM factor ORDER BY since DESC LIMIT 1)
