@@ -1,0 +1,82 @@
+"""`/ashare/health`, for a monitor that knows no user: healthy, stale or unavailable, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from include.ashare.dates import beijing_now
+from include.ashare.status import newest_due
+from include.ashare.store import Store
+from include.local.postgres import EmbeddedPostgres
+from include.local.stack import PROJECT
+from tests.conftest import Database
+
+ASK = """
+import json, sys
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from ashare_page import health
+app = FastAPI()
+app.include_router(health.router)
+answer = TestClient(app).get("/health")
+print(json.dumps([answer.status_code, answer.text]))
+"""
+
+
+def ask(home: Path, connection: str | None, **settings: str) -> tuple[int, object]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "ASHARE"))}
+    environment |= {"AIRFLOW_HOME": str(home), "PYTHONPATH": f"{PROJECT}:{PROJECT / 'plugins'}", **settings}
+    if connection:
+        environment["AIRFLOW_CONN_ASHARE_POSTGRES"] = connection
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", ASK],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    code, body = json.loads(done.stdout.splitlines()[-1])
+    return code, json.loads(body)
+
+
+@pytest.mark.parametrize(
+    ("days_old", "settings", "code", "word"),
+    [(0, {}, 200, "healthy"), (30, {}, 503, "stale"), (30, {"ASHARE_MAX_LAG": "40"}, 200, "healthy")],
+)
+def test_by_the_age_of_the_newest_complete_date(
+    tmp_path: Path,
+    postgres: EmbeddedPostgres,
+    database: Database,
+    days_old: int,
+    settings: dict[str, str],
+    code: int,
+    word: str,
+) -> None:
+    with Store(database.connect) as store:
+        store.migrate()
+    newest = newest_due(beijing_now()) - timedelta(days=days_old)
+    database.do(
+        "INSERT INTO ashare.sync_status (trade_date, status, kinds) VALUES (%s, 'success', '{stock}')", newest
+    )
+    assert ask(tmp_path, postgres.connection_json(database.name), **settings) == (code, {"status": word})
+
+
+def test_an_empty_schema_is_stale_and_no_database_unavailable(
+    tmp_path: Path, postgres: EmbeddedPostgres, database: Database
+) -> None:
+    assert ask(tmp_path, postgres.connection_json(database.name)) == (503, {"status": "unavailable"})  # no schema
+    with Store(database.connect) as store:
+        store.migrate()
+    assert ask(tmp_path, postgres.connection_json(database.name)) == (503, {"status": "stale"})
+    away = json.dumps({"conn_type": "postgres", "host": "127.0.0.1", "port": 1, "password": "s3cret"})
+    assert ask(tmp_path, away) == (503, {"status": "unavailable"})
+    assert ask(tmp_path, None) == (503, {"status": "unavailable"})
