@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -13,6 +14,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from include.ashare.emulator.generated import GeneratedMarket
 from include.ashare.emulator.server import Emulator
@@ -102,3 +104,30 @@ def api(stack: Stack) -> Api:
 
     token = call("POST", "/auth/token", {"username": "admin", "password": stack.password})["access_token"]
     return lambda method, path, body=None: call(method, path, body, token)
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+QUIET = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    assert CHROMIUM, "these tests need chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield launched
+        launched.close()
+
+
+def sign_in(browser: Browser, stack: Stack, time_zone: str, user: str = "admin") -> Page:
+    """A page of Airflow's UI in a context of its own, after its sign-in form."""
+    page = browser.new_context(viewport={"width": 1280, "height": 900}, timezone_id=time_zone).new_page()
+    page.goto(stack.url)
+    page.fill("input[name=username]", user)
+    page.fill("input[name=password]", stack.password)
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: "login" not in url)
+    return page

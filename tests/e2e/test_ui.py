@@ -2,43 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from include.local.stack import Stack
-from tests.e2e.conftest import Api, Query
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+from tests.e2e.conftest import Api, Query, sign_in
 
 BACKFILLS = "/api/v2/backfills?dag_id=ashare_daily&limit=100"
-
-QUIET = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    assert CHROMIUM, "these tests need chromium: apt-get install chromium"
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        yield launched
-        launched.close()
-
-
-def sign_in(browser: Browser, stack: Stack, time_zone: str) -> Page:
-    page = browser.new_context(viewport={"width": 1280, "height": 900}, timezone_id=time_zone).new_page()
-    page.goto(stack.url)
-    page.fill("input[name=username]", "admin")
-    page.fill("input[name=password]", stack.password)
-    page.keyboard.press("Enter")
-    page.wait_for_url(lambda url: "login" not in url)
-    return page
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 180) -> None:
