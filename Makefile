@@ -1,7 +1,7 @@
 # Everything a newcomer needs: `make demo`, `make up`, `make test`. Works with GNU make 3.81 (macOS) and later.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down psql doctor test soak lint format lock clean
+.PHONY: help install demo up down psql doctor test soak bench lint format lock clean
 
 UV_VERSION := 0.13.9
 VENV := .venv
@@ -50,10 +50,13 @@ test: $(DEV_READY)  ## Install the tools and run all tests (PYTEST_ARGS="-k name
 soak: $(DEV_READY)  ## Backfills under random faults and kills, then an exact comparison (MINUTES=30, SEED)
 	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED))
 
+bench: $(RUN_READY)  ## Time what the status page reads with 20 years of 5,500 stocks (4 minutes, 10 GB of TMPDIR)
+	@$(BIN)/python -m bench
+
 lint: $(DEV_READY)  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m mypy include plugins dags tests
+	$(BIN)/python -m mypy include plugins dags tests bench
 
 format: $(DEV_READY)  ## Let ruff format and mend the code
 	$(BIN)/ruff check --fix .
@@ -65,7 +68,7 @@ lock: $(DEV_READY)  ## Renew constraints.txt from the requirements
 
 clean: down  ## Stop everything and delete .venv, .airflow and the caches
 	rm -rf $(VENV) .airflow .test .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find dags include plugins tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find dags include plugins tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps are written last, and an installation that was interrupted is begun anew.
 $(RUN_READY): requirements.txt constraints.txt

@@ -1,0 +1,206 @@
+"""A database as it is after 20 years: 5,500 stocks on every session and all that the status tables keep, made by SQL.
+
+The calendar is the real one. Prices are not: all stocks go along one and the same walk, each from a place of its own.
+A session's number ``n`` decides what became of it, and a security's number ``n`` what is odd about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from include.ashare.emulator.calendar import calendar_days
+from include.ashare.settings import DEFAULT_INDICES
+from include.ashare.store import Store
+from include.ashare.store.store import Security
+
+if TYPE_CHECKING:
+    from typing_extensions import LiteralString  # in typing since Python 3.11
+
+Connect = Callable[[], psycopg.Connection[Any]]
+
+FIRST, LAST = date(2006, 11, 1), date(2026, 10, 30)
+PART = 250
+"""Sessions whose bars are written at a time."""
+
+PREPARE = """
+-- Or it would read the bars beside us; VACUUM comes once, at the end.
+ALTER SYSTEM SET autovacuum = off;
+SELECT pg_reload_conf();
+
+CREATE SCHEMA bench;
+
+CREATE TABLE bench.session AS
+SELECT n, day, CASE WHEN back % 701 = 10 THEN 'failed' WHEN back % 601 = 20 THEN 'nothing'
+                    WHEN back % 499 = 30 THEN 'partial' ELSE 'complete' END AS fate
+FROM (SELECT calendar_date AS day, row_number() OVER (ORDER BY calendar_date)::integer AS n,
+             row_number() OVER (ORDER BY calendar_date DESC) - 1 AS back
+      FROM ashare.trade_calendar WHERE is_trading_day) AS numbered
+ORDER BY n;
+
+CREATE TABLE bench.security AS
+SELECT row_number() OVER (ORDER BY code)::integer AS n, code, kind,
+       coalesce(ipo_date, '-infinity') AS listed_from, coalesce(out_date, 'infinity') AS listed_to
+FROM ashare.security ORDER BY code;
+
+CREATE TABLE bench.walk AS
+SELECT n, last AS open, round(greatest(close, last) * 1.01, 2) AS high, round(least(close, last) * 0.99, 2) AS low,
+       close, last AS preclose, 1000000 + n * 977 AS volume, round(close * (1000000 + n * 977), 4) AS amount,
+       round(0.5 + n / 7919.0, 6) AS turn, round((close / last - 1) * 100, 6) AS pct_chg, round(close * 0.73, 6) AS pe
+FROM (SELECT n, close, lag(close, 1, close) OVER (ORDER BY n) AS last
+      FROM (SELECT n, round((20 + 10 * sin(n / 97.0) + 2 * sin(n / 7.0))::numeric, 2) AS close
+            FROM generate_series(0, 9999) AS n) AS price) AS step;
+ANALYZE bench.session, bench.security, bench.walk;
+
+-- Written faster, and read alike: nothing of it is logged, and its indices are made when the rows are there.
+ALTER TABLE ashare.daily_bar SET UNLOGGED;
+ALTER TABLE ashare.daily_bar DROP CONSTRAINT daily_bar_pkey;
+DROP INDEX ashare.daily_bar_code_trade_date, ashare.daily_bar_suspended
+"""
+
+# The bars of a date lie together, as daily runs leave them.
+BARS = """
+INSERT INTO ashare.daily_bar (trade_date, code, open, high, low, close, preclose, volume, amount, turn, pct_chg,
+                              is_trading, is_st, pe_ttm, pb_mrq, ps_ttm, pcf_ncf_ttm)
+SELECT d.day, b.*
+FROM bench.session d CROSS JOIN LATERAL (
+    SELECT s.code, w.open, w.high, w.low, w.close, w.preclose, w.volume, w.amount, w.turn, w.pct_chg,
+           (s.n + d.n / 20) %% 50 <> 0, false, w.pe, w.turn, w.turn, w.pe
+    FROM bench.security s JOIN bench.walk w ON w.n = (s.n * 37 + d.n) %% 10000
+    WHERE s.listed_from <= d.day AND s.listed_to > d.day AND (s.n * 31 + d.n) %% 9973 <> 0
+      AND (d.fate = 'complete' OR s.n %% 14 <> 0)
+    ORDER BY s.code
+) AS b
+WHERE d.fate IN ('complete', 'partial') AND d.n > %(after)s AND d.n <= %(to)s
+ORDER BY d.n
+"""
+
+INDEX = """
+SET maintenance_work_mem = '512MB';
+ALTER TABLE ashare.daily_bar ADD PRIMARY KEY (trade_date, code);
+CREATE INDEX daily_bar_code_trade_date ON ashare.daily_bar (code, trade_date);
+CREATE INDEX daily_bar_suspended ON ashare.daily_bar (code, trade_date) WHERE NOT is_trading
+"""
+
+# The bars that were left out are explained here: nine of ten are absent at the source, the others were rejected.
+STATUS = """
+INSERT INTO ashare.absent_bar (trade_date, code, reason, recorded_at)
+SELECT d.day, s.code, 'Baostock has no bar.', d.day + 1
+FROM bench.session d JOIN bench.security s
+  ON (s.n * 31 + d.n) % 9973 = 0 AND s.listed_from <= d.day AND s.listed_to > d.day
+WHERE d.fate = 'complete' AND (s.n + d.n) % 10 <> 0;
+
+INSERT INTO ashare.rejected_bar (trade_date, code, rule, raw, rejected_at, superseded_at)
+SELECT d.day, s.code, 'high is below low', '{"open": "10.10", "high": "9.90", "low": "10.00"}', d.day + 1,
+       CASE WHEN (s.n * 31 + d.n) % 9973 = 1 THEN d.day + 2 END
+FROM bench.session d JOIN bench.security s
+  ON (s.n * 31 + d.n) % 9973 IN (0, 1) AND s.listed_from <= d.day AND s.listed_to > d.day
+WHERE d.fate = 'complete' AND ((s.n * 31 + d.n) % 9973 = 1 OR (s.n + d.n) % 10 = 0);
+
+INSERT INTO ashare.bar_revision (trade_date, code, old, new, revised_at)
+SELECT d.day, s.code, '{"close": 10.10}', '{"close": 10.11}', d.day + 1
+FROM generate_series(1, 100000) AS i
+JOIN bench.session d ON d.n = 1 + i % (SELECT max(n) FROM bench.session)
+JOIN bench.security s ON s.n = 1 + i * 7 % 5700;
+
+INSERT INTO ashare.adjust_factor (code, ex_date, fore_factor, back_factor)
+SELECT s.code, d.day, round(1 / (1 + 0.02 * (20 - year)), 6), 1 + 0.02 * year
+FROM bench.security s CROSS JOIN generate_series(1, 20) AS year JOIN bench.session d ON d.n = year * 240 - s.n % 200
+WHERE s.kind = 'stock';
+
+INSERT INTO ashare.sync_status
+SELECT d.day, CASE d.fate WHEN 'complete' THEN 'success' ELSE 'failed' END, '{stock,index}'::text[], loaded + missing,
+       loaded, suspended, missing, 0, 20, 100, CASE WHEN missing > 0 THEN missing || ' securities are missing.' END,
+       'scheduled__' || d.day, d.day + time '17:30', d.day + time '17:31'
+FROM bench.session d
+JOIN (SELECT d.n, count(b.code) AS loaded, count(*) FILTER (WHERE NOT is_trading) AS suspended
+      FROM bench.session d LEFT JOIN ashare.daily_bar b ON b.trade_date = d.day GROUP BY d.n) AS bars USING (n)
+CROSS JOIN LATERAL (SELECT CASE fate WHEN 'failed' THEN 5512 WHEN 'partial' THEN 394 ELSE 0 END) AS gap (missing)
+WHERE fate <> 'nothing'
+UNION ALL
+SELECT calendar_date, 'skipped', '{}', 0, 0, 0, 0, 0, 0, 0, 'An exchange holiday.', NULL, NULL, NULL
+FROM ashare.trade_calendar WHERE NOT is_trading_day AND extract(isodow FROM calendar_date) < 6;
+
+INSERT INTO ashare.sync_batch
+SELECT d.day, no, (ARRAY['factor', 'stock', 'index'])[no + 1], (ARRAY['code', 'market_day', 'code'])[no + 1],
+       CASE no WHEN 2 THEN (SELECT array_agg(code) FROM bench.security WHERE kind = 'index') END, 'batch ' || no,
+       CASE WHEN no = 1 AND fate <> 'complete' THEN 'failed' ELSE 'success' END, (ARRAY[3, 5500, 12])[no + 1], 20,
+       CASE WHEN no = 1 AND fate <> 'complete' THEN 'Baostock did not answer in time.' END, 'scheduled__' || d.day,
+       d.day + time '17:30', d.day + time '17:31'
+FROM bench.session d CROSS JOIN generate_series(0, 2) AS no WHERE fate <> 'nothing';
+
+INSERT INTO ashare.cross_check (trade_date, kind, rule, compared, deviating, allowed, passed, figures, examples)
+SELECT d.day, 'stock', rule, 5500, 0, 15, true, '{}', '{}'
+FROM bench.session d CROSS JOIN unnest('{universe,rows,preclose,pct_chg,ex_dates,volume}'::text[]) AS rule
+WHERE fate = 'complete';
+
+-- Of the past 100 for each date; today's, as many as Baostock allows, were all sent for the newest 20 dates.
+INSERT INTO ashare.source_request (requested_at, method, detail, trade_date, who, outcome, seconds, reply_chars)
+SELECT at, 'query_history_k_data_plus', 'a code and a date', d.day, 'fetch_and_copy',
+       CASE WHEN i % 1000 = 0 THEN 'timed out' WHEN i % 100000 = 7 THEN '10001011' ELSE 'ok' END, 0.2, 900
+FROM (SELECT date_trunc('day', now(), 'Asia/Shanghai'), max(n) FROM bench.session) AS today (midnight, newest)
+CROSS JOIN LATERAL (
+    SELECT i, midnight - (500001 - i) * interval '2 minutes', 1 + (i - 1)::bigint * newest / 500000
+    FROM generate_series(1, 500000) AS i
+    UNION ALL
+    SELECT i, midnight + (now() - midnight) * i / 50000, newest - 19 + (i - 1) / 2500
+    FROM generate_series(1, 50000) AS i
+) AS sent (i, at, n)
+JOIN bench.session d USING (n)
+ORDER BY at;
+
+DROP SCHEMA bench CASCADE
+"""
+
+
+def fill(connect: Connect, begin: Callable[[str], None], workers: int) -> None:
+    """Migrate an empty database and fill it over ``workers`` connections; ``begin`` is told of each phase."""
+    begin("schema, calendar, list of securities")
+    with Store(connect) as store:
+        store.migrate()
+        store.save_calendar(calendar_days(FIRST, LAST))
+        store.save_universe(
+            [*_stocks(), *(Security(code, f"指数{code}", "index", None, None) for code in DEFAULT_INDICES)]
+        )
+    _do(connect, PREPARE)
+    begin("bars")
+    with connect() as connection:
+        row = connection.execute("SELECT max(n) FROM bench.session").fetchone()
+    pool = ThreadPoolExecutor(workers)
+    try:
+        list(pool.map(lambda after: _bars(connect, after), range(0, row[0] if row else 0, PART)))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # after Ctrl-C: what still runs ends with the server
+    begin("indices of the bars")
+    _do(connect, INDEX)
+    begin("status tables and ledger")
+    _do(connect, STATUS)
+    begin("vacuum and analyze")
+    _do(connect, "VACUUM ANALYZE")
+
+
+def _stocks() -> Iterator[Security]:
+    """5,300 that are listed all the time, 200 that come, and 200 that go."""
+    for n in range(1, 5701):
+        code = f"sh.{600000 + n}" if n <= 2850 else f"sz.{n - 2850:06}"
+        some_day = FIRST + timedelta(days=36 * (n % 200))
+        listed_from = some_day if 5300 < n <= 5500 else FIRST - timedelta(days=n)
+        yield Security(code, f"股票{n}", "stock", listed_from, some_day if n > 5500 else None)
+
+
+def _do(connect: Connect, statements: LiteralString) -> None:
+    """Each statement in a transaction of its own, as some of them want it."""
+    with closing(connect()) as connection:
+        connection.autocommit = True
+        for statement in statements.split(";\n"):
+            connection.execute(statement)
+
+
+def _bars(connect: Connect, after: int) -> None:
+    with connect() as connection:
+        connection.execute(BARS, {"after": after, "to": after + PART})

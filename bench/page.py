@@ -1,0 +1,145 @@
+"""What the page's routes read, each measured as a route does it: connect, one read-only transaction, close."""
+
+from __future__ import annotations
+
+import functools
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from datetime import time as clock
+from typing import Any
+
+import psycopg
+
+from ashare_page.models import CoverageDays
+from bench.market import FIRST, LAST, Connect
+from include.ashare.dates import SHANGHAI
+from include.ashare.settings import DEFAULT_INDICES, SERVICE_LIMIT, Settings
+from include.ashare.status import StatusReader, status_reader
+from include.ashare.store import Store
+
+TARGET_MS = 50.0
+WARM_UPS, TIMES = 3, 30
+PAGE = 50
+JSON = "coverage, 20 years: its JSON alone"
+
+NOW = datetime.combine(LAST, clock(23, 30), SHANGHAI)
+YEAR = timedelta(days=365)
+
+Case = Callable[[StatusReader, int], object]
+"""What a route reads. Each call has a number, and looks at another security: PostgreSQL's own cache is no help."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """Milliseconds that a route's reading takes."""
+
+    name: str
+    median_ms: float
+    max_ms: float
+    target_ms: float | None
+
+    @property
+    def verdict(self) -> str:
+        """``ok`` or ``slow``; nothing without a target."""
+        if self.target_ms is None:
+            return ""
+        return "ok" if self.median_ms <= self.target_ms else "slow"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Dates and securities that are looked at."""
+
+    complete: date
+    failed: date
+    partial: date
+    codes: list[str]
+
+    @classmethod
+    def find(cls, connection: psycopg.Connection[Any]) -> Chosen:
+        """The newest date of each kind, and stocks that have been listed all the time."""
+        rows = connection.execute(
+            """SELECT max(trade_date) FILTER (WHERE status = 'success'), max(trade_date) FILTER (WHERE loaded = 0),
+                      max(trade_date) FILTER (WHERE loaded > 0 AND missing > 0)
+               FROM ashare.sync_status WHERE status <> 'skipped'"""
+        ).fetchone()
+        listed = connection.execute(
+            """SELECT code FROM ashare.security WHERE ipo_date < %s AND out_date IS NULL AND kind = 'stock'
+               ORDER BY md5(code) LIMIT %s""",
+            (FIRST, WARM_UPS + TIMES),
+        ).fetchall()
+        assert rows is not None
+        return cls(rows[0], rows[1], rows[2], [code for (code,) in listed])
+
+
+def cases(chosen: Chosen) -> dict[str, Case]:
+    """By the name of what is looked at."""
+    codes, quarter = chosen.codes, LAST - timedelta(days=89)
+    last_days = [quarter + timedelta(days=n) for n in range(90)]
+    return {
+        "overview": lambda r, _: (r.bounds(), r.counts(), r.source()),
+        "coverage, 3 years": lambda r, _: r.coverage(LAST - 3 * YEAR, LAST),
+        "coverage, 20 years": lambda r, _: r.coverage(FIRST, LAST),
+        "list, first page": lambda r, _: _page(r, 0),
+        "list, failed": lambda r, _: _page(r, 0, "failed"),
+        "list, last page": lambda r, _: _page(r, -1),
+        "recent, 365 days": lambda r, _: r.records(start=LAST - YEAR),
+        "pending, 90 days": lambda r, _: r.wanting(quarter, LAST),
+        "preview, 90 days": lambda r, _: r.plan(quarter, LAST),
+        "progress, 90 days": lambda r, _: (r.records_of(last_days), r.work(last_days, NOW - YEAR), r.source_limit()),
+        "a complete date": lambda r, _: _day(r, chosen.complete),
+        "a date with 400 missing": lambda r, _: _day(r, chosen.partial),
+        "a date with all missing": lambda r, _: _day(r, chosen.failed),
+        "a security": lambda r, n: r.security(codes[n]),
+        "its bars, as traded": lambda r, n: r.bars(codes[n], "none"),
+        "its bars, adjusted (qfq)": lambda r, n: r.bars(codes[n], "qfq"),
+        "find securities": lambda r, n: r.find(codes[n][4:8]),
+        "request ledger": lambda r, _: r.source(),
+    }
+
+
+def _page(reader: StatusReader, number: int, status: str | None = None) -> object:
+    counts = reader.counts()
+    total = counts[status] if status else sum(counts.values())
+    return reader.records(status=status, limit=PAGE, offset=number % (-(-total // PAGE)) * PAGE)
+
+
+def _day(reader: StatusReader, day: date) -> object:
+    row = reader.record(day)
+    assert row is not None
+    lists = [reader.listed(name, day) for name in ("absent", "rejected", "revisions")]
+    return reader.neighbours(day), reader.batches(day), reader.checks(day), reader.missing(row), lists
+
+
+def measure(connect: Connect) -> list[Result]:
+    """Measure every case."""
+    settings = Settings(request_budget=SERVICE_LIMIT, indices=DEFAULT_INDICES)
+    with connect() as connection:
+        chosen = Chosen.find(connection)
+
+    def read(case: Case, number: int) -> object:
+        with status_reader(Store(connect), settings=settings, now=lambda: NOW) as reader:
+            return case(reader, number)
+
+    works: dict[str, Callable[[int], object]] = {
+        name: functools.partial(read, case) for name, case in cases(chosen).items()
+    }
+    days: Any = read(lambda reader, _: reader.coverage(FIRST, LAST), 0)
+    works[JSON] = lambda _: CoverageDays(start_date=FIRST, end_date=LAST, days=days).model_dump_json()
+
+    taken: dict[str, list[float]] = {name: [] for name in works}
+    # In turns: whatever else the machine does for a while is spread over all of them.
+    for number in range(WARM_UPS + TIMES):
+        for name, work in works.items():
+            began = time.perf_counter()
+            work(number)
+            taken[name].append((time.perf_counter() - began) * 1000)
+    return [_result(name, times[WARM_UPS:]) for name, times in taken.items()]
+
+
+def _result(name: str, times: list[float]) -> Result:
+    target_ms = None if name == JSON else TARGET_MS
+    return Result(name, round(statistics.median(times), 1), round(max(times), 1), target_ms)
