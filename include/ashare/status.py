@@ -131,6 +131,11 @@ class StatusReader:
         found = {row["status"]: row["count"] for row in self._states("counts", start=start, end=end)}
         return {status: found.get(status, 0) for status in STATUSES}
 
+    def open_range(self) -> tuple[date | None, date | None]:
+        """The first and the last date that is missing or failed."""
+        first, last = self._states("open_range")[0].values()
+        return first, last
+
     def records(
         self,
         *,

@@ -30,7 +30,7 @@ class LazyApp:
 FASTAPI_APP = {"app": LazyApp(), "url_prefix": PREFIX, "name": "A-share sync"}
 
 # Relative: Airflow's UI may live under a base path.
-_VIEW = {"href": "ashare/", "icon": "ashare/static/icon.svg", "icon_dark_mode": "ashare/static/icon-dark.svg"}
+_VIEW = {"href": "ashare/", "icon": "ashare/static/icon.svg"}
 EXTERNAL_VIEWS = [
     {**_VIEW, "name": "A-share sync", "url_route": "ashare", "destination": "nav", "nav_top_level": True},
     {**_VIEW, "name": "Sync status", "url_route": "ashare-status", "destination": "dag"},

@@ -26,6 +26,7 @@ def overview(reader: Reader, user: GetUserDep, session: SessionDep) -> Reply[mod
     """Is the data complete, does everything run, and what can be pressed?"""
     bounds = reader.bounds()
     why_not = runs.start_problem(user, session)
+    first_open, last_open = reader.open_range()
     newest = bounds.newest and {**bounds.newest, "date": bounds.newest["trade_date"]}
     return Reply(
         data=models.Overview.model_validate(
@@ -37,6 +38,8 @@ def overview(reader: Reader, user: GetUserDep, session: SessionDep) -> Reply[mod
                 "allowed_lag": reader.settings.max_lag,
                 "first_date": bounds.first_date,
                 "counts": reader.counts(),
+                "first_open": first_open,
+                "last_open": last_open,
                 **runs.schedule(session),
                 "scheduler": runs.scheduler(session),
                 "source": reader.source(),

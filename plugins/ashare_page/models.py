@@ -256,6 +256,8 @@ class Overview(BaseModel):
     allowed_lag: int
     first_date: date | None = Field(description="The first trade date that is recorded.")
     counts: StatusCount = Field(description="All dates since the first, by status.")
+    first_open: date | None = Field(description="The first date that is missing or failed.")
+    last_open: date | None
     next_run: datetime | None
     is_paused: bool
     scheduler: Scheduler

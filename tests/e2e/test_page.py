@@ -27,6 +27,8 @@ from playwright.sync_api import (
 )
 from psycopg.types.json import Jsonb
 
+from include.ashare.emulator.faults import fault
+from include.ashare.emulator.server import Emulator
 from include.local.stack import Stack
 from tests.e2e.conftest import Query, sign_in
 from tests.e2e.test_backfill import until
@@ -42,6 +44,8 @@ ALONE = "/ashare/"
 NAV_PAGE = "/plugin/ashare"
 DAG_TAB = "/dags/ashare_daily/plugin/ashare-status"
 DAY = f"?view=day&date={HURT}"
+
+expect.set_options(timeout=15_000)  # a busy machine, and no wait where nothing is wrong
 
 hosts: set[str] = set()
 """Of all requests of all browser contexts of this file."""
@@ -179,6 +183,15 @@ def listed(view: View, status: str) -> int:
 # ---------------------------------------------------------------------- a sync
 
 
+@pytest.fixture
+def slow_source(source: Emulator) -> Iterator[None]:
+    """A second for each market: a sync that lasts long enough to be watched."""
+    source.add_fault(fault("query_daily_history_k_AStock", "delay", times=0, seconds=1))
+    yield
+    source.clear_faults()
+
+
+@pytest.mark.usefixtures("slow_source")
 def test_two_weeks_are_synced_from_the_page_and_watched_without_a_reload(visit: Visit, query: Query) -> None:
     page = visit(f"{ALONE}?years=2&start_date={FIRST}&end_date={LAST}")
     page.evaluate("window.survivor = 'the same document'")
@@ -635,8 +648,8 @@ def test_screenshots(visit: Visit, missing: list[str]) -> None:
         ("stock-zh-dark", stock),
     ]:
         _, language, theme = name.split("-")
-        size = {"width": 1280, "height": 1200}
-        page = visit(address, theme=theme, language={"zh": "zh-CN"}.get(language, language), viewport=size)
+        look: dict[str, Any] = {"viewport": {"width": 1280, "height": 1200}, "timezone_id": "Asia/Shanghai"}
+        page = visit(address, theme=theme, language={"zh": "zh-CN"}.get(language, language), **look)
         expect(inner(page).locator("html")).to_have_attribute("data-theme", theme)
         page.screenshot(path=directory / f"{name}.png")
         page.context.close()

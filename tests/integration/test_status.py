@@ -57,6 +57,7 @@ def test_before_anything_is_loaded(make_run: MakeRun, reading: Reading) -> None:
     with reading() as reader:
         bounds = reader.bounds()
         assert (bounds.first_date, bounds.newest, bounds.lag) == (None, None, None)
+        assert reader.open_range() == (None, None)
         assert reader.records() == []
         assert reader.record(date(2025, 10, 9)) is None  # a weekday that no calendar covers
         assert coverage(reader, "2025-10-31", "2025-11-04") == {
@@ -161,6 +162,7 @@ def test_what_is_not_all_there_is_never_complete(make_run: MakeRun, reading: Rea
         assert newest is not None
         assert newest["trade_date"] == date(2025, 10, 9)
         assert len(reader.wanting(date(2025, 10, 9), date(2025, 10, 15))) == 4
+        assert reader.open_range() == (date(2025, 10, 13), date(2025, 10, 31))
         assert [str(row["trade_date"]) for row in reader.records(status="failed")] == ["2025-10-14", "2025-10-13"]
 
 

@@ -128,9 +128,11 @@ export function Calendar({ days, years, today, from, to, canGoBack }) {
   const [width, setWidth] = useState(0);
   const [cursor, setCursor] = useState(null);
   const [focused, setFocused] = useState(false);
-  const [draft, setDraft] = useState(null); // a range that is being drawn, not yet in the URL
+  // A range that is being drawn, not yet in the URL. Kept beside the state, as it may end before it is rendered.
+  const draft = useRef(null);
+  const [, showDraft] = useState(null);
   const { element, chart, draw } = useChart();
-  const range = draft ?? (from && to ? [from, to] : null);
+  const range = draft.current ?? (from && to ? [from, to] : null);
   const layout = new Layout(width, years);
   const first = `${years.at(-1)}-01-01`;
   const at = cursor ?? (to >= first && to <= today ? to : today);
@@ -161,9 +163,14 @@ export function Calendar({ days, years, today, from, to, canGoBack }) {
     }
   }
   const span = (a, b) => (a < b ? [a, b] : [b, a]);
+  function setDraft(value) {
+    draft.current = value;
+    showDraft(value);
+  }
   function commit() {
-    if (draft) update({ from: draft[0], to: draft[1] });
+    const drawn = draft.current;
     setDraft(null);
+    if (drawn) update({ from: drawn[0], to: drawn[1] });
   }
   function dayUnder(event) {
     const box = element.current.getBoundingClientRect();
@@ -181,7 +188,7 @@ export function Calendar({ days, years, today, from, to, canGoBack }) {
     if (event.pointerType === 'mouse') scroller.current.setPointerCapture(event.pointerId);
   }
   function pointerMove(event) {
-    const day = draft && event.pointerType === 'mouse' && event.buttons === 1 && dayUnder(event);
+    const day = draft.current && event.pointerType === 'mouse' && event.buttons === 1 && dayUnder(event);
     if (!day) return;
     setCursor(day);
     setDraft(span(anchor.current, day));

@@ -68,7 +68,7 @@ export function yearsOption(years) {
   ];
   return {
     grid: { left: 44, right: 8, top: 34, bottom: 24 },
-    legend: { top: 0, left: 0, textStyle: { color: colour('ink') } },
+    legend: { type: 'scroll', top: 0, left: 0, textStyle: { color: colour('ink') } },
     tooltip: { trigger: 'axis', axisPointer: { type: 'shadow' }, ...tooltipLook() },
     xAxis: { type: 'category', data: years.map(({ year }) => String(year)), ...axisLook() },
     yAxis: { type: 'value', ...axisLook() },
@@ -98,7 +98,10 @@ export function priceOption(bars, stock) {
       { xAxis: nearest(dates, start) },
       { xAxis: dates.findLast((each) => each <= end) ?? dates[0] },
     ]);
-  const holes = stock.holes.map(({ start_date: start }) => ({ xAxis: nearest(dates, start) }));
+  // A hole has no place on the axis: its line stands at the bar after it.
+  const holes = stock.holes
+    .filter(({ start_date: start, end_date: end }) => end >= dates[0] && start <= dates.at(-1))
+    .map(({ start_date: start }) => ({ xAxis: nearest(dates, start) }));
   const exDates = stock.ex_dates
     .filter((date) => date >= dates[0] && date <= dates.at(-1))
     .map((date) => dates.indexOf(nearest(dates, date)))

@@ -92,15 +92,15 @@ function DayLists({ day }) {
     <${TableSection} testid="batches" title=${t.batches} total=${day.batches.length} rows=${day.batches} columns=${[
       [t.batch, (b) => b.label],
       [t.kind, (b) => kindName(b.kind)],
-      [t.by, (b) => b.by],
+      [t.by, (b) => t.bys[b.by] ?? b.by],
       [t.codes, (b) => (b.codes == null ? t.wholeMarket : num(b.codes)), 'num'],
       [t.state, (b) => html`<${Status} status=${b.status} />`],
       [t.rows, (b) => num(b.rows), 'num'],
       [t.requests, (b) => num(b.requests), 'num'],
       [t.started, (b) => beijing(b.started_at), 'date'],
       [t.took, (b) => duration(b.seconds), 'num'],
-      [t.error, (b) => b.error && html`<div class="reason">${b.error}</div>`, 'wide'],
       [t.log, (b) => b.log && html`<${AirflowLink} to=${b.log}>${t.taskLog}<//>`],
+      [t.error, (b) => b.error && html`<div class="reason">${b.error}</div>`, 'wide'],
     ]} />
     <${TableSection} testid="missing" title=${t.missingSecurities} total=${day.missing_total}
       rows=${day.missing} columns=${withReason} />

@@ -7,7 +7,7 @@ import { open, query, update } from './host.js';
 import {
   AirflowLink, Banner, DAG_PATH, DateField, DayLink, Facts, Problem, runPath, Status, Table, useReady,
 } from './parts.js';
-import { openRange, ProgressPanel, recentRange, StartPanel, toStartPanel } from './start.js';
+import { ProgressPanel, recentRange, StartPanel, toStartPanel } from './start.js';
 import { beijing, beijingTime, duration, num, text } from './text.js';
 
 const STATUSES = ['success', 'failed', 'syncing', 'skipped', 'pending'];
@@ -17,13 +17,13 @@ const FIRST_YEAR = 1990;
 /** @param {{params: object, overview: object, stale: boolean}} props params: the page's query */
 export function OverviewView({ params, overview, stale }) {
   const today = beijing(overview.now).slice(0, 10);
-  const pace = () => (overview.active ? 5 : 15);
+  const active = overview.active?.task_id;
+  const task = active ?? params.task;
+  const pace = () => (task ? 5 : 15);
   const years = yearsShown(today, overview.first_date, Number(params.years) || 0);
   const coverage = usePoll(`coverage?${query({ start_date: `${years.at(-1)}-01-01`, end_date: today })}`, pace);
   const { start_date, end_date, status, page } = params;
   const list = usePoll(`list?${query({ page: page ?? 1, page_size: PAGE_SIZE, start_date, end_date, status })}`, pace);
-  const active = overview.active?.task_id;
-  const task = active ?? params.task;
   // In the URL it outlives its end, and the panel says how it ended.
   useEffect(() => {
     if (active) update({ task: active });
@@ -73,16 +73,8 @@ function verdictOf(overview) {
 
 function Verdict({ overview }) {
   const t = text();
-  const [error, setError] = useState(null);
   const { tone, sentence, open: openCount, detail } = verdictOf(overview);
-  async function chooseOpen() {
-    try {
-      toStartPanel(await openRange());
-      setError(null);
-    } catch (problem) {
-      setError(problem);
-    }
-  }
+  const openDates = { from: overview.first_open, to: overview.last_open, reprocess: null };
   return html`<section class="verdict ${tone}">
     <div class="row nowrap">
       <span class="glyph big ${tone}" aria-hidden="true">${tone === 'complete' ? '✓' : '!'}</span>
@@ -91,13 +83,12 @@ function Verdict({ overview }) {
     ${detail && html`<p>${detail}</p>`}
     ${openCount > 0 && html`<div class="row">
       ${!detail && html`<span>${t.openDates(openCount)}</span>`}
-      <button type="button" class="primary" data-testid="choose-open" onClick=${chooseOpen}>${t.chooseOpen}</button>
+      <button type="button" class="primary" data-testid="choose-open" onClick=${() => toStartPanel(openDates)}>${t.chooseOpen}</button>
     </div>`}
     ${!overview.first_date && html`<div class="row"><span>${t.nothingLoadedHint}</span>
       <button type="button" class="primary" onClick=${() => toStartPanel(recentRange(overview.newest_due))}>
         ${t.chooseRecent}</button>
     </div>`}
-    <${Problem} error=${error} />
     <${Facts} class="facts wide" of=${[
       [t.lag, overview.lag == null ? t.unknown : t.sessions(overview.lag)],
       [t.newestDue, html`<${DayLink} date=${overview.newest_due} />`],

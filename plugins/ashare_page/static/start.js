@@ -1,7 +1,7 @@
 /** Starting a sync of a range of dates, and watching and cancelling it. */
 
 import { html, useEffect, useRef, useState } from './vendor/htm-preact-3.1.1.module.js';
-import { get, post, refreshAll, usePoll } from './api.js';
+import { post, refreshAll, usePoll } from './api.js';
 import { query, update } from './host.js';
 import { Banner, CopyButton, DateField, DayLink, Facts, Problem } from './parts.js';
 import { addDays, beijing, duration, num, text } from './text.js';
@@ -16,19 +16,6 @@ function useSettled(value) {
     return () => clearTimeout(timer);
   }, [value]);
   return settled;
-}
-
-/** First and last of the dates that are missing or failed. */
-export async function openRange() {
-  const ends = [];
-  for (const status of ['pending', 'failed']) {
-    const newest = await get(`list?${query({ status, page: 1, page_size: 1 })}`);
-    if (newest.total === 0) continue;
-    const oldest = await get(`list?${query({ status, page: newest.total_pages, page_size: 1 })}`);
-    ends.push(newest.records[0].sync_date, oldest.records[0].sync_date);
-  }
-  ends.sort();
-  return { from: ends[0] ?? null, to: ends.at(-1) ?? null, reprocess: null };
 }
 
 /** Shows the start panel, with its dates filled in. */
@@ -123,7 +110,7 @@ function CommandLine({ command }) {
   const field = useRef();
   return html`<label class="field" for="command">${text().sameOnCommandLine}</label>
     <div class="row top">
-      <textarea id="command" class="code grow" readonly rows="4" value=${command} ref=${field}
+      <textarea id="command" class="code grow" readonly rows="3" value=${command} ref=${field}
         data-testid="command"></textarea>
       <${CopyButton} value=${command} from=${field} />
     </div>`;

@@ -73,7 +73,7 @@ const WORDS = {
     unpublished: ['not yet published', '尚未发布'], before: ['before the first date', '早于首个日期'],
   },
   kinds: {
-    stock: ['Stock', '股票'], index: ['Index', '指数'], etf: ['ETF', 'ETF'],
+    stock: ['Stock', '股票'], index: ['Index', '指数'], etf: ['ETF', 'ETF'], factor: ['Adjust factors', '复权因子'],
   },
 
   // head line
@@ -211,7 +211,7 @@ const WORDS = {
   airflowRun: ['Airflow run', 'Airflow 运行'], runState: ['Run state', '运行状态'], figures: ['Figures', '数据'],
   loaded: ['Loaded', '已入库'], expected: ['Expected', '应有'], started: ['Started', '开始'],
   ended: ['Ended', '结束'], scope: ['Kinds', '类别'], batches: ['Batches', '批次'], batch: ['Batch', '批次'],
-  by: ['By', '方式'], codes: ['Securities', '证券数'], error: ['Error', '错误'], log: ['Log', '日志'],
+  by: ['By', '方式'], bys: { market_day: ['whole market', '全市场'], code: ['each by itself', '逐只'] }, codes: ['Securities', '证券数'], error: ['Error', '错误'], log: ['Log', '日志'],
   wholeMarket: ['whole market', '全市场'], missingSecurities: ['Missing securities', '缺失的证券'],
   absentSecurities: ['Absent at the source', '数据源中没有的证券'], name: ['Name', '名称'], kind: ['Kind', '类别'],
   rejectedRows: ['Rejected rows', '被拒的行'], rule: ['Rule', '规则'], raw: ['Raw values', '原始值'],
@@ -250,8 +250,8 @@ const WORDS = {
     (n, from, to, last, low, high) => `${num(n)} 根日线，${from} 至 ${to}，最新收盘 ${last}，最低 ${low}，最高 ${high}。`,
   ],
   marks: [
-    'Red is up, green is down. Grey bands: suspended. Dashed red lines: holes. Triangles: ex-dates.',
-    '红涨绿跌。灰色区域：停牌。红色虚线：缺口。三角：除权除息日。',
+    'Red is up, green is down. Grey bands: suspended. Dashed red lines: a hole before that bar. Triangles: ex-dates.',
+    '红涨绿跌。灰色区域：停牌。红色虚线：该日线之前有缺口。三角：除权除息日。',
   ],
 };
 

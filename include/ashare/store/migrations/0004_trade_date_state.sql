@@ -46,3 +46,4 @@ COMMENT ON FUNCTION ashare.trade_date_state IS 'Every trade date from the first 
 -- What the status page asks for by these.
 CREATE INDEX bar_revision_code ON ashare.bar_revision (code);
 CREATE INDEX source_request_error ON ashare.source_request (requested_at) WHERE outcome IS DISTINCT FROM 'ok';
+CREATE INDEX daily_bar_suspended ON ashare.daily_bar (code, trade_date) WHERE NOT is_trading;

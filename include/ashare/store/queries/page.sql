@@ -23,6 +23,10 @@ SELECT status, count(*) FROM ashare.trade_date_state(%(newest)s, %(running)s)
 WHERE (%(start)s::date IS NULL OR trade_date >= %(start)s) AND (%(end)s::date IS NULL OR trade_date <= %(end)s)
 GROUP BY status
 
+-- name: open_range
+SELECT min(trade_date) AS first, max(trade_date) AS last
+FROM ashare.trade_date_state(%(newest)s, %(running)s) WHERE status IN ('pending', 'failed')
+
 -- name: list
 SELECT trade_date, status, coverage, kinds, expected, loaded, suspended, missing, rejected, revised, requests, reason,
        run_id, started_at, finished_at
@@ -138,7 +142,8 @@ ORDER BY out_date IS NOT NULL, kind = 'stock' DESC, code LIMIT 20
 
 -- name: sessions_of
 -- Every session that a security was listed on, since the first trade date that is recorded, and what is known of it.
-SELECT c.calendar_date, b.is_trading,
+-- Both looks at the bars are answered by indices: the rows themselves lie on a page each.
+SELECT c.calendar_date, CASE WHEN b.code IS NOT NULL THEN u.code IS NULL END AS is_trading,
        CASE WHEN b.code IS NULL THEN coalesce(
            'absent: ' || a.reason,
            -- Looked up for the few that are missing: a join would do so for every session.
@@ -149,6 +154,7 @@ SELECT c.calendar_date, b.is_trading,
                 ELSE 'date missing' END) END AS why
 FROM ashare.trade_calendar c
 LEFT JOIN ashare.daily_bar b ON b.code = %(code)s AND b.trade_date = c.calendar_date
+LEFT JOIN ashare.daily_bar u ON u.code = %(code)s AND u.trade_date = c.calendar_date AND NOT u.is_trading
 LEFT JOIN ashare.absent_bar a ON a.code = %(code)s AND a.trade_date = c.calendar_date
 LEFT JOIN ashare.sync_status s ON s.trade_date = c.calendar_date
 WHERE c.is_trading_day AND c.calendar_date BETWEEN %(start)s AND %(end)s
