@@ -25,18 +25,18 @@ from fastapi.testclient import TestClient
 from ashare_page import health
 app = FastAPI()
 app.include_router(health.router)
-answer = TestClient(app).get("/health")
+client = TestClient(app)
+answer, bare = client.get("/health"), client.head("/health")
+assert (bare.status_code, bare.text) == (answer.status_code, ""), bare
 print(json.dumps([answer.status_code, answer.text]))
 """
 
 
-def ask(home: Path, connection: str | None, **settings: str) -> tuple[int, object]:
+def run(program: str, home: Path, **settings: str) -> list[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "ASHARE"))}
     environment |= {"AIRFLOW_HOME": str(home), "PYTHONPATH": f"{PROJECT}:{PROJECT / 'plugins'}", **settings}
-    if connection:
-        environment["AIRFLOW_CONN_ASHARE_POSTGRES"] = connection
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", ASK],
+        [sys.executable, "-W", "ignore", "-c", program],
         env=environment,
         capture_output=True,
         text=True,
@@ -44,7 +44,13 @@ def ask(home: Path, connection: str | None, **settings: str) -> tuple[int, objec
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    code, body = json.loads(done.stdout.splitlines()[-1])
+    return done.stdout.splitlines()
+
+
+def ask(home: Path, connection: str | None, **settings: str) -> tuple[int, object]:
+    if connection:
+        settings["AIRFLOW_CONN_ASHARE_POSTGRES"] = connection
+    code, body = json.loads(run(ASK, home, **settings)[-1])
     return code, json.loads(body)
 
 
@@ -80,3 +86,25 @@ def test_an_empty_schema_is_stale_and_no_database_unavailable(
     away = json.dumps({"conn_type": "postgres", "host": "127.0.0.1", "port": 1, "password": "s3cret"})
     assert ask(tmp_path, away) == (503, {"status": "unavailable"})
     assert ask(tmp_path, None) == (503, {"status": "unavailable"})
+
+
+MANY = """
+import threading
+from ashare_page import health
+looks = []
+def slow():
+    looks.append(1)
+    threading.Event().wait(0.5)
+    return "healthy"
+health._look = slow
+words = []
+askers = [threading.Thread(target=lambda: words.append(health.look.word())) for _ in range(50)]
+[asker.start() for asker in askers]
+[asker.join() for asker in askers]
+assert set(words) == {"healthy"} and len(words) == 50, words
+print(len(looks))
+"""
+
+
+def test_however_many_ask_one_looks_at_the_database(tmp_path: Path) -> None:
+    assert run(MANY, tmp_path)[-1] == "1"
