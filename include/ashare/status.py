@@ -196,7 +196,7 @@ class StatusReader:
                 return False, f"{day}: bars appear from {BARS_APPEAR:%H:%M} on, Beijing time."
             case "failed" | "partial":
                 return True, row["reason"] or f"{day} has {row['loaded']} of {row['expected']} bars."
-        return True, f"Nothing is recorded of {day}, a trading day."
+        return True, row["reason"] or f"Nothing is recorded of {day}, a trading day."
 
     def _sessions(self, start: date, end: date) -> dict[date, bool]:
         rows = self.connection.execute(queries("page")["sessions"], {"start": start, "end": end}).fetchall()
@@ -233,8 +233,8 @@ class StatusReader:
 
     def neighbours(self, day: date) -> tuple[date | None, date | None]:
         """The sessions before and after, none later than today."""
-        before, after = self._rows("neighbours", day=day)[0].values()
-        return before, (after if after and after <= self.today else None)
+        before, after = self._rows("neighbours", day=day, today=self.today)[0].values()
+        return before, after
 
     def batches(self, day: date) -> list[Row]:
         """The pieces of work of a date, without those that a later plan took over."""
@@ -334,7 +334,7 @@ class StatusReader:
 
     def find(self, part: str) -> list[Row]:
         """Securities whose code or name has a part."""
-        escaped = part.strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        escaped = part.replace("\0", "").strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         return self._rows("find", part=f"%{escaped}%") if escaped else []
 
     def security(self, code: str) -> Row | None:

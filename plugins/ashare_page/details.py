@@ -13,6 +13,7 @@ from ashare_page.access import READS
 from ashare_page.errors import NotFound
 from ashare_page.models import Reply
 from ashare_page.reading import Reader, record_of
+from include.ashare.checks import is_code
 from include.ashare.dates import parse_date
 from include.ashare.errors import InvalidInput
 
@@ -92,7 +93,7 @@ def securities(q: Annotated[str, Query(max_length=40)], reader: Reader) -> Reply
 @router.get("/stock/{code}")
 def stock(code: str, reader: Reader) -> Reply[models.Stock]:
     """A security's coverage over time."""
-    found = reader.security(code)
+    found = reader.security(code) if is_code(code) else None
     if found is None:
         raise _unknown(code)
     return Reply(data=models.Stock.model_validate(found))
@@ -101,6 +102,8 @@ def stock(code: str, reader: Reader) -> Reply[models.Stock]:
 @router.get("/stock/{code}/bars")
 def bars(code: str, reader: Reader, adjust: models.Adjust = "none") -> Reply[models.StockBars]:
     """A security's daily bars, as traded or adjusted."""
+    if not is_code(code):
+        raise _unknown(code)
     rows, note = reader.bars(code, adjust)
     if not rows and reader.security(code) is None:
         raise _unknown(code)

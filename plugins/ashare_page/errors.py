@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response, status
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from ashare_backfills import NobodyRuns, Refused, WrongUsage
@@ -70,8 +70,8 @@ def install(app: FastAPI) -> None:
     async def unavailable(_: Request, error: Exception) -> Response:
         return problem(status.HTTP_503_SERVICE_UNAVAILABLE, str(error))
 
-    @app.exception_handler(DBAPIError)
-    async def no_airflow(_: Request, error: DBAPIError) -> Response:
+    @app.exception_handler(SQLAlchemyError)
+    async def no_airflow(_: Request, error: SQLAlchemyError) -> Response:
         # The driver's text may hold parts of the connection.
         text = f"Airflow's own database cannot be read ({type(error).__name__}): check that it runs."
         return problem(status.HTTP_503_SERVICE_UNAVAILABLE, text)

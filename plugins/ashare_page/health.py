@@ -7,17 +7,18 @@ import time
 from typing import Literal
 
 from fastapi import APIRouter, Response, status
-from sqlalchemy.exc import SQLAlchemyError
 
 from ashare_page.models import Health
 from include.ashare import airflow_bridge
-from include.ashare.errors import AshareError
 from include.ashare.status import status_reader
 
 Word = Literal["healthy", "stale", "unavailable"]
 
 KEPT_SECONDS = 5.0
-WAIT_SECONDS = 2.0
+FIRST_SECONDS = 2.0
+"""To wait for the first look of all; later ones nobody waits for, or the API server's threads would all do."""
+TRUSTED_SECONDS = 30.0
+"""For so long what was seen is said while a new look hangs."""
 
 router = APIRouter()
 
@@ -32,21 +33,22 @@ class _Look:
 
     def word(self) -> Word:
         """How the data are; while a look takes long, how they were at the last one."""
-        if time.monotonic() >= self._until and self._lock.acquire(timeout=WAIT_SECONDS):
+        wait = 0.0 if self._until else FIRST_SECONDS
+        if time.monotonic() >= self._until and self._lock.acquire(timeout=wait):
             try:
                 if time.monotonic() >= self._until:
                     self._word = _look()
                     self._until = time.monotonic() + KEPT_SECONDS
             finally:
                 self._lock.release()
-        return self._word
+        return self._word if time.monotonic() < self._until + TRUSTED_SECONDS else "unavailable"
 
 
 def _look() -> Word:
     try:
         with status_reader(airflow_bridge.store()) as reader:
             lag, allowed = reader.bounds().lag, reader.settings.max_lag
-    except (AshareError, SQLAlchemyError):
+    except Exception:  # noqa: BLE001  (whatever it is, a monitor is told)
         return "unavailable"
     return "healthy" if lag is not None and lag <= allowed else "stale"
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Annotated, Any
 
 from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import Depends
+from sqlalchemy.orm import Session
 
 from ashare_page import models, runs
 from include.ashare import airflow_bridge
@@ -15,14 +16,26 @@ from include.ashare.errors import InvalidInput, StoreUnavailable
 from include.ashare.status import StatusReader, status_reader
 
 
-def _reader(session: SessionDep) -> Iterator[StatusReader]:
+@contextmanager
+def reading(session: Session) -> Iterator[StatusReader]:
+    """Read the schema ``ashare``, knowing which of Airflow's runs are under way.
+
+    :raises StoreUnavailable: it cannot be read.
+    """
     running = runs.running(session)
+    # Nothing was written, and Airflow's connection must not be held while another database is slow.
+    session.rollback()
     with ExitStack() as stack:
         try:
             reader = stack.enter_context(status_reader(airflow_bridge.store(), running))
         except InvalidInput as error:
             # A connection that is not set, or wrong, is nothing that the caller can mend.
             raise StoreUnavailable(str(error)) from None
+        yield reader
+
+
+def _reader(session: SessionDep) -> Iterator[StatusReader]:
+    with reading(session) as reader:
         yield reader
 
 

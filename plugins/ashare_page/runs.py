@@ -21,7 +21,8 @@ import ashare_backfills
 from ashare_backfills import Refused
 from ashare_page.access import DAG_ID, may_start
 from ashare_page.errors import NotFound
-from include.ashare.dates import SHANGHAI
+from include.ashare.dates import SHANGHAI, parse_date
+from include.ashare.errors import InvalidInput
 from include.ashare.status import StatusReader
 from trade_date_timetable import first_day, last_day
 
@@ -33,6 +34,8 @@ UNFINISHED = (DagRunState.QUEUED, DagRunState.RUNNING)
 LATELY_SECONDS = 60.0
 MOST_ERRORS = 20
 NOT_ALLOWED = f"You may look, and not start: that takes the right to create backfills of {DAG_ID} in Airflow."
+
+NOTHING_TO_DO = "Nothing is to be done: every date of this range is complete, closed, not out yet or under way."
 
 
 # ---------------------------------------------------------------------- runs
@@ -172,7 +175,7 @@ def start(wish: Wish, user: BaseUser, session: Session) -> tuple[int, int]:
     ashare_backfills.check_no_other_backfill(DAG_ID, session)
     ashare_backfills.check_can_run(dag, session)
     if not runs_of(wish, session):
-        raise Refused("Nothing is to be done: every date of this range is complete, closed or under way already.")
+        raise Refused(NOTHING_TO_DO)
     backfill_id = ashare_backfills.create(dag, *wish.bounds, wish.reprocess(session), user=user.get_name())
     made = select(BackfillDagRun.id).where(
         BackfillDagRun.backfill_id == backfill_id, BackfillDagRun.dag_run_id.is_not(None)
@@ -206,7 +209,7 @@ def progress(backfill: Backfill, reader: StatusReader, session: Session) -> dict
         .join(BackfillDagRun, BackfillDagRun.dag_run_id == DagRun.id)
         .where(BackfillDagRun.backfill_id == backfill.id)
     ).all()
-    states = {date.fromisoformat(key): state for key, state, _ in rows}
+    states = {day: state for key, state, _ in rows if (day := _day(key))}
     recorded = reader.records_of(list(states))
     ended = [day for day, state in states.items() if state not in UNFINISHED]
     failed = sorted(day for day in ended if states[day] == DagRunState.FAILED)
@@ -214,7 +217,7 @@ def progress(backfill: Backfill, reader: StatusReader, session: Session) -> dict
     under_way = sorted(day for day, state in states.items() if state == DagRunState.RUNNING)
     # Without runs, it is still being made.
     is_over = len(ended) == len(states) and bool(states or backfill.completed_at)
-    last_end = max((end for *_, end in rows if end), default=None) if is_over else None
+    last_end = max((end for *_, end in rows if end), default=backfill.completed_at) if is_over else None
     seconds = ((last_end or reader.now()) - backfill.created_at).total_seconds()
     work = reader.work(list(states), backfill.created_at)
     speed = work["lately"] / max(min(seconds, LATELY_SECONDS), 1.0) if not is_over else work["rows"] / max(seconds, 1)
@@ -235,10 +238,7 @@ def progress(backfill: Backfill, reader: StatusReader, session: Session) -> dict
         "task_start_time": backfill.created_at.astimezone(SHANGHAI),
         "estimated_completion": reader.now() + timedelta(seconds=left) if left is not None else None,
         "duration_seconds": round(seconds),
-        "errors": [
-            {"date": day, "error": (recorded.get(day) or {}).get("reason") or "Its run failed; see its log."}
-            for day in failed[:MOST_ERRORS]
-        ],
+        "errors": [{"date": day, "error": _error(recorded.get(day), state)} for day in failed[:MOST_ERRORS]],
         "progress_percent": percent,
         "running": len(under_way),
         "rows": work["rows"],
@@ -248,6 +248,22 @@ def progress(backfill: Backfill, reader: StatusReader, session: Session) -> dict
         "waits_for": None if is_over else _waits_for(backfill, under_way, recorded, session),
         "user": backfill.triggering_user_name,
     }
+
+
+def _day(key: str | None) -> date | None:
+    """A run's trade date; none for a run of before the DAG had partitions."""
+    try:
+        return parse_date(key or "")
+    except InvalidInput:
+        return None
+
+
+def _error(row: dict[str, Any] | None, state: str) -> str:
+    if row and row["status"] == "failed" and row["reason"]:
+        return str(row["reason"])
+    if state == "cancelled":
+        return "Cancelled before it began, or its run failed; see its log."
+    return "Its run failed; see its log."
 
 
 def _state(backfill: Backfill, is_over: bool, has_failed: bool) -> str:
@@ -299,6 +315,7 @@ def cancel(backfill: Backfill, session: Session) -> None:
     from airflow.api_fastapi.core_api.routes.public.backfills import cancel_backfill
     from fastapi import HTTPException
 
+    ashare_backfills.complete_ended_backfills(DAG_ID, session)  # one that is over cannot be cancelled any more
     try:
         cancel_backfill(backfill.id, session)
     except HTTPException as error:

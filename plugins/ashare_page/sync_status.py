@@ -13,9 +13,9 @@ from ashare_page import models, runs
 from ashare_page.access import AUDITED, CANCELS, READS, SAME_SITE, STARTS
 from ashare_page.errors import NotFound
 from ashare_page.models import Reply
-from ashare_page.reading import Reader, record_of
+from ashare_page.reading import Reader, reading, record_of
 from ashare_page.runs import Wish
-from include.ashare.dates import parse_date, parse_trade_date
+from include.ashare.dates import beijing_now, parse_date, parse_trade_date
 from include.ashare.status import StatusReader, read_range
 
 MOST_DAYS = 90
@@ -119,19 +119,21 @@ def _back(reader: StatusReader, days: int) -> date:
 
 
 @starts.post("/sync/today")
-def sync_today(reader: Reader, user: GetUserDep, session: SessionDep) -> Reply[models.StartedDate]:
+def sync_today(user: GetUserDep, session: SessionDep) -> Reply[models.StartedDate]:
     """Sync today, if it needs it."""
-    return _sync_date(reader.today, reader, user, session)
+    return _sync_date(beijing_now().date(), user, session)
 
 
 @starts.post("/sync/date/{day}")
-def sync_date(day: str, reader: Reader, user: GetUserDep, session: SessionDep) -> Reply[models.StartedDate]:
+def sync_date(day: str, user: GetUserDep, session: SessionDep) -> Reply[models.StartedDate]:
     """Sync a date, if it needs it."""
-    return _sync_date(parse_trade_date(day), reader, user, session)
+    return _sync_date(parse_trade_date(day), user, session)
 
 
-def _sync_date(day: date, reader: StatusReader, user: GetUserDep, session: SessionDep) -> Reply[models.StartedDate]:
-    need_sync, reason = reader.need(day)
+def _sync_date(day: date, user: GetUserDep, session: SessionDep) -> Reply[models.StartedDate]:
+    # Read, and closed, before it starts: what happens to the reading must not hide that something was started.
+    with reading(session) as reader:
+        need_sync, reason = reader.need(day)
     if not need_sync:
         return Reply(data=models.StartedDate(status="skipped", date=day, message=reason, task_id=None))
     backfill_id, _ = runs.start(Wish(day, day, [day]), user, session)
@@ -140,16 +142,15 @@ def _sync_date(day: date, reader: StatusReader, user: GetUserDep, session: Sessi
 
 
 @starts.post("/sync/pending")
-def sync_pending(
-    reader: Reader, user: GetUserDep, session: SessionDep, days_back: Days = 30
-) -> Reply[models.StartedPending]:
+def sync_pending(user: GetUserDep, session: SessionDep, days_back: Days = 30) -> Reply[models.StartedPending]:
     """Sync all dates of the last days that need it."""
-    start = _back(reader, days_back)
-    dates = reader.wanting(start, reader.today)
+    with reading(session) as reader:
+        start, today = _back(reader, days_back), reader.today
+        dates = reader.wanting(start, today)
     if not dates:
         nothing = f"Every date since {start} is complete: nothing is to be synced."
         return Reply(data=models.StartedPending(status="success", message=nothing, total=0, dates=[], task_id=None))
-    backfill_id, made = runs.start(Wish(start, reader.today, dates), user, session)
+    backfill_id, made = runs.start(Wish(start, today, dates), user, session)
     message = f"Backfill {backfill_id} syncs {len(dates)} dates, from {min(dates)} to {max(dates)}, in {made} runs."
     return Reply(
         data=models.StartedPending(
@@ -174,7 +175,11 @@ def preview(
     made = runs.runs_of(wish, session)
     why_not = runs.start_problem(user, session)
     if why_not is None and not made:
-        why_not = "Every date of this range is complete." if not plan.to_sync else "They are all under way."
+        why_not = (
+            "Every date of this range is complete."
+            if plan.complete == plan.weekdays - plan.closed > 0 and not plan.to_sync
+            else runs.NOTHING_TO_DO
+        )
     if why_not is None and (end - start).days >= MOST_DAYS:
         why_not = f"At most {MOST_DAYS} days can be started here: choose fewer, or use the command line."
     return Reply(
@@ -198,13 +203,12 @@ def preview(
 
 
 @starts.post("/sync/batch")
-def sync_batch(
-    wanted: models.BatchRequest, reader: Reader, user: GetUserDep, session: SessionDep
-) -> Reply[models.StartedBatch]:
+def sync_batch(wanted: models.BatchRequest, user: GetUserDep, session: SessionDep) -> Reply[models.StartedBatch]:
     """Start a backfill of a range, at most 90 days, and return at once with its id."""
     start, end = read_range(wanted.start_date, wanted.end_date, most_days=MOST_DAYS)
     days = (end - start).days + 1
-    wish = Wish(start, end, reader.wanting(start, end) if wanted.reprocess == "missing" else None)
+    with reading(session) as reader:
+        wish = Wish(start, end, reader.wanting(start, end) if wanted.reprocess == "missing" else None)
     backfill_id, made = runs.start(wish, user, session)
     message = f"Backfill {backfill_id} is started: {made} dates of {days} days."
     return Reply(data=models.StartedBatch(task_id=str(backfill_id), total_days=days, runs=made, message=message))

@@ -41,7 +41,7 @@ def ask(stack: Stack) -> Ask:
     """Send a request as it is, without any credentials but those that are given."""
 
     def send(method: str, path: str, body: object = None, **headers: str) -> Answer:
-        data = None if body is None else json.dumps(body).encode()
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{stack.port}{path}", data=data, method=method)
         if data:
             request.add_header("Content-Type", "application/json")
@@ -180,9 +180,13 @@ def test_answers_carry_what_keeps_other_hosts_out(as_user: Ask) -> None:
         ("GET", "sync/batch/progress/x", None, 422, "backfill_id: "),
         ("POST", "sync/batch/cancel/4711", None, 404, "not found"),
         ("GET", "stock/600000", None, 404, "write Baostock's code with the exchange"),
+        ("GET", "stock/sh.60000%00/bars", None, 404, "write Baostock's code with the exchange"),
         ("GET", "stock/sh.600000/bars?adjust=both", None, 422, "adjust: "),
         ("GET", "coverage?start_date=2025-10-09&end_date=2025-10-01", None, 400, "is not a range"),
         ("GET", "nowhere", None, 404, "Not Found"),
+        ("POST", "sync/today", b"{x", 400, "The body or the query cannot be read"),
+        ("POST", "sync/batch", b"{x", 422, "JSON decode error"),
+        ("POST", "sync/date/2025-10-09?dag_id=a%00b", None, 400, "The body or the query cannot be read"),
     ],
 )
 def test_wrong_input_gets_one_sentence(
@@ -253,6 +257,10 @@ def test_a_sync_as_clients_of_old_start_watch_and_list_it(as_user: Ask, query: Q
     assert as_user("GET", "sync/batch/active").body["data"] is None
     audited = query_airflow(as_user, "ashare_sync")
     assert "admin" in audited
+
+    free_range = as_user("GET", "sync/preview?start_date=2025-09-27&end_date=2025-09-28").body["data"]
+    assert (free_range["can_start"], free_range["closed"]) == (False, 0)  # a weekend has no weekdays
+    assert "Nothing is to be done" in free_range["why_not"]
 
     again = as_user("POST", "sync/batch", {"start_date": "2025-09-25", "end_date": "2025-09-29"})
     assert again.code == 409

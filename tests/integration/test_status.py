@@ -265,7 +265,7 @@ def test_a_security_shows_its_holes_and_suspensions(make_run: MakeRun, reading: 
         ]
         assert reader.security("sh.999999") is None
         assert code in [row["code"] for row in reader.find(code[3:])]
-        assert reader.find("%") == reader.find("  ") == []
+        assert reader.find("%") == reader.find("  ") == reader.find("\0") == []
 
 
 def test_adjusted_prices_give_the_returns_that_pct_chg_says(

@@ -48,9 +48,9 @@ WHERE calendar_date BETWEEN %(start)s AND %(end)s
 
 -- name: neighbours
 SELECT (SELECT max(calendar_date) FROM ashare.trade_calendar
-        WHERE is_trading_day AND calendar_date < %(day)s) AS before,
+        WHERE is_trading_day AND calendar_date < %(day)s AND calendar_date <= %(today)s) AS before,
        (SELECT min(calendar_date) FROM ashare.trade_calendar
-        WHERE is_trading_day AND calendar_date > %(day)s) AS after
+        WHERE is_trading_day AND calendar_date > %(day)s AND calendar_date <= %(today)s) AS after
 
 -- name: batches
 SELECT batch_no, kind, by, label, cardinality(codes) AS codes, status, rows, requests, error, run_id, started_at,
