@@ -105,8 +105,13 @@ class StatusReader:
         with self.connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(queries(file)[name], values).fetchall()
 
+    @property
+    def _as_of(self) -> dict[str, Any]:
+        """What the states of trade dates depend on beside the tables."""
+        return {"newest": newest_due(self.now()), "running": list(self.running)}
+
     def _states(self, name: str, **values: Any) -> list[Row]:
-        return self._rows(name, newest=newest_due(self.now()), running=list(self.running), **values)
+        return self._rows(name, **self._as_of, **values)
 
     # ------------------------------------------------------------------ trade dates
 
@@ -156,12 +161,12 @@ class StatusReader:
         sessions = self._sessions(day, day)
         if day not in sessions and day.weekday() < 5:
             return None
-        return self._derived(day, sessions, self.bounds().first_date)
+        return self._derived(day, sessions, self._first_date())
 
     def coverage(self, start: date, end: date) -> list[tuple[Any, ...]]:
         """Every calendar day of a range: date, coverage, expected, loaded, missing, rejected, revised."""
         # Thousands of days: as tuples of no more than is shown.
-        values = {"newest": newest_due(self.now()), "running": list(self.running), "start": start, "end": end}
+        values = {**self._as_of, "start": start, "end": end}
         rows = self.connection.execute(queries("page")["coverage"], values).fetchall()
         recorded = {row[0]: row for row in rows}
         sessions, first = self._sessions(start, end), self._first_date()
@@ -203,7 +208,8 @@ class StatusReader:
         return dict(rows)
 
     def _first_date(self) -> date | None:
-        return self.bounds().first_date
+        first: date | None = self._rows("first_date")[0]["min"]
+        return first
 
     def _derived(self, day: date, sessions: Mapping[date, bool], first: date | None) -> Row:
         """A date of which nothing is recorded."""
@@ -399,12 +405,12 @@ def status_reader(store: Store, running: Sequence[str] = (), **options: Any) -> 
             raise StoreUnavailable(f"The database refuses, or went away: {one_line(error)}.") from error
 
 
-def read_range(start: str | None, end: str | None, *, most_days: int | None = None) -> tuple[date, date]:
+def read_range(start: str, end: str, *, most_days: int | None = None) -> tuple[date, date]:
     """A range of trade dates that was typed.
 
     :raises InvalidInput: not dates, in the wrong order, in the future, or more than ``most_days``.
     """
-    first, last = parse_trade_date_range(start or "", end or "")
+    first, last = parse_trade_date_range(start, end)
     days = (last - first).days + 1
     if most_days is not None and days > most_days:
         raise InvalidInput(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
@@ -20,6 +21,15 @@ class NotFound(Exception):
     """What was asked for is not there; the text says what."""
 
 
+# Of an error's classes the nearest counts.
+CODES: dict[type[Exception], int] = {
+    InvalidInput: status.HTTP_400_BAD_REQUEST,
+    WrongUsage: status.HTTP_400_BAD_REQUEST,
+    NotFound: status.HTTP_404_NOT_FOUND,
+    Refused: status.HTTP_409_CONFLICT,
+    NobodyRuns: status.HTTP_503_SERVICE_UNAVAILABLE,
+    AshareError: status.HTTP_503_SERVICE_UNAVAILABLE,
+}
 SIGN_IN = "Sign in to Airflow to see this page."
 RESPONSES: dict[int | str, dict[str, Any]] = {
     code: {"model": Problem}
@@ -52,29 +62,18 @@ def install(app: FastAPI) -> None:
     async def malformed(_: Request, error: RequestValidationError) -> Response:
         return problem(status.HTTP_422_UNPROCESSABLE_CONTENT, "; ".join(map(_sentence, error.errors())) + ".")
 
-    @app.exception_handler(InvalidInput)
-    @app.exception_handler(WrongUsage)
-    async def wrong(_: Request, error: Exception) -> Response:
-        return problem(status.HTTP_400_BAD_REQUEST, str(error))
-
-    @app.exception_handler(NotFound)
-    async def not_found(_: Request, error: NotFound) -> Response:
-        return problem(status.HTTP_404_NOT_FOUND, str(error))
-
-    @app.exception_handler(Refused)
-    async def conflict(_: Request, error: Refused) -> Response:
-        return problem(status.HTTP_409_CONFLICT, str(error))
-
-    @app.exception_handler(NobodyRuns)
-    @app.exception_handler(AshareError)
-    async def unavailable(_: Request, error: Exception) -> Response:
-        return problem(status.HTTP_503_SERVICE_UNAVAILABLE, str(error))
+    for kind, code in CODES.items():
+        app.add_exception_handler(kind, _answer(code))
 
     @app.exception_handler(SQLAlchemyError)
     async def no_airflow(_: Request, error: SQLAlchemyError) -> Response:
         # The driver's text may hold parts of the connection.
         text = f"Airflow's own database cannot be read ({type(error).__name__}): check that it runs."
         return problem(status.HTTP_503_SERVICE_UNAVAILABLE, text)
+
+
+def _answer(code: int) -> Callable[[Request, Exception], Response]:
+    return lambda _, error: problem(code, str(error))
 
 
 def _sentence(error: dict[str, Any]) -> str:

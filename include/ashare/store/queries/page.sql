@@ -15,6 +15,9 @@ SELECT (SELECT min(trade_date) FROM ashare.sync_status) AS first_date,
         WHERE is_trading_day AND calendar_date > n.trade_date AND calendar_date <= %(newest)s) AS sessions_since
 FROM (SELECT) AS one LEFT JOIN newest n ON true
 
+-- name: first_date
+SELECT min(trade_date) FROM ashare.sync_status
+
 -- name: newest_session
 SELECT max(calendar_date) FROM ashare.trade_calendar WHERE is_trading_day AND calendar_date <= %(newest)s
 
