@@ -80,7 +80,7 @@ def cases(chosen: Chosen) -> dict[str, Case]:
     codes, quarter = chosen.codes, LAST - timedelta(days=89)
     last_days = [quarter + timedelta(days=n) for n in range(90)]
     return {
-        "overview": lambda r, _: (r.bounds(), r.counts(), r.source()),
+        "overview": lambda r, _: (r.bounds(), r.counts(), r.open_range(), r.source()),
         "coverage, 3 years": lambda r, _: r.coverage(LAST - 3 * YEAR, LAST),
         "coverage, 20 years": lambda r, _: r.coverage(FIRST, LAST),
         "list, first page": lambda r, _: _page(r, 0),
