@@ -38,6 +38,8 @@ BAR_FIELDS = (
     "peTTM,pbMRQ,psTTM,pcfNcfTTM,isST"
 )
 
+FACTOR_FIELDS = ("code", "dividOperateDate", "foreAdjustFactor", "backAdjustFactor")
+
 
 @dataclass(frozen=True)
 class SourceConfig:
@@ -215,8 +217,19 @@ class Session:
         return self._query(
             "query_daily_adjust_factor",
             lambda: baostock.query_daily_adjust_factor(str(day)),
-            ["code", "dividOperateDate", "foreAdjustFactor", "backAdjustFactor"],
+            FACTOR_FIELDS,
             paged=False,
+        )
+
+    def adjust_factors(self, code: str, start: date, end: date) -> Table:
+        """One stock's adjust factors with ex-dates from ``start`` to ``end``; none is a valid answer."""
+        import baostock
+
+        return self._query(
+            "query_adjust_factor",
+            lambda: baostock.query_adjust_factor(code, str(start), str(end)),
+            FACTOR_FIELDS,
+            echo={"code": code},
         )
 
     # ------------------------------------------------------------------ one message

@@ -23,6 +23,7 @@ TERMINATOR = b"<![CDATA[]]>\n"
 REPLY_TYPES = {
     "00": ("01", False),  # login
     "02": ("03", False),  # logout
+    "15": ("16", False),  # query_adjust_factor
     "33": ("34", False),  # query_trade_dates
     "35": ("36", False),  # query_all_stock
     "45": ("46", False),  # query_stock_basic

@@ -69,7 +69,7 @@ def _read(earlier: list[Run], late: Collection[date], session: Session) -> tuple
                     problems.append(str(problem))
             if run.day in late:
                 try:
-                    factors = read_factors(session.daily_factors(run.day), run.day)
+                    factors = read_factors(session.daily_factors(run.day), run.day, run.day)
                     run.store.save_factors(run.day, factors, 0)
                 except BadReply as problem:
                     problems.append(str(problem))

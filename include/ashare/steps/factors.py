@@ -8,10 +8,14 @@ from datetime import date
 from include.ashare.checks import is_code, is_number
 from include.ashare.errors import BadReply, NotPublishedYet
 from include.ashare.source import Table
+from include.ashare.source.session import FACTOR_FIELDS
 from include.ashare.steps.run import FACTORS_ARE_FINAL, Run
 from include.ashare.store.store import FACTOR_BATCH
 
 log = logging.getLogger(__name__)
+
+AdjustFactor = tuple[str, date, str, str]
+"""Code, ex-date, fore and back factor, the factors as sent."""
 
 
 def sync_adjust_factors(run: Run) -> None:
@@ -33,7 +37,7 @@ def _read_and_save(run: Run) -> None:
     with run.batch_end_recorded(FACTOR_BATCH, lambda: session.requests):
         with session:
             table = session.daily_factors(run.day)
-        factors = read_factors(table, run.day)
+        factors = read_factors(table, run.day, run.day)
         if not factors and run.is_today_before(FACTORS_ARE_FINAL):
             raise NotPublishedYet(
                 f"No adjust factors of {run.day} yet; that is believed from {FACTORS_ARE_FINAL:%H:%M} on."
@@ -42,19 +46,28 @@ def _read_and_save(run: Run) -> None:
     log.info("%d stocks go ex on %s.", len(factors), run.day)
 
 
-def read_factors(table: Table, day: date) -> list[tuple[str, date, str, str]]:
-    """Check a reply and return its factors as (code, ex_date, fore, back).
+def read_factors(table: Table, first: date, last: date, code: str | None = None) -> list[AdjustFactor]:
+    """Check a reply that was asked for one code, or for all (``None``), on the days ``first`` to ``last``.
 
-    :raises BadReply: one of them cannot be; none is to be kept.
+    :raises BadReply: one of its factors cannot be; none is to be kept.
     """
-    factors: dict[str, tuple[str, date, str, str]] = {}
-    for code, ex_date, fore, back in table.columns(
-        "code", "dividOperateDate", "foreAdjustFactor", "backAdjustFactor"
-    ):
-        if ex_date != str(day) or not is_code(code):
-            raise BadReply(f"Baostock sent a factor of {code} on {ex_date} when {day} was asked for.")
+    factors: dict[tuple[str, date], AdjustFactor] = {}
+    for sent, text, fore, back in table.columns(*FACTOR_FIELDS):
+        ex_date = _date(text)
+        if ex_date is None or not first <= ex_date <= last or not is_code(sent) or sent != (code or sent):
+            asked = f"{code or 'all'} from {first} to {last}" if code or first != last else f"{first}"
+            raise BadReply(f"Baostock sent a factor of {sent} on {text} when {asked} was asked for.")
         if not (is_number(fore) and is_number(back) and float(fore) > 0 and float(back) > 0):
-            raise BadReply(f"Baostock sent {code} a factor on {day} that is no number above 0.")
-        if factors.setdefault(code, (code, day, fore, back)) != (code, day, fore, back):
-            raise BadReply(f"Baostock sent two factors of {code} on {day} that differ.")
+            raise BadReply(f"Baostock sent {sent} a factor on {ex_date} that is no number above 0.")
+        factor = (sent, ex_date, fore, back)
+        if factors.setdefault((sent, ex_date), factor) != factor:
+            raise BadReply(f"Baostock sent two factors of {sent} on {ex_date} that differ.")
     return list(factors.values())
+
+
+def _date(text: str) -> date | None:
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if str(found) == text else None
