@@ -1,4 +1,4 @@
-"""A database as it is after 20 years: 5,500 stocks on every session and all that the status tables keep, made by SQL.
+"""A database as it is after 33 years: 5,000 stocks on every session and all that the status tables keep, made by SQL.
 
 The calendar is the real one. Prices are not: all stocks go along one and the same walk, each from a place of its own.
 A session's number ``n`` decides what became of it, and a security's number ``n`` what is odd about it.
@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 
 Connect = Callable[[], psycopg.Connection[Any]]
 
-FIRST, LAST = date(2006, 11, 1), date(2026, 10, 30)
-PART = 250
-"""Sessions whose bars are written at a time."""
+FIRST, LAST = date(1993, 12, 1), date(2026, 10, 30)
+DAILY = 250
+"""The last sessions, whose bars came day by day; all before came stock by stock, as a load of history brings them."""
+PART = 80
+"""Securities whose history is written at a time."""
 
 PREPARE = """
 -- Or it would read the bars beside us; VACUUM comes once, at the end.
@@ -57,27 +59,28 @@ FROM (SELECT n, close, lag(close, 1, close) OVER (ORDER BY n) AS last
             FROM generate_series(0, 9999) AS n) AS price) AS step;
 ANALYZE bench.session, bench.security, bench.walk;
 
+CREATE VIEW bench.bar AS
+SELECT d.day, s.code, w.open, w.high, w.low, w.close,
+       round(w.preclose / CASE WHEN s.kind = 'stock' AND (d.n + s.n * 7) % 400 = 0 THEN 1.02 ELSE 1 END, 2) AS prec,
+       w.volume, w.amount, w.turn, w.pct_chg, (s.n + d.n / 20) % 50 <> 0 AS is_trading, false AS is_st, w.pe,
+       w.turn AS pb, w.turn AS ps, w.pe AS pcf, s.n AS s, d.n AS d
+FROM bench.security s CROSS JOIN bench.session d JOIN bench.walk w ON w.n = (s.n * 37 + d.n) % 10000
+WHERE s.listed_from <= d.day AND s.listed_to > d.day AND (s.n * 31 + d.n) % 9973 <> 0
+  AND (d.fate = 'complete' OR d.fate = 'partial' AND s.n % 14 <> 0);
+
 -- Written faster, and read alike: nothing of it is logged, and its indices are made when the rows are there.
 ALTER TABLE ashare.daily_bar SET UNLOGGED;
 ALTER TABLE ashare.daily_bar DROP CONSTRAINT daily_bar_pkey;
 DROP INDEX ashare.daily_bar_code_trade_date, ashare.daily_bar_suspended
 """
 
-# The bars of a date lie together, as daily runs leave them.
 BARS = """
 INSERT INTO ashare.daily_bar (trade_date, code, open, high, low, close, preclose, volume, amount, turn, pct_chg,
                               is_trading, is_st, pe_ttm, pb_mrq, ps_ttm, pcf_ncf_ttm)
-SELECT d.day, b.*
-FROM bench.session d CROSS JOIN LATERAL (
-    SELECT s.code, w.open, w.high, w.low, w.close, w.preclose, w.volume, w.amount, w.turn, w.pct_chg,
-           (s.n + d.n / 20) %% 50 <> 0, false, w.pe, w.turn, w.turn, w.pe
-    FROM bench.security s JOIN bench.walk w ON w.n = (s.n * 37 + d.n) %% 10000
-    WHERE s.listed_from <= d.day AND s.listed_to > d.day AND (s.n * 31 + d.n) %% 9973 <> 0
-      AND (d.fate = 'complete' OR s.n %% 14 <> 0)
-    ORDER BY s.code
-) AS b
-WHERE d.fate IN ('complete', 'partial') AND d.n > %(after)s AND d.n <= %(to)s
-ORDER BY d.n
+SELECT day, code, open, high, low, close, prec, volume, amount, turn, pct_chg, is_trading, is_st, pe, pb, ps, pcf
+FROM bench.bar
+WHERE s >= %(first_code)s AND s < %(end_code)s AND d >= %(first_day)s AND d < %(end_day)s
+ORDER BY s, d
 """
 
 INDEX = """
@@ -106,12 +109,15 @@ INSERT INTO ashare.bar_revision (trade_date, code, old, new, revised_at)
 SELECT d.day, s.code, '{"close": 10.10}', '{"close": 10.11}', d.day + 1
 FROM generate_series(1, 100000) AS i
 JOIN bench.session d ON d.n = 1 + i % (SELECT max(n) FROM bench.session)
-JOIN bench.security s ON s.n = 1 + i * 7 % 5700;
+JOIN bench.security s ON s.n = 1 + i * 7 % 5200;
 
 INSERT INTO ashare.adjust_factor (code, ex_date, fore_factor, back_factor)
-SELECT s.code, d.day, round(1 / (1 + 0.02 * (20 - year)), 6), 1 + 0.02 * year
-FROM bench.security s CROSS JOIN generate_series(1, 20) AS year JOIN bench.session d ON d.n = year * 240 - s.n % 200
-WHERE s.kind = 'stock';
+SELECT s.code, d.day, 1, round(1.02 ^ ((d.n + s.n * 7) / 400 - s.n * 7 / 400), 6)
+FROM bench.session d JOIN bench.security s ON (d.n + s.n * 7) % 400 = 0
+WHERE s.kind = 'stock' AND s.listed_from < d.day AND s.listed_to > d.day
+ORDER BY d.day, s.code;
+
+INSERT INTO ashare.factor_history (code) SELECT code FROM bench.security WHERE kind = 'stock' AND n % 2 = 0;
 
 INSERT INTO ashare.sync_status
 SELECT d.day, CASE d.fate WHEN 'complete' THEN 'success' ELSE 'failed' END, '{stock,index}'::text[], loaded + missing,
@@ -170,10 +176,17 @@ def fill(connect: Connect, begin: Callable[[str], None], workers: int) -> None:
     _do(connect, PREPARE)
     begin("bars")
     with connect() as connection:
-        row = connection.execute("SELECT max(n) FROM bench.session").fetchone()
+        row = connection.execute(
+            "SELECT 1 + (SELECT max(n) FROM bench.security), 1 + (SELECT max(n) FROM bench.session)"
+        ).fetchone()
+    assert row is not None
+    end_code, end_day = row
+    recent = end_day - DAILY
+    parts = [(first, first + PART, 1, recent) for first in range(1, end_code, PART)]
+    parts += [(1, end_code, day, day + 1) for day in range(recent, end_day)]
     pool = ThreadPoolExecutor(workers)
     try:
-        list(pool.map(lambda after: _bars(connect, after), range(0, row[0] if row else 0, PART)))
+        list(pool.map(lambda part: _bars(connect, *part), parts))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # after Ctrl-C: what still runs ends with the server
     begin("indices of the bars")
@@ -185,12 +198,12 @@ def fill(connect: Connect, begin: Callable[[str], None], workers: int) -> None:
 
 
 def _stocks() -> Iterator[Security]:
-    """5,300 that are listed all the time, 200 that come, and 200 that go."""
-    for n in range(1, 5701):
-        code = f"sh.{600000 + n}" if n <= 2850 else f"sz.{n - 2850:06}"
-        some_day = FIRST + timedelta(days=36 * (n % 200))
-        listed_from = some_day if 5300 < n <= 5500 else FIRST - timedelta(days=n)
-        yield Security(code, f"股票{n}", "stock", listed_from, some_day if n > 5500 else None)
+    """4,800 that are listed all the time, 200 that come, and 200 that go."""
+    for n in range(1, 5201):
+        code = f"sh.{600000 + n}" if n <= 2600 else f"sz.{n - 2600:06}"
+        some_day = FIRST + timedelta(days=60 * (n % 200))
+        listed_from = some_day if 4800 < n <= 5000 else FIRST - timedelta(days=n)
+        yield Security(code, f"股票{n}", "stock", listed_from, some_day if n > 5000 else None)
 
 
 def _do(connect: Connect, statements: LiteralString) -> None:
@@ -201,6 +214,7 @@ def _do(connect: Connect, statements: LiteralString) -> None:
             connection.execute(statement)
 
 
-def _bars(connect: Connect, after: int) -> None:
+def _bars(connect: Connect, first_code: int, end_code: int, first_day: int, end_day: int) -> None:
+    numbers = {"first_code": first_code, "end_code": end_code, "first_day": first_day, "end_day": end_day}
     with connect() as connection:
-        connection.execute(BARS, {"after": after, "to": after + PART})
+        connection.execute(BARS, numbers)

@@ -39,6 +39,9 @@ LOCK_SECONDS = 5.0
 LOGIN_SECONDS = 30.0
 """A whole market may take longer, a login does not."""
 RUN_AGAIN = "run again"
+FACTOR_DAYS = 366
+"""Bars of so many days are held against the adjust factors, which takes a second or few at full size."""
+NAMED = 3
 REASON_WIDTH = 110
 """Of a trade date's reason, so that all fit on one screen; ``sync_status`` has the whole of it."""
 OLDEST_POSTGRES = 140_000
@@ -286,6 +289,27 @@ def _pending(patient: Patient, day: date) -> Finding:
     return Finding(str(day), BAD, "nothing is recorded: no run has taken it up.")
 
 
+def _factors(patient: Patient) -> Iterator[Finding]:
+    now = patient.now()
+    until = now.date() - timedelta(days=int(now.time() < GIVE_UP))  # today's factors may be still to come
+    since = until - timedelta(days=FACTOR_DAYS)
+    values = {"since": since, "until": until, "named": NAMED}
+    with patient.store.transaction() as connection:
+        row = connection.execute(queries("factors")["mismatches"], values).fetchone()
+    assert row is not None
+    total, newest = row
+    if not total:
+        yield Finding("factors", OK, f"prices and adjust factors agree since {since}.")
+        return
+    named = "; ".join(newest) + ("; ..." if total > NAMED else "")
+    yield Finding(
+        "factors",
+        WARN,
+        f"prices and adjust factors disagree {total} times since {since} ({named}): adjusted prices are off there. "
+        f"ashare.factor_mismatch('{since}', '{until}') lists all; the README, Adjusted prices, says what to do.",
+    )
+
+
 def _backfill(first: object, last: object, how: str = "--rerun-failed-tasks") -> str:
     return f"airflow dags backfill -s {first} -e {last} {how} ashare_daily"
 
@@ -301,6 +325,7 @@ LOOKS: dict[str, Look] = {
     "budget": _budget,
     "ban": _ban,
     "trade dates": _trade_dates,
+    "factors": _factors,
 }
 
 EMPTY = {
@@ -309,6 +334,7 @@ EMPTY = {
     "budget": "Nothing was sent yet, as far as this database knows.",
     "ban": "None, as far as this database knows.",
     "trade dates": "Nothing is loaded yet. Begin with: airflow dags backfill -s {day} -e {day} ashare_daily",
+    "factors": "Nothing is loaded yet.",
 }
 """What needs the database, and what is said of one in which nothing has run."""
 

@@ -13,6 +13,7 @@ from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from include.ashare.cost import by_date
 from include.ashare.dates import SHANGHAI, beijing_now, parse_trade_date_range
 from include.ashare.errors import InvalidInput, StoreUnavailable
 from include.ashare.settings import Settings
@@ -32,17 +33,6 @@ MOST = 500
 """Securities of a kind that a date's page names."""
 WANTING = ("missing", "partial", "failed", "before")
 """Coverages of a date that a sync would mend."""
-
-SESSION_REQUESTS = 2
-"""A login and a logout."""
-FIRST_REQUESTS = 21
-"""Once for a range: calendar, list of securities, indices, and their sessions."""
-DATE_REQUESTS, DATE_SECONDS = 6, 8.0
-"""A further date's, until the ledger knows better."""
-OVERHEAD_SECONDS = 1.0
-"""Of a date beside Baostock's own time."""
-CODE_SECONDS = 0.3
-"""A per-security request's."""
 
 
 @dataclass(frozen=True)
@@ -233,6 +223,7 @@ class StatusReader:
             "coverage": coverage,
             "kinds": [],
             "reason": reason,
+            "dag_id": "ashare_daily",
         }
 
     # ------------------------------------------------------------------ one date
@@ -275,12 +266,15 @@ class StatusReader:
         recorded = {row[0]: row[1] for row in self.coverage(start, end)}
         weekdays = _weekdays(start, end)
         wanting = self.wanting(start, end)
-        requests, seconds, notes = self._cost(wanting)
+        cost, by_code = by_date(self.connection, wanting)
+        notes = []
+        if by_code:
+            notes.append(f"Before {MARKET_DAY_FROM['stock']} each of {by_code} stocks is asked for by itself.")
         left = max(self.settings.request_budget - self.source_limit().used_today, 0)
-        if requests > left:
-            more = -(-(requests - left) // self.settings.request_budget)
+        if cost.requests > left:
+            more = cost.quota_days(left, self.settings.request_budget) - int(left > 0)
             notes.append(
-                f"About {requests} requests, and {left} are left today: it waits for midnight, Beijing time, "
+                f"About {cost.requests} requests, and {left} are left today: it waits for midnight, Beijing time, "
                 f"and goes on by itself, {more} {'day' if more == 1 else 'days'} long."
             )
         return Plan(
@@ -288,27 +282,11 @@ class StatusReader:
             closed=sum(recorded.get(day) == "closed" for day in weekdays),
             complete=sum(recorded.get(day) == "complete" for day in weekdays),
             to_sync=wanting,
-            requests=requests,
+            requests=cost.requests,
             requests_left=left,
-            seconds=seconds,
+            seconds=cost.seconds,
             notes=notes,
         )
-
-    def _cost(self, wanting: Sequence[date]) -> tuple[int, float, list[str]]:
-        if not wanting:
-            return 0, 0.0, []
-        measured = self._rows("cost")[0]
-        by_market = [day for day in wanting if day >= MARKET_DAY_FROM["stock"]]
-        each = min(measured["requests"] or DATE_REQUESTS, FIRST_REQUESTS + DATE_REQUESTS)
-        requests = FIRST_REQUESTS + round(each * len(by_market))
-        seconds = len(by_market) * ((measured["seconds"] or DATE_SECONDS) + OVERHEAD_SECONDS)
-        notes = []
-        if by_code := [day for day in wanting if day < MARKET_DAY_FROM["stock"]]:
-            codes = self._rows("listed", start=min(by_code), end=max(by_code))[0]["count"]
-            requests += codes + SESSION_REQUESTS * (codes // 500 + 1)
-            seconds += codes * CODE_SECONDS
-            notes.append(f"Before {MARKET_DAY_FROM['stock']} each of {codes} stocks is asked for by itself.")
-        return requests, seconds, notes
 
     def work(self, days: Sequence[date], since: datetime) -> Row:
         """What has come for some dates since a moment, and in the last minute."""
@@ -415,7 +393,7 @@ def read_range(start: str, end: str, *, most_days: int | None = None) -> tuple[d
     if most_days is not None and days > most_days:
         raise InvalidInput(
             f"{first} to {last} is {days} days, and at most {most_days} can be started here: choose fewer, or use "
-            f"airflow dags backfill -s {first} -e {last} ashare_daily."
+            f"airflow dags backfill -s {first} -e {last} ashare_daily; for years, the DAG ashare_history."
         )
     return first, last
 

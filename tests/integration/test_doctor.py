@@ -51,7 +51,7 @@ def test_all_is_well(well: Patient, emulator: Emulator) -> None:
     asked = emulator.count()
     found = look(well)
     assert {finding.state for finding in found.values()} == {OK}
-    assert list(found) == ["database", "pool", "calendar", "source", "budget", "ban", *reversed(DATES)]
+    assert list(found) == ["database", "pool", "calendar", "source", "budget", "ban", *reversed(DATES), "factors"]
     assert [request.method for request in emulator.requests[asked:]] == ["login", "logout"]
     assert f"{asked + 2} of 40000 requests sent today" in found["budget"].text
     assert found["pool"].text == "baostock: 1 of 8 slots taken."
@@ -97,7 +97,7 @@ def test_an_older_schema_is_told_and_not_touched(well: Patient, database: Databa
     asked = emulator.count()
     found = look(well)
     assert "schema version 1 of " in found["database"].text
-    for name in ("calendar", "source", "budget", "ban", "trade dates"):
+    for name in ("calendar", "source", "budget", "ban", "trade dates", "factors"):
         assert (found[name].state, "Not known" in found[name].text) == (WARN, True)
     assert found["pool"].state == OK
     assert emulator.count() == asked
@@ -126,7 +126,7 @@ def test_a_database_that_is_gone_is_told_with_everything_else(well: Patient, emu
 
     asked = emulator.count()
     found = look(replace(well, store=Store(refuse)))
-    assert list(found) == ["database", "pool", "calendar", "source", "budget", "ban", "trade dates"]
+    assert list(found) == ["database", "pool", "calendar", "source", "budget", "ban", "trade dates", "factors"]
     assert {name for name, finding in found.items() if finding.state == BAD} == set(found) - {"pool"}
     assert "cannot be reached" in found["database"].text
     assert found["ban"].text == "Not known: the database cannot be read."
@@ -310,6 +310,22 @@ def test_a_dag_that_has_not_run_for_weeks_is_not_well(well: Patient) -> None:
     assert [finding.state for finding in dates] == [OK, BAD, BAD, BAD, BAD]  # today's may still come
 
 
+def test_prices_and_factors_that_disagree_are_told_and_counted(well: Patient, database: Database) -> None:
+    assert look(well)["factors"] == Finding("factors", OK, "prices and adjust factors agree since 2024-10-08.")
+    for day in ("2025-10-09", "2025-10-10"):
+        database.do(
+            "UPDATE ashare.daily_bar SET preclose = preclose * 0.9 WHERE trade_date = %s AND code IN ("
+            "SELECT code FROM ashare.daily_bar JOIN ashare.security USING (code) WHERE trade_date = '2025-09-30' "
+            "AND kind = 'stock' ORDER BY code LIMIT 4)",
+            day,
+        )
+    found = look(well)["factors"]  # the factors of the 10th may be still to come
+    assert (found.state, found.text.count("2025-10-09: moved without a factor")) == (WARN, 3), found
+    assert "disagree 4 times since 2024-10-08 (" in found.text
+    assert "; ...)" in found.text
+    assert "disagree 8 times" in look(replace(well, now=at("2025-10-10T23:00")))["factors"].text
+
+
 def test_the_worst_screen_is_still_one(well: Patient, database: Database, emulator: Emulator) -> None:
     reason = "4,000 of 5,200 securities have no bar: " + "sh.600000, " * 40 + "\nand a second line."
     database.do("UPDATE ashare.sync_status SET status = 'failed', missing = 4000, reason = %s", reason)
@@ -342,7 +358,7 @@ def test_as_a_command_where_nothing_can_be_reached(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert [line.split()[:2] for line in lines] == [
-        ["BAD", name] for name in ("database", "pool", "calendar", "source", "budget", "ban", "trade")
+        ["BAD", name] for name in ("database", "pool", "calendar", "source", "budget", "ban", "trade", "factors")
     ]
     assert "cannot be reached" in lines[0]
     assert "Airflow's own database cannot be read" in lines[1]

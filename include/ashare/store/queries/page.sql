@@ -32,8 +32,10 @@ FROM ashare.trade_date_state(%(newest)s, %(running)s) WHERE status IN ('pending'
 
 -- name: list
 SELECT trade_date, status, coverage, kinds, expected, loaded, suspended, missing, rejected, revised, requests, reason,
-       run_id, started_at, finished_at
-FROM ashare.trade_date_state(%(newest)s, %(running)s)
+       run_id, started_at, finished_at,
+       CASE WHEN EXISTS (SELECT FROM ashare.history_batch h WHERE h.run_id = s.run_id) THEN 'ashare_history'
+            ELSE 'ashare_daily' END AS dag_id
+FROM ashare.trade_date_state(%(newest)s, %(running)s) s
 WHERE (%(start)s::date IS NULL OR trade_date >= %(start)s) AND (%(end)s::date IS NULL OR trade_date <= %(end)s)
   AND (%(status)s::text IS NULL OR status = %(status)s)
 ORDER BY trade_date DESC
@@ -57,7 +59,8 @@ SELECT (SELECT max(calendar_date) FROM ashare.trade_calendar
 
 -- name: batches
 SELECT batch_no, kind, by, label, cardinality(codes) AS codes, status, rows, requests, error, run_id, started_at,
-       finished_at, round(extract(epoch FROM finished_at - started_at), 1)::float8 AS seconds
+       finished_at, round(extract(epoch FROM finished_at - started_at), 1)::float8 AS seconds,
+       EXISTS (SELECT FROM ashare.history_batch h WHERE h.run_id = sync_batch.run_id) AS is_history
 FROM ashare.sync_batch
 WHERE trade_date = %(day)s AND status <> 'superseded'
 ORDER BY batch_no
@@ -107,23 +110,6 @@ SELECT (SELECT requested_at FROM ashare.source_request ORDER BY requested_at DES
        (SELECT requested_at FROM ashare.source_request WHERE outcome = 'ok' AND method NOT IN ('login', 'logout')
         ORDER BY requested_at DESC LIMIT 1) AS last_success_at
 
--- name: cost
--- What the last complete dates that were asked for cost, each: requests, and seconds that Baostock was busy for.
-WITH dates AS (
-    SELECT trade_date FROM ashare.sync_status WHERE status = 'success' AND requests > 0
-    ORDER BY finished_at DESC NULLS LAST LIMIT 20
-)
-SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY requests) AS requests,
-       percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) AS seconds
-FROM (SELECT count(*)::float8 AS requests, coalesce(sum(r.seconds), 0)::float8 AS seconds
-      FROM dates JOIN ashare.source_request r USING (trade_date) GROUP BY trade_date) AS each
-
--- name: listed
--- How many stocks were listed at any time of a range that only the per-security call can serve.
-SELECT count(*) FROM ashare.security
-WHERE kind = 'stock' AND code NOT LIKE 'bj.%%'
-  AND (ipo_date IS NULL OR ipo_date <= %(end)s) AND (out_date IS NULL OR out_date > %(start)s)
-
 -- name: work
 -- What has come for some dates since a moment, and in the last minute of it.
 SELECT coalesce(sum(b.rows), 0)::bigint AS rows, coalesce(sum(b.requests), 0)::integer AS requests,
@@ -171,28 +157,18 @@ SELECT ARRAY(SELECT ex_date FROM ashare.adjust_factor WHERE code = %(code)s ORDE
        (SELECT count(*) FROM ashare.bar_revision r WHERE r.code = %(code)s) AS revisions
 
 -- name: bars_of
--- Prices of a security, multiplied by the factor of each day. Before the first known ex-date the factor is the first
--- one divided by what that day's reference price says it was raised by.
-WITH bar AS (
-    SELECT trade_date, open, close, low, high, volume, is_trading, preclose,
-           lag(close) OVER (ORDER BY trade_date) AS last_close
-    FROM ashare.daily_bar WHERE code = %(code)s
-), factor AS (
-    SELECT ex_date AS since, lead(ex_date) OVER (ORDER BY ex_date) AS until, back_factor
-    FROM ashare.adjust_factor WHERE code = %(code)s
+-- The branches that are not asked for are left out when the statement is planned.
+SELECT trade_date, round(open, 4)::float8, round(close, 4)::float8, round(low, 4)::float8, round(high, 4)::float8, volume,
+       is_trading
+FROM (
+    SELECT trade_date, code, open, close, low, high, volume, is_trading FROM ashare.daily_bar
+    WHERE %(adjust)s::text = 'none'
     UNION ALL
-    (SELECT '-infinity', f.ex_date, f.back_factor * coalesce(bar.preclose / nullif(bar.last_close, 0), 1)
-     FROM ashare.adjust_factor f LEFT JOIN bar ON bar.trade_date = f.ex_date
-     WHERE f.code = %(code)s ORDER BY f.ex_date LIMIT 1)
-), scale AS MATERIALIZED (  -- divided once, not for each price
-    SELECT since, until,
-           CASE %(adjust)s WHEN 'hfq' THEN back_factor
-                           WHEN 'qfq' THEN back_factor / (SELECT back_factor FROM factor ORDER BY since DESC LIMIT 1)
-                           ELSE 1 END AS by
-    FROM factor
-)
-SELECT b.trade_date, round(b.open * coalesce(s.by, 1), 4)::float8, round(b.close * coalesce(s.by, 1), 4)::float8,
-       round(b.low * coalesce(s.by, 1), 4)::float8, round(b.high * coalesce(s.by, 1), 4)::float8, b.volume, b.is_trading
-FROM bar b
-LEFT JOIN scale s ON b.trade_date >= s.since AND (s.until IS NULL OR b.trade_date < s.until)
-ORDER BY b.trade_date
+    SELECT trade_date, code, open, close, low, high, volume, is_trading FROM ashare.daily_bar_qfq
+    WHERE %(adjust)s::text = 'qfq'
+    UNION ALL
+    SELECT trade_date, code, open, close, low, high, volume, is_trading FROM ashare.daily_bar_hfq
+    WHERE %(adjust)s::text = 'hfq'
+) AS bar
+WHERE code = %(code)s
+ORDER BY trade_date

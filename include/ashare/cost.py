@@ -1,0 +1,139 @@
+"""About what a sync costs at Baostock, as far as the ledger tells: requests, seconds, days of quota.
+
+Without a connection, it is what is usual.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from include.ashare.dates import beijing_now
+from include.ashare.settings import Settings
+from include.ashare.steps.run import MARKET_DAY_FROM
+from include.ashare.store.queries import queries
+
+if TYPE_CHECKING:
+    import psycopg
+
+SESSION_REQUESTS = 2
+"""A login and a logout."""
+FIRST_REQUESTS = 21
+"""Once for a range of dates: calendar, list of securities, indices, and their sessions."""
+DATE_REQUESTS, DATE_SECONDS = 6, 8.0
+"""A further date's, until the ledger knows better."""
+OVERHEAD_SECONDS = 1.0
+"""Of a date beside Baostock's own time."""
+CODE_SECONDS = 0.3
+"""A per-security request's, until the ledger knows better."""
+STOCKS = 5_500
+"""Listed ones and those that are gone, until the list of securities is read."""
+SESSIONS_A_DAY = 243 / 365.25
+CODES_A_BATCH = 200
+PAGE_SESSIONS = 1999
+"""Sessions that a per-security request asks for at most: a full page of 2,000 rows would be followed by another."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """About so many requests, and seconds at Baostock."""
+
+    requests: int
+    seconds: float
+
+    def quota_days(self, left: int, a_day: int) -> int:
+        """On how many days requests are sent, with ``left`` of today's and ``a_day`` on each other."""
+        more = max(self.requests - max(left, 0), 0)
+        return int(left > 0) + -(-more // max(a_day, 1))
+
+    def is_less_than(self, other: Cost, left: int, a_day: int) -> bool:
+        """Whether it is done sooner."""
+        mine, theirs = self.quota_days(left, a_day), other.quota_days(left, a_day)
+        return (mine, self.seconds) < (theirs, other.seconds)
+
+    def told(self, left: int, a_day: int) -> str:
+        """In words."""
+        days = self.quota_days(left, a_day)
+        minutes = max(round(self.seconds / 60), 1)
+        time = f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+        return f"about {self.requests} requests, {time}" + (f", on {days} days of quota" if days > 1 else "")
+
+
+def pages(sessions: int) -> int:
+    """Requests for so many sessions of one security."""
+    return -(-sessions // PAGE_SESSIONS)
+
+
+def by_code(connection: psycopg.Connection[Any] | None, requests: int, batches: int) -> Cost:
+    """Of so many per-security requests, in so many sessions."""
+    (measured,) = _row(connection, "a_code")
+    total = requests + SESSION_REQUESTS * batches
+    return Cost(total, total * (measured or CODE_SECONDS))
+
+
+def by_date(connection: psycopg.Connection[Any] | None, days: Sequence[date]) -> tuple[Cost, int]:
+    """Of some trade dates one by one, and how many stocks of theirs only the per-security call serves."""
+    if not days:
+        return Cost(0, 0.0), 0
+    measured = _row(connection, "a_date")
+    by_market = [day for day in days if day >= MARKET_DAY_FROM["stock"]]
+    each = min(measured[0] or DATE_REQUESTS, FIRST_REQUESTS + DATE_REQUESTS)
+    requests = FIRST_REQUESTS + round(each * len(by_market))
+    seconds = len(by_market) * ((measured[1] or DATE_SECONDS) + OVERHEAD_SECONDS)
+    codes = 0
+    if others := [day for day in days if day < MARKET_DAY_FROM["stock"]]:
+        (codes,) = _row(connection, "listed", start=min(others), end=max(others))
+        asked = codes * pages(len(others))
+        requests += asked + SESSION_REQUESTS * (codes // 500 + 1)
+        seconds += asked * CODE_SECONDS
+    return Cost(requests, seconds), codes
+
+
+def of_all_stocks(connection: psycopg.Connection[Any] | None, first: date, last: date) -> Cost:
+    """Of a range's stocks one by one, bars and adjust factors, as though nothing of them were there."""
+    stocks, requests = _row(connection, "all_stocks", start=first, end=last, page_sessions=PAGE_SESSIONS)
+    if not stocks:  # the list was not read yet
+        stocks = STOCKS
+        requests = STOCKS * (1 + pages(round((last - first).days * SESSIONS_A_DAY)))
+    return by_code(connection, requests, -(-stocks // CODES_A_BATCH))
+
+
+def better_way(connection: psycopg.Connection[Any] | None, days: Collection[date], kinds: Sequence[str]) -> str:
+    """A sentence when some trade dates would be had sooner by code, with the command; else nothing."""
+    today = beijing_now().date()
+    past = sorted(day for day in days if day < today)
+    if not past:
+        return ""
+    budget = Settings().request_budget
+    one_by_one, _ = by_date(connection, past)
+    together = of_all_stocks(connection, past[0], past[-1])
+    if not together.is_less_than(one_by_one, budget, budget):
+        return ""
+    conf = json.dumps({"start_date": str(past[0]), "end_date": str(past[-1]), "kinds": list(kinds)})
+    return (
+        f"{len(past)} dates one by one take {one_by_one.told(budget, budget)}; a stock at a time, they would take "
+        f"{together.told(budget, budget)}: airflow dags trigger ashare_history --conf '{conf}'"
+    )
+
+
+# Before the schema is there.
+_UNKNOWN: dict[str, tuple[Any, ...]] = {
+    "a_date": (None, None),
+    "a_code": (None,),
+    "listed": (STOCKS,),
+    "all_stocks": (0, 0),
+}
+
+
+def _row(connection: psycopg.Connection[Any] | None, name: str, **values: object) -> tuple[Any, ...]:
+    from psycopg.rows import tuple_row
+
+    if connection is None:
+        return _UNKNOWN[name]
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        row = cursor.execute(queries("cost")[name], values).fetchone()
+    assert row is not None
+    return row
