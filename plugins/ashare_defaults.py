@@ -20,6 +20,9 @@ SETTINGS = Settings()
 POOL = "baostock"
 """In front of the one connection to Baostock: bounds how many tasks wait for it."""
 
+NOTE = "run_note"
+"""The key of an XCom that becomes the run's note (`ashare_run_note`)."""
+
 BARS = Asset("ashare_daily_bar")
 """A trade date's bars are complete; its events carry the trade date as partition key."""
 
@@ -43,14 +46,16 @@ DEFAULT_ARGS: dict[str, Any] = {
     ),
 }
 
+_KINDS = Param(
+    ["stock", "index"],
+    type="array",
+    items={"type": "string", "enum": ["stock", "index", "etf"]},
+    minItems=1,
+    description="Kinds of securities: stock, index, etf.",
+)
+
 DAILY_PARAMS = {
-    "kinds": Param(
-        ["stock", "index"],
-        type="array",
-        items={"type": "string", "enum": ["stock", "index", "etf"]},
-        minItems=1,
-        description="Kinds of securities: stock, index, etf.",
-    ),
+    "kinds": _KINDS,
     "fetch": Param("auto", enum=["auto", "code"], description="auto: the whole market at once; code: one by one."),
     "batch_size": Param(500, type="integer", minimum=1, description="Codes in a batch that goes one by one."),
     "trade_date": Param(
@@ -59,6 +64,22 @@ DAILY_PARAMS = {
         format="date",
         description="For a run without a partition key. Empty: the newest weekday whose bars should be out.",
     ),
+}
+
+HISTORY_PARAMS = {
+    "start_date": Param(
+        None, type=["null", "string"], format="date", description="The first day. Empty: `years` before the last."
+    ),
+    "end_date": Param(None, type=["null", "string"], format="date", description="The last day. Empty: yesterday."),
+    "years": Param(10, type="integer", minimum=1, maximum=50, description="How far back, without a start_date."),
+    "kinds": _KINDS,
+    "codes": Param(
+        None,
+        type=["null", "array"],
+        items={"type": "string"},
+        description="Only these, as sh.600000. Empty: all of the kinds, delisted ones included.",
+    ),
+    "batch_size": Param(200, type="integer", minimum=1, description="Codes in a batch."),
 }
 
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from include.ashare.dates import SHANGHAI, parse_trade_date
+from include.ashare.dates import FIRST_TRADE_DATE, SHANGHAI, parse_date, parse_trade_date
 from include.ashare.errors import InvalidInput, StoreUnavailable
 from include.ashare.settings import Settings
 from include.ashare.source import SourceConfig
 from include.ashare.source.session import PORT
 from include.ashare.source.transport import Limits
 from include.ashare.steps import Run, newest_published
+from include.ashare.steps.history import History
 from include.ashare.store import Store
 
 if TYPE_CHECKING:
@@ -52,6 +53,42 @@ def run_of(context: Context) -> Iterator[Run]:
             run_id=dag_run.run_id,
             who=f"{task} {day} in {dag_run.run_id}",
         )
+
+
+@contextmanager
+def history_of(context: Context) -> Iterator[History]:
+    """The run of a task's range, its database brought up to date, and closed at the end.
+
+    :raises InvalidInput: a date, a param or a connection is wrong.
+    """
+    dag_run, params = context["dag_run"], context["params"]
+    start, end = range_of(params["start_date"], params["end_date"], params["years"], dag_run.run_after)
+    with store() as opened:
+        opened.migrate()
+        yield History(
+            start,
+            end,
+            opened,
+            source_config(),
+            kinds=tuple(params["kinds"]),
+            codes=params["codes"] or None,
+            batch_size=params["batch_size"],
+            run_id=dag_run.run_id,
+            who=f"{context['task_instance'].task_id} {start} to {end} in {dag_run.run_id}",
+        )
+
+
+def range_of(start: str | None, end: str | None, years: int, run_after: datetime) -> tuple[date, date]:
+    """The range of a run: by default it ends on the day before the run's, and begins ``years`` earlier.
+
+    Every task of a run gets the same answer: nothing here asks the clock.
+    """
+    last = parse_date(end) if end else run_after.astimezone(SHANGHAI).date() - timedelta(days=1)
+    if start:
+        return parse_date(start), last
+    day = min(last.day, 28) if last.month == 2 else last.day
+    first = last.replace(year=last.year - years, day=day) + timedelta(days=1)
+    return max(first, FIRST_TRADE_DATE), last
 
 
 def trade_date_of(

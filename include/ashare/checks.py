@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache, partial
@@ -35,11 +36,20 @@ class CheckedBars:
 
 
 def check_bars(
-    table: Table, code: str | None, start: date, end: date, *, day: date, kind: str = "stock"
+    table: Table,
+    code: str | None,
+    start: date,
+    end: date,
+    *,
+    day: date,
+    kind: str = "stock",
+    sessions: Container[str] | None = None,
 ) -> CheckedBars:
     """Check a reply that was asked for one code, or for all (``None``), on the days ``start`` to ``end``.
 
     A row whose own date cannot be used is set aside under the trade date ``day``.
+
+    :param sessions: the range's trading days, where they are known; a bar of another day is none.
     """
     checked = CheckedBars()
     rule_of = partial(_broken_rule, first=str(start), last=str(end), asked_code=code)
@@ -55,6 +65,8 @@ def check_bars(
         if kind == "etf":
             bar["isST"] = ""  # Baostock fills it for ETFs, and it means nothing there
         rule = rule_of(bar)
+        if sessions is not None and bar["date"] not in sessions:
+            rule = rule or "the day is not a trading day, by Baostock's calendar"
         if key in differ:
             rule = "another row for the same day and code says otherwise"
         if rule:

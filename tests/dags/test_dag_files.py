@@ -100,6 +100,14 @@ def test_the_daily_dag_has_the_tasks_of_the_contract(parsed: dict[str, Any]) -> 
     assert parsed["dags"]["ashare_daily"]["catchup"] is False
 
 
+def test_the_history_dag_has_the_tasks_of_the_contract(parsed: dict[str, Any]) -> None:
+    assert parsed["dags"]["ashare_history"]["edges"] == {
+        "plan_batches": ["fetch_and_copy"],
+        "fetch_and_copy": ["record_status"],
+        "record_status": [],
+    }
+
+
 def test_every_task_is_documented_owned_and_retried(parsed: dict[str, Any]) -> None:
     for dag in parsed["dags"].values():
         assert dag["tags"]
@@ -112,8 +120,9 @@ def test_every_task_is_documented_owned_and_retried(parsed: dict[str, Any]) -> N
 
 
 def test_whatever_speaks_to_baostock_queues_in_the_pool(parsed: dict[str, Any]) -> None:
-    tasks = parsed["dags"]["ashare_daily"]["tasks"]
-    assert {name for name, task in tasks.items() if task["pool"] == "baostock"} == set(tasks) - {"record_status"}
+    for dag_id, others in (("ashare_daily", {"record_status"}), ("ashare_history", {"record_status"})):
+        tasks = parsed["dags"][dag_id]["tasks"]
+        assert {name for name, task in tasks.items() if task["pool"] == "baostock"} == set(tasks) - others
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)

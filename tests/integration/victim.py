@@ -1,10 +1,11 @@
-"""A process to be killed: it works on one batch of a trade date, as Airflow's task does."""
+"""A process to be killed: it works on one batch of a trade date, or of a history, as Airflow's task does."""
 
 from __future__ import annotations
 
 import argparse
 from datetime import date, datetime
 from functools import partial
+from typing import Any
 
 import psycopg
 
@@ -12,7 +13,8 @@ from include.ashare.dates import SHANGHAI
 from include.ashare.settings import Settings
 from include.ashare.source import SourceConfig
 from include.ashare.source.transport import Limits
-from include.ashare.steps import Run, fetch_and_copy
+from include.ashare.steps import Run, fetch_and_copy, history
+from include.ashare.steps.history import History
 from include.ashare.store import Store
 
 
@@ -22,18 +24,20 @@ def main() -> None:
     parser.add_argument("--socket-dir", required=True)
     parser.add_argument("--database", required=True)
     parser.add_argument("--port", required=True, type=int, help="Baostock's")
-    parser.add_argument("--day", required=True, type=date.fromisoformat)
+    parser.add_argument("--day", required=True, type=date.fromisoformat, help="the trade date, or a history's last")
+    parser.add_argument("--from", dest="first", type=date.fromisoformat, help="a history's first day")
     parser.add_argument("--batch", required=True, type=int)
     parser.add_argument("--now", required=True, type=datetime.fromisoformat, help="in Beijing")
     parser.add_argument("--idle", required=True, type=float, help="seconds that Baostock may say nothing")
     args = parser.parse_args()
     now = args.now.replace(tzinfo=SHANGHAI)
     source = SourceConfig("127.0.0.1", args.port, limits=Limits(connect=2.0, idle=args.idle, reply=2 * args.idle))
+    options: dict[str, Any] = {"who": "victim", "settings": Settings(lock_timeout=20.0), "now": lambda: now}
     with Store(partial(psycopg.connect, host=args.socket_dir, user="postgres", dbname=args.database)) as store:
-        fetch_and_copy(
-            Run(args.day, store, source, who="victim", settings=Settings(lock_timeout=20.0), now=lambda: now),
-            args.batch,
-        )
+        if args.first:
+            history.fetch_and_copy(History(args.first, args.day, store, source, **options), args.batch)
+        else:
+            fetch_and_copy(Run(args.day, store, source, **options), args.batch)
 
 
 if __name__ == "__main__":

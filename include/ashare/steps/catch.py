@@ -58,10 +58,7 @@ class Catch:
 
     def ask_for(self, code: str, session: Session) -> None:
         """Fetch one security's bars, check and keep them."""
-        table = session.bars(code, self.first, self.last)
-        other = next((sent for (sent,) in table.columns("code") if sent != code), None)
-        if other is not None:
-            raise BadReply(f"Baostock sent bars of {other} when {code} was asked for; nothing was written.")
+        table = ask_by_code(session, code, self.first, self.last)
         self._add(check_bars(table, code, self.first, self.last, day=self.run.day, kind=self.kind), table)
 
     def _add(self, checked: CheckedBars, table: Table) -> None:
@@ -81,6 +78,18 @@ class Catch:
         """All of it, to be loaded; ``absent`` are believed to be so."""
         absence = Absence(absent, ABSENT) if absent else None
         return Harvest(self.bars, self.rows, self.rejects, absence, self.requests, follow_ups)
+
+
+def ask_by_code(session: Session, code: str, first: date, last: date) -> Table:
+    """One security's bars as they were sent.
+
+    :raises BadReply: they are another's.
+    """
+    table = session.bars(code, first, last)
+    other = next((sent for (sent,) in table.columns("code") if sent != code), None)
+    if other is not None:
+        raise BadReply(f"Baostock sent bars of {other} when {code} was asked for; nothing was written.")
+    return table
 
 
 def fetch_market(run: Run, kind: str, wanted: Sequence[str], session: Session, catch: Catch) -> Sequence[str]:

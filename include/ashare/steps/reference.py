@@ -64,7 +64,7 @@ def universe_is_known(run: Run) -> bool:
     return refreshed is not None and refreshed >= published_at(run.day)
 
 
-def _universe_is_wanted(run: Run) -> bool:
+def universe_is_wanted(run: Run) -> bool:
     """Whether the list is not known, or was found to lack securities since it was read."""
     refreshed = run.store.universe_refreshed_at()
     found_wrong = run.store.universe_found_wrong_at()
@@ -78,20 +78,20 @@ def ensure_reference(run: Run) -> None:
     """
     with run.store.alone(REFERENCE_WORK, run.settings.lock_timeout):
         known = run.store.session(run.day)
-        if _calendar_is_known(run) and known and not (known[0] and _universe_is_wanted(run)):
+        if _calendar_is_known(run) and known and not (known[0] and universe_is_wanted(run)):
             return
         with run.session(_pages(run)) as session:
             if not _calendar_is_known(run):
                 refresh_calendar(run, session)
                 known = run.store.session(run.day)
-            if known and known[0] and _universe_is_wanted(run):
+            if known and known[0] and universe_is_wanted(run):
                 refresh_universe(run, session)
 
 
 def _pages(run: Run) -> int:
     """How many requests reading what is not known takes."""
     pages = 0 if _calendar_is_known(run) else -(-(run.today - _calendar_from(run)).days // PAGE_ROWS)
-    if _universe_is_wanted(run):
+    if universe_is_wanted(run):
         pages += UNIVERSE_PAGES if _is_held_against_the_market(run) else 2 * UNIVERSE_PAGES
     return pages
 

@@ -45,9 +45,10 @@ class SourceLimit:
     banned_until: datetime | None
     is_banned: bool
 
-    def check(self, requests: int, budget: int) -> None:
+    def check(self, requests: int, budget: int, reserved: int = 0) -> None:
         """Fail when ``requests`` more may not be sent now.
 
+        :param reserved: how many of the budget are left to others.
         :raises SourceBanned: a ban is in force.
         :raises BudgetSpent: they would pass the day's budget.
         :raises InvalidInput: they would pass the budget of any day.
@@ -59,15 +60,18 @@ class SourceLimit:
                 "goes on by itself then.",
                 self.banned_until,
             )
-        if requests > budget:
+        if requests > budget - reserved:
+            less = f" less ASHARE_HISTORY_RESERVE, {reserved}," if reserved else ""
             raise InvalidInput(
-                f"This step sends {requests} requests in one session, more than ASHARE_REQUEST_BUDGET ({budget}) "
-                "allows in a day: raise it, or choose a smaller batch_size where securities go one by one."
+                f"This step sends {requests} requests in one session, more than ASHARE_REQUEST_BUDGET ({budget})"
+                f"{less} allows in a day: raise it, or choose a smaller batch_size where securities go one by one."
             )
-        if self.used_today + requests > budget:
+        if self.used_today + requests > budget - reserved:
+            left_alone = f", {reserved} are kept for others (ASHARE_HISTORY_RESERVE)" if reserved else ""
             raise BudgetSpent(
-                f"{self.used_today} of the day's {budget} requests to Baostock (ASHARE_REQUEST_BUDGET) are used, and "
-                f"{requests} more are needed: it goes on by itself from {_clock(self.day_ends)} on, Beijing time.",
+                f"{self.used_today} of the day's {budget} requests to Baostock (ASHARE_REQUEST_BUDGET) are used"
+                f"{left_alone}, and {requests} more are needed: it goes on by itself from {_clock(self.day_ends)} "
+                "on, Beijing time.",
                 self.day_ends,
             )
 
@@ -83,6 +87,7 @@ class SourceGate:
     :param who: shown to those who wait, and recorded with each request.
     :param wait_seconds: how long to wait for the one connection to Baostock.
     :param budget: requests a day, over all who ask.
+    :param reserved: how many of them are left to others.
     """
 
     def __init__(
@@ -92,9 +97,11 @@ class SourceGate:
         who: str,
         wait_seconds: float,
         budget: int,
+        reserved: int = 0,
         trade_date: date | None = None,
     ) -> None:
-        self._connect, self._who, self._wait, self._budget = connect, who, wait_seconds, budget
+        self._connect, self._who, self._wait = connect, who, wait_seconds
+        self._budget, self._reserved = budget, reserved
         self._trade_date = trade_date
         self._connection: psycopg.Connection[Any] | None = None
         self._begun: dict[int, float] = {}
@@ -148,7 +155,7 @@ class SourceGate:
         """Fail when so many more requests may not be sent now, as ``SourceLimit.check``."""
         row = self._run("limit")
         assert row is not None
-        SourceLimit(*row).check(requests, self._budget)
+        SourceLimit(*row).check(requests, self._budget, self._reserved)
 
     def begin(self, method: str, detail: str) -> int:
         """Record that a message is about to be sent, and return its number in the ledger.
@@ -157,7 +164,7 @@ class SourceGate:
         :raises StoreUnavailable: the database connection, and with it the lock, is lost.
         """
         values = {"method": method, "detail": detail, "trade_date": self._trade_date, "who": self._who}
-        while (row := self._run("begin", **values, budget=self._budget)) is None:
+        while (row := self._run("begin", **values, budget=self._budget - self._reserved)) is None:
             self.admit(1)  # raises, unless midnight has just passed
         request_id = int(row[0])
         self._begun[request_id] = time.monotonic()

@@ -211,6 +211,10 @@ class Store:
                 f"({error.diag.message_primary}): grant it, or connect as the schema's owner."
             ) from error
 
+    def another(self) -> Store:
+        """The same database over a connection of its own, for another thread."""
+        return Store(self._connect)
+
     def migrate(self) -> list[str]:
         """Bring the schema up to date; see ``store.migrate``."""
         with self.transaction() as connection:
@@ -393,7 +397,8 @@ class Store:
         """
         try:
             with self.transaction() as connection:
-                merged = _merge(connection, day, harvest, run_id)
+                merged = merge(connection, harvest, run_id)
+                _record_absence(connection, day, harvest, run_id)
                 if market:
                     _verify(connection, day, *market, run_id)
                 self._finish(connection, day, batch_no, "success", harvest.rows, harvest.requests)
@@ -420,7 +425,10 @@ class Store:
             recorded of them stays as it was.
         """
         with self.transaction() as connection:
-            merged = [_merge(connection, date_.day, date_.harvest, run_id) for date_ in again]
+            merged = []
+            for date_ in again:
+                merged.append(merge(connection, date_.harvest, run_id))
+                _record_absence(connection, date_.day, date_.harvest, run_id)
             for date_ in again:
                 _verify(connection, date_.day, date_.kind, date_.tolerance, run_id)
             for date_ in again:
@@ -538,6 +546,11 @@ class Store:
         values = {"day": day, "status": status, "kinds": list(kinds), "reason": reason, "run_id": run_id}
         self._do("status", "finish", {**counted, **values, "missing": missing})
 
+    def settled(self, start: date, end: date, kinds: Sequence[str]) -> set[date]:
+        """Dates of a range that are recorded as closed, or as complete for these kinds."""
+        values = {"start": start, "end": end, "kinds": list(kinds)}
+        return {row[0] for row in self._all("status", "settled", values)}
+
     def is_settled(self, day: date, kinds: Sequence[str]) -> bool:
         """Whether the date is recorded as complete for these kinds."""
         return bool(self._all("status", "is_settled", {"day": day, "kinds": list(kinds)})[0][0])
@@ -551,15 +564,17 @@ def _verify(connection: psycopg.Connection[Any], day: date, kind: str, tolerance
     connection.execute(queries("cross_check")["checked"], {"day": day})
 
 
-def _merge(connection: psycopg.Connection[Any], day: date, harvest: Harvest, run_id: str) -> Merged:
-    bars = queries("bars")
+def merge(connection: psycopg.Connection[Any], harvest: Harvest, run_id: str) -> Merged:
+    """Set the rejected rows aside and merge the good ones, within the caller's transaction."""
     for reject in harvest.rejects:
-        connection.execute(bars["reject"], _reject_values(reject, run_id))
-    merged = _merge_rows(connection, harvest, run_id)
+        connection.execute(queries("bars")["reject"], _reject_values(reject, run_id))
+    return _merge_rows(connection, harvest, run_id)
+
+
+def _record_absence(connection: psycopg.Connection[Any], day: date, harvest: Harvest, run_id: str) -> None:
     if harvest.absence:
         absence = {"codes": list(harvest.absence.codes), "reason": harvest.absence.reason}
-        connection.execute(bars["record_absent"], {**absence, "day": day, "run_id": run_id})
-    return merged
+        connection.execute(queries("bars")["record_absent"], {**absence, "day": day, "run_id": run_id})
 
 
 def _merge_rows(connection: psycopg.Connection[Any], harvest: Harvest, run_id: str) -> Merged:

@@ -50,6 +50,13 @@ WHERE trade_date = %(day)s AND status = 'success'
 UPDATE ashare.sync_status SET status = 'failed', reason = %(reason)s
 WHERE trade_date = %(day)s AND status = 'success'
 
+-- name: settled
+-- Dates of a range that are recorded as closed, or as complete for at least these kinds, with their rows still there.
+SELECT trade_date FROM ashare.sync_status s
+WHERE trade_date BETWEEN %(start)s AND %(end)s
+  AND (status = 'skipped' OR status = 'success' AND kinds @> %(kinds)s::text[]
+       AND loaded <= (SELECT count(*) FROM ashare.daily_bar b WHERE b.trade_date = s.trade_date))
+
 -- name: is_settled
 -- Recorded as complete for at least these kinds.
 SELECT EXISTS (SELECT FROM ashare.sync_status

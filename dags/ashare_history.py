@@ -1,0 +1,87 @@
+"""
+### Many years of daily bars, some securities at a time
+
+For the first load, and for every range of more than a few hundred trade dates: a request brings up to eight years of
+one security. All that were listed in the range are loaded, delisted ones too, with the adjust factors of the stocks
+from their first on. Afterwards every trade date of the range is recorded in `ashare.sync_status`, as if
+`ashare_daily` had run for it.
+
+**Start it** with **Trigger**, or `airflow dags trigger ashare_history --conf '{"years": 10}'`. The plan (requests,
+time, days of quota) is in the run's note. One run at a time.
+
+**A run is red.** The last line of the log of `record_status` says which batches or dates are not complete and why.
+Clear the failed tasks, or trigger it again: what is loaded stays, and is not asked for again. A run that has used up
+the day's requests goes on by itself at midnight, Beijing time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import dag, get_current_context, task
+
+from ashare_defaults import DEFAULT_ARGS, HISTORY_PARAMS, NOTE, POOL, rescheduled
+
+
+@task(pool=POOL)
+def plan_batches() -> list[dict[str, Any]]:
+    """Find what the securities of the range lack, and write it as batches of codes to `history_batch`.
+
+    **Red:** a param is wrong, or the calendar or the list of securities could not be read. No batches: nothing is
+    lacking.
+    """
+    from include.ashare import airflow_bridge
+    from include.ashare.steps import history
+
+    context = get_current_context()
+    with airflow_bridge.history_of(context) as run, rescheduled():
+        batches, plan = history.plan_batches(run)
+        context["task_instance"].xcom_push(NOTE, plan)
+        return [{"batch_no": batch.batch_no, "label": batch.label} for batch in batches]
+
+
+@task(pool=POOL, max_active_tis_per_dag=2, map_index_template="{{ task.op_kwargs['batch']['label'] }}")
+def fetch_and_copy(batch: dict[str, Any]) -> dict[str, int]:
+    """Fetch what a batch's securities lack, check every row, COPY and merge: a page of one security at a time.
+
+    **Red:** the log's last line says why; `history_batch.error` too. Clear it: what is loaded is not fetched again.
+    Waiting (up for reschedule): the day's requests are used up, or a ban lasts; it goes on by itself.
+    """
+    from include.ashare import airflow_bridge
+    from include.ashare.steps import history
+
+    with airflow_bridge.history_of(get_current_context()) as run, rescheduled():
+        merged = history.fetch_and_copy(run, batch["batch_no"])
+        return {"new": merged.inserted, "changed": merged.revised, "unchanged": merged.unchanged}
+
+
+@task(trigger_rule="all_done")
+def record_status() -> None:
+    """Count the rows of every trade date of the range and write `sync_status`.
+
+    **Red:** something of the range is not complete. The log's last line says what and why: mend the cause, clear the
+    failed tasks.
+    """
+    from include.ashare import airflow_bridge
+    from include.ashare.steps import history
+
+    with airflow_bridge.history_of(get_current_context()) as run:
+        history.record_status(run)
+
+
+@dag(
+    schedule=None,
+    max_active_runs=1,
+    params=HISTORY_PARAMS,
+    tags=["ashare", "baostock"],
+    doc_md=__doc__,
+    # Behind today's bars, where both wait for the pool.
+    default_args={**DEFAULT_ARGS, "priority_weight": 1, "weight_rule": "absolute"},
+)
+def ashare_history() -> None:
+    planned = plan_batches()
+    # A mapped task does not take its docstring for its documentation by itself.
+    fetch_and_copy.override(doc_md=fetch_and_copy.function.__doc__).expand(batch=planned) >> record_status()
+
+
+ashare_history()

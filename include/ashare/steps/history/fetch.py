@@ -1,0 +1,244 @@
+"""The second step, once per batch of codes: what each of them lacks, fetched a page at a time and loaded at once.
+
+What is loaded is not asked for again, so a batch that was killed or met the budget goes on where it was.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import date
+from io import StringIO
+
+from include.ashare.checks import CheckedBars, check_bars
+from include.ashare.cost import PAGE_SESSIONS
+from include.ashare.errors import BadReply, InvalidInput, Postponed, StoreUnavailable
+from include.ashare.source import Session
+from include.ashare.steps.catch import ABSENT, ask_by_code
+from include.ashare.steps.factors import AdjustFactor, read_factors
+from include.ashare.steps.history.span import History
+from include.ashare.store.history import HistoryBatch, HistoryStore
+from include.ashare.store.store import Harvest, Merged
+
+log = logging.getLogger(__name__)
+
+FACTORS_FROM = date(1990, 1, 1)
+"""A stock's factors are cumulative from its first ex-date on; without a date Baostock begins in 2015."""
+
+MOST_PROBLEMS = 10
+"""After so many securities whose replies cannot be believed, the batch is given up: it is not they."""
+
+WITNESS = "sh.600000"
+"""A stock that has gone ex nearly every year since 2000."""
+
+NOTHING = Merged(0, 0, 0)
+
+
+def fetch_and_copy(history: History, batch_no: int) -> Merged:
+    """Fetch what the batch's securities lack and load it, each page in a transaction of its own.
+
+    :raises BadReply: some replies are not to be believed; what the others brought is loaded.
+    """
+    batch = history.tables.start(batch_no)
+    if batch is None:
+        raise InvalidInput(f"There is no batch {batch_no} of {history.run_id}: clear the task plan_batches first.")
+    session = history.session()
+    with _end_recorded(history, batch, session), history.store.another() as second:
+        loader = Loader(history.tables_over(second), batch_no)
+        if _lacks_anything(history, batch):
+            with session:
+                _Fetcher(history, batch, session, loader).fetch()
+    history.tables.finish(batch_no, "success", session.requests)
+    merged = loader.merged
+    log.info(
+        "%s: %d new bars, %d changed, %d as they were, %d requests.",
+        *(batch.label, merged.inserted, merged.revised, merged.unchanged, session.requests),
+    )
+    return merged
+
+
+def _lacks_anything(history: History, batch: HistoryBatch) -> bool:
+    return bool(history.tables.wants_factors(batch.codes)) or any(map(history.tables.gaps, batch.codes))
+
+
+@contextmanager
+def _end_recorded(history: History, batch: HistoryBatch, session: Session) -> Iterator[None]:
+    """Leave in ``history_batch`` why a try ended."""
+    try:
+        yield
+    except Exception as error:
+        status = "pending" if isinstance(error, Postponed) else "failed"
+        text = f"{error}" or type(error).__name__
+        try:
+            history.tables.finish(batch.batch_no, status, session.requests, text)
+        except StoreUnavailable:
+            log.warning("Why %s ended could not be recorded.", batch.label)
+        raise
+
+
+class Loader:
+    """Loads what has come while the next request is under way: one piece at a time, each whole or not at all."""
+
+    def __init__(self, tables: HistoryStore, batch_no: int) -> None:
+        self._tables, self._batch_no = tables, batch_no
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="load")
+        self._under_way: Future[Merged] | None = None
+        self.merged = NOTHING
+
+    def __enter__(self) -> Loader:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            if kind is None:
+                self.wait()
+        finally:
+            self._thread.shutdown()  # what is under way is good, and is there when this returns
+
+    def bars(self, checked: CheckedBars) -> None:
+        """Load a page of bars."""
+        harvest = Harvest(StringIO("".join(checked.lines)), len(checked.lines), checked.rejects)
+        self._begin(lambda: self._tables.load(self._batch_no, harvest))
+
+    def factors(self, code: str, factors: Sequence[AdjustFactor]) -> None:
+        """Load all adjust factors of a stock."""
+
+        def save() -> Merged:
+            self._tables.save_factors(code, factors)
+            return NOTHING
+
+        self._begin(save)
+
+    def wait(self) -> None:
+        """Until all that was handed over is in the tables, or could not be written."""
+        if self._under_way is not None:
+            under_way, self._under_way = self._under_way, None
+            self.merged += under_way.result()
+
+    def _begin(self, work: Callable[[], Merged]) -> None:
+        self.wait()
+        self._under_way = self._thread.submit(work)
+
+
+class _Fetcher:
+    """One try of a batch: its session, and what the requests have met with so far."""
+
+    def __init__(self, history: History, batch: HistoryBatch, session: Session, loader: Loader) -> None:
+        self._history, self._batch, self._session, self._loader = history, batch, session, loader
+        self._sessions = history.tables.sessions()
+        self._session_days = frozenset(map(str, self._sessions))
+        self._absent: list[tuple[date, str]] = []
+        self._odd: list[str] = []
+        """Stocks without factors whose prices do not show that they never went ex."""
+        self._has_factors = False
+        self._problems: list[str] = []
+
+    def fetch(self) -> None:
+        """Fetch and load what the securities lack.
+
+        :raises BadReply: some replies are not to be believed; the others are loaded.
+        """
+        want_factors = self._history.tables.wants_factors(self._batch.codes)
+        with self._loader:
+            for code in self._batch.codes:
+                try:
+                    self._fetch_one(code, wants_factors=code in want_factors)
+                except BadReply as problem:
+                    self._problems.append(f"{code}: {problem}")
+                    if len(self._problems) == MOST_PROBLEMS:
+                        break
+            self._loader.wait()
+            self._judge_odd()
+        self._record_absent()
+        if self._problems:
+            raise BadReply(" ".join(self._problems))
+
+    def _fetch_one(self, code: str, *, wants_factors: bool) -> None:
+        for page in cut_pages(self._history.tables.gaps(code), self._sessions):
+            self._absent += [(day, code) for day in self._fetch_page(code, page)]
+        if wants_factors:
+            self._fetch_factors(code)
+
+    def _fetch_page(self, code: str, page: Sequence[date]) -> list[date]:
+        """Ask for a page's sessions, and once more for those that the answer lacks; returns what both lack."""
+        unanswered = list(page)
+        for _ in range(2):
+            answered = self._ask(code, unanswered[0], unanswered[-1])
+            unanswered = [day for day in unanswered if str(day) not in answered]
+            if not unanswered:
+                break
+        return unanswered
+
+    def _ask(self, code: str, first: date, last: date) -> set[str]:
+        table = ask_by_code(self._session, code, first, last)
+        kind, sessions = self._batch.kind, self._session_days
+        checked = check_bars(table, code, first, last, day=first, kind=kind, sessions=sessions)
+        for reject in checked.rejects[:20]:
+            log.warning("Rejected %s on %s: %s.", reject.code, reject.trade_date, reject.rule)
+        if checked.lines or checked.rejects:
+            self._loader.bars(checked)
+        return {day for (day,) in table.columns("date")}
+
+    def _fetch_factors(self, code: str) -> None:
+        """Load all adjust factors of a stock; an answer that lacks some is believed when it comes twice."""
+        tables = self._history.tables
+        known = tables.known_factors(code)
+        factors = self._ask_factors(code)
+        self._loader.wait()  # the stock's bars tell, too, on which days it went ex
+        implied = tables.implied_ex_dates(code)
+        if _lacking(factors, known | implied):
+            factors = self._ask_factors(code)
+        if lacking := _lacking(factors, implied):
+            log.warning("%s has no adjust factor on %s, where its prices moved.", code, ", ".join(map(str, lacking)))
+        if not factors and known:
+            raise BadReply(f"Baostock sent no adjust factors, and {len(known)} are known: they are kept.")
+        if not factors and (implied or not tables.has_bars_since_listing(code)):
+            self._odd.append(code)
+            return
+        self._has_factors = self._has_factors or bool(factors)
+        self._loader.factors(code, factors)
+
+    def _ask_factors(self, code: str) -> list[AdjustFactor]:
+        today = self._history.today
+        table = self._session.adjust_factors(code, FACTORS_FROM, today)
+        return read_factors(table, FACTORS_FROM, today, code)
+
+    def _judge_odd(self) -> None:
+        """An answer of no factors that the prices do not bear out is believed where another stock has some."""
+        if self._odd and not self._has_factors:
+            self._has_factors = bool(self._ask_factors(WITNESS))
+        for code in self._odd:
+            if self._has_factors:
+                self._loader.factors(code, [])
+            else:
+                self._problems.append(f"{code}: Baostock sent no adjust factors, and none of {WITNESS} either.")
+
+    def _record_absent(self) -> None:
+        if not self._absent:
+            return
+        doubted = self._history.tables.record_absent(self._absent, ABSENT)
+        log.info("%d bars are absent at the source (asked for twice).", len(self._absent) - len(doubted))
+        if doubted:
+            day, code = doubted[0]
+            self._problems.append(
+                f"{len(doubted)} bars did not come, asked for twice, {code} on {day} for one, and no other security "
+                "has one of that day either: not believed."
+            )
+
+
+def _lacking(factors: Sequence[AdjustFactor], ex_dates: set[date]) -> list[date]:
+    return sorted(ex_dates - {ex_date for _, ex_date, _, _ in factors})
+
+
+def cut_pages(gaps: Sequence[tuple[date, date]], sessions: Sequence[date]) -> list[list[date]]:
+    """Cut gaps into what one request can bring each: the lacking sessions of at most a page's span."""
+    at = {day: n for n, day in enumerate(sessions)}
+    pages: list[list[date]] = []
+    for first, last in gaps:
+        for n in range(at[first], at[last] + 1):
+            if not pages or n - at[pages[-1][0]] >= PAGE_SESSIONS:
+                pages.append([])
+            pages[-1].append(sessions[n])
+    return pages

@@ -1,0 +1,144 @@
+"""The first step: what the securities of the range lack, what fetching it costs, cut into batches of codes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from include.ashare import cost
+from include.ashare.cost import Cost
+from include.ashare.errors import InvalidInput
+from include.ashare.steps.history.span import History
+from include.ashare.steps.plan import PLURALS
+from include.ashare.steps.reference import (
+    REFERENCE_WORK,
+    UNIVERSE_PAGES,
+    refresh_calendar,
+    refresh_universe,
+    universe_is_wanted,
+)
+from include.ashare.steps.run import BARS_APPEAR
+from include.ashare.store.history import HistoryBatch, Wanted
+
+log = logging.getLogger(__name__)
+
+MOST_BATCHES = 1000
+"""Airflow maps a task over 1,024 values at most (core.max_map_length)."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What the range lacks, and what it would cost either way.
+
+    :ivar left: requests that this run may still send today; ``a_day``: on any other day.
+    """
+
+    wanted: Sequence[Wanted]
+    securities: int
+    dates: int
+    by_code: Cost
+    by_date: Cost
+    left: int
+    a_day: int
+
+    @property
+    def code_is_cheaper(self) -> bool:
+        """Whether fetching by code is done sooner than date by date."""
+        return self.by_code.is_less_than(self.by_date, self.left, self.a_day)
+
+
+def plan_batches(history: History) -> tuple[list[HistoryBatch], str]:
+    """Write what the range lacks as batches of codes; returns them with the plan in words.
+
+    :raises InvalidInput: a code that is not known or not of the kinds, or more batches than Airflow takes.
+    """
+    ensure_reference(history)
+    check_codes(history)
+    found = estimate(history)
+    batches = cut_batches(history, found.wanted)
+    if len(batches) > MOST_BATCHES:
+        raise InvalidInput(
+            f"batch_size {history.batch_size} makes {len(batches)} batches, and Airflow takes {MOST_BATCHES}: choose "
+            f"{-(-len(found.wanted) // MOST_BATCHES) + 1} or more."
+        )
+    history.tables.plan(batches)
+    text = in_words(history, found, len(batches))
+    log.info("%s", text)
+    return batches, text
+
+
+def ensure_reference(history: History) -> None:
+    """Read, in one session, what is not known yet of the range's calendar and of the list of securities."""
+    tables = history.tables
+    with history.store.alone(REFERENCE_WORK, history.settings.lock_timeout):
+        knows_calendar = tables.calendar_is_known(BARS_APPEAR)
+        if knows_calendar and not universe_is_wanted(history.on(history.end)):
+            return
+        with history.session(1 if knows_calendar else 2 * UNIVERSE_PAGES) as session:
+            if not knows_calendar:
+                refresh_calendar(history.on(history.start), session)
+            sessions = tables.sessions()
+            if sessions and universe_is_wanted(history.on(history.end)):
+                # The list is held against what was listed then.
+                refresh_universe(history.on(sessions[-1]), session)
+
+
+def check_codes(history: History) -> None:
+    """Refuse codes that are not in the list of securities, or not of the kinds that were asked for."""
+    known = history.tables.kinds_of(history.codes or ())
+    for code in history.codes or ():
+        if code not in known:
+            raise InvalidInput(f"There is no security {code}: look for it in ashare.security.")
+        if known[code] not in history.kinds:
+            raise InvalidInput(
+                f"{code} is of the kind {known[code]}, and kinds is {', '.join(history.kinds)}: add its kind, or "
+                "leave the code out (bonds and others are not loaded)."
+            )
+
+
+def estimate(history: History) -> Estimate:
+    """What the range lacks and what it would cost, from the tables alone."""
+    listed = history.tables.wanted()
+    wanted = [security for security in listed if security.missing or security.factors]
+    days = [day for day, _ in history.tables.unsettled()]
+    requests = sum(cost.pages(security.missing) + security.factors for security in wanted)
+    batches = len(cut_batches(history, wanted))
+    with history.store.transaction() as connection:
+        by_code = cost.by_code(connection, requests, batches)
+        by_date, _ = cost.by_date(connection, days)
+    a_day = history.settings.request_budget - history.settings.history_reserve
+    left = max(a_day - history.store.source_limit().used_today, 0)
+    return Estimate(wanted, len(listed), len(days), by_code, by_date, left, a_day)
+
+
+def cut_batches(history: History, wanted: Sequence[Wanted]) -> list[HistoryBatch]:
+    """Batches of up to ``batch_size`` codes of a kind, the stocks first."""
+    batches: list[HistoryBatch] = []
+    size = history.batch_size
+    for kind, securities in groupby(wanted, key=lambda security: security.kind):
+        codes = [security.code for security in securities]
+        for at in range(0, len(codes), size):
+            part = codes[at : at + size]
+            label = f"{PLURALS[kind]} {at + 1}-{at + len(part)}, {part[0]} to {part[-1]}"
+            batches.append(HistoryBatch(len(batches) + 1, kind, part, label))
+    return batches
+
+
+def in_words(history: History, found: Estimate, batches: int) -> str:
+    """The plan for the log and the run's note."""
+    span = f"{history.start} to {history.end}"
+    if not found.wanted:
+        return f"{span}: nothing is lacking of {found.securities} securities, and nothing is asked of Baostock."
+    left, a_day = found.left, found.a_day
+    text = (
+        f"{span}: {len(found.wanted)} of {found.securities} securities lack bars or adjust factors. By code "
+        f"{found.by_code.told(left, a_day)}, in {batches} batches; {left} of {a_day} requests are left today."
+    )
+    if history.codes is not None or not found.dates:
+        return text
+    text += f" Its {found.dates} trade dates one by one would take {found.by_date.told(left, a_day)}"
+    if not found.code_is_cheaper:
+        text += f", which is less: airflow dags backfill -s {history.start} -e {history.end} ashare_daily"
+    return f"{text}."

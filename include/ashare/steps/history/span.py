@@ -1,0 +1,95 @@
+"""What a history run works with: the range, what was asked for, the settings, the store and the source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import cached_property
+
+from include.ashare.checks import is_code
+from include.ashare.cost import CODES_A_BATCH
+from include.ashare.dates import beijing_now, parse_trade_date_range
+from include.ashare.errors import InvalidInput
+from include.ashare.settings import Settings
+from include.ashare.source import Session, SourceConfig
+from include.ashare.steps.run import DEFAULT_KINDS, Run
+from include.ashare.store import SourceGate, Store
+from include.ashare.store.history import HistoryStore, Span
+
+
+@dataclass(frozen=True)
+class History:
+    """A run over many years.
+
+    :ivar codes: only these securities; ``None``: all of the kinds, delisted ones included.
+    :ivar who: who asks, as the ledger and those who wait for the connection see it.
+    :raises InvalidInput: a date, kind, code or batch size that cannot be.
+    """
+
+    start: date
+    end: date
+    store: Store
+    source: SourceConfig
+    kinds: Sequence[str] = DEFAULT_KINDS
+    codes: Sequence[str] | None = None
+    batch_size: int = CODES_A_BATCH
+    run_id: str = "manual"
+    who: str = "manual"
+    settings: Settings = field(default_factory=Settings)
+    now: Callable[[], datetime] = beijing_now
+
+    def __post_init__(self) -> None:
+        parse_trade_date_range(self.start, self.end)
+        if self.end >= self.today:
+            raise InvalidInput(
+                f"The end date {self.end} is not over in Beijing: choose one before {self.today}; that day's bars "
+                "are ashare_daily's."
+            )
+        for code in self.codes or ():
+            if not is_code(code):
+                raise InvalidInput(f"{code!r} is not a code: write it with its exchange, for example sh.600000.")
+        self.on(self.start)  # what a trade date's run refuses
+
+    @property
+    def today(self) -> date:
+        return self.now().date()
+
+    @cached_property
+    def tables(self) -> HistoryStore:
+        """The tables of this run."""
+        return self.tables_over(self.store)
+
+    def tables_over(self, store: Store) -> HistoryStore:
+        """The tables of this run over another connection."""
+        codes = None if self.codes is None else tuple(self.codes)
+        indices = self.settings.indices
+        if codes:
+            indices = (*indices, *(code for code in codes if code not in indices))  # any index may be asked for
+        return HistoryStore(store, Span(self.start, self.end, tuple(self.kinds), indices, codes, self.run_id))
+
+    def on(self, day: date, kinds: Sequence[str] | None = None) -> Run:
+        """The run of one of the range's trade dates; securities go one by one there, too."""
+        return Run(
+            day,
+            self.store,
+            self.source,
+            kinds=tuple(kinds or self.kinds),
+            fetch="code",
+            batch_size=self.batch_size,
+            run_id=self.run_id,
+            who=self.who,
+            settings=self.settings,
+            now=self.now,
+        )
+
+    def session(self, requests: int = 1) -> Session:
+        """A Baostock session on behalf of this run, which leaves a part of the day's requests to others."""
+        gate = SourceGate(
+            self.store.connect,
+            who=self.who,
+            wait_seconds=self.settings.lock_timeout,
+            budget=self.settings.request_budget,
+            reserved=self.settings.history_reserve,
+        )
+        return Session(self.source, gate, requests)

@@ -1,0 +1,183 @@
+"""What a history run reads and writes beside the bars: what is lacking, its batches, its trade dates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, time
+from typing import Any
+
+from include.ashare.store.queries import queries
+from include.ashare.store.store import Harvest, Merged, Store, merge
+
+
+@dataclass(frozen=True)
+class Span:
+    """A run's range, and which securities it concerns; ``codes`` is ``None`` for all of the kinds."""
+
+    start: date
+    end: date
+    kinds: tuple[str, ...]
+    indices: tuple[str, ...]
+    codes: tuple[str, ...] | None
+    run_id: str
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return {
+            "start": self.start,
+            "end": self.end,
+            "kinds": list(self.kinds),
+            "indices": list(self.indices),
+            "codes": None if self.codes is None else list(self.codes),
+            "run_id": self.run_id,
+        }
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a security lacks: so many sessions, and whether its adjust factors are to be read."""
+
+    code: str
+    kind: str
+    missing: int
+    factors: bool = False
+
+
+@dataclass(frozen=True)
+class HistoryBatch:
+    """Some securities over the whole range."""
+
+    batch_no: int
+    kind: str
+    codes: Sequence[str]
+    label: str
+
+
+class HistoryStore:
+    """The tables of a history run, over a store's connection."""
+
+    def __init__(self, store: Store, span: Span) -> None:
+        self.store, self._span = store, span
+
+    def _all(self, name: str, **values: Any) -> list[tuple[Any, ...]]:
+        with self.store.transaction() as connection:
+            return connection.execute(queries("history")[name], {**self._span.parameters, **values}).fetchall()
+
+    def _do(self, name: str, **values: Any) -> None:
+        with self.store.transaction() as connection:
+            connection.execute(queries("history")[name], {**self._span.parameters, **values})
+
+    # ------------------------------------------------------------------ what is there
+
+    def calendar_is_known(self, published: time) -> bool:
+        """Whether every day of the range is, and every session as it was after its ``published`` time."""
+        return bool(self._all("calendar_is_known", published=published)[0][0])
+
+    def sessions(self) -> list[date]:
+        """The range's sessions."""
+        return [row[0] for row in self._all("sessions")]
+
+    def kinds_of(self, codes: Sequence[str]) -> dict[str, str]:
+        """The kinds of those codes that the list of securities has."""
+        return dict(self._all("kinds_of", codes=list(codes)))
+
+    def wanted(self) -> list[Wanted]:
+        """Every security that was listed in the range, with what it lacks; stocks first."""
+        without = self.wants_factors()
+        return [Wanted(code, kind, missing, code in without) for code, kind, missing in self._all("wanted")]
+
+    def wants_factors(self, codes: Sequence[str] | None = None) -> set[str]:
+        """Which of the range's stocks (or of these codes) are to have their adjust factors read."""
+        given = {} if codes is None else {"codes": list(codes)}
+        return {row[0] for row in self._all("wants_factors", **given)}
+
+    def gaps(self, code: str) -> list[tuple[date, date]]:
+        """The sessions that a security lacks, as spans of sessions next to each other."""
+        return [(row[0], row[1]) for row in self._all("gaps", code=code)]
+
+    # ------------------------------------------------------------------ batches
+
+    def plan(self, batches: Sequence[HistoryBatch]) -> None:
+        """Write the run's batches, instead of those of an earlier plan of it."""
+        with self.store.transaction() as connection:
+            values = self._span.parameters
+            connection.execute(queries("history")["plan"], values)
+            for batch in batches:
+                numbered = {"batch_no": batch.batch_no, "kind": batch.kind, "label": batch.label}
+                connection.execute(queries("history")["add"], {**values, **numbered, "codes": list(batch.codes)})
+
+    def start(self, batch_no: int) -> HistoryBatch | None:
+        """Mark a batch as being worked on, and read it."""
+        rows = self._all("start", batch_no=batch_no)
+        return HistoryBatch(batch_no, *rows[0]) if rows else None
+
+    def finish(self, batch_no: int, status: str, requests: int, error: str | None = None) -> None:
+        """Record how a try of a batch ended."""
+        self._do("finish", batch_no=batch_no, status=status, requests=requests, error=error)
+
+    def errors(self) -> list[str]:
+        """Why the batches that are not done are not."""
+        return [row[0] for row in self._all("errors")]
+
+    # ------------------------------------------------------------------ loading
+
+    def load(self, batch_no: int, harvest: Harvest) -> Merged:
+        """Merge what a request brought, in one transaction."""
+        with self.store.transaction() as connection:
+            merged = merge(connection, harvest, self._span.run_id)
+            came = {**self._span.parameters, "batch_no": batch_no, "rows": harvest.rows}
+            connection.execute(queries("history")["came"], came)
+        return merged
+
+    def record_absent(self, absent: Sequence[tuple[date, str]], reason: str) -> list[tuple[date, str]]:
+        """Record sessions without a bar; those of which nobody has a bar are not believed, and returned."""
+        days, codes = [day for day, _ in absent], [code for _, code in absent]
+        return [(row[0], row[1]) for row in self._all("record_absent", days=days, codes=codes, reason=reason)]
+
+    def known_factors(self, code: str) -> set[date]:
+        """The ex-dates of a stock that are known."""
+        return {row[0] for row in self._all("known_factors", code=code)}
+
+    def has_bars_since_listing(self, code: str) -> bool:
+        """Whether a security's bars reach back to its first day."""
+        return bool(self._all("has_bars_since_listing", code=code)[0][0])
+
+    def implied_ex_dates(self, code: str) -> set[date]:
+        """The sessions on which a stock's loaded prices moved as on an ex-date."""
+        return {row[0] for row in self._all("implied_ex_dates", code=code)}
+
+    def save_factors(self, code: str, factors: Sequence[tuple[str, date, str, str]]) -> None:
+        """Write all factors of a stock as (code, ex_date, fore, back), instead of what was known of it."""
+        columns = [list(column) for column in zip(*factors, strict=True)] or [[], [], [], []]
+        values = dict(zip(("codes", "ex_dates", "fore", "back"), columns, strict=True))
+        with self.store.transaction() as connection:
+            connection.execute(queries("history")["drop_factors"], {"code": code, "ex_dates": values["ex_dates"]})
+            connection.execute(queries("bars")["save_factors"], values)
+            connection.execute(queries("history")["factors_read"], {"code": code})
+
+    # ------------------------------------------------------------------ trade dates
+
+    def analyze(self) -> None:
+        """Tell the planner of what was loaded; a user who does not own the tables may not, and autovacuum will."""
+        self._do("analyze")
+
+    def disbelieve_absences(self, most: int) -> set[date]:
+        """Forget what this run took for absent on dates that lack more than ``most``; returns the dates."""
+        return {row[0] for row in self._all("too_many_absent", most=most)}
+
+    def record_factors(self) -> None:
+        """Record the adjust factors as in, for the dates on which those of all listed stocks are."""
+        self._do("factor_batches")
+
+    def closed_days(self) -> list[date]:
+        """Weekdays without a session that are not recorded as skipped."""
+        return [row[0] for row in self._all("closed_days")]
+
+    def unsettled(self) -> list[tuple[date, tuple[str, ...]]]:
+        """Sessions not recorded as complete for the run's kinds, with the kinds that they are complete for."""
+        return [(row[0], tuple(row[1])) for row in self._all("unsettled")]
+
+    def miscounted(self) -> list[date]:
+        """Complete dates whose rows have changed since they were counted."""
+        return [row[0] for row in self._all("miscounted")]

@@ -1,0 +1,207 @@
+-- name: calendar_is_known
+-- Every day of the range, and an open one as read when it was over: exchanges close at short notice.
+SELECT count(*) = %(end)s::date - %(start)s::date + 1
+       AND bool_and(NOT is_trading_day
+                    OR fetched_at >= (calendar_date + %(published)s::time) AT TIME ZONE 'Asia/Shanghai')
+FROM ashare.trade_calendar WHERE calendar_date BETWEEN %(start)s AND %(end)s
+
+-- name: sessions
+SELECT calendar_date FROM ashare.trade_calendar
+WHERE is_trading_day AND calendar_date BETWEEN %(start)s AND %(end)s ORDER BY calendar_date
+
+-- name: closed_days
+-- Weekdays without a session of which nothing, or nothing good, is recorded.
+SELECT c.calendar_date FROM ashare.trade_calendar c LEFT JOIN ashare.sync_status s ON s.trade_date = c.calendar_date
+WHERE NOT c.is_trading_day AND c.calendar_date BETWEEN %(start)s AND %(end)s
+  AND extract(isodow FROM c.calendar_date) < 6 AND s.status IS DISTINCT FROM 'skipped'
+ORDER BY c.calendar_date
+
+-- name: kinds_of
+SELECT code, kind FROM ashare.security WHERE code = ANY (%(codes)s)
+
+-- name: wanted
+-- How many sessions each security of the range lacks: those with neither a bar nor a recorded reason. By counting, since
+-- naming them would mean a row for each of tens of millions; and so that a table without statistics does no harm.
+WITH listed AS MATERIALIZED (
+    SELECT * FROM ashare.listed_security(%(start)s, %(end)s, %(kinds)s, %(indices)s)
+    WHERE %(codes)s::text[] IS NULL OR code = ANY (%(codes)s::text[])
+), session AS MATERIALIZED (
+    SELECT calendar_date AS day FROM ashare.trade_calendar
+    WHERE is_trading_day AND calendar_date BETWEEN %(start)s AND %(end)s
+), calendar AS MATERIALIZED (
+    SELECT coalesce(array_agg(day ORDER BY day), '{}') AS days FROM session
+), there AS (
+    SELECT b.code, count(*) FILTER (WHERE b.trade_date IN (SELECT day FROM session)) AS bars
+    FROM listed l JOIN ashare.daily_bar b ON b.code = l.code AND b.trade_date BETWEEN l.first_day AND l.last_day
+    GROUP BY b.code
+), explained AS (
+    SELECT e.code, count(*) FILTER (WHERE e.trade_date IN (SELECT day FROM session)) AS bars
+    FROM (SELECT trade_date, code FROM ashare.absent_bar
+          WHERE (recorded_at AT TIME ZONE 'Asia/Shanghai')::date > trade_date
+          UNION
+          SELECT trade_date, code FROM ashare.rejected_bar WHERE superseded_at IS NULL) e
+    JOIN listed l ON l.code = e.code AND e.trade_date BETWEEN l.first_day AND l.last_day
+    WHERE NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = e.trade_date AND b.code = e.code)
+    GROUP BY e.code
+)
+SELECT l.code, l.kind,
+       (width_bucket(l.last_day, c.days) - width_bucket(l.first_day - 1, c.days)
+        - coalesce(t.bars, 0) - coalesce(e.bars, 0))::integer AS missing
+FROM listed l
+CROSS JOIN calendar c
+LEFT JOIN there t ON t.code = l.code
+LEFT JOIN explained e ON e.code = l.code
+ORDER BY l.kind = 'stock' DESC, l.kind, l.code
+
+-- name: wants_factors
+-- Stocks whose adjust factors were never read from the first on, or before the range's end, when not every date since
+-- has brought its own.
+SELECT l.code
+FROM ashare.listed_security(%(start)s, %(end)s, %(kinds)s, '{}') l
+LEFT JOIN ashare.factor_history h ON h.code = l.code
+WHERE l.kind = 'stock' AND (%(codes)s::text[] IS NULL OR l.code = ANY (%(codes)s::text[]))
+  AND (h.read_at IS NULL OR EXISTS (
+      SELECT FROM ashare.trade_calendar c
+      WHERE c.is_trading_day AND c.calendar_date <= l.last_day
+        AND c.calendar_date >= (h.read_at AT TIME ZONE 'Asia/Shanghai')::date
+        AND NOT EXISTS (SELECT FROM ashare.sync_batch f
+                        WHERE f.trade_date = c.calendar_date AND f.kind = 'factor' AND f.status = 'success')))
+
+-- name: gaps
+-- The same sessions of one security by name, as spans of sessions next to each other.
+WITH listed AS (
+    SELECT * FROM ashare.listed_security(%(start)s, %(end)s, %(kinds)s, %(indices)s) WHERE code = %(code)s
+), session AS (
+    SELECT c.calendar_date AS day, row_number() OVER (ORDER BY c.calendar_date) AS n
+    FROM listed l JOIN ashare.trade_calendar c ON c.calendar_date BETWEEN l.first_day AND l.last_day
+    WHERE c.is_trading_day
+), lacking AS (
+    SELECT s.day, s.n - row_number() OVER (ORDER BY s.n) AS span
+    FROM session s
+    WHERE NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.code = %(code)s AND b.trade_date = s.day)
+      AND NOT EXISTS (SELECT FROM ashare.absent_bar a WHERE a.code = %(code)s AND a.trade_date = s.day
+                      AND (a.recorded_at AT TIME ZONE 'Asia/Shanghai')::date > a.trade_date)
+      AND NOT EXISTS (SELECT FROM ashare.rejected_bar r WHERE r.code = %(code)s AND r.trade_date = s.day
+                      AND r.superseded_at IS NULL)
+)
+SELECT min(day), max(day) FROM lacking GROUP BY span ORDER BY 1
+
+-- name: plan
+DELETE FROM ashare.history_batch WHERE run_id = %(run_id)s
+
+-- name: add
+INSERT INTO ashare.history_batch (run_id, batch_no, kind, codes, first_date, last_date, label)
+VALUES (%(run_id)s, %(batch_no)s, %(kind)s, %(codes)s, %(start)s, %(end)s, %(label)s)
+
+-- name: start
+UPDATE ashare.history_batch
+SET status = 'running', started_at = clock_timestamp(), finished_at = NULL, error = NULL
+WHERE run_id = %(run_id)s AND batch_no = %(batch_no)s
+RETURNING kind, codes, label
+
+-- name: came
+UPDATE ashare.history_batch SET rows = rows + %(rows)s WHERE run_id = %(run_id)s AND batch_no = %(batch_no)s
+
+-- name: finish
+UPDATE ashare.history_batch
+SET status = %(status)s, requests = requests + %(requests)s, error = %(error)s, finished_at = clock_timestamp()
+WHERE run_id = %(run_id)s AND batch_no = %(batch_no)s
+
+-- name: errors
+SELECT label || ': ' || coalesce(error, 'work on it began at '
+                                        || to_char(started_at AT TIME ZONE 'Asia/Shanghai', 'HH24:MI:SS')
+                                        || ' and did not end: its process was killed, or the database went away',
+                                 'it was not begun')
+FROM ashare.history_batch WHERE run_id = %(run_id)s AND status <> 'success' ORDER BY batch_no
+
+-- name: record_absent
+-- Believed where others have a bar of that day, which proves that the day is out; the others are returned.
+WITH told AS (
+    SELECT * FROM unnest(%(days)s::date[], %(codes)s::text[]) AS t (trade_date, code)
+    WHERE NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = t.trade_date AND b.code = t.code)
+), believed AS (
+    INSERT INTO ashare.absent_bar (trade_date, code, reason, run_id)
+    SELECT trade_date, code, %(reason)s, %(run_id)s FROM told t
+    WHERE EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = t.trade_date)
+    ON CONFLICT (trade_date, code) DO UPDATE
+    SET reason = excluded.reason, recorded_at = now(), run_id = excluded.run_id
+    RETURNING trade_date, code
+)
+SELECT trade_date, code FROM told EXCEPT SELECT trade_date, code FROM believed ORDER BY 1, 2
+
+-- name: too_many_absent
+-- More than a date may lack: none of what this run took for absent is believed there.
+WITH crowded AS (
+    SELECT trade_date FROM ashare.absent_bar WHERE trade_date BETWEEN %(start)s AND %(end)s
+    GROUP BY trade_date HAVING count(*) > %(most)s
+)
+DELETE FROM ashare.absent_bar a USING crowded c
+WHERE a.trade_date = c.trade_date AND a.run_id = %(run_id)s
+RETURNING a.trade_date
+
+-- name: known_factors
+SELECT ex_date FROM ashare.adjust_factor WHERE code = %(code)s ORDER BY ex_date
+
+-- name: has_bars_since_listing
+SELECT EXISTS (SELECT FROM ashare.security s
+               WHERE s.code = %(code)s
+                 AND s.ipo_date >= (SELECT min(b.trade_date) FROM ashare.daily_bar b WHERE b.code = s.code))
+
+-- name: implied_ex_dates
+-- Sessions on which a stock's reference price is not the close of the session before.
+SELECT trade_date FROM (
+    SELECT trade_date, preclose, lag(close) OVER (ORDER BY trade_date) AS last_close
+    FROM ashare.daily_bar WHERE code = %(code)s
+) AS b WHERE preclose <> last_close
+
+-- name: drop_factors
+DELETE FROM ashare.adjust_factor WHERE code = %(code)s AND NOT ex_date = ANY (%(ex_dates)s::date[])
+
+-- name: factors_read
+INSERT INTO ashare.factor_history (code) VALUES (%(code)s) ON CONFLICT (code) DO UPDATE SET read_at = now()
+
+-- name: factor_batches
+-- A date's factors are in when those of all stocks listed that day were read after it.
+WITH listed AS (
+    SELECT l.code, l.first_day, l.last_day, (h.read_at AT TIME ZONE 'Asia/Shanghai')::date AS read_on
+    FROM ashare.listed_security(%(start)s, %(end)s, '{stock}', '{}') l LEFT JOIN ashare.factor_history h USING (code)
+), gap AS (
+    SELECT greatest(first_day, coalesce(read_on, first_day)) AS since, last_day AS until FROM listed
+    WHERE read_on IS NULL OR read_on <= last_day
+)
+INSERT INTO ashare.sync_batch (trade_date, batch_no, kind, by, label, status, rows, requests, run_id, started_at, finished_at)
+SELECT c.calendar_date, 0, 'factor', 'code', 'adjust factors ' || c.calendar_date, 'success',
+       (SELECT count(*) FROM ashare.adjust_factor f WHERE f.ex_date = c.calendar_date), 0, %(run_id)s,
+       clock_timestamp(), clock_timestamp()
+FROM ashare.trade_calendar c
+WHERE c.is_trading_day AND c.calendar_date BETWEEN %(start)s AND %(end)s
+  AND NOT EXISTS (SELECT FROM gap WHERE c.calendar_date BETWEEN since AND until)
+ON CONFLICT (trade_date, batch_no) DO UPDATE
+SET status = 'success', by = excluded.by, rows = excluded.rows, error = NULL, finished_at = excluded.finished_at,
+    run_id = excluded.run_id
+WHERE sync_batch.status <> 'success'
+
+-- name: unsettled
+-- Sessions that are not recorded as complete for these kinds, with the kinds that they are complete for.
+SELECT c.calendar_date, CASE WHEN s.status = 'success' THEN s.kinds ELSE '{}' END
+FROM ashare.trade_calendar c LEFT JOIN ashare.sync_status s ON s.trade_date = c.calendar_date
+WHERE c.is_trading_day AND c.calendar_date BETWEEN %(start)s AND %(end)s
+  AND NOT coalesce(s.status = 'success' AND s.kinds @> %(kinds)s::text[], false)
+ORDER BY c.calendar_date
+
+-- name: miscounted
+-- Complete dates whose rows are no longer those that were counted.
+SELECT s.trade_date FROM ashare.sync_status s
+JOIN (SELECT b.trade_date, count(*) FILTER (WHERE x.kind IS NULL OR x.kind = ANY (t.kinds)) AS bars
+      FROM ashare.daily_bar b
+      JOIN ashare.sync_status t USING (trade_date)
+      LEFT JOIN ashare.security x USING (code)
+      WHERE b.trade_date BETWEEN %(start)s AND %(end)s AND t.status = 'success'
+      GROUP BY b.trade_date) AS found USING (trade_date)
+WHERE s.loaded <> found.bars
+   OR EXISTS (SELECT FROM ashare.bar_revision r WHERE r.trade_date = s.trade_date AND r.run_id = %(run_id)s)
+ORDER BY 1
+
+-- name: analyze
+-- The planner expects no rows of a table that has just been filled.
+ANALYZE ashare.daily_bar, ashare.adjust_factor, ashare.sync_status, ashare.sync_batch

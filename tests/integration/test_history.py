@@ -1,0 +1,544 @@
+"""Many years by code: equal to the market, at the fewest requests, whatever happens in between."""
+
+from __future__ import annotations
+
+import math
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.ashare.cost import PAGE_SESSIONS
+from include.ashare.emulator.faults import fault
+from include.ashare.emulator.generated import GeneratedMarket
+from include.ashare.emulator.market import COLUMNS, INDEX, STOCK, Row, Security
+from include.ashare.emulator.server import Emulator
+from include.ashare.errors import AshareError, BadReply, BudgetSpent, IncompleteDate, InvalidInput, StoreUnavailable
+from include.ashare.settings import DEFAULT_INDICES, Settings
+from include.ashare.steps import Run
+from include.ashare.steps.history import History, fetch_and_copy, plan_batches, record_status
+from include.ashare.store import Store
+from tests.conftest import Database, at, source_of
+from tests.integration.trade_date import BY_CODE, complete
+
+FIRST, LATER, LAST = date(2015, 11, 2), date(2022, 11, 1), date(2025, 10, 31)
+NOW = "2025-11-03T20:00"
+FACTORS = "query_adjust_factor"
+MARKET_DAY = "query_daily_history_k_AStock"
+
+# As sent; the text of a number keeps its decimals.
+TABLE = """
+    SELECT trade_date::text, code, open::text, high::text, low::text, close::text, preclose::text, volume::text,
+           amount::text, turn::text, is_trading::int::text, pct_chg::text, pe_ttm::text, pb_mrq::text, ps_ttm::text,
+           pcf_ncf_ttm::text, is_st::int::text
+    FROM ashare.daily_bar
+"""
+SENT = [COLUMNS.index(name) for name in COLUMNS if name != "adjustflag"]
+IS_TRADING = [name for name in COLUMNS if name != "adjustflag"].index("tradestatus")
+
+
+@pytest.fixture(scope="module")
+def decade() -> GeneratedMarket:
+    """30 stocks, those that came and went, and the indices, over ten years."""
+    return GeneratedMarket(start=FIRST, end=LAST, stocks=30, etfs=3, indices=12)
+
+
+@pytest.fixture(scope="module")
+def triennium() -> GeneratedMarket:
+    """The same over three years."""
+    return GeneratedMarket(start=LATER, end=LAST, stocks=30, etfs=3, indices=12)
+
+
+@pytest.fixture(scope="module")
+def month() -> GeneratedMarket:
+    """60 stocks, indices and ETFs in September and October 2025."""
+    return GeneratedMarket(start=date(2025, 9, 1), end=LAST, stocks=60)
+
+
+class Scene:
+    """A history run, its database, and a market to hold it against."""
+
+    def __init__(self, database: Database, emulator: Emulator, market: GeneratedMarket) -> None:
+        self.database, self.emulator, self.market = database, emulator, market
+        Store(database.connect).migrate()
+
+    def history(self, first: date = date(2025, 9, 1), last: date = LAST, **options: Any) -> History:
+        options.setdefault("settings", Settings(lock_timeout=20.0))
+        return History(first, last, Store(self.database.connect), source_of(self.emulator), now=at(NOW), **options)
+
+    def run(self, history: History) -> str:
+        """What the DAG's tasks do."""
+        for batch in plan_batches(history)[0]:
+            fetch_and_copy(history, batch.batch_no)
+        return record_status(history)
+
+    def daily(self, day: date, **options: Any) -> Run:
+        settings = Settings(lock_timeout=20.0, recheck_days=0)
+        return Run(
+            day, Store(self.database.connect), source_of(self.emulator), now=at(NOW), settings=settings, **options
+        )
+
+    def securities(self, *types: str) -> list[Security]:
+        """Those that are loaded: of the indices, the twelve."""
+        return [
+            security
+            for security in self.market.securities()
+            if security.type in types and (security.type != INDEX or security.code in DEFAULT_INDICES)
+        ]
+
+    def bars(self, first: date, last: date, codes: Sequence[str] | None = None) -> list[Row]:
+        chosen = codes or [security.code for security in self.securities(STOCK, INDEX)]
+        return [row for code in chosen for row in self.market.bars_of(code, first, last)]
+
+    def assert_equals_the_market(self, first: date, last: date, codes: Sequence[str] | None = None) -> None:
+        expected = sorted(_as_kept(row) for row in self.bars(first, last, codes))
+        assert sorted(self.database.rows(TABLE)) == expected
+        assert len(expected) > 0
+
+    def assert_factors_are_the_market_s(self) -> None:
+        expected = [
+            (factor.code, factor.ex_date, factor.back)
+            for security in self.securities(STOCK)
+            for factor in self.market.factors_of(security.code, date(1990, 1, 1), LAST)
+        ]
+        found = self.database.rows("SELECT code, ex_date, back_factor::text FROM ashare.adjust_factor")
+        assert sorted(found) == sorted(expected)
+        assert expected
+
+    def fewest_requests(self, first: date, last: date) -> int:
+        """A page of each security for every 1,999 of its sessions, and the factors of each stock."""
+        sessions = [day for day, is_open in self.market.trade_dates(first, last) if is_open]
+        count = 0
+        for security in self.securities(STOCK, INDEX):
+            listed = sum(
+                security.ipo_date <= day < (security.out_date or date.max)
+                and (security.type == STOCK or day.year > 2005)
+                for day in sessions
+            )
+            count += math.ceil(listed / PAGE_SESSIONS) + (security.type == STOCK and listed > 0)
+        return count
+
+    def statuses(self) -> dict[str, int]:
+        return dict(self.database.rows("SELECT status, count(*) FROM ashare.sync_status GROUP BY status"))
+
+
+def _as_kept(row: Row) -> tuple[str | None, ...]:
+    values = [row[n] or None for n in SENT]
+    values[IS_TRADING] = values[IS_TRADING] or "1"  # an index is never suspended
+    return tuple(values)
+
+
+@pytest.fixture
+def years(database: Database, decade: GeneratedMarket) -> Iterator[Scene]:
+    with Emulator(decade) as emulator:
+        yield Scene(database, emulator, decade)
+
+
+@pytest.fixture
+def three_years(database: Database, triennium: GeneratedMarket) -> Iterator[Scene]:
+    with Emulator(triennium) as emulator:
+        yield Scene(database, emulator, triennium)
+
+
+@pytest.fixture
+def scene(database: Database, month: GeneratedMarket) -> Iterator[Scene]:
+    with Emulator(month) as emulator:
+        yield Scene(database, emulator, month)
+
+
+def asked_of(emulator: Emulator) -> list[str]:
+    return [record.params["code"] for record in emulator.requests if record.method == BY_CODE]
+
+
+# ---------------------------------------------------------------------- all of it
+
+
+def test_ten_years_equal_the_market_at_the_fewest_requests(years: Scene) -> None:
+    history = years.history(FIRST)
+    assert years.run(history) == f"{FIRST} to {LAST} is complete."
+    years.assert_equals_the_market(FIRST, LAST)
+    years.assert_factors_are_the_market_s()
+    assert years.emulator.count(BY_CODE) + years.emulator.count(FACTORS) == years.fewest_requests(FIRST, LAST)
+    assert years.emulator.count() <= 1.03 * years.fewest_requests(FIRST, LAST) + 12  # calendar, list, their session
+    assert years.emulator.overlaps() == []
+    assert years.database.rows("SELECT count(*) FROM ashare.source_request") == [(years.emulator.count(),)]
+
+    days = years.market.trade_dates(FIRST, LAST)
+    sessions = sum(is_open for _, is_open in days)
+    closed = sum(not is_open and day.weekday() < 5 for day, is_open in days)
+    assert years.statuses() == {"success": sessions, "skipped": closed}
+    assert years.database.rows(
+        "SELECT DISTINCT kinds, missing, reason FROM ashare.sync_status WHERE missing = 0"
+    ) == [(["stock", "index"], 0, None)]
+
+    # Neither another history nor a day's own run finds anything to do.
+    asked = years.emulator.count()
+    assert plan_batches(history)[0] == []
+    for day in (FIRST, date(2020, 2, 3), date(2025, 10, 1), LAST):
+        assert complete(years.daily(day)) in ("success", "skipped")
+    assert years.emulator.count() == asked
+
+
+def test_a_killed_batch_goes_on_where_it_was(three_years: Scene) -> None:
+    history = three_years.history(LATER)
+    plan_batches(history)
+    three_years.emulator.add_fault(fault(BY_CODE, "delay", times=0, seconds="0.03"))
+    process = _victim(three_years, LATER)
+    try:
+        _until(lambda: three_years.emulator.count(BY_CODE) >= 30 or process.poll() is not None)
+        assert process.poll() is None
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    three_years.emulator.clear_faults()
+    ((there,),) = three_years.database.rows("SELECT count(*) FROM ashare.daily_bar")
+    assert there > 10_000
+    with pytest.raises(IncompleteDate, match="its process was killed"):
+        record_status(history)
+    assert three_years.run(history) == f"{LATER} to {LAST} is complete."
+    three_years.assert_equals_the_market(LATER, LAST)
+    three_years.assert_factors_are_the_market_s()
+    # Of the security at which it was killed, a page on its way and one being written at the most.
+    sent = three_years.emulator.count(BY_CODE) + three_years.emulator.count(FACTORS)
+    assert sent <= three_years.fewest_requests(LATER, LAST) + 3
+    assert three_years.emulator.overlaps() == []
+
+
+def _victim(scene: Scene, first: date) -> subprocess.Popen[bytes]:
+    arguments = {
+        "--socket-dir": scene.database.server.socket_dir,
+        "--database": scene.database.name,
+        "--port": scene.emulator.port,
+        "--from": first,
+        "--day": LAST,
+        "--batch": 1,
+        "--now": NOW,
+        "--idle": 30.0,
+    }
+    command = [sys.executable, "-m", "tests.integration.victim"]
+    for name, value in arguments.items():
+        command += [name, str(value)]
+    return subprocess.Popen(command, cwd=Path(__file__).parents[2], stdin=subprocess.DEVNULL)
+
+
+def _until(look: Callable[[], Any], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not look():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+# ---------------------------------------------------------------------- what is there, and what is not
+
+
+def test_exactly_the_gaps_are_asked_for(scene: Scene) -> None:
+    scene.run(scene.history())
+    deleted = scene.database.rows(
+        "DELETE FROM ashare.daily_bar WHERE code IN ('sh.600000', 'sh.000300') AND trade_date IN "
+        "('2025-09-08', '2025-09-09', '2025-10-30') RETURNING code"
+    )
+    assert len(deleted) == 6
+    asked = scene.emulator.count(BY_CODE)
+    scene.run(scene.history())
+    assert asked_of(scene.emulator)[asked:] == ["sh.600000", "sh.000300"]
+    assert scene.emulator.count(FACTORS) == len(set(asked_of(scene.emulator)) - set(DEFAULT_INDICES))
+    scene.assert_equals_the_market(date(2025, 9, 1), LAST)
+
+
+def test_dates_that_were_run_one_by_one_are_not_asked_for(scene: Scene) -> None:
+    for day in (date(2025, 10, 9), date(2025, 10, 10)):
+        assert complete(scene.daily(day)) == "success"
+    before = scene.database.rows(f"{TABLE} WHERE trade_date IN ('2025-10-09', '2025-10-10')")
+    scene.run(scene.history())
+    scene.assert_equals_the_market(date(2025, 9, 1), LAST)
+    assert set(before) <= set(scene.database.rows(TABLE))
+    assert scene.database.rows("SELECT count(*) FROM ashare.bar_revision") == [(0,)]
+
+
+def test_a_longer_range_asks_for_what_it_adds(three_years: Scene) -> None:
+    middle = date(2024, 6, 3)
+    three_years.run(three_years.history(middle))
+    asked = three_years.emulator.count(BY_CODE) + three_years.emulator.count(FACTORS)
+    three_years.run(three_years.history(LATER))
+    three_years.assert_equals_the_market(LATER, LAST)
+    added = three_years.emulator.count(BY_CODE) + three_years.emulator.count(FACTORS) - asked
+    # A page of each that was listed before; factors only of those that were gone by then.
+    assert added <= three_years.fewest_requests(LATER, middle - timedelta(days=1))
+    assert three_years.emulator.count(FACTORS) == len(
+        {code for (code,) in three_years.database.rows("SELECT code FROM ashare.factor_history")}
+    )
+
+
+def test_some_codes_only(scene: Scene) -> None:
+    codes = ["sh.600000", "sh.000300"]
+    history = scene.history(codes=codes)
+    assert "2 of 2 securities lack" in plan_batches(history)[1]
+    scene.run(history)
+    scene.assert_equals_the_market(date(2025, 9, 1), LAST, codes)
+    assert scene.statuses() == {}  # nothing is said of dates that hold two securities of many
+    assert set(asked_of(scene.emulator)) == set(codes)
+
+
+def test_etfs_are_added_to_complete_dates(scene: Scene) -> None:
+    scene.run(scene.history())
+    scene.run(scene.history(kinds=("etf",)))
+    kinds = scene.database.rows("SELECT DISTINCT kinds FROM ashare.sync_status WHERE status = 'success'")
+    assert kinds == [(["stock", "index", "etf"],)]
+    codes = {row[1] for row in scene.bars(date(2025, 9, 1), LAST, [etf.code for etf in scene.securities("5")])}
+    found = scene.database.rows(
+        "SELECT count(DISTINCT code) FROM ashare.daily_bar JOIN ashare.security USING (code) WHERE kind = 'etf'"
+    )
+    assert found == [(len(codes),)]
+
+
+# ---------------------------------------------------------------------- what is not believed
+
+
+class Without(GeneratedMarket):
+    """A market that has lost some bars."""
+
+    def lose(self, lost: Callable[[str, str], bool]) -> None:
+        self.lost = lost
+
+    def bars_of(self, code: str, start: date, end: date) -> list[Row]:
+        return [row for row in super().bars_of(code, start, end) if not self.lost(row[1], row[0])]
+
+
+@pytest.fixture
+def lossy(database: Database) -> Iterator[tuple[Scene, Without]]:
+    market = Without(start=date(2025, 9, 1), end=LAST, stocks=60)
+    with Emulator(market) as emulator:
+        yield Scene(database, emulator, market), market
+
+
+def test_what_baostock_does_not_have_is_recorded_and_not_asked_again(lossy: tuple[Scene, Without]) -> None:
+    scene, market = lossy
+    market.lose(lambda code, day: code == "sh.600000" and day in ("2025-09-10", "2025-10-15"))
+    scene.run(scene.history())
+    assert scene.database.rows("SELECT trade_date::text, code FROM ashare.absent_bar ORDER BY 1") == [
+        ("2025-09-10", "sh.600000"),
+        ("2025-10-15", "sh.600000"),
+    ]
+    assert asked_of(scene.emulator).count("sh.600000") == 2
+    ((status, reason),) = scene.database.rows(
+        "SELECT status, reason FROM ashare.sync_status WHERE trade_date = '2025-09-10'"
+    )
+    assert (status, reason) == ("success", "1 absent at the source (ashare.absent_bar)")
+    assert plan_batches(scene.history())[0] == []
+
+
+def test_a_date_that_lacks_too_many_is_not_believed(lossy: tuple[Scene, Without]) -> None:
+    scene, market = lossy
+    market.lose(lambda code, day: code.startswith("sh.6") and day == "2025-09-10")
+    history = scene.history(settings=Settings(lock_timeout=20.0, max_absent=5))
+    with pytest.raises(IncompleteDate, match=r"1 trade dates are not complete \(2025-09-10\)"):
+        scene.run(history)
+    assert scene.database.rows("SELECT count(*) FROM ashare.absent_bar") == [(0,)]
+    market.lose(lambda code, day: False)
+    scene.run(history)
+    scene.assert_equals_the_market(date(2025, 9, 1), LAST)
+
+
+def test_empty_answers_to_everything_are_not_believed(scene: Scene) -> None:
+    scene.emulator.add_fault(fault(BY_CODE, "empty", times=0))
+    scene.emulator.add_fault(fault(FACTORS, "empty", times=0))
+    history = scene.history()
+    (first, *_), _ = plan_batches(history)
+    with pytest.raises(BadReply, match="no other security has one of that day either: not believed"):
+        fetch_and_copy(history, first.batch_no)
+    for table in ("daily_bar", "absent_bar"):
+        assert scene.database.rows(f"SELECT count(*) FROM ashare.{table}") == [(0,)]
+    with pytest.raises(IncompleteDate):
+        record_status(history)
+    assert "success" not in scene.statuses()
+    scene.emulator.clear_faults()
+    scene.run(history)
+    scene.assert_equals_the_market(date(2025, 9, 1), LAST)
+    scene.assert_factors_are_the_market_s()
+
+
+def test_a_page_that_was_cut_is_asked_for_again(scene: Scene) -> None:
+    scene.emulator.add_fault(fault(BY_CODE, "truncated_page", times=1))
+    scene.run(scene.history())
+    scene.assert_equals_the_market(date(2025, 9, 1), LAST)
+    assert scene.database.rows("SELECT count(*) FROM ashare.absent_bar") == [(0,)]
+
+
+def test_factors_that_the_prices_contradict_are_asked_for_again(three_years: Scene) -> None:
+    three_years.emulator.add_fault(fault(FACTORS, "truncated_page", times=1, rows="1"))
+    three_years.run(three_years.history(LATER))
+    three_years.assert_factors_are_the_market_s()
+
+
+def test_no_factors_at_all_are_not_believed_while_prices_moved(three_years: Scene) -> None:
+    history = three_years.history(LATER)
+    three_years.emulator.add_fault(fault(FACTORS, "empty", times=0))
+    (first, *_), _ = plan_batches(history)
+    with pytest.raises(BadReply, match=r"sent no adjust factors, and none of sh\.600000 either"):
+        fetch_and_copy(history, first.batch_no)
+    three_years.emulator.clear_faults()
+    three_years.run(history)
+    three_years.assert_factors_are_the_market_s()
+
+
+def test_a_lone_stock_without_factors_is_believed_when_another_has_some(scene: Scene) -> None:
+    without = next(
+        security.code
+        for security in scene.securities(STOCK)
+        if scene.bars(date(2025, 9, 1), LAST, [security.code])
+        and not scene.market.factors_of(security.code, date(1990, 1, 1), LAST)
+        and security.ipo_date < date(2025, 9, 1)
+    )
+    history = scene.history(codes=[without])
+    scene.run(history)
+    assert scene.database.rows("SELECT code FROM ashare.factor_history") == [(without,)]
+    assert scene.emulator.count(FACTORS) == 2
+    assert plan_batches(history)[0] == []
+
+
+def test_one_reply_that_cannot_be_does_not_hold_up_the_others(scene: Scene) -> None:
+    scene.emulator.add_fault(fault(BY_CODE, "wrong_code", times=1, code="sh.600999"))
+    history = scene.history()
+    (first, *_), _ = plan_batches(history)
+    with pytest.raises(BadReply, match=r"^(s[hz]\.\d+): Baostock sent bars of sh\.600999 when \1 was asked for"):
+        fetch_and_copy(history, first.batch_no)
+    ((codes,),) = scene.database.rows("SELECT count(DISTINCT code) FROM ashare.daily_bar")
+    assert codes == len(first.codes) - 1
+    ((status, error),) = scene.database.rows(
+        "SELECT status, error FROM ashare.history_batch WHERE batch_no = %s", first.batch_no
+    )
+    assert status == "failed"
+    assert "sh.600999" in error
+    scene.run(history)
+    scene.assert_equals_the_market(date(2025, 9, 1), LAST)
+
+
+def test_after_some_replies_that_cannot_be_the_batch_is_given_up(scene: Scene) -> None:
+    scene.emulator.add_fault(fault(BY_CODE, "wrong_code", times=0, code="sh.600999"))
+    history = scene.history()
+    (first, *_), _ = plan_batches(history)
+    with pytest.raises(BadReply):
+        fetch_and_copy(history, first.batch_no)
+    assert scene.emulator.count(BY_CODE) == 10
+
+
+def test_a_row_that_breaks_a_rule_is_set_aside(scene: Scene) -> None:
+    scene.emulator.add_fault(fault(BY_CODE, "bad_number", times=1))
+    scene.run(scene.history())
+    ((code, day),) = scene.database.rows("SELECT code, trade_date FROM ashare.rejected_bar")
+    ((status, rejected),) = scene.database.rows(
+        "SELECT status, rejected FROM ashare.sync_status WHERE trade_date = %s", day
+    )
+    assert (status, rejected) == ("success", 1)
+    assert scene.database.rows("SELECT 1 FROM ashare.daily_bar WHERE code = %s AND trade_date = %s", code, day) == []
+
+
+# ---------------------------------------------------------------------- limits, interruptions
+
+
+def test_the_budget_is_used_up_to_what_is_left_to_others_and_it_goes_on(scene: Scene) -> None:
+    settings = Settings(lock_timeout=20.0, request_budget=60, history_reserve=10)
+    history = scene.history(settings=settings)
+    batches, plan = plan_batches(history)
+    assert "days of quota" in plan
+    with pytest.raises(BudgetSpent, match=r"10 are kept for others \(ASHARE_HISTORY_RESERVE\)"):
+        fetch_and_copy(history, batches[0].batch_no)
+    assert scene.emulator.count() == 50
+    assert scene.database.rows("SELECT status FROM ashare.history_batch WHERE batch_no = 1") == [("pending",)]
+    days = 0
+    while plan_batches(history)[0]:
+        scene.database.do("UPDATE ashare.source_request SET requested_at = requested_at - interval '1 day'")
+        for batch in plan_batches(history)[0]:
+            try:
+                fetch_and_copy(history, batch.batch_no)
+            except BudgetSpent:
+                break
+        days += 1
+        assert days < 10
+    assert record_status(history)
+    scene.assert_equals_the_market(date(2025, 9, 1), LAST)
+    asked = asked_of(scene.emulator)
+    assert len(asked) <= len(set(asked)) + days
+
+
+def test_the_database_goes_away_while_it_loads(scene: Scene) -> None:
+    history = scene.history()
+    (first, *_), _ = plan_batches(history)
+    scene.database.do(
+        "CREATE FUNCTION ashare.fall() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END$$"
+    )
+    scene.database.do("CREATE TRIGGER fall AFTER INSERT ON ashare.daily_bar EXECUTE FUNCTION ashare.fall()")
+    with pytest.raises(StoreUnavailable):
+        fetch_and_copy(history, first.batch_no)
+    assert scene.emulator.overlaps() == []
+    scene.database.do("DROP TRIGGER fall ON ashare.daily_bar")
+    scene.run(history)
+    scene.assert_equals_the_market(date(2025, 9, 1), LAST)
+
+
+# ---------------------------------------------------------------------- the plan, and what is refused
+
+
+def test_the_plan_says_what_it_costs_either_way(years: Scene) -> None:
+    history = years.history(FIRST, batch_size=10)
+    batches, plan = plan_batches(history)
+    expected = years.fewest_requests(FIRST, LAST)
+    assert f"about {expected + 2 * len(batches)} requests" in plan
+    assert "Its 2431 trade dates one by one would take about 14" in plan
+    assert "which is less" not in plan
+    ((codes,),) = years.database.rows("SELECT sum(cardinality(codes)) FROM ashare.history_batch")
+    assert codes == sum(len(batch.codes) for batch in batches)
+    assert max(len(batch.codes) for batch in batches) == 10
+
+
+def test_a_few_dates_are_cheaper_one_by_one(scene: Scene) -> None:
+    _, plan = plan_batches(scene.history(date(2025, 10, 30)))
+    assert plan.endswith("which is less: airflow dags backfill -s 2025-10-30 -e 2025-10-31 ashare_daily.")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"codes": ["600000"]}, "'600000' is not a code: write it with its exchange, for example sh.600000"),
+        ({"codes": ["sh.609999"]}, "There is no security sh.609999"),
+        ({"codes": ["sz.159915"]}, "sz.159915 is of the kind etf, and kinds is stock, index"),
+        ({"kinds": ("bond",)}, "There is no kind of security bond"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"first": date(1989, 1, 3)}, "Trade date 1989-01-03 is before 1990-12-19"),
+        ({"first": date(2025, 10, 31), "last": date(2025, 9, 1)}, "is before the start date"),
+        ({"last": date(2025, 11, 3)}, "The end date 2025-11-03 is not over in Beijing: choose one before 2025-11-03"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(scene: Scene, options: dict[str, Any], said: str) -> None:
+    if "codes" in options and options["codes"] == ["sz.159915"]:
+        options = {"codes": [next(security.code for security in scene.securities("5"))]}
+        said = said.replace("sz.159915", options["codes"][0])
+    with pytest.raises(InvalidInput) as refused:
+        plan_batches(scene.history(**options))
+    assert said in str(refused.value)
+    assert scene.emulator.count(BY_CODE) == 0
+
+
+def test_more_batches_than_airflow_maps_are_refused(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("include.ashare.steps.history.plan.MOST_BATCHES", 5)
+    with pytest.raises(InvalidInput, match=r"batch_size 1 makes .* batches, and Airflow takes 5: choose"):
+        plan_batches(scene.history(batch_size=1))
+
+
+def test_a_batch_that_was_never_planned(scene: Scene) -> None:
+    with pytest.raises(AshareError, match="There is no batch 7"):
+        fetch_and_copy(scene.history(), 7)
+
+
+def test_a_range_without_a_session(scene: Scene) -> None:
+    history = scene.history(date(2025, 10, 1), date(2025, 10, 8))
+    assert scene.run(history) == "2025-10-01 to 2025-10-08 is complete."
+    assert scene.statuses() == {"skipped": 6}
+    assert scene.emulator.count(BY_CODE) == 0
