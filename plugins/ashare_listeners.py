@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING
 
 from airflow.listeners import hookimpl
@@ -9,26 +10,51 @@ from airflow.utils.state import DagRunState
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
+    from sqlalchemy.orm import Session
 
 
 @hookimpl
 def on_dag_run_running(dag_run: DagRun, msg: str) -> None:
-    """Fail a run of this package when a pool is missing: its tasks would wait for ever, silently."""
+    """Fail a run of this package whose tasks would wait for ever; note what would be better than a long backfill."""
     if not dag_run.dag_id.startswith("ashare_") or dag_run.dag is None:
         return
-    from airflow.models.pool import Pool
-    from sqlalchemy import select
     from sqlalchemy.orm import object_session
 
     session = object_session(dag_run)
     if session is None:
         return
-    wanted = {task.pool for task in dag_run.dag.tasks}
-    missing = wanted - set(session.scalars(select(Pool.pool).where(Pool.pool.in_(wanted))))
-    if missing:
-        name = min(missing)
+    if missing := _missing_pool(dag_run, session):
         dag_run.note = (
-            f"The pool {name!r} does not exist, so this run's tasks would never start. "
-            f'Create it under Admin > Pools or with `airflow pools set {name} 8 ""`, then clear this run.'
+            f"The pool {missing!r} does not exist, so this run's tasks would never start. "
+            f'Create it under Admin > Pools or with `airflow pools set {missing} 8 ""`, then clear this run.'
         )
         dag_run.set_state(DagRunState.FAILED)
+    elif dag_run.dag_id == "ashare_daily" and dag_run.backfill_id and (note := _better_way(dag_run, session)):
+        dag_run.note = note
+
+
+def _missing_pool(dag_run: DagRun, session: Session) -> str | None:
+    from airflow.models.pool import Pool
+    from sqlalchemy import select
+
+    wanted = {task.pool for task in dag_run.dag.tasks} if dag_run.dag else set()
+    missing = wanted - set(session.scalars(select(Pool.pool).where(Pool.pool.in_(wanted))))
+    return min(missing, default=None)
+
+
+def _better_way(dag_run: DagRun, session: Session) -> str:
+    """For the first run of a backfill: whether all of it would be had sooner by code, as far as is usual."""
+    from airflow.models.backfill import BackfillDagRun
+    from sqlalchemy import select
+
+    from include.ashare import cost
+    from include.ashare.steps.run import DEFAULT_KINDS
+
+    ours = select(BackfillDagRun.sort_ordinal).where(BackfillDagRun.dag_run_id == dag_run.id)
+    if session.scalar(ours) != 1:
+        return ""
+    keys = session.scalars(
+        select(BackfillDagRun.partition_key).where(BackfillDagRun.backfill_id == dag_run.backfill_id)
+    )
+    days = [date.fromisoformat(key) for key in keys if key]
+    return cost.better_way(None, days, (dag_run.conf or {}).get("kinds") or DEFAULT_KINDS)

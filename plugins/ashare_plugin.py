@@ -6,6 +6,7 @@ from airflow.plugins_manager import AirflowPlugin
 
 import ashare_listeners
 from ashare_page import EXTERNAL_VIEWS, FASTAPI_APP
+from ashare_run_note import RUN_NOTES
 from trade_date_timetable import TradeDateTimetable
 
 
@@ -14,4 +15,5 @@ class AsharePlugin(AirflowPlugin):
     timetables = [TradeDateTimetable]
     listeners = [ashare_listeners]
     fastapi_apps = [FASTAPI_APP]
+    fastapi_root_middlewares = [RUN_NOTES]
     external_views = EXTERNAL_VIEWS

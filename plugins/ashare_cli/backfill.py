@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, time, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow.exceptions import AirflowConfigException
@@ -22,9 +22,11 @@ from sqlalchemy import select
 
 import ashare_backfills
 from ashare_backfills import Refused, WrongUsage
-from ashare_cli import usage
+from ashare_cli import known, usage
 from ashare_cli.outcome import SyncStatus
 from ashare_cli.watch import Display, Interrupt, NobodyWorks, WatchedRun, Watcher, print_table
+from include.ashare.dates import SHANGHAI
+from include.ashare.steps.run import DEFAULT_KINDS
 
 if TYPE_CHECKING:
     from airflow.serialization.definitions.dag import SerializedDAG
@@ -75,8 +77,14 @@ def _backfill(args: Namespace, console: Console) -> int:
         if not infos:
             _say(console, f"No run of {request.dag.dag_id} falls into this range (a weekend?): nothing to do.")
             return 0
+        left_alone = len(infos) - len(to_run)
+        if request.dag.dag_id == known.DAG_ID:
+            request, to_run = _without_complete(console, request, to_run)
         if args.dry_run:
-            return _dry_run(console, infos, to_run)
+            return _dry_run(console, to_run, left_alone)
+        if not to_run and not _runs_of(request.dag, infos, None, session):
+            _say(console, "Nothing to do.")
+            return 0
         if to_run or _under_way(request.dag, infos, session):
             ashare_backfills.check_no_other_backfill(request.dag.dag_id, session)
             ashare_backfills.check_can_run(request.dag, session)
@@ -132,10 +140,31 @@ def _infos_to_run(request: _Request, session: Session) -> list[DagRunInfo]:
     )
 
 
-def _dry_run(console: Console, infos: list[DagRunInfo], to_run: list[DagRunInfo]) -> int:
+def _without_complete(
+    console: Console, request: _Request, to_run: list[DagRunInfo]
+) -> tuple[_Request, list[DagRunInfo]]:
+    """Leave out the dates that are complete, however they came, at both ends of the range; say what is better."""
+    knows = known.Known(request.conf.get("kinds") or DEFAULT_KINDS)
+    days = {_moment(info).astimezone(SHANGHAI).date(): info for info in to_run}
+    complete = set() if request.reprocess is ReprocessBehavior.COMPLETED else knows.complete(days)
+    wanting = [day for day in days if day not in complete]
+    if complete:
+        left_out = f"{len(complete)} dates are complete in ashare.sync_status"
+        _say(console, f"{left_out}: nothing is to be done for them (--reset-dagruns runs them all the same).")
+    if not wanting:
+        return request, []
+    if better := knows.better_way(wanting):
+        _say(console, better)
+    bounds = [datetime.combine(day, time(), timezone.utc) for day in (min(wanting), max(wanting))]
+    return (
+        replace(request, from_date=bounds[0], to_date=bounds[1]),
+        [days[day] for day in days if min(wanting) <= day <= max(wanting)],
+    )
+
+
+def _dry_run(console: Console, to_run: list[DagRunInfo], left_alone: int) -> int:
     for info in to_run:
         _say(console, _key(info))
-    left_alone = len(infos) - len(to_run)
     _say(console, f"{len(to_run)} would be run, {left_alone} left alone because they have a run.")
     return 0
 
@@ -199,7 +228,7 @@ def _watch(
     else:
         new = len(runs) - left_alone
         _say(console, f"Backfill {backfill_id} of {dag_id}: dates to run {new}, left alone {left_alone}.")
-    synced = SyncStatus(enabled=dag_id == "ashare_daily")
+    synced = SyncStatus(enabled=dag_id == known.DAG_ID)
     try:
         with Display(console, dag_id, len(runs)) as display:
             outcomes = Watcher(dag_id, backfill_id, runs, synced, display, interrupt).wait()

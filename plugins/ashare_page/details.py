@@ -74,7 +74,7 @@ def day(day: str, reader: Reader, session: SessionDep) -> Reply[models.Day]:
         "record": record_of(row),
         "previous": previous,
         "following": following,
-        "run": runs.run_of(row["run_id"], session),
+        "run": runs.run_of(row["dag_id"], row["run_id"], session),
         "batches": runs.with_logs(reader.batches(chosen), session),
         "checks": reader.checks(chosen),
     }

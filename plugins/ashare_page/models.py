@@ -58,6 +58,7 @@ class SyncRecord(BaseModel):
     revised: int | None
     requests: int | None = Field(description="Messages sent to Baostock on behalf of the date.")
     run_id: str | None
+    dag_id: str = Field(description="The DAG of that run.")
 
 
 class Records(BaseModel):

@@ -67,5 +67,6 @@ def record_of(row: dict[str, Any]) -> models.SyncRecord:
         created_at=started,
         updated_at=finished or started,
         run_id=run_id,
+        dag_id=row["dag_id"],
         **{name: row[name] for name in names},
     )

@@ -47,17 +47,17 @@ def running(session: Session) -> list[str]:
     return list(session.scalars(select(DagRun.run_id).where(ours, DagRun.state.in_(UNFINISHED))))
 
 
-def run_link(run_id: str) -> str:
+def run_link(run_id: str, dag_id: str = DAG_ID) -> str:
     """A run in the Airflow UI, relative to the UI's root."""
-    return f"dags/{DAG_ID}/runs/{quote(run_id, safe='')}"
+    return f"dags/{dag_id}/runs/{quote(run_id, safe='')}"
 
 
-def run_of(run_id: str | None, session: Session) -> dict[str, Any] | None:
+def run_of(dag_id: str, run_id: str | None, session: Session) -> dict[str, Any] | None:
     """The run that worked on a date last."""
     if not run_id:
         return None
-    state = session.scalar(select(DagRun.state).where(DagRun.dag_id == DAG_ID, DagRun.run_id == run_id))
-    link = run_link(run_id)
+    state = session.scalar(select(DagRun.state).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
+    link = run_link(run_id, dag_id)
     return {"run_id": run_id, "state": state, "run": link, "log": f"{link}/tasks/record_status"}
 
 
@@ -71,8 +71,8 @@ def with_logs(batches: Sequence[dict[str, Any]], session: Session) -> list[dict[
     at = {(run_id, label): index for run_id, label, index in session.execute(mapped)}
 
     def log(batch: dict[str, Any]) -> str | None:
-        if not batch["run_id"]:
-            return None
+        if not batch["run_id"] or batch["is_history"]:
+            return None  # a history run's pieces are not those of one date
         tasks = f"{run_link(batch['run_id'])}/tasks"
         if batch["kind"] == "factor":
             return f"{tasks}/sync_adjust_factors"

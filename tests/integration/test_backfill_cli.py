@@ -18,6 +18,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from include.ashare.store import Store
 from include.local.postgres import EmbeddedPostgres
 
 ROOT = Path(__file__).parents[2]
@@ -112,12 +113,7 @@ class Airflow:
         }
         for command in (["db", "migrate"], ["dags", "reserialize"]):
             subprocess.run([AIRFLOW, *command], env=self.environ, check=True, capture_output=True, timeout=120)
-        with self.connect("backfill_cli_bars") as bars:
-            bars.execute("CREATE SCHEMA ashare")
-            bars.execute(
-                "CREATE TABLE ashare.sync_status "
-                "(trade_date date PRIMARY KEY, status text, loaded int, reason text, run_id text)"
-            )
+        Store(lambda: self.connect("backfill_cli_bars")).migrate()
         self._server = subprocess.Popen(
             [sys.executable, "-c", SERVER], env=self.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -186,9 +182,20 @@ class Airflow:
         ((run_id,),) = self.do("SELECT run_id FROM dag_run WHERE partition_key = %s", day)
         with self.connect("backfill_cli_bars") as bars:
             bars.execute(
-                "INSERT INTO ashare.sync_status VALUES (%s, %s, %s, %s, %s)",
+                "INSERT INTO ashare.sync_status (trade_date, status, loaded, reason, run_id) "
+                "VALUES (%s, %s, %s, %s, %s)",
                 (day, status, loaded, reason, run_id),
             )
+
+    def add_complete(self, *days: str, kinds: str = "{stock,index}") -> None:
+        """Dates whose data are complete though no run of theirs has brought them."""
+        with self.connect("backfill_cli_bars") as bars:
+            for day in days:
+                bars.execute(
+                    "INSERT INTO ashare.sync_status (trade_date, status, kinds, loaded) "
+                    "VALUES (%s, 'success', %s, 0)",
+                    (day, kinds),
+                )
 
 
 @pytest.fixture(scope="module")
@@ -357,6 +364,56 @@ def test_what_is_run_again(airflow: Airflow, flag: tuple[str, ...], expected: li
     airflow.add_run("2025-10-09", "failed")
     said = airflow.backfill("ashare_daily", "-n", "-s", "2025-10-08", "-e", "2025-10-10", *flag)
     assert said.out.splitlines()[:-1] == expected
+
+
+def test_dates_whose_data_are_complete_are_left_out(airflow: Airflow) -> None:
+    airflow.add_complete("2025-10-01", "2025-10-02", "2025-10-07", "2025-10-09")
+    said = airflow.backfill("ashare_daily", "-n", *WEEK)
+    assert said.code == 0
+    first, *dates, last = said.out.splitlines()
+    assert first.startswith(
+        "4 dates are complete in ashare.sync_status: nothing is to be done for them (--reset-dagruns"
+    )
+    assert dates == ["2025-10-03", "2025-10-06", "2025-10-07", "2025-10-08"]  # in the middle, at no request
+    assert last == "4 would be run, 0 left alone because they have a run."
+    other_kinds = airflow.backfill("ashare_daily", "-n", *WEEK, "-c", '{"kinds": ["etf"]}')
+    assert "7 would be run" in other_kinds.out
+    again = airflow.backfill("ashare_daily", "-n", *WEEK, "--reset-dagruns")
+    assert "7 would be run" in again.out
+    assert "are complete" not in again.out
+
+
+def test_where_all_is_complete_there_is_nothing_to_do(airflow: Airflow) -> None:
+    airflow.add_complete(*WEEKDAYS)
+    airflow.do("UPDATE dag SET is_paused = true")  # not even a reason to refuse
+    said = airflow.backfill("ashare_daily", *WEEK)
+    assert said.code == 0, said
+    assert said.out.endswith("\nNothing to do.\n")
+    assert airflow.do("SELECT count(*) FROM backfill") == [(0,)]
+
+
+def test_rows_that_are_gone_make_a_date_incomplete(airflow: Airflow) -> None:
+    airflow.add_complete(*WEEKDAYS)
+    with airflow.connect("backfill_cli_bars") as bars:
+        bars.execute("UPDATE ashare.sync_status SET loaded = 1 WHERE trade_date = '2025-10-03'")
+    said = airflow.backfill("ashare_daily", "-n", *WEEK)
+    assert said.out.splitlines()[1:] == ["2025-10-03", "1 would be run, 0 left alone because they have a run."]
+
+
+def test_a_backfill_that_would_be_cheaper_by_code_says_so(airflow: Airflow) -> None:
+    said = airflow.backfill("ashare_daily", "-n", "-s", "2015-10-01", "-e", "2025-10-09")
+    assert said.code == 0
+    advice = said.out.splitlines()[0]
+    assert re.match(
+        r"2616 dates one by one take about \d+ requests, \d+\.\d h; a stock at a time, they would take ", advice
+    )
+    command = advice.partition("airflow dags trigger ashare_history --conf ")[2]
+    assert json.loads(command.strip("'")) == {
+        "start_date": "2015-10-01",
+        "end_date": "2025-10-09",
+        "kinds": ["stock", "index"],
+    }
+    assert "ashare_history" not in airflow.backfill("ashare_daily", "-n", *WEEK).out
 
 
 def test_a_dag_with_another_timetable(airflow: Airflow) -> None:

@@ -143,7 +143,7 @@ function RecordList({ params, page }) {
     [t.requests, (r) => num(r.requests), 'num'],
     [t.took, (r) => duration(r.duration_seconds), 'num'],
     [t.reason, (r) => html`<${Reason} of=${r.error_message ?? r.remarks} />`, 'wide'],
-    [t.run, (r) => r.run_id && html`<${AirflowLink} to=${runPath(r.run_id)} aria-label=${t.openRun(r.sync_date)}>
+    [t.run, (r) => r.run_id && html`<${AirflowLink} to=${runPath(r.dag_id, r.run_id)} aria-label=${t.openRun(r.sync_date)}>
       ${t.runLink}<//>`],
   ];
   const rowProps = ({ sync_date: date }) => ({

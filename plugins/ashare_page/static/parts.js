@@ -38,7 +38,7 @@ export const AirflowLink = ({ to, children, ...rest }) =>
   html`<a href=${`../${to}`} onClick=${followInParent} ...${rest}>${children}</a>`;
 
 export const DAG_PATH = 'dags/ashare_daily';
-export const runPath = (runId) => `${DAG_PATH}/runs/${encodeURIComponent(runId)}`;
+export const runPath = (dagId, runId) => `dags/${dagId}/runs/${encodeURIComponent(runId)}`;
 
 export const Banner = ({ kind, tone = 'warn', children }) =>
   html`<div class="banner ${tone}" role=${tone === 'bad' ? 'alert' : 'status'} data-testid="banner-${kind}">

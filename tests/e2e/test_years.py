@@ -1,0 +1,77 @@
+"""The DAG ashare_history through a real scheduler: its plan in the run's note, its batches, what it refuses."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+from include.ashare.emulator.generated import GeneratedMarket
+from include.ashare.emulator.market import COLUMNS
+from include.ashare.emulator.server import Emulator
+from tests.e2e.conftest import Api, Query
+
+RUNS = "/api/v2/dags/ashare_history/dagRuns"
+CODES = ["sh.600000", "sz.000001", "sh.000300"]
+
+
+def until(look: Callable[[], Any], seconds: float = 90.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    return found
+
+
+def run(api: Api, **conf: Any) -> dict[str, Any]:
+    """Trigger a run, and wait for its end."""
+    started = api("POST", RUNS, {"logical_date": None, "conf": conf})
+    path = f"{RUNS}/{started['dag_run_id']}"
+    return until(lambda: (now := api("GET", path))["state"] in ("success", "failed") and now)  # type: ignore[no-any-return]
+
+
+def test_a_history_arrives_and_its_note_says_what_it_took(
+    api: Api, query: Query, source: Emulator, big_market: GeneratedMarket
+) -> None:
+    asked = source.count("query_history_k_data_plus")
+    ended = run(api, start_date="2025-09-01", end_date="2025-09-26", codes=CODES, batch_size=1)
+    assert ended["state"] == "success", ended
+    assert ended["note"].startswith(
+        "2025-09-01 to 2025-09-26: 3 of 3 securities lack bars or adjust factors. By code"
+    )
+    at = [COLUMNS.index(name) for name in ("date", "code", "close")]
+    sent = [
+        tuple(row[n] for n in at)
+        for code in CODES
+        for row in big_market.bars_of(code, date(2025, 9, 1), date(2025, 9, 26))
+    ]
+    found = query(
+        "SELECT trade_date::text, code, close::text FROM ashare.daily_bar "
+        "WHERE code = ANY (%s) AND trade_date BETWEEN '2025-09-01' AND '2025-09-26'",
+        CODES,
+    )
+    assert sorted(found) == sorted(sent)
+    assert source.count("query_history_k_data_plus") == asked + 3
+    assert source.overlaps() == []
+    tasks = api("GET", f"{RUNS}/{ended['dag_run_id']}/taskInstances")["task_instances"]
+    labels = sorted(task["rendered_map_index"] for task in tasks if task["task_id"] == "fetch_and_copy")
+    assert labels == [
+        "indices 1-1, sh.000300 to sh.000300",
+        "stocks 1-1, sh.600000 to sh.600000",
+        "stocks 2-2, sz.000001 to sz.000001",
+    ]
+
+
+def test_the_same_again_asks_for_nothing(api: Api, source: Emulator) -> None:
+    asked = source.count()
+    ended = run(api, start_date="2025-09-01", end_date="2025-09-26", codes=CODES)
+    assert ended["state"] == "success"
+    assert "nothing is asked of Baostock" in ended["note"]
+    assert source.count() == asked
+
+
+def test_a_date_that_cannot_be_fails_at_once(api: Api, source: Emulator) -> None:
+    asked = source.count()
+    assert run(api, start_date="2025-09-01", end_date="2999-01-01")["state"] == "failed"
+    assert source.count() == asked
