@@ -9,8 +9,8 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
+from include.ashare.connection import POSTGRES_VARIABLE, libpq_env
 from include.ashare.errors import AshareError
-from include.local import connections
 from include.local.postgres import EmbeddedPostgres, PostgresError, bin_dir, running_server
 from include.local.stack import StackError, claim
 from include.local.terminal import demo_dir, errors, shown, state_dir, wants_demo
@@ -19,8 +19,8 @@ from include.local.terminal import demo_dir, errors, shown, state_dir, wants_dem
 def main(arguments: Sequence[str]) -> int:
     """Run ``psql`` with these arguments; its exit code."""
     try:
-        if given := os.environ.get("AIRFLOW_CONN_ASHARE_POSTGRES"):
-            return _psql(connections.libpq_env("AIRFLOW_CONN_ASHARE_POSTGRES", given), arguments)
+        if given := os.environ.get(POSTGRES_VARIABLE):
+            return _psql(libpq_env(POSTGRES_VARIABLE, given), arguments)
         return _on_embedded(arguments)
     except (AshareError, PostgresError, StackError) as error:
         errors.print(str(error), markup=False)

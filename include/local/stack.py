@@ -25,6 +25,7 @@ from typing import Any, TypedDict
 
 import psycopg
 
+from include.ashare.connection import CONNECT_SECONDS, PARAMETERS, POSTGRES_VARIABLE, libpq_env
 from include.ashare.errors import AshareError
 from include.local import connections, processes
 from include.local.postgres import EmbeddedPostgres, PostgresError, bin_dir, stop_left_behind
@@ -350,8 +351,8 @@ class Stack:
             return connection.execute(query, (dag_id,)).fetchone() is not None
 
     def _ashare_libpq_env(self) -> dict[str, str]:
-        if given := self._given.get("AIRFLOW_CONN_ASHARE_POSTGRES"):
-            return connections.libpq_env("AIRFLOW_CONN_ASHARE_POSTGRES", given)
+        if given := self._given.get(POSTGRES_VARIABLE):
+            return libpq_env(POSTGRES_VARIABLE, given)
         return self.postgres.libpq_env("ashare")
 
     def _environment(self) -> dict[str, str]:
@@ -527,16 +528,8 @@ def connect(libpq: Mapping[str, str]) -> psycopg.Connection:
 
     :raises StackError: the database refuses.
     """
-    names = {
-        "PGHOST": "host",
-        "PGPORT": "port",
-        "PGUSER": "user",
-        "PGPASSWORD": "password",
-        "PGDATABASE": "dbname",
-    }
-    names |= {variable: extra for extra, variable in connections.LIBPQ_EXTRAS.items()}
-    parameters: dict[str, Any] = {"connect_timeout": "10"}
-    parameters |= {names[variable]: value for variable, value in libpq.items()}
+    parameters: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS}
+    parameters |= {PARAMETERS[variable]: value for variable, value in libpq.items()}
     try:
         return psycopg.connect(**parameters)
     except psycopg.OperationalError as error:

@@ -14,7 +14,7 @@ import psutil  # type: ignore[import-untyped, unused-ignore]
 import psycopg
 import pytest
 
-from include.local import connections
+from include.ashare.connection import libpq_env
 from include.local.postgres import EmbeddedPostgres, PostgresError, bin_dir, running_server, stop_left_behind
 
 
@@ -95,7 +95,7 @@ def test_a_long_path_and_odd_characters_are_no_hindrance(place: Path) -> None:
     with EmbeddedPostgres(directory, databases=("ashare",), durable=False) as server:
         fill(server, 10)
         assert count(server) == 10
-        env = connections.libpq_env("AIRFLOW_CONN_ASHARE_POSTGRES", server.connection_json("ashare"))
+        env = libpq_env("AIRFLOW_CONN_ASHARE_POSTGRES", server.connection_json("ashare"))
         assert env == server.libpq_env("ashare")
         psql = [str(bin_dir() / "psql"), "-Atc", "SELECT count(*) FROM kept"]
         assert subprocess.run(psql, env=env, capture_output=True, text=True, check=True).stdout == "10\n"

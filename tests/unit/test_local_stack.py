@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from include.ashare.connection import libpq_env
 from include.ashare.errors import InvalidInput
-from include.local import connections, down, processes, up
+from include.local import down, processes, up
 from include.local.processes import Component, Patience, Record
 from include.local.stack import (
     PROJECT,
@@ -174,7 +175,7 @@ def test_an_outside_database_that_refuses_is_one_sentence(tmp_path: Path) -> Non
     ],
 )
 def test_psql_reaches_the_database_of_a_connection(value: str) -> None:
-    assert connections.libpq_env("AIRFLOW_CONN_ASHARE_POSTGRES", value) == {
+    assert libpq_env("AIRFLOW_CONN_ASHARE_POSTGRES", value) == {
         "PGHOST": "db.example",
         "PGPORT": "5433",
         "PGUSER": "me",
@@ -184,10 +185,10 @@ def test_psql_reaches_the_database_of_a_connection(value: str) -> None:
     }
 
 
-@pytest.mark.parametrize("value", ["{broken", "mysql://a/b", "postgres://h:notaport/x"])
+@pytest.mark.parametrize("value", ["{broken", "mysql://a/b", "postgres://h:notaport/x", "postgres://h/x?__extra__=1"])
 def test_a_connection_that_is_none_is_refused(value: str) -> None:
     with pytest.raises(InvalidInput, match="AIRFLOW_CONN_ASHARE_POSTGRES is not"):
-        connections.libpq_env("AIRFLOW_CONN_ASHARE_POSTGRES", value)
+        libpq_env("AIRFLOW_CONN_ASHARE_POSTGRES", value)
 
 
 def test_stop_ends_the_whole_session_even_if_it_does_not_want_to(stubborn: Component) -> None:

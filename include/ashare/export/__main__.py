@@ -1,0 +1,76 @@
+"""``python -m include.ashare.export DIR``: bring a directory of Parquet files up to date with the database.
+
+The database is that of ``AIRFLOW_CONN_ASHARE_POSTGRES``. Exit code 0: the directory is up to date. 1: it is not,
+and the same command may succeed later. 2: something given is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from include.ashare.dates import parse_trade_date
+from include.ashare.errors import AshareError, InvalidInput
+from include.ashare.export.qlib import write_qlib
+from include.ashare.export.snapshot import Selection, Summary, export
+from include.ashare.read import parse_kinds
+
+SIGINT_EXIT_CODE = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Export, with a line for each file that is written and one at the end; the exit code."""
+    given = _parser().parse_args(arguments)
+    began = time.monotonic()
+    try:
+        done = export(given.directory, _selection(given), rewrite=given.rewrite, say=_say)
+        if given.qlib:
+            written = write_qlib(given.directory, given.qlib)
+            _say(f"{given.qlib}: {f'{written} instruments' if written else 'up to date'}, for Qlib")
+    except AshareError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2 if isinstance(error, InvalidInput) else 1
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted; the files that are there are whole, the same command goes on.\n")
+        return SIGINT_EXIT_CODE
+    _say(_in_one_line(given.directory, done, time.monotonic() - began))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m include.ashare.export", description="The bars as Parquet files.")
+    parser.add_argument("directory", metavar="DIR", type=Path, help="made if it is not there")
+    parser.add_argument("--start", metavar="DATE", help="first trade date (default: the first there is)")
+    parser.add_argument("--end", metavar="DATE", help="last trade date, included (default: the newest)")
+    parser.add_argument("--kinds", metavar="KINDS", help="of stock,index,etf (default: all that is loaded)")
+    parser.add_argument("--qlib", metavar="QLIB_DIR", type=Path, help="also write Qlib's own files there")
+    parser.add_argument("--rewrite", action="store_true", help="write all files anew, also those that are up to date")
+    return parser
+
+
+def _selection(given: argparse.Namespace) -> Selection:
+    start, end = (parse_trade_date(text) if text else None for text in (given.start, given.end))
+    if start and end and end < start:
+        raise InvalidInput(f"The end date {end} is before the start date {start}: swap them.")
+    kinds = None if given.kinds is None else tuple(parse_kinds(given.kinds.replace(" ", "").split(",")))
+    return Selection(start, end, kinds)
+
+
+def _in_one_line(directory: Path, done: Summary, seconds: float) -> str:
+    what = f"{done.bars} bars of {done.years[0]} to {done.years[-1]} in {directory}"
+    if not done.written and not done.removed:
+        return f"Nothing is new: {what} are up to date ({seconds:.1f} s)."
+    removed = f", {len(done.removed)} removed" if done.removed else ""
+    return f"{what}: {len(done.written)} files written, {len(done.kept)} were up to date{removed} ({seconds:.1f} s)."
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,217 @@
+"""What is exported, when a file is up to date, and one snapshot of the database to write those that are not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from psycopg import IsolationLevel, sql
+
+from include.ashare.connection import connected, reading
+from include.ashare.dates import FIRST_TRADE_DATE, beijing_now
+from include.ashare.errors import InvalidInput
+from include.ashare.export import files
+from include.ashare.read import FIELDS, KEY
+from include.ashare.store import arrow
+from include.ashare.store.queries import queries
+
+if TYPE_CHECKING:
+    import psycopg
+    import pyarrow as pa
+
+    Connection = psycopg.Connection[Any]
+
+ALL = "all dates and kinds"
+
+FORMAT = 1
+"""To be raised with any change of what the files hold that their columns do not show."""
+
+# float64 gives back every price and ratio as it was sent (15 digits; a price has 4 decimals), and is what pandas,
+# polars and Qlib compute with. Decimals are not: they would be converted by each reader at each reading.
+BARS = {**KEY, **FIELDS, "hfq_factor": "float64"}
+COUNTS = ("expected", "loaded", "suspended", "missing", "rejected", "revised", "requests")
+TABLES = {
+    "adjust_factor": {"code": arrow.CODE, "ex_date": "date32", "fore_factor": "float64", "back_factor": "float64"},
+    "security": {
+        **dict.fromkeys(("code", "name", "kind"), "string"),
+        "ipo_date": "date32",
+        "out_date": "date32",
+        "updated_at": arrow.MOMENT,
+    },
+    "trade_calendar": {"calendar_date": "date32", "is_trading_day": "bool", "fetched_at": arrow.MOMENT},
+    "sync_status": {
+        "trade_date": "date32",
+        "status": "string",
+        "kinds": "string",
+        **dict.fromkeys(COUNTS, "int64"),
+        "reason": "string",
+        "run_id": "string",
+        **dict.fromkeys(("started_at", "finished_at", "checked_at"), arrow.MOMENT),
+    },
+}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which bars a directory has; ``None`` for all.
+
+    :ivar start: first trade date.
+    :ivar end: last trade date, included.
+    :ivar kinds: of ``stock``, ``index``, ``etf``.
+    """
+
+    start: date | None = None
+    end: date | None = None
+    kinds: tuple[str, ...] | None = None
+
+    @property
+    def options(self) -> str:
+        """As on the command line: what tells two selections apart."""
+        given = {"--start": self.start, "--end": self.end, "--kinds": ",".join(sorted(self.kinds or ()))}
+        return " ".join(f"{name} {value}" for name, value in given.items() if value)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        last = self.end or max(beijing_now().date(), self.start or FIRST_TRADE_DATE)
+        kinds = list(self.kinds) if self.kinds else None
+        return {"start": self.start or FIRST_TRADE_DATE, "end": last, "kinds": kinds}
+
+
+@dataclass
+class Summary:
+    """What an export did.
+
+    :ivar bars: in the directory, whether written now or before; so are ``years``.
+    :ivar written: files that were written, relative to the directory.
+    :ivar removed: years' files of which the database holds no bar any more.
+    """
+
+    bars: int = 0
+    years: list[int] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+
+
+def export(
+    directory: Path,
+    selection: Selection | None = None,
+    *,
+    rewrite: bool = False,
+    connection: str | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Summary:
+    """Bring a directory of Parquet files up to date with the database, as of one moment.
+
+    :param rewrite: write all files anew, whatever they were made from.
+    :param connection: libpq's string or URI; ``None``: what ``AIRFLOW_CONN_ASHARE_POSTGRES`` says.
+    :param say: is told of each file that was written or removed.
+    :raises InvalidInput: the directory holds another selection, there is nothing to export, or no such database.
+    :raises TransientError: another export is at work on the directory, it cannot be written, or the database is away.
+    """
+    selection = selection or Selection()
+    with files.claimed(directory):
+        if not rewrite:
+            _refuse_other(directory, selection)
+        with connected(connection) as opened:
+            opened.isolation_level = IsolationLevel.REPEATABLE_READ
+            with reading(opened):
+                return _Export(directory, selection, rewrite, opened, say).run()
+
+
+def _refuse_other(directory: Path, selection: Selection) -> None:
+    for file in files.years(directory):
+        other = files.notes(file).get("options", selection.options)
+        if other != selection.options:
+            raise InvalidInput(
+                f"{directory} was exported with {other or ALL}, and now with {selection.options or ALL}: repeat the "
+                "former, choose another directory, or have all of it written anew with --rewrite."
+            )
+
+
+@dataclass(frozen=True)
+class _Export:
+    directory: Path
+    selection: Selection
+    rewrite: bool
+    connection: Connection
+    say: Callable[[str], None]
+    done: Summary = field(default_factory=Summary)
+
+    def run(self) -> Summary:
+        self.connection.execute(queries("export")["settings"])
+        years = self.connection.execute(queries("export")["years"], self.selection.values).fetchall()
+        if not years:
+            raise InvalidInput(
+                f"The database {self.connection.info.dbname} has no bars to export "
+                f"({self.selection.options or ALL}), and nothing in {self.directory} was touched: look at "
+                "ashare.sync_status, or choose other options."
+            )
+        for name in TABLES:
+            self._table(name)
+        for year, bars, *state in years:
+            self._year(year, bars, state)
+        self._remove_others({year for year, *_ in years})
+        return self.done
+
+    def _table(self, name: str) -> None:
+        columns = arrow.schema(TABLES[name])
+        # Small, so that what was sent is its own fingerprint.
+        text = b"".join(arrow.copied(self.connection, sql.SQL(queries("export")[name])))
+        fingerprint = _fingerprint(columns, hashlib.sha256(text).hexdigest())
+        file = self.directory / f"{name}.parquet"
+        if self._is_due(file, fingerprint):
+            table = arrow.parsed(text, columns)
+            self._write(file, [table], columns, fingerprint, f"{len(table)} rows")
+
+    def _year(self, year: int, bars: int, state: list[str | None]) -> None:
+        columns = arrow.schema(BARS)
+        fingerprint = _fingerprint(columns, *state)
+        file = self.directory / "daily_bar" / f"year={year}" / "part-0.parquet"
+        self.done.bars += bars
+        self.done.years.append(year)
+        if self._is_due(file, fingerprint):
+            self._write(file, self._bars(year, columns), columns, fingerprint, f"{bars} bars")
+
+    def _bars(self, year: int, columns: pa.Schema) -> Iterator[pa.Table]:
+        values = self.selection.values
+        values["start"] = max(values["start"], date(year, 1, 1))
+        values["end"] = min(values["end"], date(year, 12, 31))
+        names = sql.SQL(", ").join(sql.Identifier("b", name) for name in (*KEY, *FIELDS))
+        query = sql.SQL(queries("export")["bars"]).format(columns=names)
+        for text in arrow.copied(self.connection, query, values):
+            yield arrow.parsed(text, columns)
+
+    def _is_due(self, file: Path, fingerprint: str) -> bool:
+        if self.rewrite or files.notes(file).get("fingerprint") != fingerprint:
+            return True
+        self.done.kept.append(self._relative(file))
+        return False
+
+    def _write(self, file: Path, tables: Iterable[pa.Table], columns: pa.Schema, fingerprint: str, what: str) -> None:
+        noted = {"fingerprint": fingerprint, "options": self.selection.options}
+        files.write(self.directory, file, tables, columns, noted)
+        self.done.written.append(self._relative(file))
+        self.say(f"{self._relative(file)}: {what}, {file.stat().st_size / 1e6:.1f} MB")
+
+    def _remove_others(self, years: set[int]) -> None:
+        for file in files.years(self.directory):
+            if file.parent.name not in {f"year={year}" for year in years} and files.notes(file):
+                file.unlink()
+                with suppress(OSError):  # something else is in it
+                    file.parent.rmdir()
+                self.done.removed.append(self._relative(file))
+                self.say(f"{self._relative(file)}: removed, as the database has no bar of it")
+
+    def _relative(self, file: Path) -> str:
+        return str(file.relative_to(self.directory))
+
+
+def _fingerprint(columns: pa.Schema, *state: str | None) -> str:
+    return hashlib.sha256(json.dumps([FORMAT, str(columns), *state]).encode()).hexdigest()

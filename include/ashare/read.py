@@ -1,0 +1,244 @@
+"""The bars as people work with them: pandas' frames, or Arrow tables, which polars and DuckDB take without a copy.
+
+Needs no Airflow. The connection is libpq's string or URI, an open psycopg connection, or, when none is given, that of
+``AIRFLOW_CONN_ASHARE_POSTGRES``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from psycopg import sql
+
+from include.ashare.connection import connected, reading
+from include.ashare.dates import FIRST_TRADE_DATE, SHANGHAI, beijing_now, parse_date, parse_trade_date
+from include.ashare.errors import InvalidInput
+from include.ashare.store import arrow
+from include.ashare.store.queries import queries
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import psycopg
+    import pyarrow as pa
+
+    Connection = psycopg.Connection[Any]
+
+Adjust = Literal["qfq", "hfq"]
+Codes = str | Iterable[str] | None
+Day = str | date
+
+KEY = {"trade_date": "date32", "code": arrow.CODE}
+FIELDS = {
+    **dict.fromkeys(("open", "high", "low", "close", "preclose"), "float64"),
+    "volume": "int64",
+    **dict.fromkeys(("amount", "turn", "pct_chg"), "float64"),
+    **dict.fromkeys(("is_trading", "is_st"), "bool"),
+    **dict.fromkeys(("pe_ttm", "pb_mrq", "ps_ttm", "pcf_ncf_ttm"), "float64"),
+}
+"""Columns of ``daily_bar`` by name, with Arrow's type."""
+ADJUSTED = {"factor": "float64", "adjusted_volume": "float64"}
+"""What the adjusted views have beside them."""
+VIEWS = {None: "daily_bar", "qfq": "daily_bar_qfq", "hfq": "daily_bar_hfq"}
+
+LISTED = {"code": "string", "name": "string", "kind": "string", "ipo_date": "date32", "out_date": "date32"}
+KINDS = ("stock", "index", "etf")
+NAMED = 5
+"""Unknown codes that an error names."""
+
+
+def load_bars(
+    codes: Codes = None,
+    start: Day | None = None,
+    end: Day | None = None,
+    adjust: Adjust | None = None,
+    fields: str | Iterable[str] | None = None,
+    *,
+    connection: str | Connection | None = None,
+) -> pd.DataFrame:
+    """Daily bars as a frame with a row for each code and trade date, sorted by both, and a plain index.
+
+    What is not loaded is not there: ``ashare.sync_status`` says which trade dates are complete. A suspended day has a
+    row, with ``is_trading`` false.
+
+    :param codes: one code or several, each with its exchange (``sh.600000``); ``None``: all there are.
+    :param start: first trade date, ``YYYY-MM-DD`` or a date; ``None``: from the first on.
+    :param end: last trade date, included; ``None``: to the newest.
+    :param adjust: ``None``: prices as traded; ``"qfq"``: continuous with the stock's newest price; ``"hfq"``: with
+        its first. open, high, low, close and preclose are adjusted; volume and amount stay as traded.
+    :param fields: columns beside ``trade_date`` and ``code``; ``None``: all, with ``adjust`` also ``factor`` and
+        ``adjusted_volume``.
+    :returns: ``trade_date`` datetime64[ns], ``code`` str, ``is_trading`` bool, ``is_st`` boolean (``<NA>`` where
+        Baostock does not say), all else float64 with NaN for what Baostock left blank; volume, too, whose whole
+        shares float64 holds exactly. Units are ``daily_bar``'s: CNY, shares, percent.
+    :raises InvalidInput: a code, date, field, adjustment or the connection is wrong.
+    :raises StoreUnavailable: the database cannot be reached or went away.
+    """
+    table = load_bars_arrow(codes, start, end, adjust, fields, connection=connection)
+    return _frame(table)
+
+
+def load_bars_arrow(
+    codes: Codes = None,
+    start: Day | None = None,
+    end: Day | None = None,
+    adjust: Adjust | None = None,
+    fields: str | Iterable[str] | None = None,
+    *,
+    connection: str | Connection | None = None,
+) -> pa.Table:
+    """The bars of ``load_bars`` as an Arrow table, each column in one piece.
+
+    :returns: ``trade_date`` date32, ``code`` dictionary of strings, ``volume`` int64, ``is_trading`` and ``is_st``
+        bool, all else float64; null where Baostock sent a blank. A float64 holds 15 digits: all as it was sent, but
+        for the last decimals of amounts over 100 billion CNY, which indices have.
+    """
+    import pyarrow as pa
+
+    first, last = _range(start, end)
+    chosen = None if codes is None else _codes(codes)
+    types = _types(_adjustment(adjust), fields)
+    query = sql.SQL(queries("read")["bars"]).format(
+        columns=sql.SQL(", ").join(map(sql.Identifier, types)), bars=sql.Identifier("ashare", VIEWS[adjust])
+    )
+    with connected(connection) as opened, reading(opened):
+        if chosen:
+            _refuse_unknown(opened, chosen)
+        columns = arrow.schema(types)
+        values = {"start": first, "end": last, "codes": chosen}
+        tables = [arrow.parsed(text, columns) for text in arrow.copied(opened, query, values)]
+    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+
+
+def universe(
+    on_date: Day, kinds: str | Iterable[str] = ("stock",), *, connection: str | Connection | None = None
+) -> pd.DataFrame:
+    """The point-in-time list: the securities that were listed on a day, a session or not, delisted since or not.
+
+    :param kinds: of ``stock``, ``index`` (from 2006-01-01 on, as Baostock's bars) and ``etf``.
+    :returns: a row for each, sorted by code: ``code``, ``name`` (as of today, not of that day), ``kind``,
+        ``ipo_date``, ``out_date`` (datetime64[ns]; the first day no longer listed, NaT while listed).
+    :raises InvalidInput: the date is none, or later than the list of securities was read from Baostock.
+    :raises StoreUnavailable: the database cannot be reached or went away.
+    """
+    day, wanted = _day(on_date), parse_kinds(kinds)
+    parse_trade_date(day)
+    with connected(connection) as opened, reading(opened):
+        row = opened.execute(queries("read")["list_read_at"]).fetchone()
+        _refuse_later(day, row[0] if row else None)
+        columns = arrow.schema(LISTED)
+        text = b"".join(arrow.copied(opened, sql.SQL(queries("read")["universe"]), {"day": day, "kinds": wanted}))
+    return _frame(arrow.parsed(text, columns))
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    """A table as a frame whose columns' types do not depend on whether a value is missing."""
+    import pyarrow as pa
+
+    by_type = {
+        pa.date32(): pa.timestamp("ns"),
+        pa.int64(): pa.float64(),
+        arrow.schema(KEY).field("code").type: pa.string(),
+    }
+    types = [(field.name, by_type.get(field.type, field.type)) for field in table.schema]
+    frame: pd.DataFrame = table.cast(pa.schema(types)).to_pandas()
+    return frame.astype({"is_st": "boolean"}) if "is_st" in frame else frame
+
+
+# ---------------------------------------------------------------------- what is asked for
+
+
+def _day(given: Day) -> date:
+    if isinstance(given, datetime):  # pandas' Timestamp is one
+        return given.date()
+    return given if isinstance(given, date) else parse_date(str(given))
+
+
+def _range(start: Day | None, end: Day | None) -> tuple[date, date]:
+    """The range that is meant. A part of it may lie where no bars can be, not all of it."""
+    today = beijing_now().date()
+    first = FIRST_TRADE_DATE if start is None else _day(start)
+    last = max(today, first) if end is None else _day(end)
+    if last < first:
+        raise InvalidInput(f"The end date {last} is before the start date {first}: swap them.")
+    parse_trade_date(max(first, FIRST_TRADE_DATE), today=today)
+    parse_trade_date(min(last, today), today=today)
+    return first, last
+
+
+def _codes(given: str | Iterable[str]) -> list[str]:
+    codes = list(dict.fromkeys([given] if isinstance(given, str) else map(str, given)))
+    if not codes:
+        raise InvalidInput("No code is given: name at least one, for example sh.600000, or None for all.")
+    for code in codes:
+        if re.fullmatch(r"\d{6}", code):
+            raise InvalidInput(
+                f"{code!r} lacks its exchange: write sh.{code} (Shanghai) or sz.{code} (Shenzhen); "
+                "sh.000001 is the Shanghai Composite, sz.000001 Ping An Bank."
+            )
+        if not re.fullmatch(r"(sh|sz|bj)\.\d{6}", code):
+            raise InvalidInput(
+                f"{code!r} is not a code: write the exchange, a dot and six digits, as sh.600000 or sz.000001."
+            )
+    return codes
+
+
+def _types(adjust: Adjust | None, fields: str | Iterable[str] | None) -> dict[str, str]:
+    """The columns that are meant, by name, with their types."""
+    allowed = {**KEY, **FIELDS, **(ADJUSTED if adjust else {})}
+    if fields is None:
+        return allowed
+    chosen = [fields] if isinstance(fields, str) else [str(field) for field in fields]
+    for field in chosen:
+        if field in ADJUSTED and not adjust:
+            raise InvalidInput(f"Only adjusted bars have the field {field}: add adjust='qfq' or adjust='hfq'.")
+        if field not in allowed:
+            raise InvalidInput(f"There is no field {field!r}: choose among {', '.join(allowed)}.")
+    return {name: allowed[name] for name in dict.fromkeys([*KEY, *chosen])}
+
+
+def _adjustment(given: Any) -> Adjust | None:
+    if given not in list(VIEWS):
+        raise InvalidInput(
+            f"There is no adjustment {given!r}: write None for prices as traded, 'qfq' for continuous with the "
+            "newest, or 'hfq' for continuous with the first price."
+        )
+    adjust: Adjust | None = given
+    return adjust
+
+
+def parse_kinds(given: str | Iterable[str]) -> list[str]:
+    """Read kinds of securities.
+
+    :raises InvalidInput: one is none of ``stock``, ``index`` and ``etf``, or there is none.
+    """
+    kinds = list(dict.fromkeys([given] if isinstance(given, str) else map(str, given)))
+    wrong = [kind for kind in kinds if kind not in KINDS]
+    if wrong or not kinds:
+        said = f"There is no kind {wrong[0]!r}" if wrong else "No kind is given"
+        raise InvalidInput(f"{said}: choose among {', '.join(KINDS)}.")
+    return kinds
+
+
+def _refuse_unknown(connection: Connection, codes: Sequence[str]) -> None:
+    unknown = [row[0] for row in connection.execute(queries("read")["unknown"], {"codes": codes})]
+    if unknown:
+        more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
+        raise InvalidInput(
+            f"Not known: {', '.join(unknown[:NAMED])}{more}; ashare.security lists every security that Baostock has, "
+            "delisted ones included."
+        )
+
+
+def _refuse_later(day: date, read_at: datetime | None) -> None:
+    """A list cannot tell of what was listed or delisted after it was read."""
+    if read_at is None:
+        raise InvalidInput("The list of securities has not been read yet: run ashare_daily for a date first.")
+    known_to = read_at.astimezone(SHANGHAI).date()
+    if day > known_to:
+        raise InvalidInput(
+            f"The list of securities was last read on {known_to}, so who was listed on {day} is not known: choose a "
+            f"date up to {known_to}, or run ashare_daily for a later date first."
+        )

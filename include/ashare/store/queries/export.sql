@@ -1,0 +1,67 @@
+-- name: settings
+-- A year of the whole market is sorted in memory.
+SELECT set_config('work_mem', '256MB', true)
+
+-- name: years
+-- Each year's bars and factors in a number each, which another one takes the place of when any of them has changed.
+WITH bar AS MATERIALIZED (
+    SELECT extract(year FROM b.trade_date)::integer AS year, b.code, count(*) AS rows,
+           min(b.trade_date) AS trade_date,
+           -- Of each bar, as a transaction that commits late brings one whose clock is not the newest.
+           sum(hash_record_extended(ROW(b.trade_date, b.loaded_at), 0)) AS hash
+    FROM ashare.daily_bar b
+    WHERE b.trade_date BETWEEN %(start)s AND %(end)s
+      AND (%(kinds)s::text[] IS NULL
+           OR b.code IN (SELECT s.code FROM ashare.security s WHERE s.kind = ANY (%(kinds)s::text[])))
+    GROUP BY 1, 2
+), step AS (
+    -- A factor holds from an ex-date to the next: those of the year's first bar, and of the first on each ex-date.
+    SELECT year, code, trade_date FROM bar
+    UNION
+    SELECT y.year, y.code, n.trade_date
+    FROM ashare.adjust_factor a
+    CROSS JOIN LATERAL (SELECT b.trade_date FROM ashare.daily_bar b
+                        WHERE b.code = a.code AND b.trade_date >= a.ex_date ORDER BY b.trade_date LIMIT 1) n
+    JOIN bar y ON y.code = a.code AND y.year = extract(year FROM n.trade_date)
+), factor AS (
+    SELECT s.year, sum(hash_record_extended(ROW(s.code, s.trade_date, f.back_factor), 0)) AS hash
+    FROM step s JOIN ashare.daily_bar_factor f ON f.code = s.code AND f.trade_date = s.trade_date
+    GROUP BY s.year
+)
+SELECT year, sum(b.rows)::bigint AS bars,
+       sum(hash_record_extended(ROW(b.code, b.rows, b.hash), 0))::text AS bars_hash, f.hash::text AS factors_hash
+FROM bar b LEFT JOIN factor f USING (year)
+GROUP BY year, f.hash
+ORDER BY year
+
+-- name: bars
+COPY (
+    SELECT {columns}, b.back_factor AS hfq_factor
+    FROM ashare.daily_bar_factor b
+    WHERE b.trade_date BETWEEN %(start)s AND %(end)s
+      AND (%(kinds)s::text[] IS NULL
+           OR b.code IN (SELECT s.code FROM ashare.security s WHERE s.kind = ANY (%(kinds)s::text[])))
+    ORDER BY b.code, b.trade_date
+) TO STDOUT (FORMAT csv, ENCODING 'UTF8')
+
+-- name: adjust_factor
+COPY (
+    SELECT code, ex_date, fore_factor, back_factor FROM ashare.adjust_factor ORDER BY code, ex_date
+) TO STDOUT (FORMAT csv, ENCODING 'UTF8')
+
+-- name: security
+COPY (
+    SELECT code, name, kind, ipo_date, out_date, updated_at FROM ashare.security ORDER BY code
+) TO STDOUT (FORMAT csv, ENCODING 'UTF8')
+
+-- name: trade_calendar
+COPY (
+    SELECT calendar_date, is_trading_day, fetched_at FROM ashare.trade_calendar ORDER BY calendar_date
+) TO STDOUT (FORMAT csv, ENCODING 'UTF8')
+
+-- name: sync_status
+COPY (
+    SELECT trade_date, status, array_to_string(kinds, ',') AS kinds, expected, loaded, suspended, missing, rejected,
+           revised, requests, reason, run_id, started_at, finished_at, checked_at
+    FROM ashare.sync_status ORDER BY trade_date
+) TO STDOUT (FORMAT csv, ENCODING 'UTF8')
