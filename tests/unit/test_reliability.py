@@ -9,7 +9,7 @@ from include.local.stack import PROJECT
 FILES = {
     **{name: f"tests/integration/test_{name}.py" for name in ("limits", "session", "faults", "cross_checks")},
     **{name: f"tests/integration/test_{name}.py" for name in ("corrections", "trade_date", "store", "doctor")},
-    **{name: f"tests/integration/test_{name}.py" for name in ("status", "health")},
+    **{name: f"tests/integration/test_{name}.py" for name in ("status", "health", "history", "read", "export")},
     **{name: f"tests/e2e/test_{name}.py" for name in ("page", "page_api")},
     "e2e": "tests/e2e/test_backfill.py",
     "e2e_doctor": "tests/e2e/test_doctor_command.py",
