@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
+from include.ashare import airflow_bridge
 from include.ashare.store.migrate import MIGRATIONS
 from include.local.postgres import EmbeddedPostgres
 from tests.conftest import Database
@@ -85,3 +87,19 @@ def test_a_database_that_refuses_is_said_without_its_password(tmp_path: Path) ->
     lines = ask(tmp_path, baostock="baostock://h:1", ashare_postgres="postgresql://me:s3cret-word@127.0.0.1:1/ashare")
     assert lines[-1].startswith("StoreUnavailable The database of the connection ashare_postgres cannot be reached")
     assert "s3cret-word" not in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "years", "expected"),
+    [
+        (None, None, 10, ("2015-10-09", "2025-10-08")),  # to yesterday in Beijing, ten years exactly
+        (None, "2024-12-31", 1, ("2024-01-01", "2024-12-31")),
+        (None, "2024-02-29", 1, ("2023-03-01", "2024-02-29")),
+        ("2006-01-04", None, 10, ("2006-01-04", "2025-10-08")),
+        (None, "2025-10-08", 50, ("1990-12-19", "2025-10-08")),
+    ],
+)
+def test_the_range_of_a_history(start: str | None, end: str | None, years: int, expected: tuple[str, str]) -> None:
+    run_after = datetime(2025, 10, 8, 17, 0, tzinfo=timezone.utc)  # 01:00 on the 9th in Beijing
+    found = airflow_bridge.range_of(start, end, years, run_after)
+    assert tuple(map(str, found)) == expected

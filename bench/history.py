@@ -1,0 +1,213 @@
+"""Many years by code against the emulator: `python -m bench.history --stocks 500 --years 10`.
+
+Loads a generated market's history in a process of its own, and holds the table against the market row by row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from include.ashare.emulator.generated import GeneratedMarket
+from include.ashare.emulator.market import COLUMNS, STOCK, Security
+from include.ashare.settings import DEFAULT_INDICES
+from include.ashare.source import SourceConfig
+from include.ashare.steps.history import History, fetch_and_copy, plan_batches, record_status
+from include.ashare.store import Store
+from include.local.postgres import EmbeddedPostgres
+from include.local.stack import PROJECT
+
+if TYPE_CHECKING:
+    from typing_extensions import LiteralString  # in typing since Python 3.11
+
+STOCKS, YEARS = 500, 10
+LAST = date(2026, 10, 30)
+PAGE_ROWS = 2000
+
+PREPARE: LiteralString = """
+CREATE TEMPORARY VIEW bar AS
+SELECT trade_date, code, open, high, low, close, preclose, volume, amount, turn, pct_chg, is_trading, is_st,
+       pe_ttm, pb_mrq, ps_ttm, pcf_ncf_ttm
+FROM ashare.daily_bar;
+CREATE TEMPORARY TABLE sent AS SELECT * FROM bar LIMIT 0
+"""
+DIFFERING: LiteralString = """
+SELECT (SELECT count(*) FROM (TABLE sent EXCEPT TABLE bar) AS lost)
+       + (SELECT count(*) FROM (TABLE bar EXCEPT TABLE sent) AS made_up)
+"""
+SENT = (
+    "date code open high low close preclose volume amount turn pctChg tradestatus isST peTTM pbMRQ psTTM pcfNcfTTM"
+).split()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a history took.
+
+    :ivar fewest: requests that nobody could do without: a page for every 2,000 bars, and the factors of each stock.
+    :ivar differing: rows of the table and of the market that the other does not have.
+    """
+
+    securities: int
+    years: int
+    bars: int
+    requests: int
+    fewest: int
+    differing: int
+    fetch_seconds: float
+    record_seconds: float
+    peak_mb: float
+
+    @property
+    def verdict(self) -> str:
+        """``ok``, or what is not as it should be."""
+        if self.differing:
+            return "differs"
+        if self.requests > 1.03 * self.fewest:
+            return "too many requests"
+        return "ok" if self.peak_mb < 400 else "too much memory"
+
+
+def measure(directory: Path, stocks: int = STOCKS, years: int = YEARS) -> Result:
+    """Load the history of a market of so many stocks, in a database of its own below ``directory``."""
+    first = max(LAST.replace(year=LAST.year - years) + timedelta(days=1), date(1990, 12, 19))
+    market = GeneratedMarket(start=first, end=LAST, stocks=stocks, etfs=0, indices=len(DEFAULT_INDICES))
+    with (
+        EmbeddedPostgres(directory / "history", databases=("ashare",), durable=False) as server,
+        _emulator(directory, first, stocks) as port,
+        _connect(str(server.socket_dir)) as connection,
+    ):
+        loaded = _load_elsewhere(str(server.socket_dir), port, first)
+        listed = [s for s in market.securities() if s.type == STOCK or s.code in DEFAULT_INDICES]
+        return Result(
+            securities=len(listed),
+            years=years,
+            bars=_send(connection, market, listed, first),
+            requests=_one(connection, "SELECT count(*) FROM ashare.source_request"),
+            fewest=_fewest(market, listed, first),
+            differing=_one(connection, DIFFERING),
+            **loaded,
+        )
+
+
+def _connect(socket_dir: str) -> psycopg.Connection[Any]:
+    return psycopg.connect(host=socket_dir, user="postgres", dbname="ashare")
+
+
+@contextmanager
+def _emulator(directory: Path, first: date, stocks: int) -> Iterator[int]:
+    """Baostock, emulated in another process; its port."""
+    file = directory / "port"
+    command = [sys.executable, "-m", "include.ashare.emulator", "serve", "--port", "0", "--port-file", str(file)]
+    command += ["--stocks", str(stocks), "--start", str(first), "--end", str(LAST), "--now", f"{LAST} 23:30"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=PROJECT)
+    try:
+        while not (file.exists() and file.read_text()):
+            if process.poll() is not None:
+                raise RuntimeError("The emulator did not start.")
+            time.sleep(0.05)
+        yield int(file.read_text())
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _send(connection: psycopg.Connection[Any], market: GeneratedMarket, listed: list[Security], first: date) -> int:
+    """Write the market's own bars into tables of their own, beside those that were loaded."""
+    connection.execute(PREPARE)
+    at = [COLUMNS.index(name) for name in SENT]
+    trading = SENT.index("tradestatus")
+    count = 0
+    with connection.cursor() as cursor, cursor.copy("COPY sent FROM STDIN") as copy:
+        for security in listed:
+            for row in market.bars_of(security.code, first, LAST):
+                values = [row[n] or "\\N" for n in at]
+                values[trading] = row[at[trading]] or "1"  # an index is never suspended
+                copy.write("\t".join(values) + "\n")
+                count += 1
+    return count
+
+
+def _one(connection: psycopg.Connection[Any], query: LiteralString) -> int:
+    row = connection.execute(query).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _fewest(market: GeneratedMarket, listed: list[Security], first: date) -> int:
+    count = 0
+    for security in listed:
+        bars = len(market.bars_of(security.code, first, LAST))
+        count += math.ceil(bars / PAGE_ROWS) + (security.type == STOCK and bars > 0)
+    return count
+
+
+def _load_elsewhere(socket_dir: str, port: int, first: date) -> dict[str, float]:
+    """Have another process load the history, so that its memory is seen by itself; what that took."""
+    command = [
+        sys.executable,
+        "-m",
+        "bench.history",
+        "--load",
+        socket_dir,
+        "--port",
+        str(port),
+        "--first",
+        str(first),
+    ]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=PROJECT)
+    took: dict[str, float] = json.loads(done.stdout)
+    return took
+
+
+def _load(socket_dir: str, port: int, first: date) -> None:
+    """In a process of its own: load the history, and print what that took."""
+    with Store(lambda: _connect(socket_dir)) as store:
+        store.migrate()
+        history = History(first, LAST, store, SourceConfig("127.0.0.1", port))
+        began = time.monotonic()
+        for batch in plan_batches(history)[0]:
+            fetch_and_copy(history, batch.batch_no)
+        fetched = time.monotonic()
+        record_status(history)
+    took = {
+        "fetch_seconds": round(fetched - began, 1),
+        "record_seconds": round(time.monotonic() - fetched, 1),
+        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+    }
+    sys.stdout.write(json.dumps(took))
+
+
+def main() -> int:
+    """Measure one history, or be the process that loads it."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
+    parser.add_argument("--stocks", type=int, default=STOCKS)
+    parser.add_argument("--years", type=int, default=YEARS)
+    for hidden in ("--load", "--port", "--first"):
+        parser.add_argument(hidden, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.load:
+        _load(given.load, int(given.port), date.fromisoformat(given.first))
+        return 0
+    with tempfile.TemporaryDirectory(prefix="ashare-bench-") as directory:
+        Path(directory).chmod(0o755)  # PostgreSQL's account has to pass, where we are root
+        result = measure(Path(directory), given.stocks, given.years)
+    sys.stdout.write(json.dumps({**asdict(result), "verdict": result.verdict}, indent=2) + "\n")
+    return 0 if result.verdict == "ok" else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
