@@ -20,9 +20,12 @@ SELECT pg_advisory_xact_lock(hashtextextended('ashare merge', 0))
 
 -- name: revise
 WITH changed AS (
-    SELECT b.trade_date, b.code, to_jsonb(b) AS old, to_jsonb(i) AS new
+    SELECT i.trade_date, i.code, to_jsonb(b) AS old, to_jsonb(i) AS new
     FROM incoming i
-    JOIN ashare.daily_bar b USING (trade_date, code)
+    -- OFFSET 0: looked up row by row; a table without statistics would be read as a whole, for each page of a history.
+    CROSS JOIN LATERAL (
+        SELECT * FROM ashare.daily_bar x WHERE x.trade_date = i.trade_date AND x.code = i.code OFFSET 0
+    ) AS b
     WHERE (b.open, b.high, b.low, b.close, b.preclose, b.volume, b.amount, b.turn, b.pct_chg,
            b.is_trading, b.is_st, b.pe_ttm, b.pb_mrq, b.ps_ttm, b.pcf_ncf_ttm)
        IS DISTINCT FROM
