@@ -50,7 +50,7 @@ test: $(DEV_READY)  ## Install the tools and run all tests (PYTEST_ARGS="-k name
 soak: $(DEV_READY)  ## Backfills under random faults and kills, then an exact comparison (MINUTES=30, SEED)
 	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED))
 
-bench: $(RUN_READY)  ## Time the page and the adjusted views with 33 years of 5,000 stocks (2 minutes, 14 GB of TMPDIR)
+bench: $(RUN_READY)  ## Time the page and the views at 33 years of 5,000 stocks, and a history (4 minutes, 14 GB of TMPDIR)
 	@$(BIN)/python -m bench
 
 lint: $(DEV_READY)  ## ruff and mypy

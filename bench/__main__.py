@@ -1,8 +1,9 @@
 """`make bench`, or `python -m bench`: how long the page's and the adjusted views' readings take at full size.
 
 Makes a database of 33 years of 5,000 stocks in a temporary directory, deleted at the end, reads it as the page's
-routes and as people do, and prints the times beside those of the last time. They are kept in
-``bench/results/latest.json``. Exit code 0 however slow they are, 1 when it could not be done, 130 after Ctrl-C.
+routes and as people do, and prints the times beside those of the last time; then loads a history from the emulator.
+All of it is kept in ``bench/results/latest.json``. Exit code 0 however slow they are, 1 when it could not be done, 130
+after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import psutil  # type: ignore[import-untyped, unused-ignore]
 import psycopg
 from psycopg import sql
 
-from bench import market, page, views
+from bench import history, market, page, views
 from include.ashare.errors import AshareError
 from include.local.postgres import EmbeddedPostgres, PostgresError
 from include.local.terminal import Phases, Stopped, console, errors, print_columns, shown, stop_signals
@@ -75,10 +76,13 @@ def _run(directory: Path) -> None:
         with connect() as connection:
             rows = {table: _count(connection, table) for table in TABLES}
             version = connection.info.parameter_status("server_version") or ""
+    phases.begin("a history against the emulator")
+    years = history.measure(directory)
     phases.end()
     before = _medians_before()
     _show(results, before)
-    _keep(results, rows, version.split()[0])
+    _show_history(years)
+    _keep(results, years, rows, version.split()[0])
     console.print(f"\nDone in {phases.seconds:.0f} seconds; written to {shown(RESULTS)}.")
 
 
@@ -101,7 +105,23 @@ def _show(results: Sequence[page.Result], before: Mapping[str, float]) -> None:
     print_columns(f"The page, then the views, at {market.FIRST} to {market.LAST}", names, lines, left=("read", ""))
 
 
-def _keep(results: Sequence[page.Result], rows: Mapping[str, int], postgres: str) -> None:
+def _show_history(took: history.Result) -> None:
+    names = ("bars", "requests", "fewest", "fetch s", "record s", "peak MB", "")
+    line = (
+        took.bars,
+        took.requests,
+        took.fewest,
+        took.fetch_seconds,
+        took.record_seconds,
+        took.peak_mb,
+        took.verdict,
+    )
+    print_columns(
+        f"A history of {took.years} years, {took.securities} securities, by code", names, [line], left=("",)
+    )
+
+
+def _keep(results: Sequence[page.Result], took: history.Result, rows: Mapping[str, int], postgres: str) -> None:
     machine = {
         "cores": os.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30),
@@ -114,6 +134,7 @@ def _keep(results: Sequence[page.Result], rows: Mapping[str, int], postgres: str
         "date": str(datetime.now(timezone.utc).date()),
         "rows": rows,
         "results": [asdict(result) for result in results],
+        "history": asdict(took),
     }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(found, indent=2) + "\n")
