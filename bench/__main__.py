@@ -2,8 +2,8 @@
 
 Makes a database of 33 years of 5,000 stocks in a temporary directory, deleted at the end, reads it as the page's
 routes and as people do, and prints the times beside those of the last time; then loads a history from the emulator.
-All of it is kept in ``bench/results/latest.json``. Exit code 0 however slow they are, 1 when it could not be done, 130
-after Ctrl-C.
+All of it is kept in ``bench/results/latest.json``. Exit code 0 however slow they are, 1 when it could not be done,
+130 after Ctrl-C.
 """
 
 from __future__ import annotations

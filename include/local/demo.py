@@ -12,7 +12,17 @@ from psycopg.rows import TupleRow
 from include.ashare.dates import parse_trade_date_range
 from include.ashare.errors import AshareError
 from include.local.stack import Stack, StackError, wipe
-from include.local.terminal import Phases, Stopped, console, demo_dir, errors, print_columns, shown, stop_signals
+from include.local.terminal import (
+    Phases,
+    Stopped,
+    console,
+    demo_dir,
+    demo_market,
+    errors,
+    print_columns,
+    shown,
+    stop_signals,
+)
 
 START, END = "2026-04-27", "2026-05-08"
 """Two weeks with the Labour Day holiday in them."""
@@ -57,7 +67,7 @@ def main() -> int:
 def _run(start: date, end: date, phases: Phases) -> None:
     state = demo_dir()
     wipe(state)
-    emulator = ("--start", min(date(2024, 1, 1), date(start.year, 1, 1)).isoformat())
+    emulator = demo_market(start)
     with Stack(state, emulator=emulator, durable=False, scheduled=False, report=phases.begin) as stack:
         if not stack.has_emulator:
             phases.begin("Baostock")

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from types import FrameType
 
@@ -18,6 +19,7 @@ from include.local.stack import PROJECT
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
+DEMO_FROM = date(2015, 1, 1)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -78,6 +80,14 @@ def print_columns(title: str, names: Sequence[str], rows: Sequence[Sequence[obje
             blank = " " * (width - cell_len(text))  # a Chinese character takes two columns
             padded.append(text + blank if name in left else blank + text)
         console.print("  ".join(padded).rstrip(), markup=False)
+
+
+def demo_market(first: date = DEMO_FROM) -> tuple[str, ...]:
+    """The emulator's arguments in a demo: ten years of one market for `make demo` and `make up DEMO=1`.
+
+    :param first: a trade date that it has to have.
+    """
+    return ("--start", str(min(DEMO_FROM, date(first.year, 1, 1))))
 
 
 def state_dir() -> Path:

@@ -14,6 +14,7 @@ from include.local.terminal import (
     Stopped,
     console,
     demo_dir,
+    demo_market,
     errors,
     shown,
     state_dir,
@@ -46,7 +47,9 @@ def _run() -> None:
     if not local.port_is_free(port, host):
         raise StackError(f"Port {port} is taken: set another, for example `make up PORT={_another_port(port)}`.")
     phases = Phases()
-    with Stack(directory, port=port, host=host, emulator=() if demo else None, report=phases.begin) as stack:
+    with Stack(
+        directory, port=port, host=host, emulator=demo_market() if demo else None, report=phases.begin
+    ) as stack:
         try:
             phases.end()
             # Also where everybody looks for it, and not only beside the demo's own state.
