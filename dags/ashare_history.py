@@ -10,8 +10,8 @@ from their first on. Afterwards every trade date of the range is recorded in `as
 time, days of quota) is in the run's note. One run at a time.
 
 **A run is red.** The last line of the log of `record_status` says which batches or dates are not complete and why.
-Clear the failed tasks, or trigger it again: what is loaded stays, and is not asked for again. A run that has used up
-the day's requests goes on by itself at midnight, Beijing time.
+Trigger it again: what is loaded stays, and is not asked for again. A run that has used up the day's requests goes on
+by itself at midnight, Beijing time.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def fetch_and_copy(batch: dict[str, Any]) -> dict[str, int]:
 def record_status() -> None:
     """Count the rows of every trade date of the range and write `sync_status`.
 
-    **Red:** something of the range is not complete. The log's last line says what and why: mend the cause, clear the
-    failed tasks.
+    **Red:** something of the range is not complete. The log's last line says what and why: mend the cause, trigger the
+    DAG again.
     """
     from include.ashare import airflow_bridge
     from include.ashare.steps import history

@@ -79,7 +79,7 @@ HISTORY_PARAMS = {
         items={"type": "string"},
         description="Only these, as sh.600000. Empty: all of the kinds, delisted ones included.",
     ),
-    "batch_size": Param(200, type="integer", minimum=1, description="Codes in a batch."),
+    "batch_size": Param(200, type="integer", minimum=1, maximum=500, description="Codes in a batch."),
 }
 
 

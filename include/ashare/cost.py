@@ -105,7 +105,7 @@ def better_way(connection: psycopg.Connection[Any] | None, days: Collection[date
     """A sentence when some trade dates would be had sooner by code, with the command; else nothing."""
     today = beijing_now().date()
     past = sorted(day for day in days if day < today)
-    if not past:
+    if not past or "stock" not in kinds:
         return ""
     budget = Settings().request_budget
     one_by_one, _ = by_date(connection, past)

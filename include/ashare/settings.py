@@ -59,7 +59,7 @@ def _indices() -> tuple[str, ...]:
                 f"ASHARE_INDICES holds {code!r}: write each index with its exchange, for example "
                 "sh.000001,sz.399001 (sz.000001 would be a stock)."
             )
-    return listed or DEFAULT_INDICES
+    return tuple(dict.fromkeys(listed)) or DEFAULT_INDICES
 
 
 @dataclass(frozen=True)

@@ -74,4 +74,5 @@ def test_the_same_again_asks_for_nothing(api: Api, source: Emulator) -> None:
 def test_a_date_that_cannot_be_fails_at_once(api: Api, source: Emulator) -> None:
     asked = source.count()
     assert run(api, start_date="2025-09-22", end_date="2999-01-01")["state"] == "failed"
+    assert run(api, start_date="2025-09-22", end_date="2025-09-26", codes=["sh.609999"])["state"] == "failed"
     assert source.count() == asked

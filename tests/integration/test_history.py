@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,17 @@ import pytest
 from include.ashare.cost import PAGE_SESSIONS
 from include.ashare.emulator.faults import fault
 from include.ashare.emulator.generated import GeneratedMarket
-from include.ashare.emulator.market import COLUMNS, INDEX, STOCK, Row, Security
+from include.ashare.emulator.market import COLUMNS, INDEX, STOCK, Factor, Row, Security
 from include.ashare.emulator.server import Emulator
-from include.ashare.errors import AshareError, BadReply, BudgetSpent, IncompleteDate, InvalidInput, StoreUnavailable
+from include.ashare.errors import (
+    AshareError,
+    BadReply,
+    BudgetSpent,
+    IncompleteDate,
+    InvalidInput,
+    SourceUnreachable,
+    StoreUnavailable,
+)
 from include.ashare.settings import DEFAULT_INDICES, Settings
 from include.ashare.steps import Run
 from include.ashare.steps.history import History, fetch_and_copy, plan_batches, record_status
@@ -75,7 +84,8 @@ class Scene:
     def run(self, history: History) -> str:
         """What the DAG's tasks do."""
         for batch in plan_batches(history)[0]:
-            fetch_and_copy(history, batch.batch_no)
+            with suppress(BadReply):
+                fetch_and_copy(history, batch.batch_no)
         return record_status(history)
 
     def daily(self, day: date, **options: Any) -> Run:
@@ -350,7 +360,7 @@ def test_empty_answers_to_everything_are_not_believed(scene: Scene) -> None:
     scene.emulator.add_fault(fault(FACTORS, "empty", times=0))
     history = scene.history()
     (first, *_), _ = plan_batches(history)
-    with pytest.raises(BadReply, match="no other security has one of that day either: not believed"):
+    with pytest.raises(BadReply, match="Baostock sends no bars now, of other securities neither: not believed"):
         fetch_and_copy(history, first.batch_no)
     for table in ("daily_bar", "absent_bar"):
         assert scene.database.rows(f"SELECT count(*) FROM ashare.{table}") == [(0,)]
@@ -361,6 +371,39 @@ def test_empty_answers_to_everything_are_not_believed(scene: Scene) -> None:
     scene.run(history)
     scene.assert_equals_the_market(date(2025, 9, 1), LAST)
     scene.assert_factors_are_the_market_s()
+
+
+def test_a_short_outage_of_empty_answers_is_not_believed(scene: Scene) -> None:
+    history = scene.history()
+    (first, *_), _ = plan_batches(history)
+    scene.emulator.add_fault(fault(BY_CODE, "empty", times=40, after=20))
+    with pytest.raises(BadReply, match="of other securities neither"):
+        fetch_and_copy(history, first.batch_no)
+    assert scene.database.rows("SELECT count(*) FROM ashare.absent_bar") == [(0,)]
+    scene.emulator.clear_faults()
+    scene.run(history)
+    scene.assert_equals_the_market(date(2025, 9, 1), LAST)
+
+
+def test_a_lone_security_that_lacks_a_day_is_held_against_the_index(lossy: tuple[Scene, Without]) -> None:
+    scene, market = lossy
+    market.lose(lambda code, day: code == "sh.600000" and day == "2025-09-10")
+    history = scene.history(codes=["sh.600000"])
+    scene.run(history)
+    assert scene.database.rows("SELECT trade_date::text FROM ashare.absent_bar") == [("2025-09-10",)]
+    assert plan_batches(history)[0] == []
+
+
+def test_what_was_found_absent_is_not_asked_for_again_after_an_interruption(lossy: tuple[Scene, Without]) -> None:
+    scene, market = lossy
+    market.lose(lambda code, day: code == "sh.600085" and day == "2025-09-10")
+    history = scene.history()
+    (first, *_), _ = plan_batches(history)
+    scene.emulator.add_fault(fault(BY_CODE, "close_before_reply", times=1, after=30))
+    with pytest.raises(SourceUnreachable):
+        fetch_and_copy(history, first.batch_no)
+    scene.run(history)
+    assert asked_of(scene.emulator).count("sh.600085") == 2
 
 
 def test_a_page_that_was_cut_is_asked_for_again(scene: Scene) -> None:
@@ -429,7 +472,7 @@ def test_after_some_replies_that_cannot_be_the_batch_is_given_up(scene: Scene) -
 
 
 def test_a_row_that_breaks_a_rule_is_set_aside(scene: Scene) -> None:
-    scene.emulator.add_fault(fault(BY_CODE, "bad_number", times=1))
+    scene.emulator.add_fault(fault(BY_CODE, "bad_number", times=2))  # asked for twice
     scene.run(scene.history())
     ((code, day),) = scene.database.rows("SELECT code, trade_date FROM ashare.rejected_bar")
     ((status, rejected),) = scene.database.rows(
@@ -437,6 +480,116 @@ def test_a_row_that_breaks_a_rule_is_set_aside(scene: Scene) -> None:
     )
     assert (status, rejected) == ("success", 1)
     assert scene.database.rows("SELECT 1 FROM ashare.daily_bar WHERE code = %s AND trade_date = %s", code, day) == []
+
+
+def test_rows_that_break_a_rule_on_a_whole_day_are_asked_for_again_by_the_next_run(scene: Scene) -> None:
+    scene.emulator.add_fault(fault(BY_CODE, "bad_number", times=0))
+    history = scene.history()
+    with pytest.raises(IncompleteDate, match=r"1 trade dates are not complete \(2025-09-01\)"):
+        scene.run(history)
+    scene.emulator.clear_faults()
+    assert scene.run(history) == f"2025-09-01 to {LAST} is complete."
+    found = scene.database.rows(f"{TABLE} WHERE trade_date = '2025-09-01'")
+    assert sorted(found) == sorted(map(_as_kept, scene.bars(date(2025, 9, 1), date(2025, 9, 1))))
+
+
+class Odd(GeneratedMarket):
+    """A market in which one stock's factors are another matter."""
+
+    def make_odd(self, code: str, factors: list[Factor]) -> None:
+        self.odd = (code, factors)
+
+    def factors_of(self, code: str, start: date, end: date, as_of: date | None = None) -> list[Factor]:
+        return self.odd[1] if code == self.odd[0] else super().factors_of(code, start, end, as_of)
+
+
+@pytest.fixture
+def odd(database: Database) -> Iterator[tuple[Scene, Odd]]:
+    market = Odd(start=date(2025, 9, 1), end=LAST, stocks=60)
+    with Emulator(market) as emulator:
+        yield Scene(database, emulator, market), market
+
+
+def test_one_stocks_refused_factors_do_not_hold_up_every_date(odd: tuple[Scene, Odd]) -> None:
+    scene, market = odd
+    market.make_odd("sh.600000", [Factor("sh.600000", date(2020, 7, 1), "", "1.5")])
+    with pytest.raises(IncompleteDate, match=r"sh\.600000: Baostock sent sh\.600000 a factor on 2020-07-01") as told:
+        scene.run(scene.history())
+    assert "trade dates" not in str(told.value)
+    assert set(scene.statuses()) == {"success", "skipped"}
+
+
+def test_factors_that_are_known_are_kept_when_the_source_has_none_any_more(odd: tuple[Scene, Odd]) -> None:
+    scene, market = odd
+    market.make_odd("sh.600000", [])
+    scene.database.do("INSERT INTO ashare.adjust_factor VALUES ('sh.600000', '2020-07-01', 1, 1.5)")
+    scene.run(scene.history())
+    kept = "SELECT back_factor::text FROM ashare.adjust_factor WHERE code = 'sh.600000'"
+    assert scene.database.rows(kept) == [("1.5",)]
+
+
+def test_two_ranges_with_a_hole_between_them_are_no_ex_date(years: Scene) -> None:
+    years.run(years.history(date(2025, 9, 1)))
+    asked = years.emulator.count(FACTORS)
+    years.database.do("DELETE FROM ashare.factor_history")
+    years.run(years.history(date(2022, 11, 1), date(2023, 2, 28)))
+    stocks = len({code for (code,) in years.database.rows("SELECT code FROM ashare.factor_history")})
+    assert years.emulator.count(FACTORS) == asked + stocks
+
+
+# ---------------------------------------------------------------------- the record
+
+
+def test_without_a_plan_nothing_is_complete(scene: Scene) -> None:
+    history = scene.history(codes=["sh.609999"])
+    with pytest.raises(InvalidInput):
+        plan_batches(history)
+    with pytest.raises(IncompleteDate, match="the plan could not be made"):
+        record_status(history)
+    again = scene.history()
+    scene.run(again)
+    scene.emulator.add_fault(fault("login", "error", times=0, code="10001005", message="no"))
+    scene.database.do("UPDATE ashare.trade_calendar SET fetched_at = '2020-01-01'")
+    with pytest.raises(AshareError):
+        plan_batches(again)
+    with pytest.raises(IncompleteDate, match="the plan could not be made"):
+        record_status(again)
+
+
+@pytest.mark.parametrize("gone", ["code = 'sh.600085'", "true"])
+def test_a_complete_date_that_has_lost_rows_is_called_failed_by_any_history(scene: Scene, gone: str) -> None:
+    scene.run(scene.history())
+    scene.database.do(f"DELETE FROM ashare.daily_bar WHERE trade_date = '2025-09-10' AND {gone}")
+    other = scene.history(date(2025, 9, 9), date(2025, 9, 11), codes=["sh.600519"])
+    plan_batches(other)
+    for batch in plan_batches(other)[0]:
+        fetch_and_copy(other, batch.batch_no)
+    record_status(other)
+    assert scene.database.rows("SELECT status FROM ashare.sync_status WHERE trade_date = '2025-09-10'") == [
+        ("failed",)
+    ]
+    scene.run(scene.history())
+    scene.assert_equals_the_market(date(2025, 9, 1), LAST)
+
+
+def test_a_part_of_a_history_that_still_lacks_something_is_not_complete(lossy: tuple[Scene, Without]) -> None:
+    scene, market = lossy
+    market.lose(lambda code, day: False)
+    scene.run(scene.history())
+    market.lose(lambda code, day: code[3:5] in ("51", "56", "58", "15") and day == "2025-09-10")
+    etfs = scene.history(kinds=("etf",), settings=Settings(lock_timeout=20.0, max_absent=5))
+    with pytest.raises(IncompleteDate, match=r"\d+ securities still lack bars or factors \(s[hz]\.\d{6}, "):
+        scene.run(etfs)
+
+
+def test_what_is_named_twice_is_counted_once(scene: Scene) -> None:
+    settings = Settings(lock_timeout=20.0, indices=("sh.000001", "sh.000001"))
+    scene.run(scene.history(settings=settings))
+    scene.database.do("DELETE FROM ashare.daily_bar WHERE code = 'sh.000001' AND trade_date < '2025-09-15'")
+    history = scene.history(settings=settings, codes=["sh.000001", "sh.000001"])
+    assert "1 of 1 securities lack" in plan_batches(history)[1]
+    scene.run(history)
+    assert plan_batches(scene.history(settings=settings))[0] == []
 
 
 # ---------------------------------------------------------------------- limits, interruptions
@@ -508,6 +661,11 @@ def test_a_few_dates_are_cheaper_one_by_one(scene: Scene) -> None:
     [
         ({"codes": ["600000"]}, "'600000' is not a code: write it with its exchange, for example sh.600000"),
         ({"codes": ["sh.609999"]}, "There is no security sh.609999"),
+        ({"codes": ["bj.430047"]}, "bj.430047: Baostock lists the Beijing exchange, but has no bars of it"),
+        (
+            {"settings": Settings(request_budget=500, history_reserve=500)},
+            "ASHARE_HISTORY_RESERVE (500) leaves nothing of ASHARE_REQUEST_BUDGET (500) to a history",
+        ),
         ({"codes": ["sz.159915"]}, "sz.159915 is of the kind etf, and kinds is stock, index"),
         ({"kinds": ("bond",)}, "There is no kind of security bond"),
         ({"batch_size": 0}, "batch_size is 0"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, time
 from typing import Any
@@ -21,6 +21,7 @@ class Span:
     indices: tuple[str, ...]
     codes: tuple[str, ...] | None
     run_id: str
+    rejected_limit: int
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -31,6 +32,7 @@ class Span:
             "indices": list(self.indices),
             "codes": None if self.codes is None else list(self.codes),
             "run_id": self.run_id,
+            "rejected_limit": self.rejected_limit,
         }
 
 
@@ -78,6 +80,11 @@ class HistoryStore:
         """The range's sessions."""
         return [row[0] for row in self._all("sessions")]
 
+    def session_of_a_week_ago(self, today: date) -> date:
+        """The last session that is published for certain, in the range or not."""
+        found: date = self._all("session_of_a_week_ago", today=today)[0][0]
+        return found
+
     def kinds_of(self, codes: Sequence[str]) -> dict[str, str]:
         """The kinds of those codes that the list of securities has."""
         return dict(self._all("kinds_of", codes=list(codes)))
@@ -98,11 +105,19 @@ class HistoryStore:
 
     # ------------------------------------------------------------------ batches
 
-    def plan(self, batches: Sequence[HistoryBatch]) -> None:
-        """Write the run's batches, instead of those of an earlier plan of it."""
+    def forget_plan(self) -> None:
+        """Delete the run's plan, if it has one."""
+        self._do("forget")
+
+    def is_planned(self) -> bool:
+        """Whether the run's last plan was made."""
+        return bool(self._all("is_planned")[0][0])
+
+    def plan(self, batches: Sequence[HistoryBatch], in_words: str) -> None:
+        """Write the run's plan."""
         with self.store.transaction() as connection:
             values = self._span.parameters
-            connection.execute(queries("history")["plan"], values)
+            connection.execute(queries("history")["plan"], {**values, "plan": in_words})
             for batch in batches:
                 numbered = {"batch_no": batch.batch_no, "kind": batch.kind, "label": batch.label}
                 connection.execute(queries("history")["add"], {**values, **numbered, "codes": list(batch.codes)})
@@ -130,10 +145,16 @@ class HistoryStore:
             connection.execute(queries("history")["came"], came)
         return merged
 
-    def record_absent(self, absent: Sequence[tuple[date, str]], reason: str) -> list[tuple[date, str]]:
-        """Record sessions without a bar; those of which nobody has a bar are not believed, and returned."""
+    def record_absent(
+        self, absent: Sequence[tuple[date, str]], reason: str, seen: Collection[date] = ()
+    ) -> list[tuple[date, str]]:
+        """Record sessions without a bar; returns those that are not believed, as nobody has a bar of that day.
+
+        :param seen: days of which a bar was seen at the source.
+        """
         days, codes = [day for day, _ in absent], [code for _, code in absent]
-        return [(row[0], row[1]) for row in self._all("record_absent", days=days, codes=codes, reason=reason)]
+        values = {"days": days, "codes": codes, "reason": reason, "seen": list(seen)}
+        return [(row[0], row[1]) for row in self._all("record_absent", **values)]
 
     def known_factors(self, code: str) -> set[date]:
         """The ex-dates of a stock that are known."""
@@ -148,11 +169,12 @@ class HistoryStore:
         return {row[0] for row in self._all("implied_ex_dates", code=code)}
 
     def save_factors(self, code: str, factors: Sequence[tuple[str, date, str, str]]) -> None:
-        """Write all factors of a stock as (code, ex_date, fore, back), instead of what was known of it."""
+        """Write all factors of a stock as (code, ex_date, fore, back); without any, what was known of it is kept."""
         columns = [list(column) for column in zip(*factors, strict=True)] or [[], [], [], []]
         values = dict(zip(("codes", "ex_dates", "fore", "back"), columns, strict=True))
         with self.store.transaction() as connection:
-            connection.execute(queries("history")["drop_factors"], {"code": code, "ex_dates": values["ex_dates"]})
+            if factors:
+                connection.execute(queries("history")["drop_factors"], {"code": code, "ex_dates": values["ex_dates"]})
             connection.execute(queries("bars")["save_factors"], values)
             connection.execute(queries("history")["factors_read"], {"code": code})
 
@@ -162,22 +184,22 @@ class HistoryStore:
         """Tell the planner of what was loaded; a user who does not own the tables may not, and autovacuum will."""
         self._do("analyze")
 
-    def disbelieve_absences(self, most: int) -> set[date]:
-        """Forget what this run took for absent on dates that lack more than ``most``; returns the dates."""
-        return {row[0] for row in self._all("too_many_absent", most=most)}
+    def disbelieve_absences(self, most: int, *, all_loaded: bool) -> set[date]:
+        """Forget what this run took for absent on dates that lack more than ``most``, or than they have."""
+        return {row[0] for row in self._all("too_many_absent", most=most, all_loaded=all_loaded)}
 
-    def record_factors(self) -> None:
-        """Record the adjust factors as in, for the dates on which those of all listed stocks are."""
-        self._do("factor_batches")
+    def record_factors(self, most: int) -> None:
+        """Record the adjust factors as in, for the dates on which those of all listed stocks but ``most`` are."""
+        self._do("factor_batches", most=most)
 
     def closed_days(self) -> list[date]:
         """Weekdays without a session that are not recorded as skipped."""
         return [row[0] for row in self._all("closed_days")]
 
-    def unsettled(self) -> list[tuple[date, tuple[str, ...]]]:
+    def unsettled(self, *, recorded_only: bool = False) -> dict[date, tuple[str, ...]]:
         """Sessions not recorded as complete for the run's kinds, with the kinds that they are complete for."""
-        return [(row[0], tuple(row[1])) for row in self._all("unsettled")]
+        return {row[0]: tuple(row[1]) for row in self._all("unsettled", recorded_only=recorded_only)}
 
-    def miscounted(self) -> list[date]:
-        """Complete dates whose rows have changed since they were counted."""
-        return [row[0] for row in self._all("miscounted")]
+    def miscounted(self) -> dict[date, bool]:
+        """Complete dates whose rows have changed since they were counted, and whether some of them are gone."""
+        return dict(self._all("miscounted"))

@@ -6,17 +6,17 @@ What is loaded is not asked for again, so a batch that was killed or met the bud
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from io import StringIO
 
 from include.ashare.checks import CheckedBars, check_bars
 from include.ashare.cost import PAGE_SESSIONS
-from include.ashare.errors import BadReply, InvalidInput, Postponed, StoreUnavailable
+from include.ashare.errors import AshareError, BadReply, InvalidInput, Postponed, StoreUnavailable
 from include.ashare.source import Session
-from include.ashare.steps.catch import ABSENT, ask_by_code
+from include.ashare.steps.catch import ABSENT, ONE_PAGE, ask_by_code
 from include.ashare.steps.factors import AdjustFactor, read_factors
 from include.ashare.steps.history.span import History
 from include.ashare.store.history import HistoryBatch, HistoryStore
@@ -30,8 +30,8 @@ FACTORS_FROM = date(1990, 1, 1)
 MOST_PROBLEMS = 10
 """After so many securities whose replies cannot be believed, the batch is given up: it is not they."""
 
-WITNESS = "sh.600000"
-"""A stock that has gone ex nearly every year since 2000."""
+WITNESS, INDEX = "sh.600000", "sh.000001"
+"""A stock that has gone ex nearly every year since 2000, and an index that has a bar of every session since 2006."""
 
 NOTHING = Merged(0, 0, 0)
 
@@ -131,8 +131,10 @@ class _Fetcher:
         self._session_days = frozenset(map(str, self._sessions))
         self._absent: list[tuple[date, str]] = []
         self._odd: list[str] = []
-        """Stocks without factors whose prices do not show that they never went ex."""
+        """Stocks whose answer of no factors their prices, or what is known, do not bear out."""
         self._has_factors = False
+        self._known = (INDEX, history.tables.session_of_a_week_ago(history.today))
+        """A bar that is there, by the last that came."""
         self._problems: list[str] = []
 
     def fetch(self) -> None:
@@ -141,17 +143,22 @@ class _Fetcher:
         :raises BadReply: some replies are not to be believed; the others are loaded.
         """
         want_factors = self._history.tables.wants_factors(self._batch.codes)
-        with self._loader:
-            for code in self._batch.codes:
-                try:
-                    self._fetch_one(code, wants_factors=code in want_factors)
-                except BadReply as problem:
-                    self._problems.append(f"{code}: {problem}")
-                    if len(self._problems) == MOST_PROBLEMS:
-                        break
-            self._loader.wait()
-            self._judge_odd()
-        self._record_absent()
+        try:
+            with self._loader:
+                for code in self._batch.codes:
+                    try:
+                        self._fetch_one(code, wants_factors=code in want_factors)
+                    except BadReply as problem:
+                        self._problems.append(f"{code}: {problem}")
+                        if len(self._problems) == MOST_PROBLEMS:
+                            break
+                self._loader.wait()
+                self._judge_odd()
+        except AshareError:
+            with suppress(AshareError):  # what ended it is the error to be told
+                self._record_absent()  # or it would be asked for twice more
+            raise
+        self._judge_absent()
         if self._problems:
             raise BadReply(" ".join(self._problems))
 
@@ -162,16 +169,27 @@ class _Fetcher:
             self._fetch_factors(code)
 
     def _fetch_page(self, code: str, page: Sequence[date]) -> list[date]:
-        """Ask for a page's sessions, and once more for those that the answer lacks; returns what both lack."""
-        unanswered = list(page)
-        for _ in range(2):
-            answered = self._ask(code, unanswered[0], unanswered[-1])
-            unanswered = [day for day in unanswered if str(day) not in answered]
-            if not unanswered:
-                break
-        return unanswered
+        """Ask for a page's sessions, and once more for those of which no good row came; returns what never came.
 
-    def _ask(self, code: str, first: date, last: date) -> set[str]:
+        :raises BadReply: no row came at all, nor one that is known to be there.
+        """
+        good, sent = self._ask(code, page[0], page[-1])
+        wanting = [day for day in page if str(day) not in good]
+        if wanting:
+            sent |= self._ask(code, wanting[0], wanting[-1])[1]
+        if sent:
+            self._known = (code, date.fromisoformat(min(sent)))
+        elif not self._answers_at_all():
+            raise BadReply("Baostock sends no bars now, of other securities neither: not believed.")
+        return [day for day in wanting if str(day) not in sent]
+
+    def _answers_at_all(self) -> bool:
+        """Whether a bar that is known to be there still comes."""
+        code, day = self._known
+        return bool(self._session.bars(code, day, day).rows)
+
+    def _ask(self, code: str, first: date, last: date) -> tuple[set[str], set[str]]:
+        """Fetch and load some sessions of a security; the days with a good row, and those with any."""
         table = ask_by_code(self._session, code, first, last)
         kind, sessions = self._batch.kind, self._session_days
         checked = check_bars(table, code, first, last, day=first, kind=kind, sessions=sessions)
@@ -179,7 +197,8 @@ class _Fetcher:
             log.warning("Rejected %s on %s: %s.", reject.code, reject.trade_date, reject.rule)
         if checked.lines or checked.rejects:
             self._loader.bars(checked)
-        return {day for (day,) in table.columns("date")}
+        sent = {day for (day,) in table.columns("date")} & self._session_days
+        return sent - {str(reject.trade_date) for reject in checked.rejects}, sent
 
     def _fetch_factors(self, code: str) -> None:
         """Load all adjust factors of a stock; an answer that lacks some is believed when it comes twice."""
@@ -190,11 +209,13 @@ class _Fetcher:
         implied = tables.implied_ex_dates(code)
         if _lacking(factors, known | implied):
             factors = self._ask_factors(code)
-        if lacking := _lacking(factors, implied):
-            log.warning("%s has no adjust factor on %s, where its prices moved.", code, ", ".join(map(str, lacking)))
-        if not factors and known:
-            raise BadReply(f"Baostock sent no adjust factors, and {len(known)} are known: they are kept.")
-        if not factors and (implied or not tables.has_bars_since_listing(code)):
+        if lacking := _lacking(factors, known | implied):
+            log.warning(
+                "%s has no adjust factor on %s at Baostock, where one was known or its prices moved.",
+                code,
+                ", ".join(map(str, lacking)),
+            )
+        if not factors and (known or implied or not tables.has_bars_since_listing(code)):
             self._odd.append(code)
             return
         self._has_factors = self._has_factors or bool(factors)
@@ -215,17 +236,28 @@ class _Fetcher:
             else:
                 self._problems.append(f"{code}: Baostock sent no adjust factors, and none of {WITNESS} either.")
 
-    def _record_absent(self) -> None:
-        if not self._absent:
-            return
-        doubted = self._history.tables.record_absent(self._absent, ABSENT)
-        log.info("%d bars are absent at the source (asked for twice).", len(self._absent) - len(doubted))
+    def _judge_absent(self) -> None:
+        """Record what never came; where nobody else has a bar of the day either, ask the index for one."""
+        doubted = self._record_absent()
+        if doubted:
+            days = [day for day, _ in doubted]
+            first, last = min(days), min(max(days), min(days) + ONE_PAGE)
+            seen = {date.fromisoformat(day) for (day,) in self._session.bars(INDEX, first, last).columns("date")}
+            doubted = self._record_absent(seen)
         if doubted:
             day, code = doubted[0]
             self._problems.append(
                 f"{len(doubted)} bars did not come, asked for twice, {code} on {day} for one, and no other security "
                 "has one of that day either: not believed."
             )
+
+    def _record_absent(self, seen: Collection[date] = ()) -> list[tuple[date, str]]:
+        if not self._absent:
+            return []
+        doubted = self._history.tables.record_absent(self._absent, ABSENT, seen)
+        log.info("%d bars are absent at the source (asked for twice).", len(self._absent) - len(doubted))
+        self._absent = doubted
+        return doubted
 
 
 def _lacking(factors: Sequence[AdjustFactor], ex_dates: set[date]) -> list[date]:

@@ -54,8 +54,15 @@ def plan_batches(history: History) -> tuple[list[HistoryBatch], str]:
 
     :raises InvalidInput: a code that is not known or not of the kinds, or more batches than Airflow takes.
     """
+    history.tables.forget_plan()
+    if history.settings.history_reserve >= history.settings.request_budget:
+        raise InvalidInput(
+            f"ASHARE_HISTORY_RESERVE ({history.settings.history_reserve}) leaves nothing of ASHARE_REQUEST_BUDGET "
+            f"({history.settings.request_budget}) to a history: lower the one, or raise the other."
+        )
     ensure_reference(history)
     check_codes(history)
+    history.tables.analyze()
     found = estimate(history)
     batches = cut_batches(history, found.wanted)
     if len(batches) > MOST_BATCHES:
@@ -63,8 +70,8 @@ def plan_batches(history: History) -> tuple[list[HistoryBatch], str]:
             f"batch_size {history.batch_size} makes {len(batches)} batches, and Airflow takes {MOST_BATCHES}: choose "
             f"{-(-len(found.wanted) // MOST_BATCHES) + 1} or more."
         )
-    history.tables.plan(batches)
     text = in_words(history, found, len(batches))
+    history.tables.plan(batches, text)
     log.info("%s", text)
     return batches, text
 
@@ -89,6 +96,8 @@ def check_codes(history: History) -> None:
     """Refuse codes that are not in the list of securities, or not of the kinds that were asked for."""
     known = history.tables.kinds_of(history.codes or ())
     for code in history.codes or ():
+        if code.startswith("bj."):
+            raise InvalidInput(f"{code}: Baostock lists the Beijing exchange, but has no bars of it.")
         if code not in known:
             raise InvalidInput(f"There is no security {code}: look for it in ashare.security.")
         if known[code] not in history.kinds:
@@ -101,8 +110,8 @@ def check_codes(history: History) -> None:
 def estimate(history: History) -> Estimate:
     """What the range lacks and what it would cost, from the tables alone."""
     listed = history.tables.wanted()
-    wanted = [security for security in listed if security.missing or security.factors]
-    days = [day for day, _ in history.tables.unsettled()]
+    wanted = [security for security in listed if security.missing > 0 or security.factors]
+    days = list(history.tables.unsettled())
     requests = sum(cost.pages(security.missing) + security.factors for security in wanted)
     batches = len(cut_batches(history, wanted))
     with history.store.transaction() as connection:
@@ -136,7 +145,7 @@ def in_words(history: History, found: Estimate, batches: int) -> str:
         f"{span}: {len(found.wanted)} of {found.securities} securities lack bars or adjust factors. By code "
         f"{found.by_code.told(left, a_day)}, in {batches} batches; {left} of {a_day} requests are left today."
     )
-    if history.codes is not None or not found.dates:
+    if history.is_part or not found.dates:
         return text
     text += f" Its {found.dates} trade dates one by one would take {found.by_date.told(left, a_day)}"
     if not found.code_is_cheaper:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 
 from include.ashare.errors import IncompleteDate
@@ -13,57 +14,68 @@ from include.ashare.steps.history.span import History
 log = logging.getLogger(__name__)
 
 NAMED = 5
-"""How many dates or batches a reason names."""
+"""How many dates or securities a reason names."""
 
 
 def record_status(history: History) -> str:
     """Write ``sync_status`` for every date of the range, from rows; returns a sentence.
 
-    Where only some codes, or no stocks, were asked for, a date is recorded when it is complete with them.
+    Where only some codes, or no stocks, were asked for, only dates that have a record get another.
 
-    :raises IncompleteDate: a batch is not done, or dates of the range are not complete.
+    :raises IncompleteDate: there is no plan, a batch is not done, or something of the range is still lacking.
     """
     tables = history.tables
+    if not tables.is_planned():
+        raise IncompleteDate(f"{history.start} to {history.end}: the plan could not be made, see plan_batches.")
     tables.analyze()
-    crowded = tables.disbelieve_absences(history.settings.max_absent)
-    if crowded:
-        log.warning("%d dates lack more bars than ASHARE_MAX_ABSENT: their absence is not believed.", len(crowded))
-    tables.record_factors()
-    if not _is_part(history):
+    doubted = tables.disbelieve_absences(history.settings.max_absent, all_loaded=not history.is_part)
+    if doubted:
+        log.warning("%d dates lack more than ASHARE_MAX_ABSENT, or than they have: not believed.", len(doubted))
+    tables.record_factors(history.settings.max_deviating)
+    if not history.is_part:
         for day in tables.closed_days():
             record.record_status(history.on(day))
-    incomplete = _record_sessions(history)
-    for day in tables.miscounted():
-        record.recount(history.on(day))
-    problems = tables.errors()
-    if incomplete:
-        problems.append(f"{len(incomplete)} trade dates are not complete ({_named(incomplete)})")
+    _record_sessions(history, doubted)
+    problems = [*tables.errors(), *_still_lacking(history)]
     if problems:
         raise IncompleteDate(f"{history.start} to {history.end}: {'; '.join(problems)}.")
     return f"{history.start} to {history.end} is complete."
 
 
-def _record_sessions(history: History) -> list[date]:
-    """Record the sessions that are not settled; returns those that are not complete although all was asked for."""
-    is_part = _is_part(history)
-    incomplete = []
-    for day, settled in history.tables.unsettled():
+def _record_sessions(history: History, doubted: set[date]) -> None:
+    """Record the sessions that are not settled, or no longer; count those again that have more rows."""
+    counted = history.tables.miscounted()
+    unsettled = history.tables.unsettled(recorded_only=history.is_part)
+    lost = doubted | {day for day, is_less in counted.items() if is_less}
+    for day in sorted({*unsettled, *lost}):
         # What it is complete for already stays so.
-        run = history.on(day, kinds=list(dict.fromkeys([*settled, *history.kinds])))
-        if is_part and (run.store.remaining(run.expectation) or not run.store.factors_are_in(day, run.today)):
+        run = history.on(day, kinds=list(dict.fromkeys([*_kinds(history, day, unsettled), *history.kinds])))
+        is_mine = day in lost or not history.is_part
+        if not is_mine and (run.store.remaining(run.expectation) or not run.store.factors_are_in(day, run.today)):
             continue
-        try:
+        with suppress(IncompleteDate):  # it is recorded so, and found by what is still lacking
             record.record_status(run)
-        except IncompleteDate:
-            incomplete.append(day)
-    return incomplete
+    for day, is_less in counted.items():
+        if not is_less:
+            record.recount(history.on(day))
 
 
-def _is_part(history: History) -> bool:
-    """Whether the range's dates cannot be complete by this run alone."""
-    return history.codes is not None or "stock" not in history.kinds
+def _kinds(history: History, day: date, unsettled: Mapping[date, Sequence[str]]) -> Sequence[str]:
+    """What a date is complete for, or was until its rows went."""
+    if day in unsettled:
+        return unsettled[day]
+    recorded = history.store.status(day)
+    return recorded[1] if recorded else ()
 
 
-def _named(days: Sequence[date]) -> str:
-    more = f" and {len(days) - NAMED} more" if len(days) > NAMED else ""
-    return f"{', '.join(map(str, days[:NAMED]))}{more}"
+def _still_lacking(history: History) -> list[str]:
+    if history.is_part:
+        lacking = [security.code for security in history.tables.wanted() if security.missing > 0 or security.factors]
+        return [f"{len(lacking)} securities still lack bars or factors ({_named(lacking)})"] if lacking else []
+    incomplete = list(history.tables.unsettled())
+    return [f"{len(incomplete)} trade dates are not complete ({_named(incomplete)})"] if incomplete else []
+
+
+def _named(things: Sequence[object]) -> str:
+    more = f" and {len(things) - NAMED} more" if len(things) > NAMED else ""
+    return f"{', '.join(map(str, things[:NAMED]))}{more}"

@@ -55,6 +55,11 @@ class History:
     def today(self) -> date:
         return self.now().date()
 
+    @property
+    def is_part(self) -> bool:
+        """Whether the range's dates cannot be complete by this run alone."""
+        return self.codes is not None or "stock" not in self.kinds
+
     @cached_property
     def tables(self) -> HistoryStore:
         """The tables of this run."""
@@ -62,11 +67,12 @@ class History:
 
     def tables_over(self, store: Store) -> HistoryStore:
         """The tables of this run over another connection."""
-        codes = None if self.codes is None else tuple(self.codes)
+        codes = None if self.codes is None else tuple(dict.fromkeys(self.codes))
         indices = self.settings.indices
         if codes:
             indices = (*indices, *(code for code in codes if code not in indices))  # any index may be asked for
-        return HistoryStore(store, Span(self.start, self.end, tuple(self.kinds), indices, codes, self.run_id))
+        kinds, limit = tuple(self.kinds), self.settings.max_rejected
+        return HistoryStore(store, Span(self.start, self.end, kinds, indices, codes, self.run_id, limit))
 
     def on(self, day: date, kinds: Sequence[str] | None = None) -> Run:
         """The run of one of the range's trade dates; securities go one by one there, too."""

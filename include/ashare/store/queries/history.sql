@@ -9,6 +9,9 @@ FROM ashare.trade_calendar WHERE calendar_date BETWEEN %(start)s AND %(end)s
 SELECT calendar_date FROM ashare.trade_calendar
 WHERE is_trading_day AND calendar_date BETWEEN %(start)s AND %(end)s ORDER BY calendar_date
 
+-- name: session_of_a_week_ago
+SELECT max(calendar_date) FROM ashare.trade_calendar WHERE is_trading_day AND calendar_date <= %(today)s::date - 7
+
 -- name: closed_days
 -- Weekdays without a session of which nothing, or nothing good, is recorded.
 SELECT c.calendar_date FROM ashare.trade_calendar c LEFT JOIN ashare.sync_status s ON s.trade_date = c.calendar_date
@@ -36,10 +39,7 @@ WITH listed AS MATERIALIZED (
     GROUP BY b.code
 ), explained AS (
     SELECT e.code, count(*) FILTER (WHERE e.trade_date IN (SELECT day FROM session)) AS bars
-    FROM (SELECT trade_date, code FROM ashare.absent_bar
-          WHERE (recorded_at AT TIME ZONE 'Asia/Shanghai')::date > trade_date
-          UNION
-          SELECT trade_date, code FROM ashare.rejected_bar WHERE superseded_at IS NULL) e
+    FROM ashare.explained_bar(%(rejected_limit)s) e
     JOIN listed l ON l.code = e.code AND e.trade_date BETWEEN l.first_day AND l.last_day
     WHERE NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = e.trade_date AND b.code = e.code)
     GROUP BY e.code
@@ -68,7 +68,8 @@ WHERE l.kind = 'stock' AND (%(codes)s::text[] IS NULL OR l.code = ANY (%(codes)s
                         WHERE f.trade_date = c.calendar_date AND f.kind = 'factor' AND f.status = 'success')))
 
 -- name: gaps
--- The same sessions of one security by name, as spans of sessions next to each other.
+-- The sessions that one security lacks, as spans of sessions next to each other. A row that was rejected is asked for
+-- once more with the others.
 WITH listed AS (
     SELECT * FROM ashare.listed_security(%(start)s, %(end)s, %(kinds)s, %(indices)s) WHERE code = %(code)s
 ), session AS (
@@ -81,17 +82,23 @@ WITH listed AS (
     WHERE NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.code = %(code)s AND b.trade_date = s.day)
       AND NOT EXISTS (SELECT FROM ashare.absent_bar a WHERE a.code = %(code)s AND a.trade_date = s.day
                       AND (a.recorded_at AT TIME ZONE 'Asia/Shanghai')::date > a.trade_date)
-      AND NOT EXISTS (SELECT FROM ashare.rejected_bar r WHERE r.code = %(code)s AND r.trade_date = s.day
-                      AND r.superseded_at IS NULL)
 )
 SELECT min(day), max(day) FROM lacking GROUP BY span ORDER BY 1
 
+-- name: forget
+WITH batches AS (DELETE FROM ashare.history_batch WHERE run_id = %(run_id)s)
+DELETE FROM ashare.history_run WHERE run_id = %(run_id)s
+
 -- name: plan
-DELETE FROM ashare.history_batch WHERE run_id = %(run_id)s
+INSERT INTO ashare.history_run (run_id, first_date, last_date, plan)
+VALUES (%(run_id)s, %(start)s, %(end)s, %(plan)s)
+
+-- name: is_planned
+SELECT EXISTS (SELECT FROM ashare.history_run WHERE run_id = %(run_id)s)
 
 -- name: add
-INSERT INTO ashare.history_batch (run_id, batch_no, kind, codes, first_date, last_date, label)
-VALUES (%(run_id)s, %(batch_no)s, %(kind)s, %(codes)s, %(start)s, %(end)s, %(label)s)
+INSERT INTO ashare.history_batch (run_id, batch_no, kind, codes, label)
+VALUES (%(run_id)s, %(batch_no)s, %(kind)s, %(codes)s, %(label)s)
 
 -- name: start
 UPDATE ashare.history_batch
@@ -115,14 +122,15 @@ SELECT label || ': ' || coalesce(error, 'work on it began at '
 FROM ashare.history_batch WHERE run_id = %(run_id)s AND status <> 'success' ORDER BY batch_no
 
 -- name: record_absent
--- Believed where others have a bar of that day, which proves that the day is out; the others are returned.
+-- Believed where a bar of that day is there, or was seen, which proves that the day is out; the others are returned.
 WITH told AS (
     SELECT * FROM unnest(%(days)s::date[], %(codes)s::text[]) AS t (trade_date, code)
     WHERE NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = t.trade_date AND b.code = t.code)
 ), believed AS (
     INSERT INTO ashare.absent_bar (trade_date, code, reason, run_id)
     SELECT trade_date, code, %(reason)s, %(run_id)s FROM told t
-    WHERE EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = t.trade_date)
+    WHERE t.trade_date = ANY (%(seen)s::date[])
+       OR EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = t.trade_date)
     ON CONFLICT (trade_date, code) DO UPDATE
     SET reason = excluded.reason, recorded_at = now(), run_id = excluded.run_id
     RETURNING trade_date, code
@@ -130,10 +138,13 @@ WITH told AS (
 SELECT trade_date, code FROM told EXCEPT SELECT trade_date, code FROM believed ORDER BY 1, 2
 
 -- name: too_many_absent
--- More than a date may lack: none of what this run took for absent is believed there.
+-- More than a date may lack, or more than it has: none of what this run took for absent is believed there.
 WITH crowded AS (
-    SELECT trade_date FROM ashare.absent_bar WHERE trade_date BETWEEN %(start)s AND %(end)s
-    GROUP BY trade_date HAVING count(*) > %(most)s
+    SELECT trade_date FROM ashare.absent_bar a WHERE trade_date BETWEEN %(start)s AND %(end)s
+    GROUP BY trade_date
+    HAVING count(*) > %(most)s
+        OR %(all_loaded)s
+           AND count(*) > (SELECT count(*) FROM ashare.daily_bar b WHERE b.trade_date = a.trade_date)
 )
 DELETE FROM ashare.absent_bar a USING crowded c
 WHERE a.trade_date = c.trade_date AND a.run_id = %(run_id)s
@@ -148,11 +159,15 @@ SELECT EXISTS (SELECT FROM ashare.security s
                  AND s.ipo_date >= (SELECT min(b.trade_date) FROM ashare.daily_bar b WHERE b.code = s.code))
 
 -- name: implied_ex_dates
--- Sessions on which a stock's reference price is not the close of the session before.
+-- Sessions on which a stock's reference price is not the close of the session before; a hole says nothing.
 SELECT trade_date FROM (
-    SELECT trade_date, preclose, lag(close) OVER (ORDER BY trade_date) AS last_close
+    SELECT trade_date, preclose, lag(close) OVER (ORDER BY trade_date) AS last_close,
+           lag(trade_date) OVER (ORDER BY trade_date) AS last_date
     FROM ashare.daily_bar WHERE code = %(code)s
-) AS b WHERE preclose <> last_close
+) AS b
+WHERE preclose <> last_close
+  AND last_date = (SELECT max(c.calendar_date) FROM ashare.trade_calendar c
+                   WHERE c.is_trading_day AND c.calendar_date < b.trade_date)
 
 -- name: drop_factors
 DELETE FROM ashare.adjust_factor WHERE code = %(code)s AND NOT ex_date = ANY (%(ex_dates)s::date[])
@@ -161,7 +176,7 @@ DELETE FROM ashare.adjust_factor WHERE code = %(code)s AND NOT ex_date = ANY (%(
 INSERT INTO ashare.factor_history (code) VALUES (%(code)s) ON CONFLICT (code) DO UPDATE SET read_at = now()
 
 -- name: factor_batches
--- A date's factors are in when those of all stocks listed that day were read after it.
+-- A date's factors are in when those of the stocks listed that day were read after it, but for a few that are refused.
 WITH listed AS (
     SELECT l.code, l.first_day, l.last_day, (h.read_at AT TIME ZONE 'Asia/Shanghai')::date AS read_on
     FROM ashare.listed_security(%(start)s, %(end)s, '{stock}', '{}') l LEFT JOIN ashare.factor_history h USING (code)
@@ -175,7 +190,7 @@ SELECT c.calendar_date, 0, 'factor', 'code', 'adjust factors ' || c.calendar_dat
        clock_timestamp(), clock_timestamp()
 FROM ashare.trade_calendar c
 WHERE c.is_trading_day AND c.calendar_date BETWEEN %(start)s AND %(end)s
-  AND NOT EXISTS (SELECT FROM gap WHERE c.calendar_date BETWEEN since AND until)
+  AND (SELECT count(*) FROM gap WHERE c.calendar_date BETWEEN since AND until) <= %(most)s
 ON CONFLICT (trade_date, batch_no) DO UPDATE
 SET status = 'success', by = excluded.by, rows = excluded.rows, error = NULL, finished_at = excluded.finished_at,
     run_id = excluded.run_id
@@ -187,21 +202,24 @@ SELECT c.calendar_date, CASE WHEN s.status = 'success' THEN s.kinds ELSE '{}' EN
 FROM ashare.trade_calendar c LEFT JOIN ashare.sync_status s ON s.trade_date = c.calendar_date
 WHERE c.is_trading_day AND c.calendar_date BETWEEN %(start)s AND %(end)s
   AND NOT coalesce(s.status = 'success' AND s.kinds @> %(kinds)s::text[], false)
+  AND (s.status IN ('success', 'failed') OR NOT %(recorded_only)s)
 ORDER BY c.calendar_date
 
 -- name: miscounted
--- Complete dates whose rows are no longer those that were counted.
-SELECT s.trade_date FROM ashare.sync_status s
-JOIN (SELECT b.trade_date, count(*) FILTER (WHERE x.kind IS NULL OR x.kind = ANY (t.kinds)) AS bars
+-- Complete dates whose rows are no longer those that were counted, and whether some of them are gone.
+SELECT s.trade_date, s.loaded > coalesce(found.bars, 0) FROM ashare.sync_status s
+LEFT JOIN (SELECT b.trade_date, count(*) FILTER (WHERE x.kind IS NULL OR x.kind = ANY (t.kinds)) AS bars
       FROM ashare.daily_bar b
       JOIN ashare.sync_status t USING (trade_date)
       LEFT JOIN ashare.security x USING (code)
       WHERE b.trade_date BETWEEN %(start)s AND %(end)s AND t.status = 'success'
       GROUP BY b.trade_date) AS found USING (trade_date)
-WHERE s.loaded <> found.bars
-   OR EXISTS (SELECT FROM ashare.bar_revision r WHERE r.trade_date = s.trade_date AND r.run_id = %(run_id)s)
+WHERE s.status = 'success' AND s.trade_date BETWEEN %(start)s AND %(end)s
+  AND (s.loaded <> coalesce(found.bars, 0)
+   OR EXISTS (SELECT FROM ashare.bar_revision r WHERE r.trade_date = s.trade_date AND r.run_id = %(run_id)s))
 ORDER BY 1
 
 -- name: analyze
 -- The planner expects no rows of a table that has just been filled.
-ANALYZE ashare.daily_bar, ashare.adjust_factor, ashare.sync_status, ashare.sync_batch
+ANALYZE ashare.daily_bar, ashare.adjust_factor, ashare.factor_history, ashare.security, ashare.trade_calendar,
+        ashare.sync_status, ashare.sync_batch

@@ -33,7 +33,7 @@ FROM ashare.trade_date_state(%(newest)s, %(running)s) WHERE status IN ('pending'
 -- name: list
 SELECT trade_date, status, coverage, kinds, expected, loaded, suspended, missing, rejected, revised, requests, reason,
        run_id, started_at, finished_at,
-       CASE WHEN EXISTS (SELECT FROM ashare.history_batch h WHERE h.run_id = s.run_id) THEN 'ashare_history'
+       CASE WHEN EXISTS (SELECT FROM ashare.history_run h WHERE h.run_id = s.run_id) THEN 'ashare_history'
             ELSE 'ashare_daily' END AS dag_id
 FROM ashare.trade_date_state(%(newest)s, %(running)s) s
 WHERE (%(start)s::date IS NULL OR trade_date >= %(start)s) AND (%(end)s::date IS NULL OR trade_date <= %(end)s)
@@ -60,7 +60,7 @@ SELECT (SELECT max(calendar_date) FROM ashare.trade_calendar
 -- name: batches
 SELECT batch_no, kind, by, label, cardinality(codes) AS codes, status, rows, requests, error, run_id, started_at,
        finished_at, round(extract(epoch FROM finished_at - started_at), 1)::float8 AS seconds,
-       EXISTS (SELECT FROM ashare.history_batch h WHERE h.run_id = sync_batch.run_id) AS is_history
+       EXISTS (SELECT FROM ashare.history_run h WHERE h.run_id = sync_batch.run_id) AS is_history
 FROM ashare.sync_batch
 WHERE trade_date = %(day)s AND status <> 'superseded'
 ORDER BY batch_no
