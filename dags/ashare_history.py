@@ -59,8 +59,7 @@ def fetch_and_copy(batch: dict[str, Any]) -> dict[str, int]:
 def record_status() -> None:
     """Count the rows of every trade date of the range and write `sync_status`.
 
-    **Red:** something of the range is not complete. The log's last line says what and why: mend the cause, trigger the
-    DAG again.
+    **Red:** something of the range is not complete. The log's last line says what and why: mend that, trigger again.
     """
     from include.ashare import airflow_bridge
     from include.ashare.steps import history
