@@ -37,7 +37,7 @@ CASES: dict[str, tuple[LiteralString, float | None]] = {
         STOCK_MS,
     ),
     "a stock, 20 years, qfq: prices": (
-        """SELECT trade_date, open, high, low, close, adjusted_volume FROM ashare.daily_bar_qfq
+        """SELECT trade_date, open, high, low, close FROM ashare.daily_bar_qfq
            WHERE code = %(code)s AND trade_date > %(since)s ORDER BY trade_date""",
         STOCK_MS,
     ),
