@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
+DAG_ID = "ashare_daily"
+"""The DAG whose runs are trade dates."""
+
+
 class Refused(Exception):
     """Why nothing was started, in a sentence that says what to do."""
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from include.ashare.connection import CONNECT_SECONDS
 from include.ashare.dates import FIRST_TRADE_DATE, SHANGHAI, parse_date, parse_trade_date
 from include.ashare.errors import InvalidInput, StoreUnavailable
 from include.ashare.settings import Settings
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 
 SOURCE_CONNECTION = "baostock"
 STORE_CONNECTION = "ashare_postgres"
-
-CONNECT_SECONDS = "10"
-"""For libpq, which otherwise waits for minutes for a database host that does not answer."""
 
 
 @contextmanager

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 POSTGRES_VARIABLE = "AIRFLOW_CONN_ASHARE_POSTGRES"
 EXAMPLE = "postgresql://user:password@host:5432/ashare"
 CONNECT_SECONDS = "10"
+"""For libpq, which otherwise waits for minutes for a database host that does not answer."""
 
 LIBPQ_EXTRAS = {
     "sslmode": "PGSSLMODE",

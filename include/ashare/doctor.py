@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from include.ashare.connection import CONNECT_SECONDS
 from include.ashare.dates import SHANGHAI, beijing_now
 from include.ashare.errors import AshareError, BudgetSpent, SourceBanned, SourceBusy
 from include.ashare.settings import Settings
@@ -359,12 +360,7 @@ def _connect() -> psycopg.Connection[Any]:
 
 def main() -> int:
     """Print the findings; the exit code."""
-    from include.ashare.airflow_bridge import (
-        CONNECT_SECONDS,
-        pool_slots,
-        read_connections_outside_of_a_task,
-        source_config,
-    )
+    from include.ashare.airflow_bridge import pool_slots, read_connections_outside_of_a_task, source_config
 
     logging.disable(logging.WARNING)  # what a step would log is said here
     os.environ.setdefault("PGCONNECT_TIMEOUT", CONNECT_SECONDS)  # Airflow's own database may not answer, too

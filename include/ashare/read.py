@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from psycopg import sql
 
+from include.ashare.checks import is_code
 from include.ashare.connection import connected, reading
 from include.ashare.dates import FIRST_TRADE_DATE, SHANGHAI, beijing_now, parse_date, parse_trade_date
 from include.ashare.errors import InvalidInput
+from include.ashare.steps.run import KINDS
 from include.ashare.store import arrow
 from include.ashare.store.queries import queries
 
@@ -44,7 +46,6 @@ ADJUSTED = {"factor": "float64", "adjusted_volume": "float64"}
 VIEWS = {None: "daily_bar", "qfq": "daily_bar_qfq", "hfq": "daily_bar_hfq"}
 
 LISTED = {"code": "string", "name": "string", "kind": "string", "ipo_date": "date32", "out_date": "date32"}
-KINDS = ("stock", "index", "etf")
 NAMED = 5
 """Unknown codes that an error names."""
 
@@ -178,7 +179,7 @@ def _codes(given: str | Iterable[str]) -> list[str]:
                 f"{code!r} lacks its exchange: write sh.{code} (Shanghai) or sz.{code} (Shenzhen); "
                 "sh.000001 is the Shanghai Composite, sz.000001 Ping An Bank."
             )
-        if not re.fullmatch(r"(sh|sz|bj)\.\d{6}", code):
+        if not is_code(code):
             raise InvalidInput(
                 f"{code!r} is not a code: write the exchange, a dot and six digits, as sh.600000 or sz.000001."
             )

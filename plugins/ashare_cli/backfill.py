@@ -78,7 +78,7 @@ def _backfill(args: Namespace, console: Console) -> int:
             _say(console, f"No run of {request.dag.dag_id} falls into this range (a weekend?): nothing to do.")
             return 0
         left_alone = len(infos) - len(to_run)
-        if request.dag.dag_id == known.DAG_ID:
+        if request.dag.dag_id == ashare_backfills.DAG_ID:
             request, to_run = _without_complete(console, request, to_run)
         if args.dry_run:
             return _dry_run(console, to_run, left_alone)
@@ -228,7 +228,7 @@ def _watch(
     else:
         new = len(runs) - left_alone
         _say(console, f"Backfill {backfill_id} of {dag_id}: dates to run {new}, left alone {left_alone}.")
-    synced = SyncStatus(enabled=dag_id == known.DAG_ID)
+    synced = SyncStatus(enabled=dag_id == ashare_backfills.DAG_ID)
     try:
         with Display(console, dag_id, len(runs)) as display:
             outcomes = Watcher(dag_id, backfill_id, runs, synced, display, interrupt).wait()

@@ -10,8 +10,6 @@ import psycopg
 from include.ashare import airflow_bridge, cost
 from include.ashare.errors import AshareError
 
-DAG_ID = "ashare_daily"
-
 
 class Known:
     """Reads the schema; where it cannot be read, or is not there yet, nothing is known."""

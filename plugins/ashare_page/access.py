@@ -15,7 +15,7 @@ from airflow.models.dag import DagModel
 from fastapi import Depends, HTTPException, Request, status
 from sqlalchemy.exc import DataError, ProgrammingError
 
-DAG_ID = "ashare_daily"
+from ashare_backfills import DAG_ID
 
 
 def same_site(request: Request, _: GetUserDep) -> None:

@@ -18,8 +18,8 @@ from airflow.utils.state import DagRunState
 from sqlalchemy import select
 
 import ashare_backfills
-from ashare_backfills import Refused
-from ashare_page.access import DAG_ID, may_start
+from ashare_backfills import DAG_ID, Refused
+from ashare_page.access import may_start
 from ashare_page.errors import NotFound
 from include.ashare.dates import SHANGHAI, parse_date
 from include.ashare.errors import InvalidInput

@@ -355,6 +355,14 @@ def test_a_date_that_lacks_too_many_is_not_believed(lossy: tuple[Scene, Without]
     scene.assert_equals_the_market(date(2025, 9, 1), LAST)
 
 
+def test_a_date_that_lacks_more_than_it_has_is_not_believed(lossy: tuple[Scene, Without]) -> None:
+    scene, market = lossy
+    market.lose(lambda code, day: code[:4] in ("sh.6", "sz.3") and day == "2025-09-10")
+    with pytest.raises(IncompleteDate, match=r"1 trade dates are not complete \(2025-09-10\)"):
+        scene.run(scene.history())
+    assert scene.database.rows("SELECT count(*) FROM ashare.absent_bar") == [(0,)]
+
+
 def test_empty_answers_to_everything_are_not_believed(scene: Scene) -> None:
     scene.emulator.add_fault(fault(BY_CODE, "empty", times=0))
     scene.emulator.add_fault(fault(FACTORS, "empty", times=0))
@@ -392,6 +400,16 @@ def test_a_lone_security_that_lacks_a_day_is_held_against_the_index(lossy: tuple
     scene.run(history)
     assert scene.database.rows("SELECT trade_date::text FROM ashare.absent_bar") == [("2025-09-10",)]
     assert plan_batches(history)[0] == []
+
+
+def test_a_day_of_which_nobody_has_a_bar_is_not_taken_for_absent(lossy: tuple[Scene, Without]) -> None:
+    scene, market = lossy
+    market.lose(lambda code, day: day == str(LAST))  # as before a day is published
+    history = scene.history(codes=["sh.600000"])
+    (only,), _ = plan_batches(history)
+    with pytest.raises(BadReply, match=rf"sh\.600000 on {LAST} for one, and no other security has one of that day"):
+        fetch_and_copy(history, only.batch_no)
+    assert scene.database.rows("SELECT count(*) FROM ashare.absent_bar") == [(0,)]
 
 
 def test_what_was_found_absent_is_not_asked_for_again_after_an_interruption(lossy: tuple[Scene, Without]) -> None:
@@ -537,6 +555,19 @@ def test_two_ranges_with_a_hole_between_them_are_no_ex_date(years: Scene) -> Non
     assert years.emulator.count(FACTORS) == asked + stocks
 
 
+def test_factors_that_were_read_before_the_ranges_end_are_read_again(scene: Scene) -> None:
+    scene.run(scene.history())
+    stocks = scene.emulator.count(FACTORS)
+    scene.database.do("UPDATE ashare.factor_history SET read_at = '2025-09-20 12:00+08'")
+    assert plan_batches(scene.history())[0] == []  # each date since has brought its own
+    scene.database.do("DELETE FROM ashare.sync_batch WHERE kind = 'factor' AND trade_date = '2025-10-15'")
+    assert plan_batches(scene.history(date(2025, 9, 1), date(2025, 9, 12)))[0] == []
+    scene.run(scene.history())
+    # Of those that were listed then; who was gone before is known for good.
+    ((listed,),) = scene.database.rows("SELECT count(*) FROM ashare.expected_security('2025-10-15', '{stock}', '{}')")
+    assert scene.emulator.count(FACTORS) == stocks + listed
+
+
 # ---------------------------------------------------------------------- the record
 
 
@@ -561,10 +592,7 @@ def test_a_complete_date_that_has_lost_rows_is_called_failed_by_any_history(scen
     scene.run(scene.history())
     scene.database.do(f"DELETE FROM ashare.daily_bar WHERE trade_date = '2025-09-10' AND {gone}")
     other = scene.history(date(2025, 9, 9), date(2025, 9, 11), codes=["sh.600519"])
-    plan_batches(other)
-    for batch in plan_batches(other)[0]:
-        fetch_and_copy(other, batch.batch_no)
-    record_status(other)
+    scene.run(other)
     assert scene.database.rows("SELECT status FROM ashare.sync_status WHERE trade_date = '2025-09-10'") == [
         ("failed",)
     ]

@@ -126,3 +126,14 @@ def test_no_value_can_break_out_of_its_copy_column(names: list[str], value: str)
         assert line.count("\n") == 1
         assert "\\" not in line.replace("\\N", "")
     assert len(checked.lines) + len(checked.rejects) == 1
+
+
+def test_a_bar_of_a_day_without_a_session_is_none_where_the_sessions_are_known() -> None:
+    saturday = GOOD | {"date": "2026-03-07"}
+    week = (date(2026, 3, 2), date(2026, 3, 8))
+    checked = check_bars(table(GOOD, saturday), "sh.600000", *week, day=DAY, sessions={"2026-03-02", "2026-03-03"})
+    assert len(checked.lines) == 1
+    assert [(reject.raw["date"], reject.rule) for reject in checked.rejects] == [
+        ("2026-03-07", "the day is not a trading day, by Baostock's calendar")
+    ]
+    assert len(check_bars(table(GOOD, saturday), "sh.600000", *week, day=DAY).lines) == 2
