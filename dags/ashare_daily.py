@@ -20,7 +20,8 @@ from typing import Any
 from airflow.sdk import dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from ashare_defaults import BARS, DAILY_PARAMS, DEFAULT_ARGS, POOL, SETTINGS, START_DATE, rescheduled
+from ashare_defaults import BARS, DAILY_PARAMS, DEFAULT_ARGS, SETTINGS, START_DATE, rescheduled
+from include.ashare.settings import POOL
 from trade_date_timetable import TradeDateTimetable
 from trading_day_sensor import TradingDaySensor
 

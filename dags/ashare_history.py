@@ -20,7 +20,8 @@ from typing import Any
 
 from airflow.sdk import dag, get_current_context, task
 
-from ashare_defaults import DEFAULT_ARGS, HISTORY_PARAMS, NOTE, POOL, rescheduled
+from ashare_defaults import DEFAULT_ARGS, HISTORY_PARAMS, NOTE, rescheduled
+from include.ashare.settings import POOL
 
 
 @task(pool=POOL)

@@ -17,9 +17,6 @@ from include.ashare.settings import Settings
 
 SETTINGS = Settings()
 
-POOL = "baostock"
-"""In front of the one connection to Baostock: bounds how many tasks wait for it."""
-
 NOTE = "run_note"
 """The key of an XCom that becomes the run's note (`ashare_run_note`)."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from include.ashare.connection import CONNECT_SECONDS
 from include.ashare.dates import FIRST_TRADE_DATE, SHANGHAI, parse_date, parse_trade_date
 from include.ashare.errors import InvalidInput, StoreUnavailable
-from include.ashare.settings import Settings
+from include.ashare.settings import POOL, POOL_SLOTS, Settings
 from include.ashare.source import SourceConfig
 from include.ashare.source.session import PORT
 from include.ashare.source.transport import Limits
@@ -152,6 +152,20 @@ def pool_slots(name: str) -> tuple[int, int] | None:
     with _airflows_database(), create_session() as session:
         pool = Pool.get_pool(name, session=session)
         return (pool.slots, pool.occupied_slots(session=session)) if pool else None
+
+
+def make_pool() -> bool:
+    """Make the pool in front of Baostock, unless it is there; whether it was made.
+
+    :raises StoreUnavailable: Airflow's database cannot be reached.
+    """
+    from airflow.models.pool import Pool
+
+    with _airflows_database():
+        if Pool.get_pool(POOL) is not None:
+            return False
+        Pool.create_or_update_pool(POOL, POOL_SLOTS, "Tasks that wait for the one connection to Baostock.", False)
+    return True
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from include.ashare.connection import CONNECT_SECONDS
 from include.ashare.dates import SHANGHAI, beijing_now
 from include.ashare.errors import AshareError, BudgetSpent, SourceBanned, SourceBusy
-from include.ashare.settings import Settings
+from include.ashare.settings import POOL, Settings
 from include.ashare.source import Session, SourceConfig
 from include.ashare.steps.run import GIVE_UP, newest_published
 from include.ashare.store import SourceGate, Store
@@ -369,7 +369,7 @@ def main() -> int:
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     worst = OK
     with Store(_connect) as opened:
-        for finding in examine(Patient(opened, source_config, Settings, lambda: pool_slots("baostock"))):
+        for finding in examine(Patient(opened, source_config, Settings, lambda: pool_slots(POOL))):
             sys.stdout.write(written(finding, columns) + "\n")
             sys.stdout.flush()
             worst = BAD if BAD in (worst, finding.state) else worst

@@ -26,6 +26,10 @@ DEFAULT_INDICES = (
     "sz.399330",  # SZSE 100 深证100
 )
 
+POOL = "baostock"
+"""In front of the one connection to Baostock: bounds how many tasks wait for it."""
+POOL_SLOTS = 8
+
 SERVICE_LIMIT = 50_000
 """Requests a day and address, after which Baostock bans; a budget cannot be larger."""
 

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import os
 
-POOL = "baostock"
-POOL_SLOTS = 8
 BAOSTOCK = "baostock://anonymous:123456@public-api.baostock.com:10030"
 
 
 def main() -> None:
     """Run with the environment of the stack. What is there already stays: it may have been changed in the UI."""
     from airflow.models.connection import Connection
-    from airflow.models.pool import Pool
     from airflow.utils.db import upgradedb
     from airflow.utils.session import create_session
 
+    from include.ashare.airflow_bridge import make_pool
+
     upgradedb()
-    if Pool.get_pool(POOL) is None:
-        Pool.create_or_update_pool(POOL, POOL_SLOTS, "Tasks that wait for the one connection to Baostock.", False)
+    make_pool()
     if "AIRFLOW_CONN_BAOSTOCK" not in os.environ:
         # In the database and not in the environment, so that the UI can change it.
         with create_session() as session:

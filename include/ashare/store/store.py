@@ -12,7 +12,7 @@ from include.ashare.errors import InvalidInput, SourceBusy, StoreUnavailable
 from include.ashare.store import cross_check
 from include.ashare.store.cross_check import Contradiction, CrossCheck, Tolerance
 from include.ashare.store.gate import SourceLimit, one_line
-from include.ashare.store.migrate import migrate
+from include.ashare.store.migrate import applied, migrate
 from include.ashare.store.queries import queries
 
 if TYPE_CHECKING:
@@ -219,6 +219,11 @@ class Store:
         """Bring the schema up to date; see ``store.migrate``."""
         with self.transaction() as connection:
             return migrate(connection)
+
+    def version(self) -> tuple[int, str]:
+        """The schema's version, and the database and host that it is in."""
+        with self.transaction() as connection:
+            return applied(connection), f"{connection.info.dbname} at {connection.info.host or 'localhost'}"
 
     @contextmanager
     def alone(self, work: str, wait_seconds: float) -> Iterator[None]:
