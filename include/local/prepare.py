@@ -3,26 +3,60 @@
 from __future__ import annotations
 
 import os
+import socket
+import sys
 
-BAOSTOCK = "baostock://anonymous:123456@public-api.baostock.com:10030"
+PUBLIC = "public-api.baostock.com:10030"
 
 
-def main() -> None:
-    """Run with the environment of the stack. What is there already stays: it may have been changed in the UI."""
-    from airflow.models.connection import Connection
+def main() -> int:
+    """Run with the environment of the stack; the exit code. What is there stays: it may have been changed in the UI."""
     from airflow.utils.db import upgradedb
-    from airflow.utils.session import create_session
 
     from include.ashare.airflow_bridge import make_pool
 
     upgradedb()
     make_pool()
-    if "AIRFLOW_CONN_BAOSTOCK" not in os.environ:
-        # In the database and not in the environment, so that the UI can change it.
-        with create_session() as session:
-            if session.query(Connection).filter_by(conn_id="baostock").first() is None:
-                session.add(Connection(conn_id="baostock", uri=BAOSTOCK))
+    if "AIRFLOW_CONN_BAOSTOCK" in os.environ:
+        return 0
+    if problem := _connect_source(_emulator()):
+        sys.stderr.write(f"{problem}\n")
+        return 1
+    return 0
+
+
+def _emulator() -> str | None:
+    """Where the containers' emulator is, if there is one: its name is known only while its profile is on."""
+    address = os.environ.get("EMULATOR", "")
+    host, _, port = address.partition(":")
+    if not host:
+        return None
+    try:
+        socket.getaddrinfo(host, port)
+    except socket.gaierror:
+        return None
+    return address
+
+
+def _connect_source(emulator: str | None) -> str | None:
+    """Make the connection ``baostock``, in the database, where the UI can change it; a sentence when one is refused."""
+    from airflow.models.connection import Connection
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    address = emulator or PUBLIC
+    with create_session() as session:
+        found = session.scalar(select(Connection).where(Connection.conn_id == "baostock"))
+        if found is None:
+            session.add(Connection(conn_id="baostock", uri=f"baostock://anonymous:123456@{address}"))
+        elif emulator and found.host != emulator.partition(":")[0]:
+            return (
+                f"The profile `demo` is on, and the bars of this stack are those of {found.host}: a generated market "
+                "must not get among them. Give the demo a stack of its own: "
+                "PORT=8081 docker compose -p ashare-demo --profile demo up"
+            )
+    return None
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,0 +1,34 @@
+#!/bin/sh
+# `make env`: what docker-compose.yaml needs to know, in .env. What is there already stays; what is lacking is added.
+set -eu
+cd "$(dirname "$0")/.."
+umask 077
+
+added=
+add() { # name value
+    if ! grep -q "^$1=." .env 2>/dev/null; then
+        # An empty line of that name would go before the new one's.
+        if [ -e .env ]; then grep -v "^$1=" .env > .env.new || true; fi
+        printf '%s=%s\n' "$1" "$2" >> .env.new
+        mv .env.new .env
+        added="$added $1"
+    fi
+}
+secret() { head -c "$1" /dev/urandom | od -An -v -tx1 | tr -d ' \n'; } # hex: nothing to be escaped in a URL
+
+for name in POSTGRES_PASSWORD AIRFLOW_DB_PASSWORD ASHARE_DB_PASSWORD REDIS_PASSWORD API_SECRET_KEY JWT_SECRET; do
+    add "$name" "$(secret 32)"
+done
+add FERNET_KEY "$(head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '\n')"
+add ADMIN_PASSWORD "$(secret 9)"
+case "${CELERY:-}" in
+'' | 0 | no | false) ;;
+*)
+    add AIRFLOW_EXECUTOR CeleryExecutor
+    add COMPOSE_PROFILES celery
+    ;;
+esac
+
+chmod 600 .env
+if [ -z "$added" ]; then echo ".env has all that is needed, and was left as it is."; else echo "Added to .env:$added."; fi
+echo "The UI's user is admin; the password is in .env: grep ADMIN_PASSWORD .env"
