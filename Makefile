@@ -1,7 +1,7 @@
 # Everything a newcomer needs: `make demo`, `make up`, `make test`. Works with GNU make 3.81 (macOS) and later.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down psql doctor test soak bench lint format lock clean
+.PHONY: help install demo up env down psql doctor test soak bench lint format lock clean
 
 UV_VERSION := 0.13.9
 VENV := .venv
@@ -26,6 +26,9 @@ demo: $(RUN_READY)  ## Two weeks of a generated market through a real Airflow (D
 
 up: $(RUN_READY)  ## Airflow on http://localhost:8080 with the real Baostock (PORT=8081; DEMO=1: the emulator)
 	@$(BIN)/python -m include.local.up
+
+env:  ## For the containers: passwords and keys into .env, what is there stays (CELERY=1: with workers)
+	@CELERY="$(CELERY)" sh deploy/env.sh
 
 down:  ## Stop what `make up` or `make demo` runs or has left behind
 	@if [ -e $(RUN_READY) ]; then $(BIN)/python -m include.local.down; else echo "Nothing was running."; fi
