@@ -407,7 +407,6 @@ TASTE = {
     "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
     "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
     "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "30",
-    "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
 }
 """Settings that an ``AIRFLOW__...`` variable of the caller may override."""
 
