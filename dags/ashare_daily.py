@@ -18,10 +18,13 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.sdk import dag, get_current_context, task
+from airflow.sdk.definitions.callback import AsyncCallback
+from airflow.sdk.definitions.deadline import DeadlineAlert
 from airflow.sdk.exceptions import AirflowSkipException
 
-from ashare_defaults import BARS, DAILY_PARAMS, DEFAULT_ARGS, SETTINGS, START_DATE, rescheduled
+from ashare_defaults import BARS, DAILY_PARAMS, DEADLINE, DEFAULT_ARGS, SETTINGS, START_DATE, rescheduled
 from include.ashare.settings import POOL
+from trade_date_deadline import TradeDateDeadline
 from trade_date_timetable import TradeDateTimetable
 from trading_day_sensor import TradingDaySensor
 
@@ -48,8 +51,7 @@ def fetch_and_copy(batch: dict[str, Any]) -> dict[str, int]:
     from include.ashare import airflow_bridge, steps
 
     with airflow_bridge.run_of(get_current_context()) as run, rescheduled():
-        merged = steps.fetch_and_copy(run, batch["batch_no"])
-        return {"new": merged.inserted, "changed": merged.revised, "unchanged": merged.unchanged}
+        return airflow_bridge.counted(steps.fetch_and_copy(run, batch["batch_no"]))
 
 
 @task(pool=POOL)
@@ -73,7 +75,7 @@ def record_status() -> None:
     """
     from include.ashare import airflow_bridge, steps
 
-    with airflow_bridge.run_of(get_current_context()) as run:
+    with airflow_bridge.run_of(get_current_context()) as run, airflow_bridge.told(run):
         if steps.record_status(run) == "skipped":
             raise AirflowSkipException(f"{run.day} is not a trading day.")  # no event for those who wait on bars
 
@@ -83,6 +85,7 @@ def record_status() -> None:
     start_date=START_DATE,
     catchup=False,
     max_active_runs=8,
+    deadline=DeadlineAlert(TradeDateDeadline(), DEADLINE, AsyncCallback("ashare_alerts.late"), name="complete"),
     params=DAILY_PARAMS,
     tags=["ashare", "baostock"],
     doc_md=__doc__,

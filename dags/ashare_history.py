@@ -52,8 +52,7 @@ def fetch_and_copy(batch: dict[str, Any]) -> dict[str, int]:
     from include.ashare.steps import history
 
     with airflow_bridge.history_of(get_current_context()) as run, rescheduled():
-        merged = history.fetch_and_copy(run, batch["batch_no"])
-        return {"new": merged.inserted, "changed": merged.revised, "unchanged": merged.unchanged}
+        return airflow_bridge.counted(history.fetch_and_copy(run, batch["batch_no"]))
 
 
 @task(trigger_rule="all_done")
@@ -65,7 +64,7 @@ def record_status() -> None:
     from include.ashare import airflow_bridge
     from include.ashare.steps import history
 
-    with airflow_bridge.history_of(get_current_context()) as run:
+    with airflow_bridge.history_of(get_current_context()) as run, airflow_bridge.told(run):
         history.record_status(run)
 
 

@@ -23,6 +23,9 @@ NOTE = "run_note"
 BARS = Asset("ashare_daily_bar")
 """A trade date's bars are complete; its events carry the trade date as partition key."""
 
+DEADLINE = timedelta(hours=SETTINGS.deadline.hour, minutes=SETTINGS.deadline.minute)
+"""From a trade date's midnight to when it has to be complete."""
+
 SOONEST_SECONDS = 5
 """After which a step that has to wait looks again at the soonest."""
 

@@ -1,4 +1,4 @@
-"""What the scheduler does when a run starts."""
+"""What the scheduler does when a run starts, and when it has failed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from airflow.listeners import hookimpl
 from airflow.utils.state import DagRunState
+
+import ashare_alerts
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -29,8 +31,19 @@ def on_dag_run_running(dag_run: DagRun, msg: str) -> None:
             f'Create it under Admin > Pools or with `airflow pools set {missing} 8 ""`, then clear this run.'
         )
         dag_run.set_state(DagRunState.FAILED)
+        ashare_alerts.run_failed(dag_run, session)
     elif dag_run.dag_id == "ashare_daily" and dag_run.backfill_id and (note := _better_way(dag_run, session)):
         dag_run.note = note
+
+
+@hookimpl
+def on_dag_run_failed(dag_run: DagRun, msg: str) -> None:
+    """Tell people; not when one of them marked the run as failed."""
+    from sqlalchemy.orm import object_session
+
+    session = object_session(dag_run)
+    if dag_run.dag_id.startswith("ashare_") and session is not None and "manually" not in msg:
+        ashare_alerts.run_failed(dag_run, session)
 
 
 def _missing_pool(dag_run: DagRun, session: Session) -> str | None:

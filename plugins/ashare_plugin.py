@@ -7,12 +7,14 @@ from airflow.plugins_manager import AirflowPlugin
 import ashare_listeners
 from ashare_page import EXTERNAL_VIEWS, FASTAPI_APP
 from ashare_run_note import RUN_NOTES
+from trade_date_deadline import TradeDateDeadline
 from trade_date_timetable import TradeDateTimetable
 
 
 class AsharePlugin(AirflowPlugin):
     name = "ashare"
     timetables = [TradeDateTimetable]
+    deadline_references = [TradeDateDeadline]
     listeners = [ashare_listeners]
     fastapi_apps = [FASTAPI_APP]
     fastapi_root_middlewares = [RUN_NOTES]

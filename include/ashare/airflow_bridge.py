@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from include.ashare.connection import CONNECT_SECONDS
 from include.ashare.dates import FIRST_TRADE_DATE, SHANGHAI, parse_date, parse_trade_date
-from include.ashare.errors import InvalidInput, StoreUnavailable
+from include.ashare.errors import AshareError, InvalidInput, StoreUnavailable
 from include.ashare.settings import POOL, POOL_SLOTS, Settings
 from include.ashare.source import SourceConfig
 from include.ashare.source.session import PORT
@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     import psycopg
     from airflow.sdk import Connection, Context
 
+    from include.ashare.store.store import Merged
+
 SOURCE_CONNECTION = "baostock"
 STORE_CONNECTION = "ashare_postgres"
+ALERTS_CONNECTION = "ashare_alerts"
 
 
 @contextmanager
@@ -39,9 +42,10 @@ def run_of(context: Context) -> Iterator[Run]:
     dag_run, params = context["dag_run"], context["params"]
     day = trade_date_of(dag_run.partition_key, params.get("trade_date"), dag_run.logical_date, dag_run.run_after)
     task = context["task_instance"].task_id
+    who = f"{task} {day} in {dag_run.run_id}"
     with store() as opened:
         opened.migrate()
-        yield Run(
+        run = Run(
             day,
             opened,
             source_config(),
@@ -49,8 +53,10 @@ def run_of(context: Context) -> Iterator[Run]:
             fetch=params["fetch"],
             batch_size=params["batch_size"],
             run_id=dag_run.run_id,
-            who=f"{task} {day} in {dag_run.run_id}",
+            who=who,
         )
+        with _measured(opened, task, who):
+            yield run
 
 
 @contextmanager
@@ -61,9 +67,11 @@ def history_of(context: Context) -> Iterator[History]:
     """
     dag_run, params = context["dag_run"], context["params"]
     start, end = range_of(params["start_date"], params["end_date"], params["years"], dag_run.run_after)
+    task = context["task_instance"].task_id
+    who = f"{task} {start} to {end} in {dag_run.run_id}"
     with store() as opened:
         opened.migrate()
-        yield History(
+        run = History(
             start,
             end,
             opened,
@@ -72,8 +80,60 @@ def history_of(context: Context) -> Iterator[History]:
             codes=params["codes"] or None,
             batch_size=params["batch_size"],
             run_id=dag_run.run_id,
-            who=f"{context['task_instance'].task_id} {start} to {end} in {dag_run.run_id}",
+            who=who,
         )
+        with _measured(opened, task, who):
+            yield run
+
+
+@contextmanager
+def told(run: Run | History) -> Iterator[None]:
+    """While a run's dates are recorded: tell the outside, in metrics, and people what is well again."""
+    from include.ashare import metrics
+
+    is_complete = False
+    try:
+        yield
+        is_complete = True
+    finally:
+        with suppress(AshareError):  # how the run itself ended is what counts
+            if found := _stats():
+                metrics.recorded(found, run.store, run.day if isinstance(run, Run) else None)
+            if is_complete:
+                _tell_recovered(run)
+
+
+def _tell_recovered(run: Run | History) -> None:
+    from include.ashare.alerts import Alerts, Delivery
+
+    whole = (run.start, run.end) if isinstance(run, History) and not run.is_part else None
+    Alerts(run.store, lambda: Delivery(alert_addresses())).recovered(whole)
+
+
+def counted(merged: Merged) -> dict[str, int]:
+    """The rows of a batch, as its task returns them."""
+    from include.ashare import metrics
+
+    if found := _stats():
+        metrics.loaded(found, merged)
+    return {"new": merged.inserted, "changed": merged.revised, "unchanged": merged.unchanged}
+
+
+@contextmanager
+def _measured(opened: Store, name: str, who: str) -> Iterator[None]:
+    from include.ashare import metrics
+
+    with metrics.phase(found, opened, name, who) if (found := _stats()) else nullcontext():
+        yield
+
+
+def _stats() -> Any:
+    """Airflow's metrics, where some are wanted."""
+    from airflow.sdk.configuration import conf
+    from airflow.sdk.observability import stats
+
+    wanted = ("statsd_on", "statsd_datadog_enabled", "otel_on")
+    return stats if any(conf.getboolean("metrics", name, fallback=False) for name in wanted) else None
 
 
 def range_of(start: str | None, end: str | None, years: int, run_after: datetime) -> tuple[date, date]:
@@ -118,9 +178,40 @@ def source_config(settings: Settings | None = None) -> SourceConfig:
     )
 
 
-def store() -> Store:
+def store(connection: Connection | None = None) -> Store:
     """The database of the connection ``ashare_postgres``."""
-    return Store(_connector())
+    return Store(
+        _connector(connection or _connection(STORE_CONNECTION, "postgresql://user:password@host:5432/ashare"))
+    )
+
+
+def alert_addresses() -> list[str]:
+    """Apprise's addresses, the password of the connection ``ashare_alerts``; none without it: alerts are off."""
+    from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        return (Connection.get(ALERTS_CONNECTION).password or "").split()
+    except AirflowNotFoundException:
+        return []
+
+
+async def tell_late(day: date, link: str) -> None:
+    """Tell people that a trade date is not complete at its deadline; for the triggerer, whose loop must go on."""
+    import asyncio
+
+    from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    from include.ashare.alerts import Alerts, Delivery
+
+    try:
+        addresses = ((await Connection.async_get(ALERTS_CONNECTION)).password or "").split()
+    except AirflowNotFoundException:
+        return
+    opened = store(await Connection.async_get(STORE_CONNECTION))
+    alerts = Alerts(opened, lambda: Delivery(addresses))
+    await asyncio.to_thread(alerts.late, day, Settings().deadline, link)
 
 
 def read_connections_outside_of_a_task() -> None:
@@ -135,7 +226,7 @@ def read_connections_outside_of_a_task() -> None:
 
     with _airflows_database(), create_session() as session:
         session.execute(text("SELECT 1"))  # or a database that is away would look like a connection that is not set
-    for name in (SOURCE_CONNECTION, STORE_CONNECTION):
+    for name in (SOURCE_CONNECTION, STORE_CONNECTION, ALERTS_CONNECTION):
         # One that is not set is missed, with a sentence, by whoever needs it.
         with suppress(AirflowNotFoundException), _airflows_database():
             os.environ[f"AIRFLOW_CONN_{name.upper()}"] = Connection.get_connection_from_secrets(name).as_json()
@@ -182,12 +273,11 @@ def _airflows_database() -> Iterator[None]:
         ) from None
 
 
-def _connector() -> Callable[[], psycopg.Connection[Any]]:
+def _connector(connection: Connection) -> Callable[[], psycopg.Connection[Any]]:
     from airflow.providers.postgres.hooks.postgres import PostgresHook
     from psycopg.rows import tuple_row
 
     os.environ.setdefault("PGCONNECT_TIMEOUT", CONNECT_SECONDS)
-    connection = _connection(STORE_CONNECTION, "postgresql://user:password@host:5432/ashare")
 
     def connect() -> psycopg.Connection[Any]:
         opened: Any = PostgresHook(connection=connection).get_conn()

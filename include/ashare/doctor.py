@@ -67,12 +67,14 @@ class Patient:
     """What is looked at; what cannot be read of it is one finding, not the end.
 
     :ivar pool: the pool's slots and how many are taken; ``None``: there is no such pool.
+    :ivar alerts_on: whether the connection ``ashare_alerts`` is set.
     """
 
     store: Store
     source: Callable[[], SourceConfig]
     settings: Callable[[], Settings]
     pool: Callable[[], tuple[int, int] | None]
+    alerts_on: Callable[[], bool]
     now: Callable[[], datetime] = beijing_now
 
 
@@ -311,6 +313,23 @@ def _factors(patient: Patient) -> Iterator[Finding]:
     )
 
 
+def _alerts(patient: Patient) -> Iterator[Finding]:
+    if not patient.alerts_on():
+        yield Finding("alerts", OK, "off: the connection ashare_alerts is not set.")
+        return
+    with patient.store.transaction() as connection:
+        row = connection.execute(queries("alerts")["last"]).fetchone()
+    if row is None:
+        yield Finding("alerts", OK, "on, and nothing was to be said yet; try it: python -m include.ashare.alerts")
+        return
+    title, raised_at, error, resolved_at = row
+    if error:
+        yield Finding("alerts", BAD, f"{error}. Try it: python -m include.ashare.alerts")
+    else:
+        over = f", over since {_clock(resolved_at)}" if resolved_at else ""
+        yield Finding("alerts", OK, f"on; the last, on {_clock(raised_at)}: {title}{over}.")
+
+
 def _backfill(first: object, last: object, how: str = "--rerun-failed-tasks") -> str:
     return f"airflow dags backfill -s {first} -e {last} {how} ashare_daily"
 
@@ -327,6 +346,7 @@ LOOKS: dict[str, Look] = {
     "ban": _ban,
     "trade dates": _trade_dates,
     "factors": _factors,
+    "alerts": _alerts,
 }
 
 EMPTY = {
@@ -336,6 +356,7 @@ EMPTY = {
     "ban": "None, as far as this database knows.",
     "trade dates": "Nothing is loaded yet. Begin with: airflow dags backfill -s {day} -e {day} ashare_daily",
     "factors": "Nothing is loaded yet.",
+    "alerts": "Not known before the first run has made the schema.",
 }
 """What needs the database, and what is said of one in which nothing has run."""
 
@@ -360,16 +381,23 @@ def _connect() -> psycopg.Connection[Any]:
 
 def main() -> int:
     """Print the findings; the exit code."""
-    from include.ashare.airflow_bridge import pool_slots, read_connections_outside_of_a_task, source_config
+    import include.ashare.airflow_bridge as bridge
 
     logging.disable(logging.WARNING)  # what a step would log is said here
     os.environ.setdefault("PGCONNECT_TIMEOUT", CONNECT_SECONDS)  # Airflow's own database may not answer, too
     with suppress(AshareError):  # what is lacking is said by whatever needs it
-        read_connections_outside_of_a_task()
+        bridge.read_connections_outside_of_a_task()
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     worst = OK
     with Store(_connect) as opened:
-        for finding in examine(Patient(opened, source_config, Settings, lambda: pool_slots(POOL))):
+        patient = Patient(
+            opened,
+            bridge.source_config,
+            Settings,
+            pool=lambda: bridge.pool_slots(POOL),
+            alerts_on=lambda: bool(bridge.alert_addresses()),
+        )
+        for finding in examine(patient):
             sys.stdout.write(written(finding, columns) + "\n")
             sys.stdout.flush()
             worst = BAD if BAD in (worst, finding.state) else worst

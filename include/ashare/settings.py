@@ -6,6 +6,7 @@ import math
 import os
 import re
 from dataclasses import dataclass, field
+from datetime import time
 from typing import Any
 
 from include.ashare.errors import InvalidInput
@@ -55,6 +56,14 @@ def _number(name: str, default: float, *, least: float = 1, most: float = math.i
     return field(default_factory=lambda: _variable(name, default, type(default), least, most))
 
 
+def _deadline() -> time:
+    text = os.environ.get("ASHARE_DEADLINE", "").strip() or "21:00"
+    if not re.fullmatch(r"([01]?\d|2[0-3]):[0-5]\d", text):
+        raise InvalidInput(f"ASHARE_DEADLINE is {text!r}: it must be a time of day, Beijing's, for example 21:00.")
+    hour, minute = text.split(":")
+    return time(int(hour), int(minute))
+
+
 def _indices() -> tuple[str, ...]:
     listed = tuple(code.strip() for code in os.environ.get("ASHARE_INDICES", "").split(",") if code.strip())
     for code in listed:
@@ -84,4 +93,5 @@ class Settings:
     max_rejected: int = _number("ASHARE_MAX_REJECTED", 20, least=0)
     recheck_days: int = _number("ASHARE_RECHECK_DAYS", 5, least=0)
     max_lag: int = _number("ASHARE_MAX_LAG", 1, least=0)
+    deadline: time = field(default_factory=_deadline)
     indices: tuple[str, ...] = field(default_factory=_indices)

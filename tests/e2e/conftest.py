@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -20,6 +21,7 @@ from include.ashare.emulator.generated import GeneratedMarket
 from include.ashare.emulator.server import Emulator
 from include.local.connections import baostock_json
 from include.local.stack import PROJECT, Stack
+from tests.listener import Listener
 
 
 @pytest.fixture(scope="session")
@@ -35,12 +37,34 @@ def source(big_market: GeneratedMarket) -> Iterator[Emulator]:
 
 
 @pytest.fixture(scope="session")
-def stack(own_directory: Path, source: Emulator) -> Iterator[Stack]:
+def listener() -> Iterator[Listener]:
+    """Where the stack's alerts arrive."""
+    with Listener() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def metrics() -> Iterator[socket.socket]:
+    """Where the stack's metrics arrive, as StatsD's datagrams."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_000_000)
+        receiver.bind(("127.0.0.1", 0))
+        receiver.setblocking(False)
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+def stack(own_directory: Path, source: Emulator, listener: Listener, metrics: socket.socket) -> Iterator[Stack]:
     """Airflow, whose retries come at once: what fails for good is seen to fail."""
     import os
 
     environment = dict(os.environ) | {
         "AIRFLOW_CONN_BAOSTOCK": baostock_json("127.0.0.1", source.port),
+        "AIRFLOW_CONN_ASHARE_ALERTS": json.dumps({"conn_type": "generic", "password": listener.address}),
+        "ASHARE_DEADLINE": "23:59",
+        "AIRFLOW__METRICS__STATSD_ON": "True",
+        "AIRFLOW__METRICS__STATSD_PORT": str(metrics.getsockname()[1]),
+        "AIRFLOW__METRICS__METRICS_ALLOW_LIST": "ashare",
         "ASHARE_RETRY_SECONDS": "1",
         "ASHARE_RETRIES": "1",
     }

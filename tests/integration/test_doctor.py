@@ -28,7 +28,7 @@ NOW = at("2025-10-10T20:00")
 
 @pytest.fixture
 def patient(database: Database, emulator: Emulator) -> Patient:
-    return Patient(Store(database.connect), lambda: source_of(emulator), Settings, lambda: (8, 1), NOW)
+    return Patient(Store(database.connect), lambda: source_of(emulator), Settings, lambda: (8, 1), lambda: False, NOW)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_all_is_well(well: Patient, emulator: Emulator) -> None:
     asked = emulator.count()
     found = look(well)
     assert {finding.state for finding in found.values()} == {OK}
-    assert list(found) == ["database", "pool", "calendar", "source", "budget", "ban", *reversed(DATES), "factors"]
+    assert list(found) == ["database", "pool", "calendar", "source", "budget", "ban", *reversed(DATES), "factors", "alerts"]
     assert [request.method for request in emulator.requests[asked:]] == ["login", "logout"]
     assert f"{asked + 2} of 40000 requests sent today" in found["budget"].text
     assert found["pool"].text == "baostock: 1 of 8 slots taken."
@@ -97,7 +97,7 @@ def test_an_older_schema_is_told_and_not_touched(well: Patient, database: Databa
     asked = emulator.count()
     found = look(well)
     assert "schema version 1 of " in found["database"].text
-    for name in ("calendar", "source", "budget", "ban", "trade dates", "factors"):
+    for name in ("calendar", "source", "budget", "ban", "trade dates", "factors", "alerts"):
         assert (found[name].state, "Not known" in found[name].text) == (WARN, True)
     assert found["pool"].state == OK
     assert emulator.count() == asked
@@ -126,7 +126,7 @@ def test_a_database_that_is_gone_is_told_with_everything_else(well: Patient, emu
 
     asked = emulator.count()
     found = look(replace(well, store=Store(refuse)))
-    assert list(found) == ["database", "pool", "calendar", "source", "budget", "ban", "trade dates", "factors"]
+    assert list(found) == ["database", "pool", "calendar", "source", "budget", "ban", "trade dates", "factors", "alerts"]
     assert {name for name, finding in found.items() if finding.state == BAD} == set(found) - {"pool"}
     assert "cannot be reached" in found["database"].text
     assert found["ban"].text == "Not known: the database cannot be read."
@@ -358,9 +358,32 @@ def test_as_a_command_where_nothing_can_be_reached(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert [line.split()[:2] for line in lines] == [
-        ["BAD", name] for name in ("database", "pool", "calendar", "source", "budget", "ban", "trade", "factors")
+        ["BAD", name] for name in ("database", "pool", "calendar", "source", "budget", "ban", "trade", "factors", "alerts")
     ]
     assert "cannot be reached" in lines[0]
     assert "Airflow's own database cannot be read" in lines[1]
     assert "s3cret-word" not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_last_alert_is_looked_at(well: Patient, database: Database) -> None:
+    def alerts(patient: Patient) -> tuple[str, str]:
+        (found,) = (finding for finding in examine(patient) if finding.name == "alerts")
+        return found.state, found.text
+
+    assert alerts(well) == (OK, "off: the connection ashare_alerts is not set.")
+    on = replace(well, alerts_on=lambda: True)
+    assert alerts(on)[0] == OK
+    assert "nothing was to be said yet" in alerts(on)[1]
+    database.do(
+        "INSERT INTO ashare.alert (subject, title, text, raised_at, sent_at) VALUES "
+        "('x', 'A-share sync: 2025-10-30 is not complete', 'x', '2025-10-30 20:00+08', '2025-10-30 20:00+08')"
+    )
+    said = "on; the last, on 2025-10-30 20:00: A-share sync: 2025-10-30 is not complete"
+    assert alerts(on) == (OK, f"{said}.")
+    database.do("UPDATE ashare.alert SET resolved_at = '2025-10-31 09:00+08'")
+    assert alerts(on) == (OK, f"{said}, over since 2025-10-31 09:00.")
+    database.do("UPDATE ashare.alert SET error = 'not delivered to DingTalk: A-share sync: 2025-10-30 is complete'")
+    state, text = alerts(on)
+    assert state == BAD
+    assert text.startswith("not delivered to DingTalk:")
