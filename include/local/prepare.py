@@ -10,7 +10,7 @@ PUBLIC = "public-api.baostock.com:10030"
 
 
 def main() -> int:
-    """Run with the environment of the stack; the exit code. What is there stays: it may have been changed in the UI."""
+    """Run in the stack's environment; the exit code. What is there stays: it may have been changed in the UI."""
     from airflow.utils.db import upgradedb
 
     from include.ashare.airflow_bridge import make_pool
@@ -39,7 +39,7 @@ def _emulator() -> str | None:
 
 
 def _connect_source(emulator: str | None) -> str | None:
-    """Make the connection ``baostock``, in the database, where the UI can change it; a sentence when one is refused."""
+    """Make the connection ``baostock``, in the database, where the UI can change it; a sentence if it may not be."""
     from airflow.models.connection import Connection
     from airflow.utils.session import create_session
     from sqlalchemy import select

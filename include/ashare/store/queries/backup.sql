@@ -1,0 +1,67 @@
+-- For psql: include/local/backup.py and restore.py.
+
+-- name: is_there
+-- 0: no schema ashare; 3: this package's; else one of somebody else's.
+SELECT (to_regnamespace('ashare') IS NOT NULL)::int + (to_regclass('ashare.schema_migration') IS NOT NULL)::int
+       + (to_regclass('ashare.daily_bar') IS NOT NULL)::int
+
+-- name: contents
+SELECT (SELECT coalesce(max(version), 0) FROM ashare.schema_migration),
+       (SELECT count(*) FROM ashare.daily_bar),
+       (SELECT to_char(max(trade_date), 'YYYY-MM-DD') FROM ashare.daily_bar)
+
+-- name: snapshot
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+SET LOCAL idle_in_transaction_session_timeout = 0;
+SELECT pg_export_snapshot()
+
+-- name: leaning
+SELECT DISTINCT v.oid::regclass
+FROM pg_depend d
+JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+JOIN pg_class v ON v.oid = r.ev_class AND v.relnamespace <> 'ashare'::regnamespace
+JOIN pg_class t ON d.refclassid = 'pg_class'::regclass AND t.oid = d.refobjid
+WHERE t.relnamespace = 'ashare'::regnamespace
+ORDER BY 1
+
+-- name: begin
+BEGIN;
+-- How long to wait for those who read or write the tables just now.
+SET LOCAL lock_timeout = '60s';
+DO $$
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('ashare baostock', 0)) THEN
+        RAISE 'the connection to Baostock is in use';
+    END IF;
+END
+$$;
+
+-- name: drop
+DO $$
+BEGIN
+    IF to_regclass('ashare.source_request') IS NOT NULL THEN
+        CREATE TEMP TABLE ashare_ledger ON COMMIT DROP AS
+        SELECT requested_at, method, detail, trade_date, who, outcome, seconds, reply_chars
+        FROM ashare.source_request;
+    END IF;
+END
+$$;
+DROP SCHEMA ashare CASCADE;
+
+-- name: end
+DO $$
+BEGIN
+    -- What was sent since the backup counts against the day's budget all the same, and a ban goes on.
+    IF to_regclass('pg_temp.ashare_ledger') IS NOT NULL THEN
+        INSERT INTO ashare.source_request
+            (requested_at, method, detail, trade_date, who, outcome, seconds, reply_chars)
+        SELECT requested_at, method, detail, trade_date, who, outcome, seconds, reply_chars
+        FROM pg_temp.ashare_ledger
+        WHERE requested_at > coalesce((SELECT max(requested_at) FROM ashare.source_request), '-infinity')
+        ORDER BY requested_at;
+    END IF;
+END
+$$;
+SELECT format('ANALYZE %s', oid::regclass) FROM pg_class
+WHERE relnamespace = 'ashare'::regnamespace AND relkind = 'r' ORDER BY relname \gexec
+COMMIT;

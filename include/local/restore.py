@@ -1,0 +1,191 @@
+"""`make restore`: a backup into the database, in one transaction: all of it, or nothing has changed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import IO
+
+from include.ashare.store.migrate import MIGRATIONS
+from include.ashare.store.queries import queries
+from include.local.backup import (
+    BACKUPS,
+    CHUNK,
+    QUERY,
+    SQL,
+    BackupError,
+    Contents,
+    Programs,
+    chosen_file,
+    command,
+    flag,
+)
+from include.local.terminal import console, shown
+
+NAMED = 5
+PREAMBLE_LINES = 40
+IN_USE = "the connection to Baostock is in use"
+"""As raised by the transaction's first statement."""
+
+
+def main() -> int:
+    """Restore a backup; the exit code."""
+    return command("make restore", lambda programs: restore(programs, chosen_file(), overwrite=flag("OVERWRITE")))
+
+
+def restore(programs: Programs, file: Path | None, *, overwrite: bool = False) -> None:
+    """Put the schema of a backup into the database, and bring it up to date.
+
+    :param overwrite: drop the schema that is there.
+    :raises BackupError: it cannot be done, and nothing has changed.
+    """
+    began = time.monotonic()
+    if file is None:
+        raise BackupError(f"Say which backup: make restore FILE=path. {_newest_backups()}")
+    pg_restore = programs.newest("pg_restore")
+    version = _check(programs, pg_restore, file)
+    replaces = _check_database(programs, overwrite)
+    try:
+        _run(programs, pg_restore, file, replaces, version)
+    except BackupError as error:
+        raise BackupError(_why_not(programs, str(error))) from None
+    contents = Contents.of(programs.query(SQL["contents"]))
+    brought = f" (the backup was of version {version})" if version < contents.version else ""
+    took = time.monotonic() - began
+    console.print(f"Restored {shown(file)}: {contents}{brought}, in {took:.1f} s.", markup=False)
+
+
+def _check(programs: Programs, pg_restore: str, file: Path) -> int:
+    """The schema version of a backup that is whole."""
+    with _opened(file) as dump:
+        listed = programs.run(pg_restore, "--list", stdin=dump)
+    if not re.search(r"^\d.* SCHEMA - ashare ", listed, re.MULTILINE):
+        raise BackupError(
+            f"{shown(file)} is a dump, but not of the schema ashare: choose one that `make backup` wrote."
+        )
+    with _opened(file) as dump:
+        # Reads and unpacks all of it, so that a damaged file is known before anybody has to wait for a lock.
+        programs.run(pg_restore, "--file=/dev/null", stdin=dump)
+    with _opened(file) as dump:
+        of_versions = ("--data-only", "--schema=ashare", "--table=schema_migration", "--file=-")
+        rows = programs.run(pg_restore, *of_versions, stdin=dump)
+    version = max((int(number) for number in re.findall(r"^(\d+)\t\S+\.sql\t", rows, re.MULTILINE)), default=0)
+    known = len(_migrations())
+    if not 0 < version <= known:
+        raise BackupError(
+            f"{shown(file)} holds version {version} of the schema ashare, and this code knows 1 to {known}: update "
+            "the package, or choose another backup."
+        )
+    return version
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[IO[bytes]]:
+    """The file, and what a program says of it as a sentence about the file."""
+    try:
+        dump = file.open("rb")
+    except OSError as error:
+        raise BackupError(f"{shown(file)} cannot be read ({error.strerror}). {_newest_backups()}") from None
+    with dump:
+        if not os.fstat(dump.fileno()).st_size:
+            raise BackupError(f"{shown(file)} is empty: choose a whole backup.")
+        try:
+            yield dump
+        except BackupError as error:
+            if not str(error).startswith("pg_restore"):
+                raise
+            raise BackupError(f"{shown(file)} is no whole backup: choose another. {error}") from None
+
+
+def _check_database(programs: Programs, overwrite: bool) -> bool:
+    """Whether there is a schema to be replaced."""
+    is_there = programs.query(SQL["is_there"])
+    if is_there == "0":
+        return False
+    if is_there == "3" and (busy := _busy(programs)):
+        raise BackupError(busy)
+    if not overwrite:
+        holds = (
+            f"({Contents.of(programs.query(SQL['contents']))})" if is_there == "3" else "that is not of this package"
+        )
+        raise BackupError(
+            f"The database has a schema ashare already {holds}: OVERWRITE=1 puts the backup in its place; "
+            "`make backup` before that keeps what is there."
+        )
+    if leaning := programs.query(SQL["leaning"]).splitlines():
+        raise BackupError(
+            f"Views outside of the schema ashare read it and would be lost with it: {', '.join(leaning)}. Drop them, "
+            "and make them anew afterwards."
+        )
+    return True
+
+
+def _busy(programs: Programs) -> str | None:
+    """Who syncs just now, if somebody does."""
+    holder = programs.query(queries("gate")["holder"])
+    if not holder:
+        return None
+    name, address, since = holder.splitlines()[0].split("|")
+    held = f"{name or 'an unnamed session'} ({address or 'local'}){f' since {since}' if since else ''}"
+    return (
+        f"A sync is at work: {held} holds the connection to Baostock. Wait for it, or stop it; nothing has changed."
+    )
+
+
+def _run(programs: Programs, pg_restore: str, file: Path, replaces: bool, version: int) -> None:
+    """Feed psql the whole transaction; its COMMIT is sent when everything before it has been."""
+    with (
+        _opened(file) as dump,
+        # Without its --single-transaction, which commits what a pg_restore that died had sent.
+        programs.started(*QUERY, "-f", "-", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as psql,
+    ):
+        psql.stdin.write(f"{SQL['begin']}{queries('migrate')['lock']};{SQL['drop'] if replaces else ''}".encode())
+        psql.stdin.flush()  # the locks are taken while pg_restore starts
+        with programs.started(
+            pg_restore, "--exit-on-error", "--no-owner", "--no-privileges", "--file=-", stdin=dump
+        ) as archive:
+            for line in islice(archive.stdout, PREAMBLE_LINES):
+                # A server before PostgreSQL 17 does not know it.
+                if not line.startswith(b"SET transaction_timeout"):
+                    psql.stdin.write(line)
+            shutil.copyfileobj(archive.stdout, psql.stdin, CHUNK)
+        psql.stdin.write("".join(["RESET ALL;\n", *_newer(version), SQL["end"]]).encode())
+
+
+def _newer(version: int) -> Iterator[str]:
+    """What ``migrate`` does to a schema of this version, for the same transaction, wherever psql runs."""
+    for number, file in enumerate(_migrations()[version:], start=version + 1):
+        yield file.read_text(encoding="utf-8")
+        record = queries("migrate")["record"] % {"version": number, "name": f"'{file.name}'"}
+        yield f";\n{record};\n"
+
+
+def _migrations() -> list[Path]:
+    return sorted(MIGRATIONS.glob("[0-9]*.sql"))
+
+
+def _why_not(programs: Programs, said: str) -> str:
+    if IN_USE in said:
+        return _busy(programs) or "A sync was at work: try again; nothing has changed."
+    if "lock timeout" in said:
+        return "Others read or write the schema ashare, and did not end in a minute: stop them; nothing has changed."
+    return f"Nothing has changed: {said}"
+
+
+def _newest_backups() -> str:
+    found = sorted(BACKUPS.glob("*.dump"), key=lambda file: file.stat().st_mtime, reverse=True)[:NAMED]
+    if not found:
+        return f"There is none in {shown(BACKUPS)} yet."
+    return f"The newest in {shown(BACKUPS)}: {', '.join(file.name for file in found)}."
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,431 @@
+"""From each earlier version of the schema to today's, with rows in every table: nothing is lost, nothing differs.
+
+With a new migration file add its line to ``RELEASED``, and rows for its new tables and columns to ``ROWS``; what is
+lacking is said by the tests, which take up the new version by themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from include.ashare.store import migrate
+from include.ashare.store.migrate import MIGRATIONS, applied
+from include.local.postgres import bin_dir
+from include.local.stack import PROJECT
+from tests.conftest import Database
+
+FILES = sorted(MIGRATIONS.glob("[0-9]*.sql"))
+TODAY = len(FILES)
+
+RELEASED = {
+    "0001_tables.sql": "053043db82e920e540e75a0e9ce3479e186823e86ebc9a61bf686abc35a6a98e",
+    "0002_source_limit.sql": "067587f14b6e637cec59444e125d8194182d6ba13850aa647625b36bc399f991",
+    "0003_cross_checks.sql": "22b2463e2c0114b7b0e1054780f605b69465b46b9d143dc7bcfd2eb19af32b99",
+    "0004_trade_date_state.sql": "af3fed3a6610c36a9e29ee7465fab24b884833e2f77c1c0fa915d4c9e7c51ef1",
+    "0005_history.sql": "8137d9a8807a26f6f87793b157dbaa368d35fde8ada6930395f36aefb88b1b73",
+    "0006_adjusted_prices.sql": "054561cba11c0e3f7cfb51420edd3703c19f2a8ae791e7f6e74a6ee88d8f5ba1",
+    "0007_alerts.sql": "02f490fdc360b9bcd0f3ebd17921e9cecd520733ef541bfe8bb68355a34a2f21",
+}
+"""Databases have run these: whoever has one never runs it again."""
+
+RECORDED = "SELECT * FROM ashare.schema_migration ORDER BY version"
+DAY, BEFORE, MOMENT = "2025-10-09", "2025-09-30", "2025-10-09 18:30:00.123456+08"
+Row = Mapping[str, str | None]
+
+
+def each(column: str, values: str, row: Row, number: str = "") -> list[Row]:
+    """The row with each of these values, and with a running number where the key needs one."""
+    made: list[Row] = []
+    for n, value in enumerate(values.split(), start=1):
+        made.append({**row, column: value} | ({number: str(n)} if number else {}))
+    return made
+
+
+def dated(rows: Sequence[Row]) -> list[Row]:
+    """Each row on a day of its own."""
+    return [{**row, "trade_date": f"2025-09-{n:02}"} for n, row in enumerate(rows, start=1)]
+
+
+BAR: Row = {
+    **dict.fromkeys(("open", "high", "low", "close", "preclose"), "9.6800"),
+    **dict.fromkeys(("amount", "turn", "pct_chg"), "-0.000000000000000000012345"),
+    **dict.fromkeys(("pe_ttm", "pb_mrq", "ps_ttm", "pcf_ncf_ttm"), "123456789012345678901234567890.5"),
+    "trade_date": DAY,
+    "code": "sh.600000",
+    "volume": "9223372036854775807",
+    "is_trading": "true",
+    "is_st": "false",
+    "loaded_at": MOMENT,
+}
+STATUS: Row = {
+    **dict.fromkeys(("expected", "loaded", "suspended", "missing", "rejected", "revised", "requests"), "2147483647"),
+    **dict.fromkeys(("started_at", "finished_at", "checked_at"), MOMENT),
+    "kinds": "{stock,index}",
+    "reason": "it's \\ 中文\n\t\"",
+    "run_id": "scheduled__2025",
+}
+BATCH: Row = {
+    "trade_date": DAY,
+    "kind": "stock",
+    "by": "code",
+    "codes": "{sh.600000,sz.000001}",
+    "label": "stocks 1",
+    "status": "success",
+    "rows": "1",
+    "requests": "2",
+    "error": "no reply",
+    "run_id": "manual",
+    "again": f"{{{BEFORE}}}",
+    "started_at": MOMENT,
+    "finished_at": MOMENT,
+}
+CHECK: Row = {
+    "trade_date": DAY,
+    "kind": "stock",
+    "compared_with": BEFORE,
+    "compared": "5000",
+    "deviating": "1",
+    "allowed": "15",
+    "passed": "true",
+    "figures": '{"sum": 1.50}',
+    "examples": "{sh.600000}",
+    "checked_at": MOMENT,
+    "run_id": "manual",
+}
+PIECE: Row = {
+    "run_id": "history",
+    "kind": "stock",
+    "codes": "{sh.600000}",
+    "label": "sh.600000",
+    "rows": "3000000000",
+    "requests": "9",
+    "error": "no reply",
+    "started_at": MOMENT,
+    "finished_at": MOMENT,
+}
+
+ROWS: dict[str, Sequence[Row]] = {
+    "trade_calendar": [
+        {"calendar_date": DAY, "is_trading_day": "true", "fetched_at": MOMENT},
+        {"calendar_date": "1990-12-19", "is_trading_day": "false", "fetched_at": "-infinity"},
+    ],
+    "security": [
+        *(
+            {
+                "code": f"sh.{n}",
+                "name": f"浦发 {kind}",
+                "kind": kind,
+                "ipo_date": "1999-11-10",
+                "out_date": "2025-10-01",
+            }
+            for n, kind in enumerate("stock index etf bond other".split(), start=600000)
+        ),
+        {
+            "code": "sz.000001",
+            "name": None,
+            "kind": "stock",
+            "ipo_date": None,
+            "out_date": None,
+            "updated_at": MOMENT,
+        },
+    ],
+    "daily_bar": [
+        BAR,
+        {**BAR, "code": "sh.000001", "is_st": None, "turn": None},
+        {"trade_date": "1990-12-19", "code": "sh.600000", "is_trading": "false"},
+        {"trade_date": DAY, "code": "sz.000001", "is_trading": "false", "close": "NaN", "volume": "0"},
+    ],
+    "adjust_factor": [
+        {"code": "sh.600000", "ex_date": DAY, "fore_factor": "0.123456", "back_factor": "12.345678"},
+        {"code": "sh.600000", "ex_date": "1999-11-11", "fore_factor": "0", "back_factor": "1"},
+    ],
+    "sync_status": dated(
+        [*each("status", "syncing success failed skipped", STATUS), {"status": "failed", "kinds": "{}"}]
+    ),
+    "sync_batch": [
+        *each("kind", "stock index etf factor", BATCH, "batch_no"),
+        *each("by", "market_day code", {**BATCH, "trade_date": BEFORE}, "batch_no"),
+        *each(
+            "status", "pending running success failed superseded", {**BATCH, "trade_date": "2025-01-02"}, "batch_no"
+        ),
+        {
+            "trade_date": "2025-01-03",
+            "batch_no": "0",
+            "kind": "factor",
+            "by": "code",
+            "label": "x",
+            "status": "pending",
+        },
+    ],
+    "bar_revision": [
+        {"trade_date": DAY, "code": "a", "old": '{"close": 1.10}', "new": "{}", "revised_at": MOMENT, "run_id": "x"},
+        {"trade_date": DAY, "code": "a", "old": '{"close": 1.10}', "new": "null", "run_id": None},
+    ],
+    "rejected_bar": [
+        {
+            "trade_date": DAY,
+            "code": "a",
+            "rule": "r",
+            "raw": '{"close": "中"}',
+            "run_id": "x",
+            "superseded_at": MOMENT,
+        },
+        {"trade_date": DAY, "code": "b", "rule": "r", "raw": "[]", "rejected_at": MOMENT},
+    ],
+    "absent_bar": [
+        {"trade_date": DAY, "code": "a", "reason": "no bar", "recorded_at": MOMENT, "run_id": "x"},
+        {"trade_date": DAY, "code": "b", "reason": "", "run_id": None},
+    ],
+    "source_request": [
+        {
+            "requested_at": MOMENT,
+            "method": "login",
+            "detail": "",
+            "trade_date": DAY,
+            "who": "a run",
+            "outcome": outcome,
+            "seconds": "0.160",
+            "reply_chars": "80",
+        }
+        for outcome in ("ok", "10001011", "timeout")
+    ]
+    + [{"method": "login", "detail": "", "who": "died"}],
+    "cross_check": [
+        *each("rule", "universe rows preclose pct_chg ex_dates volume", CHECK),
+        {**CHECK, "kind": "etf", "rule": "rows", "passed": None, "compared_with": None, "run_id": None},
+    ],
+    "history_run": [
+        {"run_id": "history", "first_date": "1990-12-19", "last_date": DAY, "plan": "all", "planned_at": MOMENT}
+    ],
+    "history_batch": [
+        *each("status", "pending running success failed", PIECE, "batch_no"),
+        *each("kind", "stock index etf", {**PIECE, "run_id": "gone"}, "batch_no"),
+        {"run_id": "new", "batch_no": "1", "kind": "stock", "codes": "{}", "label": "none"},
+    ],
+    "factor_history": [{"code": "sh.600000", "read_at": MOMENT}],
+    "alert": [
+        {
+            "subject": "2025-10-09",
+            "trade_date": DAY,
+            "first_date": DAY,
+            "last_date": DAY,
+            "title": "t",
+            "text": "x",
+            **dict.fromkeys(("raised_at", "sent_at", "resolved_at"), MOMENT),
+            "error": "mail did not take it",
+        },
+        {"subject": "history", "title": "t", "text": "x"},
+    ],
+}
+"""By table; a column that the version at hand does not have is left out."""
+
+
+def test_every_migration_that_was_released_is_as_it_was() -> None:
+    for file in FILES:
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        assert file.name in RELEASED, (
+            f'{file.name} is new: add "{file.name}": "{digest}" to RELEASED, and rows for its tables to ROWS.'
+        )
+        assert digest == RELEASED[file.name], (
+            f"{file.name} was changed, and databases that have run it will not run it again: put it back, and write "
+            f'a new migration. (Only if no release holds it yet: its line in RELEASED becomes "{digest}".)'
+        )
+    assert [file.name for file in FILES] == sorted(RELEASED), "A released migration is gone: put it back."
+    numbers = [int(file.name[:4]) for file in FILES]
+    assert numbers == list(range(1, TODAY + 1)), "Migrations are numbered from 1 on without a gap."
+
+
+@pytest.mark.parametrize("version", range(1, TODAY + 1))
+def test_what_a_version_held_is_there_after_the_update(version: int, database: Database, tmp_path: Path) -> None:
+    bring_to(database, version, tmp_path)
+    before, recorded_before = fill(database), database.rows(RECORDED)
+    with database.connect() as connection:
+        assert migrate(connection) == [file.name for file in FILES[version:]]
+    assert rows_of(database, before) == before
+    updated = catalog(database)
+    for (view,) in database.rows(
+        "SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'ashare'::regnamespace AND relkind = 'v'"
+    ):
+        database.rows(f"SELECT * FROM {view}")
+
+    recorded = database.rows(RECORDED)
+    assert recorded[:version] == recorded_before
+    assert [name for _, name, _ in recorded] == [file.name for file in FILES]
+    with database.connect() as connection:
+        assert migrate(connection) == []
+    assert database.rows(RECORDED) == recorded
+    assert (rows_of(database, before), catalog(database)) == (before, updated)
+
+    database.do("DROP SCHEMA ashare CASCADE")
+    with database.connect() as connection:
+        migrate(connection)
+    assert catalog(database) == updated
+
+
+def test_two_processes_at_once(database: Database, tmp_path: Path) -> None:
+    bring_to(database, 1, tmp_path)
+    before = fill(database)
+    code = (
+        "import psycopg, sys\nfrom include.ashare.store import migrate\n"
+        "with psycopg.connect() as connection: sys.stdout.write(','.join(migrate(connection)))"
+    )
+    env = {**os.environ, **database.server.libpq_env(database.name)}
+    # Both have seen the old version before either may begin.
+    waiting = (
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    with database.connect() as holder:
+        holder.execute("SELECT pg_advisory_xact_lock(hashtextextended('ashare schema', 0))")
+        processes = [
+            subprocess.Popen([sys.executable, "-c", code], env=env, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
+            for _ in range(2)
+        ]
+        deadline = time.monotonic() + 30
+        while database.rows(waiting) != [(2,)]:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    said = sorted(process.communicate(timeout=30)[0] for process in processes)
+    assert [process.returncode for process in processes] == [0, 0]
+    assert said == ["", ",".join(file.name for file in FILES[1:])]
+    assert rows_of(database, before) == before
+
+
+@pytest.mark.parametrize("version", [1, TODAY])
+def test_a_migration_that_fails_leaves_the_version_before(
+    version: int, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring_to(database, version, tmp_path)
+    before, schema = fill(database), catalog(database)
+    broken = tmp_path / "broken"
+    shutil.copytree(MIGRATIONS, broken)
+    bad = "DELETE FROM ashare.daily_bar; DROP TABLE ashare.security CASCADE; SELECT 1 / 0;"
+    (broken / f"{TODAY + 1:04}_bad.sql").write_text(bad)
+    module = importlib.import_module("include.ashare.store.migrate")
+    monkeypatch.setattr(module, "MIGRATIONS", broken)
+    with database.connect() as connection, pytest.raises(psycopg.errors.DivisionByZero):
+        migrate(connection)
+    with database.connect() as connection:
+        assert applied(connection) == version
+    assert (rows_of(database, before), catalog(database)) == (before, schema)
+    monkeypatch.undo()
+    with database.connect() as connection:  # and the mended release goes on from there
+        assert len(migrate(connection)) == TODAY - version
+    assert rows_of(database, before) == before
+
+
+# ---------------------------------------------------------------------- how a version is brought about
+
+
+def bring_to(database: Database, version: int, tmp_path: Path) -> None:
+    """What the release of that version made of an empty database."""
+    release = tmp_path / "release"
+    release.mkdir()
+    for file in FILES[:version]:
+        shutil.copy(file, release)
+    module = importlib.import_module("include.ashare.store.migrate")
+    with pytest.MonkeyPatch.context() as patch, database.connect() as connection:
+        patch.setattr(module, "MIGRATIONS", release)
+        assert migrate(connection) == [file.name for file in FILES[:version]]
+
+
+Columns = tuple[str, ...]
+Rows = dict[tuple[str, Columns], Counter[tuple[str | None, ...]]]
+
+
+def fill(database: Database) -> Rows:
+    """Put rows into every table that there is; what the tables hold then, by name and columns."""
+    keys = []
+    for table, columns in tables(database).items():
+        keys.append((table, tuple(columns)))
+        rows = ROWS.get(table, [])
+        assert rows, f"The table ashare.{table} has no rows in ROWS: add a few, every column set in one of them."
+        insert(database, table, columns, rows)
+        assert_every_kind(database, table, columns)
+    held = rows_of(database, keys)
+    assert all(held.values())
+    return held
+
+
+def insert(database: Database, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    with database.connect() as connection:
+        for row in rows:
+            present = {name: value for name, value in row.items() if name in columns}
+            connection.execute(
+                sql.SQL("INSERT INTO ashare.{} ({}) VALUES ({})").format(
+                    sql.Identifier(table),
+                    sql.SQL(", ").join(map(sql.Identifier, present)),
+                    sql.SQL(", ").join(map(sql.Literal, present.values())),
+                )
+            )
+
+
+def assert_every_kind(database: Database, table: str, columns: Sequence[str]) -> None:
+    """Each column is set, blank where it may be, and each word that a CHECK allows is there."""
+    nullable = (
+        "SELECT column_name::text FROM information_schema.columns "
+        "WHERE table_schema = 'ashare' AND table_name = %s AND is_nullable = 'YES'"
+    )
+    may_be_blank = {name for (name,) in database.rows(nullable, table)}
+    for name in columns:
+        ((is_set, is_blank),) = database.rows(
+            f'SELECT bool_or("{name}" IS NOT NULL), bool_or("{name}" IS NULL) FROM ashare.{table}'
+        )
+        assert is_set, f"No row of ashare.{table} in ROWS sets {name}: add it to one of them."
+        assert is_blank or name not in may_be_blank, (
+            f"No row of ashare.{table} in ROWS leaves {name} blank: add one, as it may be."
+        )
+    for name, rule in database.rows(
+        """SELECT a.attname::text, pg_get_constraintdef(c.oid) FROM pg_constraint c
+           JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+           WHERE c.conrelid = %s::regclass AND c.contype = 'c' AND cardinality(c.conkey) = 1""",
+        f"ashare.{table}",
+    ):
+        held = {value for (value,) in database.rows(f'SELECT "{name}" FROM ashare.{table}')}
+        lacking = set(re.findall(r"'([^']+)'::text", rule)) - held
+        assert not lacking, f"No row of ashare.{table} in ROWS has {name} {', '.join(sorted(lacking))}: add one."
+
+
+def tables(database: Database) -> dict[str, list[str]]:
+    """Each table's columns; without the record of the migrations itself."""
+    found: dict[str, list[str]] = {}
+    for table, column in database.rows(
+        """SELECT c.relname::text, a.attname::text FROM pg_class c
+           JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+           WHERE c.relnamespace = 'ashare'::regnamespace AND c.relkind IN ('r', 'p')
+             AND c.relname <> 'schema_migration'
+           ORDER BY c.relname, a.attnum"""
+    ):
+        found.setdefault(table, []).append(column)
+    return found
+
+
+def rows_of(database: Database, keys: Iterable[tuple[str, Columns]]) -> Rows:
+    """Every row of these tables in these columns, as text, exact."""
+    held: Rows = {}
+    for table, columns in keys:
+        chosen = ", ".join(f'"{name}"::text' for name in columns)
+        held[table, columns] = Counter(database.rows(f"SELECT {chosen} FROM ashare.{table}"))
+    return held
+
+
+def catalog(database: Database) -> str:
+    """The schema as pg_dump writes it, without the lines that differ each time."""
+    command = [str(bin_dir() / "pg_dump"), "--schema=ashare", "--schema-only"]
+    env = {**os.environ, **database.server.libpq_env(database.name)}
+    text = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
+    return re.sub(r"^\\(un)?restrict .*$", "", text, flags=re.MULTILINE)
