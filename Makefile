@@ -1,7 +1,7 @@
 # Everything a newcomer needs: `make demo`, `make up`, `make test`. Works with GNU make 3.81 (macOS) and later.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up env down psql doctor test soak bench lint format lock clean
+.PHONY: help install demo up env down psql backup restore doctor test test-compose soak bench lint format lock clean
 
 UV_VERSION := 0.13.9
 VENV := .venv
@@ -17,7 +17,7 @@ UNFINISHED := $(VENV)/.unfinished
 unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
 
 help:  ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 install: $(RUN_READY)  ## Make .venv with the pinned requirements (PYTHON=... chooses an interpreter)
 
@@ -36,6 +36,12 @@ down:  ## Stop what `make up` or `make demo` runs or has left behind
 psql: $(RUN_READY)  ## psql on the ashare database (DEMO=1: the demo's; ARGS='-c "select 1"')
 	@$(BIN)/python -m include.local.psql $(ARGS)
 
+backup: $(RUN_READY)  ## The schema ashare as one file in backups/ (FILE=path; DEMO=1; COMPOSE=1: of the containers)
+	@$(BIN)/python -m include.local.backup
+
+restore: $(RUN_READY)  ## A backup into the database, all or nothing (FILE=path; OVERWRITE=1: in place of what is there)
+	@$(BIN)/python -m include.local.restore
+
 # One's own connections go before those of the file, as for `make psql`.
 doctor: $(RUN_READY)  ## Whether source, database, pool, calendar, budget, ban and the last dates are well (DEMO=1)
 	@postgres="$$AIRFLOW_CONN_ASHARE_POSTGRES"; baostock="$$AIRFLOW_CONN_BAOSTOCK"; \
@@ -49,6 +55,9 @@ doctor: $(RUN_READY)  ## Whether source, database, pool, calendar, budget, ban a
 
 test: $(DEV_READY)  ## Install the tools and run all tests (PYTEST_ARGS="-k name")
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-compose: $(DEV_READY)  ## docker-compose.yaml by a real Docker engine, in a stack of its own that is then removed
+	@ASHARE_TEST_COMPOSE=1 $(BIN)/python -m pytest -q -x tests/containers/test_engine.py
 
 soak: $(DEV_READY)  ## Backfills under random faults and kills, then an exact comparison (MINUTES=30, SEED)
 	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED))
