@@ -164,7 +164,7 @@ class Processes:
 
     def _make_namespace(self) -> None:
         hosts = self.directory / "hosts"
-        # An address each, or all of them would have one name. Of several of a service, the service's name is no one's.
+        # An address each, or all of them would have one name.
         names = [f"127.0.1.{number} {name}" for number, name in enumerate(self.instances, start=1)]
         hosts.write_text("\n".join(["127.0.0.1 localhost", *names]) + "\n")
         ready = self.directory / "ready"

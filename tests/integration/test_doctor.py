@@ -24,6 +24,8 @@ from tests.integration.trade_date import complete
 
 DATES = ("2025-09-26", "2025-09-29", "2025-09-30", "2025-10-09", "2025-10-10")
 NOW = at("2025-10-10T20:00")
+BEFORE_DATES = ("database", "pool", "calendar", "source", "budget", "ban")
+AFTER_DATES = ("factors", "alerts")
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def test_all_is_well(well: Patient, emulator: Emulator) -> None:
     asked = emulator.count()
     found = look(well)
     assert {finding.state for finding in found.values()} == {OK}
-    assert list(found) == ["database", "pool", "calendar", "source", "budget", "ban", *reversed(DATES), "factors", "alerts"]
+    assert list(found) == [*BEFORE_DATES, *reversed(DATES), *AFTER_DATES]
     assert [request.method for request in emulator.requests[asked:]] == ["login", "logout"]
     assert f"{asked + 2} of 40000 requests sent today" in found["budget"].text
     assert found["pool"].text == "baostock: 1 of 8 slots taken."
@@ -126,7 +128,7 @@ def test_a_database_that_is_gone_is_told_with_everything_else(well: Patient, emu
 
     asked = emulator.count()
     found = look(replace(well, store=Store(refuse)))
-    assert list(found) == ["database", "pool", "calendar", "source", "budget", "ban", "trade dates", "factors", "alerts"]
+    assert list(found) == [*BEFORE_DATES, "trade dates", *AFTER_DATES]
     assert {name for name, finding in found.items() if finding.state == BAD} == set(found) - {"pool"}
     assert "cannot be reached" in found["database"].text
     assert found["ban"].text == "Not known: the database cannot be read."
@@ -357,9 +359,7 @@ def test_as_a_command_where_nothing_can_be_reached(tmp_path: Path) -> None:
     )
     assert done.returncode == 1, done.stdout + done.stderr
     lines = done.stdout.splitlines()
-    assert [line.split()[:2] for line in lines] == [
-        ["BAD", name] for name in ("database", "pool", "calendar", "source", "budget", "ban", "trade", "factors", "alerts")
-    ]
+    assert [line.split()[:2] for line in lines] == [["BAD", name] for name in (*BEFORE_DATES, "trade", *AFTER_DATES)]
     assert "cannot be reached" in lines[0]
     assert "Airflow's own database cannot be read" in lines[1]
     assert "s3cret-word" not in done.stdout + done.stderr
