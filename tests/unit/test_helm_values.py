@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import configparser
 import re
 from collections.abc import Iterator
-from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
+
+from tests.deployed import options, pinned, version
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "deploy" / "helm-values.yaml").read_text(encoding="utf-8")
@@ -38,40 +37,14 @@ def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str,
         yield path, value
 
 
-@cache
-def _options() -> dict[str, set[str]]:
-    """Airflow's options by section, from the files it is installed with: to import it would make an airflow.cfg."""
-    spec = find_spec("airflow")
-    assert spec is not None
-    options: dict[str, set[str]] = {}
-    for location in spec.submodule_search_locations or ():
-        templates = Path(location) / "config_templates"
-        for section, described in yaml.safe_load((templates / "config.yml").read_text(encoding="utf-8")).items():
-            options.setdefault(section, set()).update(described["options"])
-        providers = configparser.RawConfigParser()
-        providers.read(templates / "provider_config_fallback_defaults.cfg", encoding="utf-8")
-        for section in providers.sections():
-            options.setdefault(section, set()).update(providers.options(section))
-    return options
-
-
-def _pinned(package: str) -> str:
-    found = re.search(rf"^{package}==(\S+)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
-    assert found is not None
-    return found[1]
-
-
 def test_no_key_is_there_twice() -> None:
     yaml.load(TEXT, _NoDuplicates)  # the last one would win, silently
 
 
 def test_versions_are_the_packages() -> None:
-    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    version = re.search(r'^version = "([^"]+)"', project, re.MULTILINE)
-    assert version is not None
-    assert VALUES["defaultAirflowTag"] == version[1]
-    assert set(re.findall(r"/ashare-sync:([\w.-]*\w)", README)) == {version[1]}
-    assert VALUES["airflowVersion"] == _pinned("apache-airflow")
+    assert VALUES["defaultAirflowTag"] == version()
+    assert set(re.findall(r"/ashare-sync:([\w.-]*\w)", README)) == {version()}
+    assert VALUES["airflowVersion"] == pinned("apache-airflow")
 
 
 def test_head_comment_and_readme_install_the_same_chart() -> None:
@@ -137,7 +110,7 @@ def test_the_job_gets_our_connections_and_waits_for_nobody() -> None:
 @pytest.mark.parametrize(
     ("section", "option"),
     sorted(
-        {(section, option) for section, options in VALUES["config"].items() for option in options}
+        {(section, option) for section, chosen in VALUES["config"].items() for option in chosen}
         | {
             (section.lower(), option.lower())
             for section, option in re.findall(r"\bAIRFLOW__([A-Z0-9]+(?:_[A-Z0-9]+)*)__([A-Z0-9_]+)", TEXT)
@@ -145,7 +118,7 @@ def test_the_job_gets_our_connections_and_waits_for_nobody() -> None:
     ),
 )
 def test_every_option_is_airflows(section: str, option: str) -> None:
-    assert option in _options().get(section, set())
+    assert option in options().get(section, set())
 
 
 def test_no_setting_is_a_template_or_of_another_type_than_text() -> None:
