@@ -4,3 +4,8 @@
 a trade date goes through. Nothing in here imports Airflow except ``airflow_bridge``, which turns Airflow's
 connections into settings.
 """
+
+from __future__ import annotations
+
+__version__ = "1.0.0"
+"""CHANGELOG.md says what each brings."""

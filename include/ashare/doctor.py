@@ -7,8 +7,10 @@ budget is spent.
 
 from __future__ import annotations
 
+import importlib.metadata
 import logging
 import os
+import platform
 import shutil
 import sys
 import textwrap
@@ -19,6 +21,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from include.ashare import __version__
 from include.ashare.connection import CONNECT_SECONDS
 from include.ashare.dates import SHANGHAI, beijing_now
 from include.ashare.errors import AshareError, BudgetSpent, SourceBanned, SourceBusy
@@ -80,6 +83,7 @@ class Patient:
 
 def examine(patient: Patient) -> Iterator[Finding]:
     """Look at one thing after the other; what cannot be known for one does not hide the next."""
+    yield _package()
     found, version = _database(patient)
     yield found
     for name, look in LOOKS.items():
@@ -110,6 +114,14 @@ def _look(name: str, look: Look, patient: Patient, version: int | None) -> Itera
 
 def _known() -> int:
     return len(list(MIGRATIONS.glob("[0-9]*.sql")))
+
+
+def _package() -> Finding:
+    try:
+        airflow = f"Airflow {importlib.metadata.version('apache-airflow-core')}, "
+    except importlib.metadata.PackageNotFoundError:  # all but the DAGs goes without it
+        airflow = ""
+    return Finding("package", OK, f"A-share sync {__version__}, {airflow}Python {platform.python_version()}.")
 
 
 def _database(patient: Patient) -> tuple[Finding, int | None]:

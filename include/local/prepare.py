@@ -53,7 +53,8 @@ def _connect_source(emulator: str | None) -> str | None:
             return (
                 f"The profile `demo` is on, and the bars of this stack are those of {found.host}: a generated market "
                 "must not get among them. Give the demo a stack of its own: "
-                "PORT=8081 docker compose -p ashare-demo --profile demo up"
+                "PORT=8081 docker compose -p ashare-demo --profile demo up -d. To go on with this one: "
+                "docker compose --profile demo rm -sf emulator"
             )
     return None
 

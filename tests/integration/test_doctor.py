@@ -24,7 +24,7 @@ from tests.integration.trade_date import complete
 
 DATES = ("2025-09-26", "2025-09-29", "2025-09-30", "2025-10-09", "2025-10-10")
 NOW = at("2025-10-10T20:00")
-BEFORE_DATES = ("database", "pool", "calendar", "source", "budget", "ban")
+BEFORE_DATES = ("package", "database", "pool", "calendar", "source", "budget", "ban")
 AFTER_DATES = ("factors", "alerts")
 
 
@@ -129,7 +129,7 @@ def test_a_database_that_is_gone_is_told_with_everything_else(well: Patient, emu
     asked = emulator.count()
     found = look(replace(well, store=Store(refuse)))
     assert list(found) == [*BEFORE_DATES, "trade dates", *AFTER_DATES]
-    assert {name for name, finding in found.items() if finding.state == BAD} == set(found) - {"pool"}
+    assert {name for name, finding in found.items() if finding.state == BAD} == set(found) - {"package", "pool"}
     assert "cannot be reached" in found["database"].text
     assert found["ban"].text == "Not known: the database cannot be read."
     assert emulator.count() == asked
@@ -359,9 +359,11 @@ def test_as_a_command_where_nothing_can_be_reached(tmp_path: Path) -> None:
     )
     assert done.returncode == 1, done.stdout + done.stderr
     lines = done.stdout.splitlines()
-    assert [line.split()[:2] for line in lines] == [["BAD", name] for name in (*BEFORE_DATES, "trade", *AFTER_DATES)]
-    assert "cannot be reached" in lines[0]
-    assert "Airflow's own database cannot be read" in lines[1]
+    names = [line.split()[1] for line in lines]
+    assert names == [*BEFORE_DATES, "trade", *AFTER_DATES]
+    assert [name for name, line in zip(names, lines, strict=True) if not line.startswith("BAD ")] == ["package"]
+    assert "cannot be reached" in lines[1]
+    assert "Airflow's own database cannot be read" in lines[2]
     assert "s3cret-word" not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
 

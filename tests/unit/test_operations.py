@@ -58,6 +58,7 @@ def test_every_command_is_there() -> None:
 
 
 def test_the_changelog_is_of_this_version_and_schema() -> None:
+    from include.ashare import __version__
     from include.ashare.store.migrate import MIGRATIONS
     from tests.deployed import version
 
@@ -65,5 +66,5 @@ def test_the_changelog_is_of_this_version_and_schema() -> None:
         r"^## (\S+) \(\d{4}-\d\d-\d\d\), schema version (\d+)$", (PROJECT / "CHANGELOG.md").read_text(), re.M
     )
     assert newest is not None
-    assert newest[1] == version()
+    assert newest[1] == version() == __version__
     assert int(newest[2]) == len(list(MIGRATIONS.glob("[0-9]*.sql")))
