@@ -9,8 +9,16 @@ from functools import cache
 from include.local.stack import PROJECT
 
 TEXT = (PROJECT / "docs/operations.md").read_text(encoding="utf-8")
-OTHERS = ("required variable", "service ", "No module named", "10001", "syncing", "unhealthy")
-"""Of Compose, Python, Baostock, and words of ours that are no messages."""
+OTHERS = (
+    "required variable",
+    "service ",
+    "password authentication",
+    "No module named",
+    "10001",
+    "syncing",
+    "unhealthy",
+)
+"""Of Compose, PostgreSQL, Python, Baostock, and words of ours that are no messages."""
 SHORTEST = 12
 
 
