@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
+NO_POOL = "The pool"
+"""Begins the note of a run that failed for want of one."""
+
+
 @hookimpl
 def on_dag_run_running(dag_run: DagRun, msg: str) -> None:
     """Fail a run of this package whose tasks would wait for ever; note what would be better than a long backfill."""
@@ -27,12 +31,15 @@ def on_dag_run_running(dag_run: DagRun, msg: str) -> None:
         return
     if missing := _missing_pool(dag_run, session):
         dag_run.note = (
-            f"The pool {missing!r} does not exist, so this run's tasks would never start. "
+            f"{NO_POOL} {missing!r} does not exist, so this run's tasks would never start. "
             f'Create it under Admin > Pools or with `airflow pools set {missing} 8 ""`, then clear this run.'
         )
         dag_run.set_state(DagRunState.FAILED)
         ashare_alerts.run_failed(dag_run, session)
-    elif dag_run.dag_id == "ashare_daily" and dag_run.backfill_id and (note := _better_way(dag_run, session)):
+        return
+    if (dag_run.note or "").startswith(NO_POOL):
+        dag_run.note = None  # from before it was cleared
+    if dag_run.dag_id == "ashare_daily" and dag_run.backfill_id and (note := _better_way(dag_run, session)):
         dag_run.note = note
 
 

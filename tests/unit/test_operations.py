@@ -13,12 +13,12 @@ OTHERS = (
     "required variable",
     "service ",
     "password authentication",
-    "No module named",
+    "Timetable class",
     "10001",
     "syncing",
     "unhealthy",
 )
-"""Of Compose, PostgreSQL, Python, Baostock, and words of ours that are no messages."""
+"""Of Compose, PostgreSQL, Airflow, Baostock, and words of ours that are no messages."""
 SHORTEST = 12
 
 

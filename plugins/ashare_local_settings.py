@@ -1,0 +1,31 @@
+"""What each `airflow` process does at its start, before the command line is parsed. Keep it tiny."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import warnings
+from contextlib import suppress
+
+# Airflow's own: every command that reads an .airflowignore would print it.
+warnings.filterwarnings("ignore", message="GitWildMatchPattern")
+
+_command = sys.argv[1] if len(sys.argv) > 1 else ""
+
+if _command == "dags" or "_ARGCOMPLETE" in os.environ:
+    from ashare_cli.command import add_backfill_command
+
+    add_backfill_command()
+
+if _command in ("scheduler", "celery"):
+    # Task processes are forked from these: what is imported here is not imported again by each task.
+    for _module in (
+        "pandas",
+        "baostock",
+        "psycopg",
+        "airflow.providers.postgres.hooks.postgres",
+        "include.ashare.steps",
+    ):
+        with suppress(ImportError):  # the task that needs it will say so
+            importlib.import_module(_module)
