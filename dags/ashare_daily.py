@@ -76,8 +76,9 @@ def record_status() -> None:
     from include.ashare import airflow_bridge, steps
 
     with airflow_bridge.run_of(get_current_context()) as run, airflow_bridge.told(run):
-        if steps.record_status(run) == "skipped":
-            raise AirflowSkipException(f"{run.day} is not a trading day.")  # no event for those who wait on bars
+        status = steps.record_status(run)
+    if status == "skipped":
+        raise AirflowSkipException(f"{run.day} is not a trading day.")  # no event for those who wait on bars
 
 
 @dag(

@@ -26,6 +26,9 @@ case "${CELERY:-}" in
 *)
     add AIRFLOW_EXECUTOR CeleryExecutor
     add COMPOSE_PROFILES celery
+    for line in AIRFLOW_EXECUTOR=CeleryExecutor COMPOSE_PROFILES=celery; do
+        grep -q "^$line" .env || echo "For workers, .env needs the line $line: change the one that is there." >&2
+    done
     ;;
 esac
 

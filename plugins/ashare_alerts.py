@@ -24,8 +24,11 @@ AGAIN_SECONDS = 600
 _backfills: dict[int, float] = {}
 
 
-def run_failed(dag_run: DagRun, session: Session) -> None:
-    """Start a process that says so: a slow service must not hold up the scheduler."""
+def run_failed(dag_run: DagRun, session: Session, reason: str | None = None) -> None:
+    """Start a process that says so: a slow service must not hold up the scheduler.
+
+    :param reason: why, if it is known; else what is recorded, or which tasks failed.
+    """
     number = dag_run.backfill_id
     if number is not None:
         now = time.monotonic()
@@ -34,9 +37,10 @@ def run_failed(dag_run: DagRun, session: Session) -> None:
         _backfills[number] = now
     fields = {
         "run_id": dag_run.run_id,
+        "dag_id": dag_run.dag_id,
         "trade_date": _trade_date(dag_run),
         "backfill": _backfill(number, session) if number is not None else None,
-        "note": dag_run.note or _tasks_that_failed(dag_run, session),
+        "note": reason or _tasks_that_failed(dag_run, session),
         "link": run_link(dag_run.dag_id, dag_run.run_id),
     }
     # Its texts go into this process's log. Nobody waits for it.
@@ -49,7 +53,8 @@ async def late(context: Context) -> None:
     from include.ashare.airflow_bridge import tell_late
 
     run: Any = context["dag_run"]
-    await tell_late(date.fromisoformat(run["partition_key"]), run_link(run["dag_id"], run["dag_run_id"]))
+    run_id = run["dag_run_id"]
+    await tell_late(date.fromisoformat(run["partition_key"]), run_id, run_link(run["dag_id"], run_id))
 
 
 def run_link(dag_id: str, run_id: str) -> str:

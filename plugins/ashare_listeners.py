@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
+OURS = ("ashare_daily", "ashare_history")
 NO_POOL = "The pool"
 """Begins the note of a run that failed for want of one."""
 
@@ -22,7 +23,7 @@ NO_POOL = "The pool"
 @hookimpl
 def on_dag_run_running(dag_run: DagRun, msg: str) -> None:
     """Fail a run of this package whose tasks would wait for ever; note what would be better than a long backfill."""
-    if not dag_run.dag_id.startswith("ashare_") or dag_run.dag is None:
+    if dag_run.dag_id not in OURS or dag_run.dag is None:
         return
     from sqlalchemy.orm import object_session
 
@@ -35,7 +36,7 @@ def on_dag_run_running(dag_run: DagRun, msg: str) -> None:
             f'Create it under Admin > Pools or with `airflow pools set {missing} 8 ""`, then clear this run.'
         )
         dag_run.set_state(DagRunState.FAILED)
-        ashare_alerts.run_failed(dag_run, session)
+        ashare_alerts.run_failed(dag_run, session, dag_run.note)
         return
     if (dag_run.note or "").startswith(NO_POOL):
         dag_run.note = None  # from before it was cleared
@@ -49,7 +50,7 @@ def on_dag_run_failed(dag_run: DagRun, msg: str) -> None:
     from sqlalchemy.orm import object_session
 
     session = object_session(dag_run)
-    if dag_run.dag_id.startswith("ashare_") and session is not None and "manually" not in msg:
+    if dag_run.dag_id in OURS and session is not None and "manually" not in msg:
         ashare_alerts.run_failed(dag_run, session)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
@@ -52,10 +51,10 @@ class Listener:
     def titles(self) -> list[str]:
         return [message["title"].removeprefix("A-share sync: ") for message in self.messages]
 
-    def wait(self, wanted: Callable[[list[Message]], bool], seconds: float = 60) -> list[Message]:
-        """Wait until the messages are as wanted."""
+    def of(self, title: str, seconds: float = 60) -> list[Message]:
+        """The messages of this title, once there is one."""
         deadline = time.monotonic() + seconds
-        while not wanted(self.messages):
+        while not (found := [message for message in self.messages if message["title"] == title]):
             assert time.monotonic() < deadline, self.messages
             time.sleep(0.1)
-        return self.messages
+        return found

@@ -5,6 +5,7 @@ The only module in ``include`` that knows Airflow.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
     from include.ashare.store.store import Merged
 
+log = logging.getLogger(__name__)
+
 SOURCE_CONNECTION = "baostock"
 STORE_CONNECTION = "ashare_postgres"
 ALERTS_CONNECTION = "ashare_alerts"
@@ -42,7 +45,7 @@ def run_of(context: Context) -> Iterator[Run]:
     dag_run, params = context["dag_run"], context["params"]
     day = trade_date_of(dag_run.partition_key, params.get("trade_date"), dag_run.logical_date, dag_run.run_after)
     task = context["task_instance"].task_id
-    who = f"{task} {day} in {dag_run.run_id}"
+    who = f"{_named(context)} {day} in {dag_run.run_id}"
     with store() as opened:
         opened.migrate()
         run = Run(
@@ -68,7 +71,7 @@ def history_of(context: Context) -> Iterator[History]:
     dag_run, params = context["dag_run"], context["params"]
     start, end = range_of(params["start_date"], params["end_date"], params["years"], dag_run.run_after)
     task = context["task_instance"].task_id
-    who = f"{task} {start} to {end} in {dag_run.run_id}"
+    who = f"{_named(context)} {start} to {end} in {dag_run.run_id}"
     with store() as opened:
         opened.migrate()
         run = History(
@@ -88,7 +91,12 @@ def history_of(context: Context) -> Iterator[History]:
 
 @contextmanager
 def told(run: Run | History) -> Iterator[None]:
-    """While a run's dates are recorded: tell the outside, in metrics, and people what is well again."""
+    """While a run's dates are recorded: tell the outside, in metrics, and people what is well again.
+
+    How the run itself ends is what counts: trouble with either is logged.
+    """
+    import psycopg
+
     from include.ashare import metrics
 
     is_complete = False
@@ -96,18 +104,20 @@ def told(run: Run | History) -> Iterator[None]:
         yield
         is_complete = True
     finally:
-        with suppress(AshareError):  # how the run itself ended is what counts
+        try:
             if found := _stats():
                 metrics.recorded(found, run.store, run.day if isinstance(run, Run) else None)
             if is_complete:
                 _tell_recovered(run)
+        except (AshareError, psycopg.Error) as error:
+            log.error("Nobody was told: %s", error)
 
 
 def _tell_recovered(run: Run | History) -> None:
     from include.ashare.alerts import Alerts, Delivery
 
-    whole = (run.start, run.end) if isinstance(run, History) and not run.is_part else None
-    Alerts(run.store, lambda: Delivery(alert_addresses())).recovered(whole)
+    alerts = Alerts(run.store, lambda: Delivery(alert_addresses()))
+    alerts.recovered(run.run_id, run.end if isinstance(run, History) else None)
 
 
 def counted(merged: Merged) -> dict[str, int]:
@@ -117,6 +127,13 @@ def counted(merged: Merged) -> dict[str, int]:
     if found := _stats():
         metrics.loaded(found, merged)
     return {"new": merged.inserted, "changed": merged.revised, "unchanged": merged.unchanged}
+
+
+def _named(context: Context) -> str:
+    """A task as the ledger, and those who wait for it, see it; of mapped ones, which."""
+    instance = context["task_instance"]
+    number = instance.map_index
+    return instance.task_id if number is None or number < 0 else f"{instance.task_id}[{number}]"
 
 
 @contextmanager
@@ -186,17 +203,30 @@ def store(connection: Connection | None = None) -> Store:
 
 
 def alert_addresses() -> list[str]:
-    """Apprise's addresses, the password of the connection ``ashare_alerts``; none without it: alerts are off."""
+    """Apprise's addresses, the password of the connection ``ashare_alerts``; none without it: alerts are off.
+
+    :raises InvalidInput: there is such a connection, and it holds none.
+    """
     from airflow.sdk import Connection
     from airflow.sdk.exceptions import AirflowNotFoundException
 
     try:
-        return (Connection.get(ALERTS_CONNECTION).password or "").split()
+        return _addresses(Connection.get(ALERTS_CONNECTION))
     except AirflowNotFoundException:
-        return []
+        return _addresses(None)
 
 
-async def tell_late(day: date, link: str) -> None:
+def _addresses(connection: Connection | None) -> list[str]:
+    found = ((connection and connection.password) or "").split()
+    if not found and (connection or os.environ.get(f"AIRFLOW_CONN_{ALERTS_CONNECTION.upper()}")):
+        raise InvalidInput(
+            "The connection ashare_alerts holds no address: its password has to be Apprise's addresses, with blanks "
+            'between, for example {"conn_type": "generic", "password": "dingtalk://TOKEN feishu://TOKEN"}.'
+        )
+    return found
+
+
+async def tell_late(day: date, run_id: str, link: str) -> None:
     """Tell people that a trade date is not complete at its deadline; for the triggerer, whose loop must go on."""
     import asyncio
 
@@ -206,12 +236,12 @@ async def tell_late(day: date, link: str) -> None:
     from include.ashare.alerts import Alerts, Delivery
 
     try:
-        addresses = ((await Connection.async_get(ALERTS_CONNECTION)).password or "").split()
+        addresses = _addresses(await Connection.async_get(ALERTS_CONNECTION))
     except AirflowNotFoundException:
         return
-    opened = store(await Connection.async_get(STORE_CONNECTION))
-    alerts = Alerts(opened, lambda: Delivery(addresses))
-    await asyncio.to_thread(alerts.late, day, Settings().deadline, link)
+    with store(await Connection.async_get(STORE_CONNECTION)) as opened:
+        alerts = Alerts(opened, lambda: Delivery(addresses))
+        await asyncio.to_thread(alerts.late, day, Settings().deadline, run_id, link)
 
 
 def read_connections_outside_of_a_task() -> None:

@@ -15,7 +15,7 @@ import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -70,14 +70,14 @@ class Patient:
     """What is looked at; what cannot be read of it is one finding, not the end.
 
     :ivar pool: the pool's slots and how many are taken; ``None``: there is no such pool.
-    :ivar alerts_on: whether the connection ``ashare_alerts`` is set.
+    :ivar alerts: the addresses of the connection ``ashare_alerts``; none when it is not set.
     """
 
     store: Store
     source: Callable[[], SourceConfig]
     settings: Callable[[], Settings]
     pool: Callable[[], tuple[int, int] | None]
-    alerts_on: Callable[[], bool]
+    alerts: Callable[[], Sequence[str]]
     now: Callable[[], datetime] = beijing_now
 
 
@@ -326,17 +326,23 @@ def _factors(patient: Patient) -> Iterator[Finding]:
 
 
 def _alerts(patient: Patient) -> Iterator[Finding]:
-    if not patient.alerts_on():
+    from include.ashare.alerts import Delivery
+
+    addresses = patient.alerts()
+    if not addresses:
         yield Finding("alerts", OK, "off: the connection ashare_alerts is not set.")
         return
     with patient.store.transaction() as connection:
-        row = connection.execute(queries("alerts")["last"]).fetchone()
-    if row is None:
+        row = connection.execute(queries("alerts")["look"]).fetchone()
+    assert row is not None
+    unsent, error, title, raised_at, resolved_at = row
+    if problems := Delivery(addresses).problems:
+        yield Finding("alerts", BAD, f"of the connection ashare_alerts, {'; '.join(problems)}.")
+    elif unsent or error:
+        what = f"{unsent} messages have reached nobody yet" if unsent else error
+        yield Finding("alerts", BAD, f"{what}. Look for the cause with: python -m include.ashare.alerts")
+    elif title is None:
         yield Finding("alerts", OK, "on, and nothing was to be said yet; try it: python -m include.ashare.alerts")
-        return
-    title, raised_at, error, resolved_at = row
-    if error:
-        yield Finding("alerts", BAD, f"{error}. Try it: python -m include.ashare.alerts")
     else:
         over = f", over since {_clock(resolved_at)}" if resolved_at else ""
         yield Finding("alerts", OK, f"on; the last, on {_clock(raised_at)}: {title}{over}.")
@@ -407,7 +413,7 @@ def main() -> int:
             bridge.source_config,
             Settings,
             pool=lambda: bridge.pool_slots(POOL),
-            alerts_on=lambda: bool(bridge.alert_addresses()),
+            alerts=bridge.alert_addresses,
         )
         for finding in examine(patient):
             sys.stdout.write(written(finding, columns) + "\n")

@@ -122,8 +122,8 @@ def _check_database(programs: Programs, overwrite: bool) -> bool:
         )
     if leaning := programs.query(SQL["leaning"]).splitlines():
         raise BackupError(
-            f"Views outside of the schema ashare read it and would be lost with it: {', '.join(leaning)}. Drop them, "
-            "and make them anew afterwards."
+            f"What others have made on the schema ashare would be lost with it: {', '.join(leaning)}. Drop that, and "
+            "make it anew afterwards."
         )
     return True
 

@@ -40,7 +40,8 @@ def made(directory: Path, **settings: str) -> tuple[dict[str, str], str]:
         ["sh", "deploy/env.sh"],
         cwd=directory,
         env={"PATH": os.environ["PATH"], **settings},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         check=True,
     )
@@ -203,6 +204,14 @@ def test_make_env_again_changes_nothing_and_adds_what_is_lacking(tmp_path: Path)
     assert {name: mended[name] for name in SECRETS if name != "JWT_SECRET"} == {
         name: env[name] for name in SECRETS if name != "JWT_SECRET"
     }
+
+
+def test_make_env_says_when_a_line_is_in_the_way_of_the_workers(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("AIRFLOW_EXECUTOR=LocalExecutor\nCOMPOSE_PROFILES=celery,demo\n")
+    env, said = made(tmp_path, CELERY="1")
+    assert env["AIRFLOW_EXECUTOR"] == "LocalExecutor"  # it may be meant
+    assert said.startswith("For workers, .env needs the line AIRFLOW_EXECUTOR=CeleryExecutor: change the one")
+    assert "COMPOSE_PROFILES" not in said
 
 
 @pytest.mark.parametrize(

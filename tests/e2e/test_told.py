@@ -1,4 +1,7 @@
-"""What the outside is told by a real Airflow: alerts by Apprise to a web server, metrics by StatsD."""
+"""What the outside is told by a real Airflow: alerts by Apprise to a web server, metrics by StatsD.
+
+The last test finds what the first have made.
+"""
 
 from __future__ import annotations
 
@@ -23,24 +26,22 @@ DAYS = ("2025-09-15", "2025-09-16")
 def test_a_broken_backfill_is_told_once_and_once_that_it_is_mended(
     airflow: Cli, query: Query, source: Emulator, listener: Listener, stack: Stack
 ) -> None:
-    before = len(listener.messages)
+    title, end = "A-share sync: the backfill 2025-09-15 to 2025-09-16 {}".format, "is complete"
     source.add_fault(fault(MARKET, "error", times=0, code="10001006", message="no permission"))
     done = airflow("dags", "backfill", *WEEK, "ashare_daily")
     source.clear_faults()
     assert done.returncode == 1, done.stdout + done.stderr
-    listener.wait(lambda messages: len(messages) > before)
-    (message,) = listener.messages[before:]
-    assert message["title"].endswith("the backfill 2025-09-15 to 2025-09-16 has dates that are not complete")
+    (message,) = listener.of(title("has dates that are not complete"))
     # Date, what is missing, why, and the link.
     assert any(message["message"].startswith(f"{day}: ") for day in DAYS)
     assert "10001006" in message["message"]
-    link = message["message"].splitlines()[-1]
-    assert link.startswith(f"{stack.url}/dags/ashare_daily/runs/backfill__")
+    assert message["message"].splitlines()[-1].startswith(f"{stack.url}/dags/ashare_daily/runs/backfill__")
 
     again = airflow("dags", "backfill", *WEEK, "--rerun-failed-tasks", "ashare_daily")
     assert again.returncode == 0, again.stdout + again.stderr
-    listener.wait(lambda messages: len(messages) > before + 1)
-    assert listener.titles[before + 1 :] == ["2025-09-15 to 2025-09-16 is complete"]
+    listener.of(title(end))
+    assert [len(listener.of(title(what))) for what in ("has dates that are not complete", end)] == [1, 1]
+    assert not [message for message in listener.messages if any(f": {day} " in message["title"] for day in DAYS)]
     assert query("SELECT count(*) FROM ashare.alert WHERE resolved_at IS NULL AND subject ~ '^backfill'") == [(0,)]
 
 
@@ -60,9 +61,7 @@ def test_a_date_that_is_not_complete_at_its_deadline_is_told(api: Api, stack: St
             ).fetchall()
             assert found == [(run["dag_run_id"], deadline)]  # and none for a date of the past
             database.execute("UPDATE deadline SET deadline_time = now()")
-        title = f"A-share sync: {day} is still not complete"
-        listener.wait(lambda messages: any(message["title"] == title for message in messages))
-        (message,) = (message for message in listener.messages if message["title"] == title)
+        (message,) = listener.of(f"A-share sync: {day} is still not complete")
         assert message["message"].startswith("At 23:59, Beijing time: nothing is recorded of it.")
         assert f"/dags/ashare_daily/runs/{run['dag_run_id'].split('__')[0]}" in message["message"]
         for made in (run, past):

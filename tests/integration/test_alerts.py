@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, time
 from typing import Any
 
@@ -15,7 +16,6 @@ import pytest
 
 from include.ashare.alerts import Alerts, Delivery, Failure
 from include.ashare.alerts.delivery import MOST_CHARACTERS
-from include.ashare.errors import InvalidInput
 from include.ashare.store import Store
 from include.local.stack import PROJECT
 from tests.conftest import Database
@@ -51,6 +51,20 @@ def record(database: Database, day: date, status: str, reason: str | None = None
     )
 
 
+def calendar(database: Database, first: date, last: date, *, is_open: bool = True) -> None:
+    database.do(
+        "INSERT INTO ashare.trade_calendar (calendar_date, is_trading_day) "
+        "SELECT day, %s FROM generate_series(%s::date, %s::date, '1 day') day",
+        is_open,
+        first,
+        last,
+    )
+
+
+def a_history(run_id: str) -> Failure:
+    return Failure(run_id, LINK, dag_id="ashare_history", note="The log of plan_batches says why.")
+
+
 def a_run(day: date = DAY, **more: Any) -> Failure:
     return Failure("scheduled__1", LINK, trade_date=day, note="The log of plan_batches says why.", **more)
 
@@ -66,53 +80,68 @@ def test_a_failed_date_is_said_once_with_its_reason_and_once_that_it_is_over(
     assert message["type"] == "failure"
 
     assert not alerts.failed(a_run())  # run again, failed again
-    assert alerts.recovered() == 0
+    alerts.recovered("another")
     assert len(listener.messages) == 1
 
     record(database, DAY, "success")
-    assert alerts.recovered() == 1
-    assert alerts.recovered() == 0
-    assert listener.messages[1]["title"] == "A-share sync: 2026-03-02 is complete"
-    assert "Reported as not complete on" in listener.messages[1]["message"]
+    alerts.recovered("another")
+    alerts.recovered("another")
+    assert listener.titles[1:] == ["2026-03-02 is complete"]
+    assert listener.messages[1]["message"].startswith('"2026-03-02 is not complete" was reported on ')
     assert listener.messages[1]["type"] == "success"
 
     record(database, DAY, "failed", "Its rows are gone.")  # what was over can be broken anew
     assert alerts.failed(a_run())
     assert listener.titles[2:] == ["2026-03-02 is not complete"]
+    record(database, DAY, "skipped")  # by the calendar as it is known by now
+    alerts.recovered("another")
+    assert listener.titles[3:] == ["2026-03-02 is complete"]
 
 
-def test_a_run_that_recorded_nothing_says_where_to_look(
-    alerts: Alerts, database: Database, listener: Listener
-) -> None:
+def test_a_run_that_recorded_nothing_says_where_to_look(alerts: Alerts, listener: Listener) -> None:
     assert alerts.failed(a_run())
     assert listener.messages[0]["message"] == f"The log of plan_batches says why.\n\n{LINK}"
-    # The date was complete before, and is: that is not called in question.
+
+
+def test_a_run_that_fails_of_a_complete_date_does_not_call_the_date_in_question(
+    alerts: Alerts, database: Database, listener: Listener
+) -> None:
     record(database, NEXT, "success", "2 absent at the source")
     assert alerts.failed(a_run(NEXT))
-    assert listener.titles[1] == "a run of 2026-03-03 failed"
-    assert "plan_batches" in listener.messages[1]["message"]
+    assert listener.titles == ["a run of 2026-03-03 failed"]
+    assert "plan_batches" in listener.messages[0]["message"]
+    alerts.recovered("another")
+    assert len(listener.messages) == 1
+    alerts.recovered("scheduled__1")
+    assert listener.titles[1:] == ["a run of 2026-03-03 has ended well"]
 
 
 def test_a_broken_backfill_is_one_message_and_over_when_all_of_it_is_complete(
     alerts: Alerts, database: Database, listener: Listener
 ) -> None:
+    calendar(database, DAY, LAST)
     for day in (DAY, NEXT):
         record(database, day, "failed", "Baostock cannot be reached.")
     assert alerts.failed(a_run(backfill=BACKFILL))
     assert not alerts.failed(a_run(NEXT, backfill=BACKFILL))
     (message,) = listener.messages
     assert listener.titles == ["the backfill 2026-03-02 to 2026-03-06 has dates that are not complete"]
-    assert message["message"].startswith(
-        "2026-03-02: Baostock cannot be reached.\nOther dates of this backfill are not"
-    )
+    assert message["message"].startswith("2026-03-02: Baostock cannot be reached.\nOther dates of this backfill are")
+
+    def is_over() -> bool:
+        alerts.recovered("another")
+        return len(listener.messages) > 1
 
     record(database, DAY, "success")
-    assert alerts.recovered() == 0
+    assert not is_over()
     record(database, NEXT, "syncing")
-    assert alerts.recovered() == 0
+    assert not is_over()
     record(database, NEXT, "success")
-    assert alerts.recovered() == 1
-    assert listener.titles[1:] == ["2026-03-02 to 2026-03-06 is complete"]
+    assert not is_over()  # of the others, as after a cancelled backfill, nothing is known
+    for number in (4, 5, 6):
+        record(database, date(2026, 3, number), "success")
+    assert is_over()
+    assert listener.titles[1:] == ["the backfill 2026-03-02 to 2026-03-06 is complete"]
     # Another backfill is another matter.
     record(database, NEXT, "failed", "Again.")
     assert alerts.failed(a_run(NEXT, backfill=(13, DAY, LAST)))
@@ -122,7 +151,7 @@ def test_a_date_is_late_when_it_is_not_complete_at_the_deadline(
     alerts: Alerts, database: Database, listener: Listener
 ) -> None:
     record(database, DAY, "syncing", "Baostock has not published 2026-03-02.")
-    assert alerts.late(DAY, DEADLINE, LINK)
+    assert alerts.late(DAY, DEADLINE, "r", LINK)
     assert listener.titles == ["2026-03-02 is still not complete"]
     assert listener.messages[0]["message"] == (
         f"At 21:00, Beijing time: it is being worked on since 18:05: Baostock has not published 2026-03-02.\n\n{LINK}"
@@ -131,7 +160,7 @@ def test_a_date_is_late_when_it_is_not_complete_at_the_deadline(
     record(database, DAY, "failed", "Baostock has not published 2026-03-02 by 23:00.")
     assert alerts.failed(a_run())
     record(database, DAY, "success")
-    assert alerts.recovered() == 1
+    alerts.recovered("another")
     assert listener.titles[1:] == ["2026-03-02 is not complete", "2026-03-02 is complete"]
 
 
@@ -140,7 +169,15 @@ def test_a_date_that_is_complete_is_not_late(
     alerts: Alerts, database: Database, listener: Listener, status: str
 ) -> None:
     record(database, DAY, status)
-    assert not alerts.late(DAY, DEADLINE, LINK)
+    assert not alerts.late(DAY, DEADLINE, "r", LINK)
+    assert not listener.messages
+
+
+def test_a_closed_day_whose_run_has_not_come_to_it_is_not_late(
+    alerts: Alerts, database: Database, listener: Listener
+) -> None:
+    calendar(database, DAY, DAY, is_open=False)
+    assert not alerts.late(DAY, DEADLINE, "r", LINK)
     assert not listener.messages
 
 
@@ -148,13 +185,13 @@ def test_a_date_that_was_spoken_of_is_not_late_as_well(
     alerts: Alerts, database: Database, listener: Listener
 ) -> None:
     record(database, DAY, "failed", "No.")
-    alerts.failed(a_run())
-    assert not alerts.late(DAY, DEADLINE, LINK)
-    assert alerts.late(NEXT, DEADLINE, LINK)
+    alerts.failed(a_run(backfill=BACKFILL))
+    assert not alerts.late(DAY, DEADLINE, "r", LINK)
+    assert alerts.late(NEXT, DEADLINE, "r", LINK)  # of this one nothing was said, though it is in the backfill
     assert "nothing is recorded of it" in listener.messages[1]["message"]
 
 
-def test_a_history_says_what_is_lacking_and_is_over_when_one_of_all_its_days_ended_well(
+def test_a_history_says_what_is_lacking_and_is_over_when_one_ended_well(
     alerts: Alerts, database: Database, listener: Listener
 ) -> None:
     database.do(
@@ -166,23 +203,29 @@ def test_a_history_says_what_is_lacking_and_is_over_when_one_of_all_its_days_end
         "('h', 2, 'stock', '{sh.600004}', 'x', 'success', NULL)"
     )
     record(database, NEXT, "failed", "1 of 1 securities have no bar.")
-    assert alerts.failed(Failure("h", LINK))
-    assert listener.titles == ["the history 2026-03-02 to 2026-03-06 is not complete"]
+    assert alerts.failed(a_history("h"))
+    assert listener.titles == ["the history 2026-03-02 to 2026-03-06 failed"]
     assert listener.messages[0]["message"].startswith(
         "Baostock sent nothing for 90 s; 1 trade dates are not complete.\n\n"
     )
-    record(database, NEXT, "success")
-    assert alerts.recovered() == 0  # the others have no record yet
-    assert alerts.recovered((NEXT, LAST)) == 0
-    assert alerts.recovered((date(2020, 1, 1), LAST)) == 1
+    assert alerts.failed(a_history("h2"))  # has no plan
+    assert listener.titles[1:] == ["a run of ashare_history failed"]
+    assert "plan_batches" in listener.messages[1]["message"]
+
+    alerts.recovered("a daily run")
+    alerts.recovered("h3", history_until=date(2020, 12, 31))
+    assert listener.titles[2:] == ["a run of ashare_history has ended well"]
+    # The next day's, with the same params, begins and ends a day later.
+    alerts.recovered("h4", history_until=date(2026, 3, 7))
+    assert listener.titles[3:] == ["the history 2026-03-02 to 2026-03-06 has ended well"]
 
 
-def test_a_history_without_a_plan_says_where_to_look(alerts: Alerts, listener: Listener) -> None:
-    assert alerts.failed(Failure("h2", LINK, note="The log of plan_batches says why."))
-    assert listener.titles == ["a history run failed"]
+def test_a_daily_run_whose_date_is_none_is_told_as_one(alerts: Alerts, listener: Listener) -> None:
+    assert alerts.failed(Failure("manual__1", LINK, note="The log of plan_batches says why."))
+    assert listener.titles == ["a run of ashare_daily failed"]
 
 
-def test_a_message_that_nobody_took_is_sent_again(
+def test_a_message_that_nobody_took_is_sent_at_the_next_occasion_whatever_that_is(
     alerts: Alerts, database: Database, listener: Listener, caplog: pytest.LogCaptureFixture
 ) -> None:
     record(database, DAY, "failed", "No.")
@@ -192,10 +235,19 @@ def test_a_message_that_nobody_took_is_sent_again(
         (None, "not delivered to JSON: A-share sync: 2026-03-02 is not complete")
     ]
     listener.refusing = False
-    assert alerts.failed(a_run())
-    assert not alerts.failed(a_run())
-    assert listener.titles == ["2026-03-02 is not complete"]
-    assert database.rows("SELECT count(*), count(sent_at), count(error) FROM ashare.alert") == [(1, 1, 0)]
+    record(database, NEXT, "failed", "No.")
+    assert alerts.failed(a_run(NEXT))
+    assert listener.titles == ["2026-03-02 is not complete", "2026-03-03 is not complete"]
+    assert database.rows("SELECT count(*), count(sent_at), count(error) FROM ashare.alert") == [(2, 2, 0)]
+
+    listener.refusing = True
+    record(database, DAY, "success")
+    alerts.recovered("another")
+    listener.refusing = False
+    assert len(listener.messages) == 2
+    alerts.recovered("another")
+    alerts.recovered("another")
+    assert listener.titles[2:] == ["2026-03-02 is complete"]
     assert "s3cret" not in caplog.text
 
 
@@ -205,31 +257,82 @@ def test_the_end_of_what_nobody_heard_of_is_not_said(alerts: Alerts, database: D
     alerts.failed(a_run())
     listener.refusing = False
     record(database, DAY, "success")
-    assert alerts.recovered() == 0
+    alerts.recovered("another")
     assert not listener.messages
 
 
-def test_one_address_that_does_not_answer_does_not_keep_it_from_the_others(
+def test_many_ends_at_once_are_one_message(alerts: Alerts, database: Database, listener: Listener) -> None:
+    days = [date(2026, 3, day) for day in (2, 3, 4, 5)]
+    for day in days:
+        record(database, day, "failed", "No.")
+        alerts.failed(a_run(day))
+    for day in days:
+        record(database, day, "success")
+    alerts.recovered("h", history_until=LAST)
+    assert listener.titles[4:] == ["4 troubles are over"]
+    assert listener.messages[4]["message"] == "\n".join(f"{day} is complete" for day in days)
+    alerts.recovered("another")
+    assert len(listener.messages) == 5
+
+
+def test_addresses_that_do_not_answer_or_are_none_do_not_keep_it_from_the_others(
     database: Database, listener: Listener
 ) -> None:
-    store = Store(database.connect)
-    store.migrate()
-    nobody = "json://127.0.0.1:1/"
-    Alerts(store, lambda: Delivery([nobody, listener.address], pauses=(0.01,))).failed(a_run())
+    addresses = ["json://127.0.0.1:1/", "nonsense://x", listener.address]
+    Alerts(Store(database.connect), lambda: Delivery(addresses, pauses=(0.01,))).failed(a_run())
     assert len(listener.messages) == 1
     ((sent, error),) = database.rows("SELECT sent_at IS NOT NULL, error FROM ashare.alert")
-    assert sent and "not delivered to JSON" in error
+    assert sent
+    assert error.startswith("not delivered to address 2 (nonsense://... is not understood), JSON: ")
 
 
-def test_that_the_database_is_away_is_said(listener: Listener) -> None:
-    def refuse() -> psycopg.Connection[Any]:
-        return psycopg.connect(host="127.0.0.1", port=1, user="u", password="s3cret", dbname="d")
+def test_two_who_send_at_once_send_it_once(alerts: Alerts, database: Database, listener: Listener) -> None:
+    record(database, DAY, "failed", "No.")
+    listener.refusing = True
+    alerts.failed(a_run())
+    listener.refusing = False
+    others = [Alerts(Store(database.connect), lambda: Delivery([listener.address], pauses=())) for _ in range(4)]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda other: other.failed(a_run()), others))
+    assert listener.titles == ["2026-03-02 is not complete"]
 
-    alerts = Alerts(Store(refuse), lambda: Delivery([listener.address], pauses=()))
-    assert alerts.failed(a_run())
+
+def refusing_database() -> psycopg.Connection[Any]:
+    return psycopg.connect(host="127.0.0.1", port=1, user="u", password="s3cret", dbname="d")
+
+
+@pytest.mark.parametrize("what", ["date", "backfill", "history", "late"])
+def test_that_the_database_is_away_is_said(listener: Listener, what: str) -> None:
+    alerts = Alerts(Store(refusing_database), lambda: Delivery([listener.address], pauses=()))
+    failures = {"date": a_run(), "backfill": a_run(backfill=BACKFILL), "history": a_history("h")}
+    assert alerts.late(DAY, DEADLINE, "r", LINK) if what == "late" else alerts.failed(failures[what])
     assert "The database of the connection ashare_postgres cannot be reached" in listener.messages[0]["message"]
+    assert listener.messages[0]["message"].endswith(LINK)
     assert "s3cret" not in listener.messages[0]["message"]
-    assert alerts.failed(Failure("h", LINK))
+
+
+def test_that_the_database_refuses_is_said(database: Database, listener: Listener) -> None:
+    """The schema is an older one, and the user has no right to bring it up to date."""
+    role = f"reader_of_{database.name}"
+    Store(database.connect).migrate()
+    database.do("DROP TABLE ashare.alert")
+    newest = "(SELECT max(version) FROM ashare.schema_migration)"
+    database.do(f"DELETE FROM ashare.schema_migration WHERE version = {newest}")
+    database.do(f"CREATE ROLE {role}")
+    database.do(f"GRANT USAGE ON SCHEMA ashare TO {role}")
+    database.do(f"GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA ashare TO {role}")
+
+    def connect() -> psycopg.Connection[Any]:
+        opened = database.connect()
+        opened.execute(f"SET ROLE {role}")
+        opened.commit()
+        return opened
+
+    with Store(connect) as store:
+        assert Alerts(store, lambda: Delivery([listener.address], pauses=())).failed(a_run())
+    assert "may not create or change the schema ashare" in listener.messages[0]["message"]
+    database.do(f"DROP OWNED BY {role}")
+    database.do(f"DROP ROLE {role}")
 
 
 def test_a_long_reason_is_cut_and_keeps_its_link(alerts: Alerts, database: Database, listener: Listener) -> None:
@@ -240,25 +343,35 @@ def test_a_long_reason_is_cut_and_keeps_its_link(alerts: Alerts, database: Datab
     assert text.endswith(f"x ...\n\n{LINK}")
 
 
+def test_a_text_arrives_as_it_is_where_the_service_speaks_html(listener: Listener) -> None:
+    """As Telegram's and a mail's do: what looks like a tag would be lost, or refused."""
+    delivery = Delivery([f"{listener.address}?format=html"], pauses=())
+    assert delivery.send("t", "a <Response 500> & b\nc", "failure") == (["JSON"], [])
+    assert "&lt;Response&nbsp;500&gt;" in listener.messages[0]["message"].replace(" ", "&nbsp;")
+
+
 def test_services_that_people_use_are_understood() -> None:
-    Delivery(
-        [
-            "mailtos://user:password@smtp.example.com?to=me@example.com",
-            "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#general",
-            "tgram://123456789:abcdefg_hijklmnop/12315544/",
-            "dingtalk://0123456789abcdef/13800000000",
-            "wecombot://botkey",
-            "feishu://token",
-        ]
-    )
+    addresses = [
+        "mailtos://user:password@smtp.example.com?to=me@example.com",
+        "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#general",
+        "tgram://123456789:abcdefg_hijklmnop/12315544/",
+        "dingtalk://0123456789abcdef/13800000000",
+        "wecombot://botkey",
+        "feishu://token",
+    ]
+    assert Delivery(addresses).problems == []
 
 
-def test_an_address_that_is_none_is_named_by_its_place_and_not_shown() -> None:
-    with pytest.raises(
-        InvalidInput, match=r"address 2 of the connection ashare_alerts \(nonsense://\.\.\.\)"
-    ) as error:
-        Delivery(["json://localhost", "nonsense://s3cret"])
-    assert "s3cret" not in str(error.value)
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("nonsense://s3cret", "address 2 (nonsense://... is not understood)"),
+        ("s3cret", "address 2 (does not begin with a service's name and ://)"),
+        ("s3cret-Word!x://y", "address 2 (does not begin with a service's name and ://)"),
+    ],
+)
+def test_an_address_that_is_none_is_named_by_its_place_and_not_shown(address: str, said: str) -> None:
+    assert Delivery(["json://localhost", address]).problems == [said]
 
 
 def command(connection: str | None) -> subprocess.CompletedProcess[str]:
@@ -284,13 +397,29 @@ def test_a_test_message_can_be_sent(listener: Listener) -> None:
     assert "s3cret" not in done.stderr
 
 
+def test_a_test_message_that_does_not_get_through_says_where() -> None:
+    done = command('{"conn_type": "generic", "password": "nonsense://s3cret"}')
+    assert done.returncode == 1
+    assert done.stdout == "BAD  address 1 (nonsense://... is not understood): not delivered\n"
+    assert "s3cret" not in done.stderr
+
+
 def test_without_a_connection_the_command_says_how_to_set_one() -> None:
     done = command(None)
     assert done.returncode == 1
     assert "Alerts are off: the connection ashare_alerts is not set." in done.stderr
 
 
-def test_apprise_itself_says_nothing(listener: Listener, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("connection", ["dingtalk://s3cret", '{"conn_type": "generic"}', "{s3cret"])
+def test_a_connection_without_an_address_is_not_taken_for_none(connection: str) -> None:
+    done = command(connection)
+    assert done.returncode == 1
+    assert "The connection ashare_alerts holds no address" in done.stderr
+    assert "s3cret" not in done.stderr
+
+
+def test_no_log_holds_an_address(listener: Listener, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        Delivery([listener.address]).send("t", "x", "info")
-    assert [entry for entry in caplog.records if entry.name == "apprise"] == []
+        Delivery([f"{listener.address}/path-s3cret"], pauses=()).send("t", "x", "info")
+    assert "s3cret" not in caplog.text
+    assert logging.getLogger("urllib3").level == logging.NOTSET  # as it was

@@ -462,11 +462,27 @@ def test_what_is_there_is_replaced_only_when_asked_for(
     assert contents(other) == kept
 
 
-def test_views_of_somebody_else_are_not_dropped(small: Database, say: Say, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("made", "named"),
+    [
+        ("CREATE VIEW public.mine AS SELECT code FROM ashare.daily_bar", "rule _RETURN on view mine"),
+        (
+            "CREATE TABLE public.mine (code text REFERENCES ashare.security)",
+            "constraint mine_code_fkey on table mine",
+        ),
+        (
+            "CREATE FUNCTION public.mine() RETURNS bigint BEGIN ATOMIC SELECT count(*) FROM ashare.security; END",
+            "function mine()",
+        ),
+    ],
+)
+def test_what_others_have_made_on_the_schema_is_not_dropped(
+    small: Database, say: Say, tmp_path: Path, made: str, named: str
+) -> None:
     file = tmp_path / "x.dump"
     say(backup, small, file)
-    small.do("CREATE VIEW public.mine AS SELECT code FROM ashare.daily_bar")
-    assert "would be lost with it: mine. Drop them" in refusal(say, small, file, overwrite=True)
+    small.do(made)
+    assert f"would be lost with it: {named}. Drop that" in refusal(say, small, file, overwrite=True)
 
 
 def test_requests_sent_since_the_backup_still_count(small: Database, say: Say, tmp_path: Path) -> None:

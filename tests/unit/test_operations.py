@@ -29,7 +29,15 @@ def messages() -> str:
     found += [file.read_text(encoding="utf-8") for file in (PROJECT / "include").rglob("*.sql")]
     for folder in ("include", "plugins"):
         for file in (PROJECT / folder).rglob("*.py"):
-            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            tree = ast.parse(file.read_text(encoding="utf-8"))
+            said_to_nobody = {
+                id(node.value)
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+            }
+            for node in ast.walk(tree):
+                if id(node) in said_to_nobody:  # docstrings
+                    continue
                 if isinstance(node, ast.JoinedStr):
                     parts = (part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
                     found.append("".join(map(str, parts)))

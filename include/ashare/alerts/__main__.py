@@ -38,15 +38,23 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _try(addresses: Sequence[str]) -> int:
+    import psycopg
+
+    from include.ashare.airflow_bridge import store
+
     if not addresses:
         sys.stderr.write(
             "Alerts are off: the connection ashare_alerts is not set. Give Apprise's addresses, with blanks between, "
             "as its password, in AIRFLOW_CONN_ASHARE_ALERTS or under Admin > Connections.\n"
         )
         return 1
-    took, refused = Delivery(addresses).send("A-share sync: a test", "Alerts will reach you here.", "info")
+    delivery = Delivery(addresses)
+    took, refused = delivery.send("A-share sync: a test", "Alerts will reach you here.", "info")
+    if not refused:
+        with suppress(AshareError, psycopg.Error):  # the database may be away, or not be there yet
+            Alerts(store(), lambda: delivery).forget_refusals()
     sys.stdout.writelines(f"ok   {name}\n" for name in took)
-    sys.stdout.writelines(f"BAD  {name} did not take it\n" for name in refused)
+    sys.stdout.writelines(f"BAD  {name}: not delivered\n" for name in refused)
     return int(bool(refused))
 
 

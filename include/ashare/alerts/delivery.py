@@ -3,52 +3,76 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
-
-from include.ashare.errors import InvalidInput
 
 if TYPE_CHECKING:
     from apprise import NotifyBase
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["failure", "warning", "success", "info"]
+Kind = Literal["failure", "success", "info"]
 
 MOST_CHARACTERS = 1500
 """Of a message: short enough for every service that takes texts."""
+THEIR_LOGS = ("apprise", "urllib3", "requests", "httpx")
+"""Would hold addresses, or tokens in paths."""
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """Sends messages to all addresses.
+    """Sends messages to all addresses; those that Apprise does not understand are refused like those that fail.
 
     :param addresses: Apprise's, as ``mailto://...``, ``dingtalk://...``, ``wecombot://...``, ``feishu://...``.
     :param pauses: seconds before each further try of an address that did not take a message.
-    :raises InvalidInput: Apprise does not know one; the text says which, by its place.
     """
 
     addresses: Sequence[str]
     pauses: Sequence[float] = (2.0, 5.0)
 
-    def __post_init__(self) -> None:
-        self._services()
-
     def send(self, title: str, text: str, kind: Kind) -> tuple[list[str], list[str]]:
         """Send a message; the services that took it, and those that did not."""
         took: list[str] = []
-        refused: list[str] = []
-        for service in self._services():
-            name = str(service.service_name)
-            (took if self._send(service, title, _short(text), kind) else refused).append(name)
+        refused = list(self.problems)
+        with _quiet():
+            for service in self._services:
+                name = str(service.service_name)
+                (took if self._send(service, title, _short(text), kind) else refused).append(name)
         return took, refused
 
+    @property
+    def problems(self) -> list[str]:
+        """Addresses that Apprise does not understand, by their places."""
+        return [problem for problem, service in self._made if service is None]
+
+    @property
+    def _services(self) -> list[NotifyBase]:
+        return [service for _, service in self._made if service is not None]
+
+    @cached_property
+    def _made(self) -> list[tuple[str, NotifyBase | None]]:
+        from apprise import Apprise
+
+        with _quiet():
+            return [
+                (f"address {place} ({_kind_of(address)})", Apprise.instantiate(address, suppress_exceptions=True))
+                for place, address in enumerate(self.addresses, start=1)
+            ]
+
     def _send(self, service: NotifyBase, title: str, text: str, kind: Kind) -> bool:
+        from apprise import Apprise
+
+        one = Apprise()
+        one.add(service)
         for pause in (*self.pauses, None):
             try:
-                if service.notify(title=title, body=text, notify_type=kind):
+                # As text: a service that speaks HTML has to escape it.
+                if one.notify(title=title, body=text, notify_type=kind, body_format="text"):
                     return True
             except Exception as error:  # noqa: BLE001  (whatever a service's code does, the others are told)
                 log.warning("%s failed with %s.", service.service_name, type(error).__name__)
@@ -56,21 +80,11 @@ class Delivery:
                 time.sleep(pause)
         return False
 
-    def _services(self) -> list[NotifyBase]:
-        from apprise import Apprise
 
-        logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it would log addresses
-        services = []
-        for place, address in enumerate(self.addresses, start=1):
-            made = Apprise.instantiate(address, suppress_exceptions=True)
-            if made is None:
-                raise InvalidInput(
-                    f"Apprise does not understand address {place} of the connection ashare_alerts "
-                    f"({address.partition('://')[0][:20]}://...): write it as its documentation says, several of "
-                    "them with blanks between."
-                )
-            services.append(made)
-        return services
+def _kind_of(address: str) -> str:
+    """What may be said of an address that is not understood: what stands before ``://``, if that is no secret."""
+    found = re.match(r"([a-z][a-z0-9+]{0,19})://", address)
+    return f"{found[1]}://... is not understood" if found else "does not begin with a service's name and ://"
 
 
 def _short(text: str) -> str:
@@ -79,3 +93,16 @@ def _short(text: str) -> str:
         return text
     body, _, link = text.rpartition("\n\n")
     return f"{body[: MOST_CHARACTERS - len(link) - 6]} ...\n\n{link}"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    loggers = [logging.getLogger(name) for name in THEIR_LOGS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,39 +1,39 @@
-"""What is to be said, and what was said already."""
+"""What is to be said, and what was said already: the table ``alert`` is also the outbox."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, time
 from typing import Any
 
 from include.ashare.alerts.delivery import Delivery
 from include.ashare.dates import SHANGHAI
-from include.ashare.errors import AshareError, StoreUnavailable
+from include.ashare.errors import AshareError
 from include.ashare.store import Store
+from include.ashare.store.gate import one_line
 from include.ashare.store.queries import queries
 
 log = logging.getLogger(__name__)
 
 NAME = "A-share sync"
-WAIT_SECONDS = 60.0
 NAMED = 3
-Range = tuple[date, date]
+"""How many causes, or ends, a message names one by one."""
 
 
 @dataclass(frozen=True)
 class Failure:
     """A run that failed.
 
-    :ivar trade_date: of a run of ``ashare_daily``; ``None`` for one of ``ashare_history``.
+    :ivar trade_date: of a run of ``ashare_daily``; ``None``: one of ``ashare_history``, or of a date that is none.
     :ivar backfill: the number and the first and last day of the backfill that the run is part of.
     :ivar note: why, where nothing is recorded.
     """
 
     run_id: str
     link: str
+    dag_id: str = "ashare_daily"
     trade_date: date | None = None
     backfill: tuple[int, date, date] | None = None
     note: str = ""
@@ -41,16 +41,21 @@ class Failure:
 
 @dataclass(frozen=True)
 class _Alert:
+    """A row of the table ``alert``, whose columns say what these are."""
+
     subject: str
-    trade_date: date | None
-    first_date: date | None
-    last_date: date | None
+    about: str
+    run_id: str
     title: str
     text: str
+    end_title: str
+    trade_date: date | None = None
+    first_date: date | None = None
+    last_date: date | None = None
 
 
 class Alerts:
-    """Says what is wrong once, and once that it is over.
+    """Says what is wrong once, and once that it is over; what nobody took, again at the next occasion.
 
     :param delivery: makes the way out, when there is something to say.
     """
@@ -61,106 +66,135 @@ class Alerts:
         self._sql = queries("alerts")
 
     def failed(self, failure: Failure) -> bool:
-        """Say that a run failed; whether it was said: not when it, or its backfill, was spoken of before."""
-        self._make_table()
-        return self._raise(self._of(failure))
+        """Say that a run failed; whether it is news: not when it, or its backfill, was spoken of before."""
+        import psycopg
 
-    def late(self, day: date, deadline: time, link: str) -> bool:
-        """Say that a date is not complete at the deadline; not when it is, or was spoken of before."""
-        self._make_table()
-        state = self._state(day)
-        if (state and state[0] in ("success", "skipped")) or self._row("is_open", day=day)[0]:
-            return False
-        text = f"At {deadline:%H:%M}, Beijing time: {_progress(state)}"
-        title = f"{NAME}: {day} is still not complete"
-        return self._raise(_Alert(f"{day} is late", day, day, day, title, f"{text}\n\n{link}"))
-
-    def recovered(self, complete: Range | None = None) -> int:
-        """Say what is over: what was spoken of and is complete by now; how much it was.
-
-        :param complete: the days of a history that has ended well.
-        """
-        if not self._row("any_open")[0]:
-            return 0
-        first, last = complete or (date.max, date.min)
-        with self._store.transaction() as connection:
-            over = connection.execute(self._sql["resolve"], {"first_date": first, "last_date": last}).fetchall()
-        said: set[tuple[Any, ...]] = set()
-        for number, subject, first_date, last_date, raised_at, was_sent in over:
-            # A date may have been late and then failed: one message. What nobody heard of needs no end.
-            if was_sent and (first_date, last_date) not in said:
-                said.add((first_date, last_date))
-                self._tell_end(number, subject, first_date, last_date, raised_at)
-        return len(said)
-
-    def _tell_end(self, number: int, subject: str, first: date, last: date, raised_at: datetime) -> None:
-        what = f"{first}" if first == last else f"{first} to {last}"
-        of = f" ({subject})" if subject.startswith("backfill") else ""
-        text = f"Reported as not complete on {raised_at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}, Beijing time{of}."
-        self._send(number, f"{NAME}: {what} is complete", text, "success")
-
-    def _of(self, failure: Failure) -> _Alert:
-        if failure.trade_date is None:
-            return self._of_history(failure)
         try:
-            state = self._state(failure.trade_date)
-        except StoreUnavailable as error:
-            state = ("failed", str(error))
-        is_well = state is not None and state[0] == "success"
-        reason = (state[1] if state and not is_well else None) or failure.note
-        day, link = failure.trade_date, f"\n\n{failure.link}"
+            self._store.migrate()
+            return self._raise(self._of(failure))
+        except (AshareError, psycopg.Error) as error:
+            return self._say_blindly(self._of(failure, _text(error)))
+
+    def late(self, day: date, deadline: time, run_id: str, link: str) -> bool:
+        """Say that a date is not complete at the deadline; not of a closed day, or one that was spoken of before."""
+        import psycopg
+
+        try:
+            self._store.migrate()
+            status, reason, started_at, is_open = self._row("state", day=day)
+            if status in ("success", "skipped") or is_open is False or self._row("is_known", day=day)[0]:
+                self._send_unsent()
+                return False
+            return self._raise(_late(day, deadline, run_id, link, _progress(status, reason, started_at)))
+        except (AshareError, psycopg.Error) as error:
+            return self._say_blindly(_late(day, deadline, run_id, link, _text(error)))
+
+    def recovered(self, run_id: str, history_until: date | None = None) -> None:
+        """Say what is over, now that a run has ended well: its own trouble, and that of dates which are complete.
+
+        :param history_until: the last day, of a run of ``ashare_history``.
+        """
+        if not self._row("any")[0]:
+            return
+        with self._store.transaction() as connection:
+            values = {"run_id": run_id, "history_until": history_until or date.min}
+            connection.execute(self._sql["resolve"], values)
+        self._send_unsent()
+
+    def forget_refusals(self) -> None:
+        """All addresses work by now."""
+        with self._store.transaction() as connection:
+            connection.execute(self._sql["forget_refusals"])
+
+    def _of(self, failure: Failure, reason: str | None = None) -> _Alert:
+        """What to say of a failure; with a reason, of one about which the database cannot be asked."""
+        if failure.trade_date is None:
+            return self._of_run(failure, reason)
+        day, is_well = failure.trade_date, False
+        if reason is None:
+            status, recorded, *_ = self._row("state", day=day)
+            is_well = status in ("success", "skipped")
+            reason = (None if is_well else recorded) or failure.note
+        text = f"{reason}\n\n{failure.link}"
+        if is_well:  # it was complete before, and is
+            what = f"{NAME}: a run of {day}"
+            return _Alert(
+                f"run {failure.run_id}", "run", failure.run_id, f"{what} failed", text, f"{what} has ended well"
+            )
         if failure.backfill:
             number, first, last = failure.backfill
-            title = f"{NAME}: the backfill {first} to {last} has dates that are not complete"
-            text = f"{day}: {reason}\nOther dates of this backfill are not reported one by one.{link}"
-            return _Alert(f"backfill {number}", day, first, last, title, text)
-        title = f"{NAME}: a run of {day} failed" if is_well else f"{NAME}: {day} is not complete"
-        return _Alert(f"{day} failed", day, day, day, title, f"{reason}{link}")
+            what = f"{NAME}: the backfill {first} to {last}"
+            text = f"{day}: {reason}\nOther dates of this backfill are not reported one by one.\n\n{failure.link}"
+            titles = (f"{what} has dates that are not complete", text, f"{what} is complete")
+            return _Alert(f"backfill {number}", "date", failure.run_id, *titles, day, first, last)
+        titles = (f"{NAME}: {day} is not complete", text, f"{NAME}: {day} is complete")
+        return _Alert(f"{day} failed", "date", failure.run_id, *titles, day, day, day)
 
-    def _of_history(self, failure: Failure) -> _Alert:
-        note, found = failure.note, None
-        try:
+    def _of_run(self, failure: Failure, reason: str | None) -> _Alert:
+        what, first, last = f"{NAME}: a run of {failure.dag_id}", None, None
+        about = "history" if failure.dag_id == "ashare_history" else "run"
+        if reason is None and about == "history":
             with self._store.transaction() as connection:
                 found = connection.execute(self._sql["history"], {"run_id": failure.run_id}).fetchone()
-        except StoreUnavailable as error:
-            note = str(error)
-        if found is None:
-            text = f"{note}\n\n{failure.link}"
-            return _Alert(f"history {failure.run_id}", None, None, None, f"{NAME}: a history run failed", text)
-        first, last, errors, red = found
-        parts = [*(errors or ())[:NAMED], *([f"{red} trade dates are not complete"] if red else [])]
-        text = "; ".join(part.rstrip(".") for part in parts) or failure.note.rstrip(".")
-        title = f"{NAME}: the history {first} to {last} is not complete"
-        return _Alert(f"history {first} to {last}", None, first, last, title, f"{text}.\n\n{failure.link}")
+            if found is not None:
+                first, last, errors, red = found
+                parts = [*(errors or ())[:NAMED], *([f"{red} trade dates are not complete"] if red else [])]
+                reason = "; ".join(part.rstrip(".") for part in parts) + "." if parts else None
+                what = f"{NAME}: the history {first} to {last}"
+        text = f"{reason or failure.note}\n\n{failure.link}"
+        subject = f"run {failure.run_id}"
+        return _Alert(
+            subject, about, failure.run_id, f"{what} failed", text, f"{what} has ended well", None, first, last
+        )
 
     def _raise(self, alert: _Alert) -> bool:
-        try:
-            with self._store.alone(f"the alert {alert.subject}", WAIT_SECONDS):
-                with self._store.transaction() as connection:
-                    row = connection.execute(self._sql["raise"], vars(alert)).fetchone()
-                if row is not None:
-                    self._send(row[0], alert.title, alert.text, "failure")
-                return row is not None
-        except StoreUnavailable:
-            # Nobody knows what was said before; that the database is away is worth saying twice.
-            took, refused = self._delivery().send(alert.title, alert.text, "failure")
-            _log(alert.title, took, refused)
-            return bool(took)
+        with self._store.transaction() as connection:
+            is_new = connection.execute(self._sql["raise"], asdict(alert)).rowcount == 1
+        self._send_unsent()
+        return is_new
 
-    def _send(self, number: int, title: str, text: str, kind: Any) -> None:
+    def _say_blindly(self, alert: _Alert) -> bool:
+        """Nobody knows what was said before; that the database is in trouble is worth saying twice."""
+        return bool(self._send(alert.title, alert.text, "failure")[0])
+
+    def _send_unsent(self) -> None:
+        tried: list[int] = []
+        while True:
+            with self._store.transaction() as connection:
+                row = connection.execute(self._sql["unsent"], {"tried": tried}).fetchone()
+                if row is None:
+                    break
+                number, title, text = row
+                tried.append(number)
+                reached, error = self._send(title, text, "failure")
+                values = {"id": number, "reached": reached, "error": error}
+                connection.execute(self._sql["sent"], values)
+        self._send_ends()
+
+    def _send_ends(self) -> None:
+        with self._store.transaction() as connection:
+            over = connection.execute(self._sql["ends"]).fetchall()
+            # A date may have been late and then failed: one message.
+            ends = {end: (title, raised_at) for _, end, title, raised_at in over}
+            if len(ends) > NAMED:
+                listed = "\n".join(end.removeprefix(f"{NAME}: ") for end in ends)
+                messages = {f"{NAME}: {len(ends)} troubles are over": listed}
+            else:
+                messages = {end: _reported(title, raised_at) for end, (title, raised_at) in ends.items()}
+            for end, text in messages.items():
+                ids = [number for number, own, *_ in over if own == end or len(ends) > NAMED]
+                reached, error = self._send(end, text, "success")
+                connection.execute(self._sql["end_sent"], {"ids": ids, "reached": reached, "error": error})
+
+    def _send(self, title: str, text: str, kind: Any) -> tuple[bool, str | None]:
+        """Whether anybody took it, and who did not."""
         took, refused = self._delivery().send(title, text, kind)
-        _log(title, took, refused)
-        error = f"not delivered to {', '.join(refused)}: {title}" if refused else None
-        with self._store.transaction() as connection:
-            connection.execute(self._sql["told"], {"id": number, "reached": bool(took), "error": error})
-
-    def _make_table(self) -> None:
-        with suppress(AshareError):  # that the database is away is what is said then
-            self._store.migrate()
-
-    def _state(self, day: date) -> tuple[Any, ...] | None:
-        with self._store.transaction() as connection:
-            return connection.execute(self._sql["state"], {"day": day}).fetchone()
+        if took:
+            log.info("Said by %s: %s", ", ".join(took), title)
+        if not refused:
+            return bool(took), None
+        log.error("Not delivered to %s: %s", ", ".join(refused), title)
+        return bool(took), f"not delivered to {', '.join(refused)}: {title}"
 
     def _row(self, query: str, **values: object) -> tuple[Any, ...]:
         with self._store.transaction() as connection:
@@ -169,17 +203,27 @@ class Alerts:
         return row
 
 
-def _progress(state: tuple[Any, ...] | None) -> str:
-    if state is None:
+def _late(day: date, deadline: time, run_id: str, link: str, what: str) -> _Alert:
+    text = f"At {deadline:%H:%M}, Beijing time: {what}\n\n{link}"
+    titles = (f"{NAME}: {day} is still not complete", text, f"{NAME}: {day} is complete")
+    return _Alert(f"{day} is late", "date", run_id, *titles, day, day, day)
+
+
+def _progress(status: str | None, reason: str | None, started_at: datetime | None) -> str:
+    if status is None:
         return "nothing is recorded of it."
-    status, reason, _, _, started_at = state
     since = f" since {started_at.astimezone(SHANGHAI):%H:%M}" if started_at else ""
     doing = "it is being worked on" if status == "syncing" else "it failed"
     return f"{doing}{since}{f': {reason}' if reason else '.'}"
 
 
-def _log(title: str, took: list[str], refused: list[str]) -> None:
-    if took:
-        log.info("Said by %s: %s", ", ".join(took), title)
-    if refused:
-        log.error("Not delivered to %s: %s", ", ".join(refused), title)
+def _reported(title: str, raised_at: datetime) -> str:
+    what = title.removeprefix(f"{NAME}: ")
+    return f'"{what}" was reported on {raised_at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}, Beijing time.'
+
+
+def _text(error: Exception) -> str:
+    """A sentence of ours, or of a driver in one line."""
+    if isinstance(error, AshareError):
+        return str(error)
+    return f"The database refuses ({one_line(error)})."

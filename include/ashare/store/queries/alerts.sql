@@ -1,5 +1,8 @@
 -- name: state
-SELECT status, reason, loaded, expected, started_at FROM ashare.sync_status WHERE trade_date = %(day)s
+SELECT s.status, s.reason, s.started_at, c.is_trading_day
+FROM (SELECT %(day)s::date AS day) d
+LEFT JOIN ashare.sync_status s ON s.trade_date = d.day
+LEFT JOIN ashare.trade_calendar c ON c.calendar_date = d.day
 
 -- name: history
 SELECT r.first_date, r.last_date, array_agg(b.error ORDER BY b.batch_no) FILTER (WHERE b.error IS NOT NULL),
@@ -11,35 +14,63 @@ WHERE r.run_id = %(run_id)s
 GROUP BY r.run_id
 
 -- name: raise
--- Again where nobody was reached: it is to be sent now.
-INSERT INTO ashare.alert (subject, trade_date, first_date, last_date, title, text)
-VALUES (%(subject)s, %(trade_date)s, %(first_date)s, %(last_date)s, %(title)s, %(text)s)
-ON CONFLICT (subject) WHERE resolved_at IS NULL DO UPDATE SET title = excluded.title, text = excluded.text
-WHERE alert.sent_at IS NULL
-RETURNING id
+INSERT INTO ashare.alert (subject, about, run_id, trade_date, first_date, last_date, title, text, end_title)
+VALUES (%(subject)s, %(about)s, %(run_id)s, %(trade_date)s, %(first_date)s, %(last_date)s, %(title)s, %(text)s,
+        %(end_title)s)
+ON CONFLICT (subject) WHERE resolved_at IS NULL DO NOTHING
 
--- name: told
-UPDATE ashare.alert
-SET sent_at = CASE WHEN %(reached)s THEN clock_timestamp() ELSE sent_at END, error = %(error)s
-WHERE id = %(id)s
+-- name: is_known
+SELECT EXISTS (SELECT FROM ashare.alert WHERE resolved_at IS NULL AND trade_date = %(day)s)
 
--- name: is_open
-SELECT EXISTS (SELECT FROM ashare.alert
-               WHERE resolved_at IS NULL AND sent_at IS NOT NULL AND %(day)s BETWEEN first_date AND last_date)
-
--- name: any_open
-SELECT EXISTS (SELECT FROM ashare.alert WHERE resolved_at IS NULL)
+-- name: any
+-- Anything that may be over by now, or that is still to be sent.
+SELECT EXISTS (SELECT FROM ashare.alert WHERE resolved_at IS NULL OR sent_at IS NOT NULL AND end_sent_at IS NULL)
 
 -- name: resolve
--- Over: its date is complete, or a history was of all its days, and no other of its days is red or being worked on.
-UPDATE ashare.alert a SET resolved_at = clock_timestamp()
+UPDATE ashare.alert a
+SET resolved_at = clock_timestamp(), end_sent_at = CASE WHEN sent_at IS NULL THEN clock_timestamp() END
 WHERE resolved_at IS NULL
-  AND (EXISTS (SELECT FROM ashare.sync_status s
-               WHERE s.trade_date = a.trade_date AND s.status IN ('success', 'skipped'))
-       OR a.first_date >= %(first_date)s AND a.last_date <= %(last_date)s)
-  AND NOT EXISTS (SELECT FROM ashare.sync_status s
-                  WHERE s.trade_date BETWEEN a.first_date AND a.last_date AND s.status IN ('failed', 'syncing'))
-RETURNING id, subject, first_date, last_date, raised_at, sent_at IS NOT NULL
+  AND (run_id = %(run_id)s AND about <> 'date'
+       OR about = 'history' AND coalesce(last_date, '-infinity') <= %(history_until)s
+       OR about = 'date'
+          AND EXISTS (SELECT FROM ashare.sync_status s
+                      WHERE s.trade_date = a.trade_date AND s.status IN ('success', 'skipped'))
+          AND NOT EXISTS (SELECT FROM ashare.sync_status s
+                          WHERE s.trade_date BETWEEN a.first_date AND a.last_date
+                            AND s.status IN ('failed', 'syncing'))
+          AND NOT EXISTS (SELECT FROM ashare.trade_calendar c
+                          WHERE c.calendar_date BETWEEN a.first_date AND a.last_date AND c.is_trading_day
+                            AND NOT EXISTS (SELECT FROM ashare.sync_status s WHERE s.trade_date = c.calendar_date)))
 
--- name: last
-SELECT title, raised_at, error, resolved_at FROM ashare.alert ORDER BY id DESC LIMIT 1
+-- name: unsent
+-- Locked while it is sent, so that of two who send, one does.
+SELECT id, title, text FROM ashare.alert
+WHERE sent_at IS NULL AND resolved_at IS NULL AND id <> ALL (%(tried)s)
+ORDER BY id LIMIT 1
+FOR UPDATE SKIP LOCKED
+
+-- name: sent
+UPDATE ashare.alert SET sent_at = CASE WHEN %(reached)s THEN clock_timestamp() END, error = %(error)s
+WHERE id = %(id)s
+
+-- name: ends
+SELECT id, end_title, title, raised_at FROM ashare.alert
+WHERE sent_at IS NOT NULL AND resolved_at IS NOT NULL AND end_sent_at IS NULL
+ORDER BY id
+FOR UPDATE SKIP LOCKED
+
+-- name: end_sent
+UPDATE ashare.alert SET end_sent_at = CASE WHEN %(reached)s THEN clock_timestamp() END, error = %(error)s
+WHERE id = ANY (%(ids)s)
+
+-- name: forget_refusals
+UPDATE ashare.alert SET error = NULL WHERE error IS NOT NULL AND sent_at IS NOT NULL
+
+-- name: look
+SELECT (SELECT count(*) FROM ashare.alert
+        WHERE sent_at IS NULL AND resolved_at IS NULL OR sent_at IS NOT NULL AND resolved_at IS NOT NULL AND end_sent_at IS NULL),
+       (SELECT error FROM ashare.alert WHERE error IS NOT NULL AND raised_at > now() - interval '7 days'
+        ORDER BY id DESC LIMIT 1),
+       title, raised_at, resolved_at
+FROM (SELECT) one
+LEFT JOIN (SELECT title, raised_at, resolved_at FROM ashare.alert ORDER BY id DESC LIMIT 1) last ON true

@@ -16,12 +16,17 @@ SET LOCAL idle_in_transaction_session_timeout = 0;
 SELECT pg_export_snapshot()
 
 -- name: leaning
-SELECT DISTINCT v.oid::regclass
-FROM pg_depend d
-JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
-JOIN pg_class v ON v.oid = r.ev_class AND v.relnamespace <> 'ashare'::regnamespace
-JOIN pg_class t ON d.refclassid = 'pg_class'::regclass AND t.oid = d.refobjid
-WHERE t.relnamespace = 'ashare'::regnamespace
+-- Of others: views, foreign keys, functions.
+WITH ours AS (
+    SELECT 'pg_class'::regclass AS class, oid FROM pg_class WHERE relnamespace = 'ashare'::regnamespace
+    UNION ALL SELECT 'pg_proc'::regclass, oid FROM pg_proc WHERE pronamespace = 'ashare'::regnamespace
+    UNION ALL SELECT 'pg_type'::regclass, oid FROM pg_type WHERE typnamespace = 'ashare'::regnamespace
+)
+SELECT DISTINCT pg_describe_object(d.classid, d.objid, 0)
+FROM ours
+JOIN pg_depend d ON d.refclassid = ours.class AND d.refobjid = ours.oid AND d.deptype IN ('n', 'a')
+CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, 0) o
+WHERE coalesce(o.schema, '') <> 'ashare' AND o.identity !~ '(^| )(on|for) ashare[.]'
 ORDER BY 1
 
 -- name: begin
