@@ -71,7 +71,8 @@ class Database:
 def database(postgres: EmbeddedPostgres) -> Iterator[Database]:
     name = f"test_{next(_numbers)}"
     with psycopg.connect(host=str(postgres.socket_dir), user="postgres", dbname="postgres", autocommit=True) as admin:
-        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        # Copied as files, an empty database takes half the time.
+        admin.execute(sql.SQL("CREATE DATABASE {} STRATEGY file_copy").format(sql.Identifier(name)))
         yield Database(postgres, name)
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 

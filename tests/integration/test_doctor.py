@@ -170,7 +170,10 @@ def test_a_source_out_of_reach(well: Patient, emulator: Emulator) -> None:
     assert found["2025-10-10"].state == OK
 
 
-def test_a_source_in_use_is_well_and_left_alone(well: Patient, database: Database, emulator: Emulator) -> None:
+def test_a_source_in_use_is_well_and_left_alone(
+    well: Patient, database: Database, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("include.ashare.doctor.LOCK_SECONDS", 1.0)
     gate = SourceGate(database.connect, who="the daily run", wait_seconds=5.0, budget=40_000)
     with Session(well.source(), gate):
         asked = emulator.count()
