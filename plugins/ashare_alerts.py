@@ -27,7 +27,7 @@ _backfills: dict[int, float] = {}
 def run_failed(dag_run: DagRun, session: Session, reason: str | None = None) -> None:
     """Start a process that says so: a slow service must not hold up the scheduler.
 
-    :param reason: why, if it is known; else what is recorded, or which tasks failed.
+    :param reason: why, if it is known; else what is recorded, or which task failed first.
     """
     number = dag_run.backfill_id
     if number is not None:
@@ -40,7 +40,7 @@ def run_failed(dag_run: DagRun, session: Session, reason: str | None = None) -> 
         "dag_id": dag_run.dag_id,
         "trade_date": _trade_date(dag_run),
         "backfill": _backfill(number, session) if number is not None else None,
-        "note": reason or _tasks_that_failed(dag_run, session),
+        "note": reason or _task_that_failed(dag_run, session),
         "link": run_link(dag_run.dag_id, dag_run.run_id),
     }
     # Its texts go into this process's log. Nobody waits for it.
@@ -90,9 +90,11 @@ def _backfill(number: int, session: Session) -> tuple[int, str, str] | None:
     return (number, first, last) if first and last else None
 
 
-def _tasks_that_failed(dag_run: DagRun, session: Session) -> str:
+def _task_that_failed(dag_run: DagRun, session: Session) -> str:
     from airflow.utils.state import TaskInstanceState
 
     failed = dag_run.get_task_instances(state=[TaskInstanceState.FAILED], session=session)
-    names = ", ".join(dict.fromkeys(instance.task_id for instance in failed))
-    return f"The log of {names} says why." if names else "The run's page says why."
+    if not failed:
+        return "The run's page says why."
+    first = min(failed, key=lambda instance: (instance.end_date is None, instance.end_date))
+    return f"The log of {first.task_id} says why."

@@ -23,7 +23,8 @@ def main(arguments: Sequence[str]) -> int:
     """Send; the exit code: 1, with a sentence, when a message could not be delivered to somebody."""
     from include.ashare.airflow_bridge import alert_addresses, read_connections_outside_of_a_task
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr, force=True)
+    logging.getLogger("include.ashare").setLevel(logging.INFO)
     os.environ.setdefault("PGCONNECT_TIMEOUT", CONNECT_SECONDS)
     try:
         with suppress(AshareError):  # what is lacking is said by whatever needs it
