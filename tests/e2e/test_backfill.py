@@ -9,7 +9,6 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from datetime import date
 from itertools import pairwise
 from typing import Any
@@ -20,6 +19,7 @@ from include.ashare.emulator.market import COLUMNS
 from include.ashare.emulator.server import Emulator
 from include.ashare.settings import DEFAULT_INDICES
 from tests.e2e.conftest import Api, Cli, Query
+from tests.waiting import until
 
 WEEK = ("-s", "2025-09-30", "-e", "2025-10-10")
 OPEN = ("2025-09-30", "2025-10-09", "2025-10-10")
@@ -133,15 +133,6 @@ def test_a_ban_is_waited_out_without_a_worker_or_a_try(
     tries = [task["try_number"] for task in api("GET", path)["task_instances"]]
     assert set(tries) == {1}
     query("DELETE FROM ashare.source_request WHERE outcome = '10001011'")
-
-
-def until(look: Callable[[], Any], wanted: Callable[[Any], bool], seconds: float = 60) -> Any:
-    """Look until what is seen is what is wanted."""
-    deadline = time.monotonic() + seconds
-    while not wanted(seen := look()):
-        assert time.monotonic() < deadline, seen
-        time.sleep(0.2)
-    return seen
 
 
 def wait_for_run(api: Api, run_id: str) -> dict[str, Any]:

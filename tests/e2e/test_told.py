@@ -16,17 +16,18 @@ from include.ashare.emulator.faults import fault
 from include.ashare.emulator.server import Emulator
 from include.local.stack import Stack
 from tests.e2e.conftest import Api, Cli, Query
-from tests.e2e.test_backfill import MARKET, until
+from tests.e2e.test_backfill import MARKET
 from tests.listener import Listener
+from tests.waiting import until
 
-WEEK = ("-s", "2025-09-15", "-e", "2025-09-16")
-DAYS = ("2025-09-15", "2025-09-16")
+WEEK = ("-s", "2025-10-24", "-e", "2025-10-27")
+DAYS = ("2025-10-24", "2025-10-27")
 
 
 def test_a_broken_backfill_is_told_once_and_once_that_it_is_mended(
     airflow: Cli, query: Query, source: Emulator, listener: Listener, stack: Stack
 ) -> None:
-    title, end = "A-share sync: the backfill 2025-09-15 to 2025-09-16 {}".format, "is complete"
+    title, end = "A-share sync: the backfill 2025-10-24 to 2025-10-27 {}".format, "is complete"
     source.add_fault(fault(MARKET, "error", times=0, code="10001006", message="no permission"))
     done = airflow("dags", "backfill", *WEEK, "ashare_daily")
     source.clear_faults()
