@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 
-def until(look: Callable[[], Any], wanted: Callable[[Any], bool], seconds: float = 60) -> Any:
-    """Look until what is seen is what is wanted."""
+def until(look: Callable[[], Any], wanted: Callable[[Any], object] = bool, seconds: float = 120) -> Any:
+    """Look until what is seen is what is wanted, or anything at all, and return that."""
     deadline = time.monotonic() + seconds
     while not wanted(seen := look()):
         assert time.monotonic() < deadline, seen
-        time.sleep(0.2)
+        time.sleep(0.02)
     return seen

@@ -31,7 +31,7 @@ from include.ashare.emulator.faults import fault
 from include.ashare.emulator.server import Emulator
 from include.local.stack import Stack
 from tests.e2e.conftest import Query, sign_in
-from tests.e2e.test_backfill import until
+from tests.waiting import until
 
 FIRST, LAST = "2025-09-01", "2025-09-12"
 SESSIONS = [str(date(2025, 9, 1) + timedelta(days=n)) for n in range(12) if n % 7 < 5]

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from include.local.stack import Stack
 from tests.e2e.conftest import Query, sign_in
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 180) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
+from tests.waiting import until
 
 
 def pick(page: Page, day: str) -> None:
@@ -54,7 +45,7 @@ def test_a_backfill_from_the_form_runs_the_days_that_the_viewer_picked(
             last,
         )
 
-    wait_for(lambda: len(ended()) == 2)
+    until(lambda: len(ended()) == 2, seconds=180)
     assert ended() == [(first, "success"), (last, "success")]
     page.context.close()
 

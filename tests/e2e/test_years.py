@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -11,17 +9,10 @@ from include.ashare.emulator.generated import GeneratedMarket
 from include.ashare.emulator.market import COLUMNS
 from include.ashare.emulator.server import Emulator
 from tests.e2e.conftest import Api, Query
+from tests.waiting import until
 
 RUNS = "/api/v2/dags/ashare_history/dagRuns"
 CODES = ["sh.600000", "sh.600519", "sz.000001"]  # of dates that no other test runs
-
-
-def until(look: Callable[[], Any], seconds: float = 90.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
-    return found
 
 
 def run(api: Api, **conf: Any) -> dict[str, Any]:

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import pytest
 
 from include.ashare.store import Store
 from include.local.postgres import EmbeddedPostgres
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 AIRFLOW = str(Path(sys.executable).with_name("airflow"))
@@ -475,17 +475,10 @@ def start(airflow: Airflow, tmp_path: Path) -> Iterator[Callable[..., subprocess
         process.communicate()
 
 
-def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that within a minute"
-        time.sleep(0.1)
-
-
 def test_it_waits_and_shows_each_date(airflow: Airflow, start: Callable[..., subprocess.Popen[str]]) -> None:
     airflow.add_run("2025-10-08", "success")
     process = start("-s", "2025-10-08", "-e", "2025-10-10", "--max-active-runs", "3", "-c", '{"batch_size": 7}')
-    wait_for(lambda: airflow.do("SELECT count(*) FROM dag_run") == [(3,)])
+    until(lambda: airflow.do("SELECT count(*) FROM dag_run") == [(3,)])
     (backfill,) = airflow.do("SELECT id, max_active_runs, dag_run_conf, reprocess_behavior FROM backfill")
     assert backfill[1:] == (3, {"batch_size": 7}, "none")
     airflow.add_status("2025-10-10", "failed", 10, "the source refused")

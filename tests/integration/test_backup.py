@@ -10,7 +10,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -38,6 +37,7 @@ from include.local.stack import PROJECT
 from tests.conftest import Database, MakeRun, at, source_of
 from tests.integration.test_migrations import bring_to, catalog, fill, rows_of
 from tests.integration.trade_date import DAY, complete, status
+from tests.waiting import until
 
 FILES = sorted(MIGRATIONS.glob("*.sql"))
 NEXT_DAY = "2025-10-10"
@@ -568,18 +568,11 @@ def test_a_restore_that_is_killed_has_changed_nothing(small: Database, say: Say,
         "AND l.mode = 'AccessExclusiveLock' AND l.granted AND a.datname = current_database()"
     )
     try:
-        wait_for(lambda: ready.exists() and bool(small.rows(at_work, "ashare source: make restore")))
+        until(lambda: ready.exists() and bool(small.rows(at_work, "ashare source: make restore")))
         process.kill()
         process.wait()
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)  # its pg_restore, which sleeps
-    wait_for(lambda: not small.rows(at_work, "ashare source: make restore"))
+    until(lambda: not small.rows(at_work, "ashare source: make restore"))
     assert (contents(small), schema(small), sequences(small)) == before
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

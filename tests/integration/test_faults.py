@@ -49,6 +49,7 @@ from include.local.postgres import EmbeddedPostgres
 from tests.conftest import Database, at, source_of
 from tests.integration.proxy import Point, Proxy, before, beyond
 from tests.integration.trade_date import BY_CODE, DAY, MARKET, assert_table_equals, complete, status
+from tests.waiting import until
 
 UNIVERSE = "query_stock_basic"
 NOW = "2025-11-03T20:00"
@@ -57,15 +58,6 @@ NO_BAR = "securities have no bar"
 NOTHING: Mapping[str, int] = {}
 
 Address = tuple[str, int]
-
-
-def until(look: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """Look until something is seen, and return that."""
-    deadline = time.monotonic() + seconds
-    while not (seen := look()):
-        assert time.monotonic() < deadline, "waited for in vain"
-        time.sleep(0.01)
-    return seen
 
 
 def attempt(run: Run) -> list[AshareError]:
