@@ -27,7 +27,7 @@ def pick(page: Page, day: str) -> None:
 def test_a_backfill_from_the_form_runs_the_days_that_the_viewer_picked(
     browser: Browser, stack: Stack, query: Query, time_zone: str, first: str, last: str
 ) -> None:
-    close_ended_backfills(stack)
+    close_backfills(stack)
     page = sign_in(browser, stack, time_zone)
     page.goto(f"{stack.url}/dags/ashare_daily")
     page.get_by_role("button", name="Trigger").first.click()
@@ -50,13 +50,18 @@ def test_a_backfill_from_the_form_runs_the_days_that_the_viewer_picked(
     page.context.close()
 
 
-def close_ended_backfills(stack: Stack) -> None:
+def close_backfills(stack: Stack) -> None:
     """As Airflow does, half a minute after the last run has ended; it refuses another backfill until then."""
-    with stack.postgres.connect("airflow") as database:
-        database.execute(
-            "UPDATE backfill b SET completed_at = now() WHERE completed_at IS NULL AND NOT EXISTS "
-            "(SELECT FROM dag_run r WHERE r.backfill_id = b.id AND r.state IN ('queued', 'running'))"
-        )
+
+    def are_closed() -> bool:
+        with stack.postgres.connect("airflow") as database:
+            database.execute(
+                "UPDATE backfill b SET completed_at = now() WHERE completed_at IS NULL AND NOT EXISTS "
+                "(SELECT FROM dag_run r WHERE r.backfill_id = b.id AND r.state IN ('queued', 'running'))"
+            )
+            return database.execute("SELECT FROM backfill WHERE completed_at IS NULL").fetchone() is None
+
+    until(are_closed)
 
 
 def test_the_dag_explains_itself(browser: Browser, stack: Stack) -> None:
