@@ -1,4 +1,4 @@
-"""What a dashboard is told of a run: rows, requests, lag, seconds of each phase. The README lists the names."""
+"""What a dashboard is told of a run: rows, requests, lag, seconds. docs/operations.md lists the names."""
 
 from __future__ import annotations
 

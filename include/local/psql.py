@@ -9,35 +9,21 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
-from include.ashare.connection import POSTGRES_VARIABLE, libpq_env
 from include.ashare.errors import AshareError
-from include.local.postgres import EmbeddedPostgres, PostgresError, bin_dir, running_server
-from include.local.stack import StackError, claim
-from include.local.terminal import demo_dir, errors, shown, state_dir, wants_demo
+from include.local.postgres import PostgresError, bin_dir
+from include.local.programs import own_database
+from include.local.stack import StackError
+from include.local.terminal import errors
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run ``psql`` with these arguments; its exit code."""
     try:
-        if given := os.environ.get(POSTGRES_VARIABLE):
-            return _psql(libpq_env(POSTGRES_VARIABLE, given), arguments)
-        return _on_embedded(arguments)
+        with own_database() as libpq:
+            return _psql(libpq, arguments)
     except (AshareError, PostgresError, StackError) as error:
         errors.print(str(error), markup=False)
         return 1
-
-
-def _on_embedded(arguments: Sequence[str]) -> int:
-    directory = demo_dir() if wants_demo() else state_dir()
-    postgres = EmbeddedPostgres(directory / "postgres")
-    if not (directory / "postgres" / "data").exists():
-        first = "make demo" if wants_demo() else "make up"
-        raise StackError(f"There is no database in {shown(directory)} yet: run `{first}` first.")
-    if running_server(directory / "postgres"):
-        return _psql(postgres.libpq_env("ashare"), arguments)
-    # Held, so that a `make up` meanwhile does not lose its database when this prompt is closed.
-    with claim(directory), postgres:
-        return _psql(postgres.libpq_env("ashare"), arguments)
 
 
 def _psql(libpq: Mapping[str, str], arguments: Sequence[str]) -> int:

@@ -16,19 +16,9 @@ from typing import IO
 
 from include.ashare.store.migrate import MIGRATIONS
 from include.ashare.store.queries import queries
-from include.local.backup import (
-    BACKUPS,
-    CHUNK,
-    QUERY,
-    SQL,
-    BackupError,
-    Contents,
-    Programs,
-    chosen_file,
-    command,
-    flag,
-)
-from include.local.terminal import console, shown
+from include.local.backup import BACKUPS, CHUNK, SQL, Contents, chosen_file
+from include.local.programs import QUERY, BackupError, Programs, command
+from include.local.terminal import console, flag, shown
 
 NAMED = 5
 PREAMBLE_LINES = 40

@@ -103,7 +103,12 @@ def demo_dir() -> Path:
 
 def wants_demo() -> bool:
     """Whether ``DEMO=1`` was given."""
-    return os.environ.get("DEMO", "").strip().lower() not in ("", "0", "no", "false")
+    return flag("DEMO")
+
+
+def flag(name: str) -> bool:
+    """Whether ``NAME=1`` was given."""
+    return os.environ.get(name, "").strip().lower() not in ("", "0", "no", "false")
 
 
 def shown(path: Path) -> str:

@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from datetime import datetime
 from datetime import time as datetime_time
+from urllib.parse import quote
 
 from include.ashare.dates import SHANGHAI, beijing_now
 from include.ashare.emulator.faults import fault
@@ -56,6 +57,8 @@ def test_a_date_that_is_not_complete_at_its_deadline_is_told(api: Api, stack: St
     try:
         run = api("POST", "/api/v2/dags/ashare_daily/dagRuns", {"logical_date": None, "partition_key": str(day)})
         past = api("POST", "/api/v2/dags/ashare_daily/dagRuns", {"logical_date": None, "partition_key": "2025-09-18"})
+        by_hand = api("PATCH", f"/api/v2/dags/ashare_daily/dagRuns/{quote(past['dag_run_id'])}", {"state": "failed"})
+        assert by_hand["state"] == "failed"
         with stack.postgres.connect("airflow") as database:
             found = database.execute(
                 "SELECT r.run_id, d.deadline_time FROM deadline d JOIN dag_run r ON r.id = d.dagrun_id"
@@ -65,6 +68,7 @@ def test_a_date_that_is_not_complete_at_its_deadline_is_told(api: Api, stack: St
         (message,) = listener.of(f"A-share sync: {day} is still not complete")
         assert message["message"].startswith("At 23:59, Beijing time: nothing is recorded of it.")
         assert f"/dags/ashare_daily/runs/{run['dag_run_id'].split('__')[0]}" in message["message"]
+        assert not [said for said in listener.messages if "2025-09-18" in said["title"]]  # who did that knows
         for made in (run, past):
             with stack.postgres.connect("airflow") as database:
                 database.execute("DELETE FROM dag_run WHERE run_id = %s", (made["dag_run_id"],))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, time
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -17,6 +20,7 @@ import pytest
 from include.ashare.alerts import Alerts, Delivery, Failure
 from include.ashare.alerts.delivery import MOST_CHARACTERS
 from include.ashare.store import Store
+from include.local.postgres import EmbeddedPostgres
 from include.local.stack import PROJECT
 from tests.conftest import Database
 from tests.listener import Listener
@@ -423,3 +427,41 @@ def test_no_log_holds_an_address(listener: Listener, caplog: pytest.LogCaptureFi
         Delivery([f"{listener.address}/path-s3cret"], pauses=()).send("t", "x", "info")
     assert "s3cret" not in caplog.text
     assert logging.getLogger("urllib3").level == logging.NOTSET  # as it was
+
+
+TOLD = """
+from datetime import date
+from include.ashare import airflow_bridge
+from include.ashare.steps import Run
+with airflow_bridge.store() as opened:
+    run = Run(date(2025, 10, 10), opened, airflow_bridge.source_config(), run_id="r")
+    with airflow_bridge.told(run):
+        print("recorded")
+print("ended well")
+"""
+
+
+@pytest.mark.parametrize("password", ["nonsense://s3cret", "", "json://127.0.0.1:1/s3cret"])
+def test_an_alert_that_cannot_be_sent_does_not_fail_the_run_that_would_send_it(
+    database: Database, postgres: EmbeddedPostgres, tmp_path: Path, password: str
+) -> None:
+    Store(database.connect).migrate()
+    database.do(
+        "INSERT INTO ashare.alert (subject, about, run_id, title, text, end_title, sent_at) "
+        "VALUES ('x', 'run', 'r', 't', 'x', 'e', now())"
+    )
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "ASHARE"))} | {
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW_CONN_ASHARE_POSTGRES": postgres.connection_json(database.name),
+        "AIRFLOW_CONN_BAOSTOCK": "baostock://127.0.0.1:1",
+        "AIRFLOW_CONN_ASHARE_ALERTS": json.dumps({"conn_type": "generic", "password": password}),
+    }
+    command = [sys.executable, "-c", TOLD]
+    done = subprocess.run(command, env=env, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {"recorded", "ended well"} <= set(done.stdout.splitlines())
+    assert re.search(
+        "Not delivered to|Nobody was told: The connection ashare_alerts holds no", done.stdout + done.stderr
+    )
+    assert "s3cret" not in done.stdout + done.stderr
+    assert database.rows("SELECT resolved_at IS NOT NULL, end_sent_at FROM ashare.alert") == [(True, None)]

@@ -27,11 +27,12 @@ from include.ashare.steps import Run
 from include.ashare.store import Store, migrate
 from include.ashare.store.gate import SourceGate
 from include.ashare.store.migrate import MIGRATIONS
-from include.local import backup as backup_module
+from include.local import programs as programs_module
 from include.local import restore as restore_module
-from include.local.backup import BackupError, backup
-from include.local.backup import database as chosen_database
+from include.local.backup import backup
 from include.local.postgres import EmbeddedPostgres, bin_dir
+from include.local.programs import BackupError
+from include.local.programs import database as chosen_database
 from include.local.restore import restore
 from include.local.stack import PROJECT
 from tests.conftest import Database, MakeRun, at, source_of
@@ -364,7 +365,7 @@ def test_a_server_newer_than_every_pg_dump(
 ) -> None:
     fake(fakes, "pg_dump", "exit 3", version=14)
     assert "100 bars" in say(backup, small, tmp_path / "by the wheel.dump")
-    monkeypatch.setattr(backup_module, "bin_dir", lambda: fakes)
+    monkeypatch.setattr(programs_module, "bin_dir", lambda: fakes)
     fake(fakes, "psql", f'exec "{bin_dir()}/psql" "$@"')
     with pytest.raises(BackupError, match=r"The server is PostgreSQL (\d+), .* install .*, version \1 or newer"):
         say(backup, small, tmp_path / "never.dump")

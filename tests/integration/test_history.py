@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -310,6 +310,16 @@ def test_etfs_are_added_to_complete_dates(scene: Scene) -> None:
 # ---------------------------------------------------------------------- what is not believed
 
 
+Special = TypeVar("Special", bound=GeneratedMarket)
+
+
+def _of_a_market(special: type[Special], database: Database) -> Iterator[tuple[Scene, Special]]:
+    """Two months of 60 stocks, in a market of this class."""
+    market = special(start=date(2025, 9, 1), end=LAST, stocks=60)
+    with Emulator(market) as emulator:
+        yield Scene(database, emulator, market), market
+
+
 class Without(GeneratedMarket):
     """A market that has lost some bars."""
 
@@ -322,9 +332,7 @@ class Without(GeneratedMarket):
 
 @pytest.fixture
 def lossy(database: Database) -> Iterator[tuple[Scene, Without]]:
-    market = Without(start=date(2025, 9, 1), end=LAST, stocks=60)
-    with Emulator(market) as emulator:
-        yield Scene(database, emulator, market), market
+    yield from _of_a_market(Without, database)
 
 
 def test_what_baostock_does_not_have_is_recorded_and_not_asked_again(lossy: tuple[Scene, Without]) -> None:
@@ -523,9 +531,7 @@ class Odd(GeneratedMarket):
 
 @pytest.fixture
 def odd(database: Database) -> Iterator[tuple[Scene, Odd]]:
-    market = Odd(start=date(2025, 9, 1), end=LAST, stocks=60)
-    with Emulator(market) as emulator:
-        yield Scene(database, emulator, market), market
+    yield from _of_a_market(Odd, database)
 
 
 def test_one_stocks_refused_factors_do_not_hold_up_every_date(odd: tuple[Scene, Odd]) -> None:
