@@ -158,6 +158,21 @@ def test_every_variable_of_airflow_is_an_option_of_it() -> None:
     assert [name for name in sorted(variables) if not is_option(name)] == []
 
 
+@pytest.mark.parametrize("days", ["0", "-1", "", "many"])
+def test_the_cleaner_does_not_take_everything(days: str) -> None:
+    """With a cutoff of now, Airflow would delete its DAGs, too."""
+    done = subprocess.run(
+        services(ENV)["cleaner"]["command"],
+        env={"PATH": "/nowhere", "KEEP_DAYS": days},
+        executable=shutil.which("bash"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"KEEP_DAYS is '{days}': it must be a whole number from 1 on." in done.stderr
+
+
 def test_images_and_versions_are_those_of_the_package() -> None:
     dockerfile = (PROJECT / "Dockerfile").read_text()
     assert f"FROM apache/airflow:{pinned('apache-airflow')}\n" in dockerfile
