@@ -56,7 +56,7 @@ def test_a_date_that_is_not_complete_at_its_deadline_is_told(api: Api, stack: St
     api("PATCH", "/api/v2/dags/ashare_daily", {"is_paused": True})
     try:
         run = api("POST", "/api/v2/dags/ashare_daily/dagRuns", {"logical_date": None, "partition_key": str(day)})
-        past = api("POST", "/api/v2/dags/ashare_daily/dagRuns", {"logical_date": None, "partition_key": "2025-09-18"})
+        past = api("POST", "/api/v2/dags/ashare_daily/dagRuns", {"logical_date": None, "partition_key": "2025-10-31"})
         by_hand = api("PATCH", f"/api/v2/dags/ashare_daily/dagRuns/{quote(past['dag_run_id'])}", {"state": "failed"})
         assert by_hand["state"] == "failed"
         with stack.postgres.connect("airflow") as database:
@@ -68,7 +68,7 @@ def test_a_date_that_is_not_complete_at_its_deadline_is_told(api: Api, stack: St
         (message,) = listener.of(f"A-share sync: {day} is still not complete")
         assert message["message"].startswith("At 23:59, Beijing time: nothing is recorded of it.")
         assert f"/dags/ashare_daily/runs/{run['dag_run_id'].split('__')[0]}" in message["message"]
-        assert not [said for said in listener.messages if "2025-09-18" in said["title"]]  # who did that knows
+        assert not [said for said in listener.messages if "2025-10-31" in said["title"]]  # who did that knows
         for made in (run, past):
             with stack.postgres.connect("airflow") as database:
                 database.execute("DELETE FROM dag_run WHERE run_id = %s", (made["dag_run_id"],))
