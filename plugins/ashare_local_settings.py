@@ -19,13 +19,18 @@ if _command == "dags" or "_ARGCOMPLETE" in os.environ:
     add_backfill_command()
 
 if _command in ("scheduler", "celery"):
-    # Task processes are forked from these: what is imported here is not imported again by each task.
+    # Task processes are forked from these: what is imported here is not imported again by each task. First what the
+    # DAG files import, then what their tasks do.
     for _module in (
-        "pandas",
-        "baostock",
-        "psycopg",
+        "airflow.providers.standard.decorators.python",
+        "trading_day_sensor",
+        "include.ashare.airflow_bridge",
+        "include.ashare.alerts",
+        "include.ashare.metrics",
         "airflow.providers.postgres.hooks.postgres",
-        "include.ashare.steps",
+        "psycopg",
+        "baostock",
+        "pandas",
     ):
         with suppress(ImportError):  # the task that needs it will say so
             importlib.import_module(_module)

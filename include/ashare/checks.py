@@ -6,7 +6,8 @@ import re
 from collections.abc import Container
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cache, partial
+from functools import cache
+from operator import itemgetter
 
 from include.ashare.source import Table
 from include.ashare.store.store import Reject
@@ -25,6 +26,15 @@ COPY_ORDER = (
 is_number = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?([eE][-+]?[0-9]{1,2})?").fullmatch
 _is_count = re.compile(r"[0-9]{1,18}").fullmatch
 is_code = re.compile(r"(sh|sz|bj)\.[0-9]{6}").fullmatch
+
+# What nearly every row looks like: a day of trading, all well-formed, nothing negative that may not be.
+_PRICE, _CHANGE = r"[0-9]{1,20}(?:\.[0-9]{1,20})?", r"-?[0-9]{1,20}(?:\.[0-9]{1,20})?"
+_is_ordinary = re.compile(
+    "\t".join([r"[^\t]{10}", r"s[hz]\.[0-9]{6}", *[_PRICE] * 5, r"[0-9]{1,18}", *[_PRICE] * 2, _CHANGE, "1", "[01]"])
+    + "(?:\t"
+    + _CHANGE
+    + "){4}"
+).fullmatch
 
 
 @dataclass
@@ -52,22 +62,35 @@ def check_bars(
     :param sessions: the range's trading days, where they are known; a bar of another day is none.
     """
     checked = CheckedBars()
-    rule_of = partial(_broken_rule, first=str(start), last=str(end), asked_code=code)
-    seen: dict[tuple[str, ...], list[str]] = {}
-    differ: set[tuple[str, ...]] = set()
-    keys = [tuple(key) for key in table.columns("date", "code")]
-    for key, row in zip(keys, table.rows, strict=True):
-        if seen.setdefault(key, row) != row:
-            differ.add(key)  # neither of two different rows for one bar can be believed
+    first, last = str(start), str(end)
+    columns = itemgetter(*map(table.fields.index, COPY_ORDER))
+    adjustflag = itemgetter(table.fields.index("adjustflag"))
+    repeated = _repeated(table)
     loaded = set()
-    for key, row in zip(keys, table.rows, strict=True):
+    for row in table.rows:
+        values = columns(row)
+        key = values[:2]
+        line = "\t".join(values)
+        is_asked_for = first <= key[0] <= last and key[1] == (code or key[1])
+        if (
+            is_asked_for
+            and _is_ordinary(line)
+            and _is_date(key[0])
+            and adjustflag(row) == "3"
+            and _spans(*values[2:6])
+            and kind != "etf"
+            and (sessions is None or key[0] in sessions)
+            and key not in repeated
+        ):
+            checked.lines.append(line + "\n")
+            continue
         bar = dict(zip(table.fields, row, strict=True))
         if kind == "etf":
             bar["isST"] = ""  # Baostock fills it for ETFs, and it means nothing there
-        rule = rule_of(bar)
+        rule = _broken_rule(bar, first=first, last=last, asked_code=code)
         if sessions is not None and bar["date"] not in sessions:
             rule = rule or "the day is not a trading day, by Baostock's calendar"
-        if key in differ:
+        if repeated.get(key):
             rule = "another row for the same day and code says otherwise"
         if rule:
             checked.rejects.append(Reject(_day_of(bar, start, end) or day, bar["code"], rule, bar))
@@ -75,6 +98,23 @@ def check_bars(
             loaded.add(key)
             checked.lines.append(_copy_line(bar))
     return checked
+
+
+def _repeated(table: Table) -> dict[tuple[str, ...], bool]:
+    """Days and codes that are there more than once, with whether the rows differ: then none can be believed."""
+    keys = [tuple(key) for key in table.columns("date", "code")]
+    if len(set(keys)) == len(keys):
+        return {}
+    rows: dict[tuple[str, ...], list[list[str]]] = {}
+    for key, row in zip(keys, table.rows, strict=True):
+        rows.setdefault(key, []).append(row)
+    return {key: any(row != found[0] for row in found) for key, found in rows.items() if len(found) > 1}
+
+
+def _spans(opened: str, high: str, low: str, close: str) -> bool:
+    """Whether low to high spans open and close, and is above 0."""
+    lowest, highest = float(low), float(high)
+    return 0 < lowest <= float(opened) <= highest and lowest <= float(close) <= highest
 
 
 @cache
