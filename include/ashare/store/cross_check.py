@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 KINDS = ("stock", "etf")
 """What a whole-market call serves, and so what can be wrong as a whole."""
 
+CODES = ("unlisted", "moved_without_factor", "factor_without_move", "pct_deviating")
+"""The figures that are lists of codes."""
+
 EXAMPLES = 10
 
 FACTORS_TO_COME = 0.15
@@ -86,8 +89,9 @@ def cross_check(connection: psycopg.Connection[Any], day: date, kind: str, toler
     before, _ = neighbours(connection, day)
     with connection.cursor(row_factory=dict_row) as cursor:
         cursor.execute(queries("cross_check")["figures"], {"day": day, "before": before, "kind": kind})
-        found = cursor.fetchone()
-    assert found is not None
+        row = cursor.fetchone()
+    assert row is not None
+    found = row | {name: sorted(row[name] or ()) for name in CODES}
     checks = [_universe(found, tolerance), _pct_chg(found, tolerance), _rows(found, before, tolerance)]
     if before is not None:
         checks.append(_volume(found, before))
@@ -102,12 +106,15 @@ def record(
     """Write the outcomes with their figures."""
     from psycopg.types.json import Jsonb
 
-    for check in checks:
-        names = ("rule", "compared_with", "compared", "deviating", "allowed", "passed")
-        values = {name: getattr(check, name) for name in names}
-        values |= {"figures": Jsonb(dict(check.figures)), "examples": list(check.examples)}
-        values |= {"day": day, "kind": kind, "run_id": run_id}
-        connection.execute(queries("cross_check")["record"], values)
+    names = ("rule", "compared_with", "compared", "deviating", "allowed", "passed")
+    rows = [
+        {name: getattr(check, name) for name in names}
+        | {"figures": Jsonb(dict(check.figures)), "examples": list(check.examples)}
+        | {"day": day, "kind": kind, "run_id": run_id}
+        for check in checks
+    ]
+    with connection.cursor() as cursor:
+        cursor.executemany(queries("cross_check")["record"], rows)
 
 
 def _named(codes: Sequence[str]) -> str:

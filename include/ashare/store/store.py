@@ -597,10 +597,11 @@ def _merge_rows(connection: psycopg.Connection[Any], harvest: Harvest, run_id: s
         cursor.execute(bars["lock"])
         came_late = frozenset(row[0] for row in cursor.execute(bars["no_longer_absent"]).fetchall())
         cursor.execute(bars["no_longer_rejected"])
-        revised = cursor.execute(bars["revise"], {"run_id": run_id}).rowcount
+        row = cursor.execute(bars["merge"], {"run_id": run_id}).fetchone()
+        assert row is not None
+        inserted, revised = row
         if revised:
             cursor.execute(bars["count_revised"])
-        inserted = cursor.execute(bars["insert"]).rowcount
         cursor.execute(bars["unstage"])  # one transaction may merge several
     return Merged(inserted, revised, harvest.rows - inserted - revised, came_late)
 

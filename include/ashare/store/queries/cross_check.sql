@@ -6,51 +6,40 @@ SELECT (SELECT max(calendar_date) FROM ashare.trade_calendar
         WHERE is_trading_day AND calendar_date BETWEEN %(day)s::date + 1 AND %(day)s::date + 31)
 
 -- name: figures
-WITH today AS (
-    SELECT b.* FROM ashare.daily_bar b LEFT JOIN ashare.security s USING (code)
-    WHERE b.trade_date = %(day)s AND coalesce(s.kind, %(kind)s) = %(kind)s AND b.code NOT LIKE 'bj.%%'
-), before AS (
-    SELECT b.* FROM ashare.daily_bar b LEFT JOIN ashare.security s USING (code)
-    WHERE b.trade_date = %(before)s AND coalesce(s.kind, %(kind)s) = %(kind)s AND b.code NOT LIKE 'bj.%%'
-), expected AS (
+WITH listed AS (
     SELECT code FROM ashare.expected_security(%(day)s, ARRAY[%(kind)s], '{}')
-), expected_before AS (
-    SELECT code FROM ashare.expected_security(%(before)s, ARRAY[%(kind)s], '{}')
-), unlisted AS (
-    SELECT code FROM today WHERE code NOT IN (SELECT code FROM expected)
+), goes_ex AS MATERIALIZED (
+    SELECT code FROM ashare.adjust_factor WHERE ex_date = %(day)s
 ), side_by_side AS (
-    -- Grouped, not joined: of rows that have just been loaded the planner expects one, and would loop over all pairs.
-    SELECT code,
-           bool_or(is_trading) FILTER (WHERE trade_date = %(day)s) AS is_trading,
-           max(preclose) FILTER (WHERE trade_date = %(day)s) AS preclose,
-           max(close) FILTER (WHERE trade_date = %(before)s) AS last_close,
-           max(volume) FILTER (WHERE trade_date = %(day)s) AS volume,
-           max(volume) FILTER (WHERE trade_date = %(before)s) AS volume_before
-    FROM (SELECT * FROM today UNION ALL SELECT * FROM before) b
-    GROUP BY code HAVING count(*) = 2
-), pair AS (
-    SELECT *, preclose IS DISTINCT FROM last_close AS moved,
-           EXISTS (SELECT FROM ashare.adjust_factor f WHERE f.code = p.code AND f.ex_date = %(day)s) AS goes_ex
-    FROM side_by_side p
-), pct AS (
-    SELECT code, abs(pct_chg - (close / preclose - 1) * 100) > 0.01 AS deviates
-    FROM today WHERE is_trading AND preclose > 0 AND pct_chg IS NOT NULL
+    -- A full join: of rows that have just been loaded the planner expects one, and an inner join would loop over all
+    -- pairs.
+    SELECT code, b.code IS NOT NULL AS is_now, p.code IS NOT NULL AS was, b.code = p.code AS is_pair, b.is_trading,
+           b.volume, p.volume AS volume_before, b.preclose IS DISTINCT FROM p.close AS moved,
+           code IN (TABLE goes_ex) AS goes_ex,
+           CASE WHEN b.is_trading AND b.preclose > 0
+                THEN abs(b.pct_chg - (b.close / b.preclose - 1) * 100) > 0.01 END AS pct_deviates
+    FROM (SELECT * FROM ashare.daily_bar WHERE trade_date = %(day)s) AS b
+    FULL JOIN (SELECT * FROM ashare.daily_bar WHERE trade_date = %(before)s) AS p USING (code)
+    LEFT JOIN ashare.security s USING (code)
+    WHERE code NOT LIKE 'bj.%%' AND coalesce(s.kind, %(kind)s) = %(kind)s
+    OFFSET 0  -- or each expression would be worked out again wherever it is used
 )
-SELECT (SELECT count(*) FROM today) AS rows,
-       (SELECT count(*) FROM expected) AS expected,
-       (SELECT count(*) FROM before) AS rows_before,
-       (SELECT count(*) FROM expected_before) AS expected_before,
+SELECT count(*) FILTER (WHERE is_now) AS rows,
+       (SELECT count(*) FROM listed) AS expected,
+       count(*) FILTER (WHERE was) AS rows_before,
+       (SELECT count(*) FROM ashare.expected_security(%(before)s, ARRAY[%(kind)s], '{}')) AS expected_before,
        (SELECT EXISTS (SELECT FROM ashare.sync_status
                        WHERE trade_date = %(before)s AND status = 'success' AND kinds @> ARRAY[%(kind)s])) AS before_is_complete,
-       ARRAY(SELECT code FROM unlisted ORDER BY code) AS unlisted,
-       (SELECT count(*) FROM pair) AS pairs,
-       (SELECT count(*) FROM pair WHERE goes_ex AND is_trading) AS ex_dates,
-       ARRAY(SELECT code FROM pair WHERE moved AND NOT goes_ex ORDER BY code) AS moved_without_factor,
-       ARRAY(SELECT code FROM pair WHERE goes_ex AND is_trading AND NOT moved ORDER BY code) AS factor_without_move,
-       (SELECT count(*) FROM pct) AS pct,
-       ARRAY(SELECT code FROM pct WHERE deviates ORDER BY code) AS pct_deviating,
-       (SELECT coalesce(sum(volume), 0) FROM pair) AS volume,
-       (SELECT coalesce(sum(volume_before), 0) FROM pair) AS volume_before
+       array_agg(code) FILTER (WHERE is_now AND code NOT IN (TABLE listed)) AS unlisted,
+       count(*) FILTER (WHERE is_pair) AS pairs,
+       count(*) FILTER (WHERE is_pair AND goes_ex AND is_trading) AS ex_dates,
+       array_agg(code) FILTER (WHERE is_pair AND moved AND NOT goes_ex) AS moved_without_factor,
+       array_agg(code) FILTER (WHERE is_pair AND goes_ex AND is_trading AND NOT moved) AS factor_without_move,
+       count(pct_deviates) AS pct,
+       array_agg(code) FILTER (WHERE pct_deviates) AS pct_deviating,
+       coalesce(sum(volume) FILTER (WHERE is_pair), 0) AS volume,
+       coalesce(sum(volume_before) FILTER (WHERE is_pair), 0) AS volume_before
+FROM side_by_side
 
 -- name: record
 INSERT INTO ashare.cross_check

@@ -39,27 +39,27 @@ ORDER BY kind = 'index', ipo_date, code
 LIMIT %(most)s
 
 -- name: count
-WITH bar AS (
-    -- A code that the list of securities does not have (yet) counts, whatever it is.
-    SELECT b.is_trading
-    FROM ashare.daily_bar b
-    LEFT JOIN ashare.security s USING (code)
-    WHERE b.trade_date = %(day)s AND (s.kind IS NULL OR s.kind = ANY (%(kinds)s))
+WITH expected AS MATERIALIZED (
+    SELECT code FROM ashare.expected_security(%(day)s, %(kinds)s, %(indices)s)
 )
 SELECT
-    (SELECT count(*) FROM ashare.expected_security(%(day)s, %(kinds)s, %(indices)s)) AS expected,
-    (SELECT count(*) FROM bar) AS loaded,
-    (SELECT count(*) FROM bar WHERE NOT is_trading) AS suspended,
-    (SELECT count(*) FROM ashare.absent_bar a
-     JOIN ashare.expected_security(%(day)s, %(kinds)s, %(indices)s) e USING (code)
-     WHERE a.trade_date = %(day)s) AS absent,
+    (SELECT count(*) FROM expected) AS expected,
+    loaded,
+    suspended,
+    (SELECT count(*) FROM ashare.absent_bar WHERE trade_date = %(day)s AND code IN (TABLE expected)) AS absent,
     (SELECT count(DISTINCT r.code) FROM ashare.rejected_bar r
-     JOIN ashare.expected_security(%(day)s, %(kinds)s, %(indices)s) e USING (code)
-     WHERE r.trade_date = %(day)s AND r.superseded_at IS NULL
+     WHERE r.trade_date = %(day)s AND r.superseded_at IS NULL AND r.code IN (TABLE expected)
        AND NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = %(day)s AND b.code = r.code)
     ) AS rejected,
     (SELECT count(*) FROM ashare.bar_revision WHERE trade_date = %(day)s) AS revised,
     (SELECT count(*) FROM ashare.source_request WHERE trade_date = %(day)s) AS requests
+FROM (
+    -- A code that the list of securities does not have (yet) counts, whatever it is.
+    SELECT count(*) AS loaded, count(*) FILTER (WHERE NOT b.is_trading) AS suspended
+    FROM ashare.daily_bar b
+    LEFT JOIN ashare.security s USING (code)
+    WHERE b.trade_date = %(day)s AND (s.kind IS NULL OR s.kind = ANY (%(kinds)s))
+) AS bar
 
 -- name: alone
 SELECT pg_advisory_lock(hashtextextended('ashare work: ' || %(work)s, 0))
