@@ -102,7 +102,7 @@ def check_bars(
 
 def _repeated(table: Table) -> dict[tuple[str, ...], bool]:
     """Days and codes that are there more than once, with whether the rows differ: then none can be believed."""
-    keys = [tuple(key) for key in table.columns("date", "code")]
+    keys = list(table.columns("date", "code"))
     if len(set(keys)) == len(keys):
         return {}
     rows: dict[tuple[str, ...], list[list[str]]] = {}

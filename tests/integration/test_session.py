@@ -53,12 +53,10 @@ def test_every_call_brings_what_the_market_holds(
         first, last = date(2025, 9, 1), date(2025, 10, 31)
         assert session.bars(stock.code, first, last).rows == market.bars_of(stock.code, first, last)
         assert len(session.trade_dates(first, last).rows) == 61
-        basics = dict(session.security_basics().columns("code", "code_name"))
-        assert basics == {s.code: s.name for s in market.securities()}  # white space inside names included
-        assert any(" " in name for name in basics.values())
-        assert {code for (code,) in session.listed_on(DAY).columns("code")} == {
-            code for code, _, _ in market.listed_on(DAY)
-        }
+        basics = list(session.security_basics().columns("code", "code_name"))
+        assert basics == [(s.code, s.name) for s in market.securities()]  # white space inside names included
+        assert any(" " in name for _, name in basics)
+        assert set(session.listed_on(DAY).column("code")) == {code for code, _, _ in market.listed_on(DAY)}
         assert session.market_day(date(2025, 10, 1), "stock").rows == []
         assert session.requests == len(emulator.requests)
     assert emulator.count("logout") == 1

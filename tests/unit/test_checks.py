@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from include.ashare import checks
 from include.ashare.checks import COPY_ORDER, check_bars
 from include.ashare.source import Table
 from include.ashare.source.session import BAR_FIELDS
@@ -137,3 +138,26 @@ def test_a_bar_of_a_day_without_a_session_is_none_where_the_sessions_are_known()
         ("2026-03-07", "the day is not a trading day, by Baostock's calendar")
     ]
     assert len(check_bars(table(GOOD, saturday), "sh.600000", *week, day=DAY).lines) == 2
+
+
+NEARLY = st.sampled_from(
+    ["", "0", "1", "3", "-1", "9.60", "9.70", "10.01", "1e3", "1.2.3", "-0.5", "9.6\t9.7", "9.60\n", "٣", "sz.000001"]
+    + ["2026-03-02", "2026-02-30", "2026-3-2", "bj.430047", "+9.6", " 9.6", ".5", "5.", "9" * 21, "1" * 19]
+)
+
+
+@given(
+    bars=st.lists(st.tuples(st.sampled_from(FIELDS), NEARLY), max_size=4).map(dict),
+    code=st.sampled_from([None, GOOD["code"]]),
+)
+def test_the_short_way_through_the_rules_finds_what_the_long_one_finds(
+    bars: dict[str, str], code: str | None
+) -> None:
+    changed, other = GOOD | bars, GOOD | {"code": "sz.000001"}
+    for rows in ([changed], [changed, GOOD], [changed, changed], [other, changed]):
+        for kind in ("stock", "etf"):
+            short = check_bars(table(*rows), code, DAY, DAY, day=DAY, kind=kind, sessions={str(DAY)})
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(checks, "_is_ordinary", lambda _: None)
+                long = check_bars(table(*rows), code, DAY, DAY, day=DAY, kind=kind, sessions={str(DAY)})
+            assert short == long

@@ -6,9 +6,11 @@ import contextlib
 import io
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import chain
+from operator import itemgetter
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -89,11 +91,14 @@ class Table:
     fields: list[str]
     rows: list[list[str]]
 
-    def columns(self, *names: str) -> Iterator[list[str]]:
-        """Yield each row's values of the named columns, in that order."""
-        at = [self.fields.index(name) for name in names]
-        for row in self.rows:
-            yield [row[i] for i in at]
+    def column(self, name: str) -> list[str]:
+        """The named column's values."""
+        at = self.fields.index(name)
+        return [row[at] for row in self.rows]
+
+    def columns(self, *names: str) -> Iterable[tuple[str, ...]]:
+        """Each row's values of the named columns, two or more, in that order."""
+        return map(itemgetter(*map(self.fields.index, names)), self.rows)
 
     def require(self, names: Sequence[str], method: str) -> Table:
         """Return this table, or raise ``BadReply`` when a column is not there or a row is not as wide."""
@@ -319,9 +324,10 @@ class Session:
             rows += result.data
         if paged and len(result.data) > PAGE_ROWS:
             raise BadReply(f"A page of Baostock's reply to {method} has more than {PAGE_ROWS} rows.")
-        # A missing value is a blank, but JSON has null and numbers, too.
-        values = [["" if value is None else str(value) for value in row] for row in rows]
-        return Table(list(result.fields), values).require(columns, method)
+        if not set(map(type, chain.from_iterable(rows))) <= {str}:
+            # A missing value is a blank, but JSON has null and numbers, too.
+            rows = [["" if value is None else str(value) for value in row] for row in rows]
+        return Table(list(result.fields), rows).require(columns, method)
 
     def _quietly(self, call: Callable[[], Any]) -> Any:
         """Call the client without its printing, and turn what it trips over into an error of ours."""

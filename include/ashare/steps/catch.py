@@ -62,11 +62,11 @@ class Catch:
         self._add(check_bars(table, code, self.first, self.last, day=self.run.day, kind=self.kind), table)
 
     def _add(self, checked: CheckedBars, table: Table) -> None:
-        self.bars.writelines(checked.lines)
+        self.bars.write("".join(checked.lines))
         self.rows += len(checked.lines)
         self.rejects += checked.rejects
-        day = self.run.day
-        self.answered |= {code for when, code in table.columns("date", "code") if when == str(day)}
+        day, text = self.run.day, str(self.run.day)
+        self.answered |= {code for when, code in table.columns("date", "code") if when == text}
         self.answered |= {reject.code for reject in checked.rejects if reject.trade_date == day}
 
     @property
@@ -86,7 +86,7 @@ def ask_by_code(session: Session, code: str, first: date, last: date) -> Table:
     :raises BadReply: they are another's.
     """
     table = session.bars(code, first, last)
-    other = next((sent for (sent,) in table.columns("code") if sent != code), None)
+    other = next((sent for sent in table.column("code") if sent != code), None)
     if other is not None:
         raise BadReply(f"Baostock sent bars of {other} when {code} was asked for; nothing was written.")
     return table
@@ -103,7 +103,7 @@ def fetch_market(run: Run, kind: str, wanted: Sequence[str], session: Session, c
             f"Baostock has no {PLURALS[kind]} for {run.day}, a trading day: they are not published yet, "
             "or the reply is wrong; nothing was written."
         )
-    sent = {code for (code,) in table.columns("code")}
+    sent = set(table.column("code"))
     lacking = [code for code in wanted if code not in sent]
     if len(lacking) > MOST_LACKING:
         raise BadReply(

@@ -172,7 +172,7 @@ def _day(text: str) -> date | None:
 def _refuse_a_cut_list(session: Session, securities: list[Security], day: date, *, allowed: int) -> None:
     """A list may have been cut: hold it against what was listed that day."""
     known = {security.code for security in securities}
-    listed = [code for (code,) in session.listed_on(day).columns("code") if not code.startswith("bj.")]
+    listed = [code for code in session.listed_on(day).column("code") if not code.startswith("bj.")]
     lacking = [code for code in listed if code not in known]
     if len(lacking) > allowed or not known:
         where = ", a whole number of pages," if len(securities) % PAGE_ROWS == 0 else ""

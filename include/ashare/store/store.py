@@ -168,7 +168,7 @@ class Store:
             self._connection = None
 
     def connect(self) -> psycopg.Connection[Any]:
-        """Open a connection of one's own.
+        """Open a connection of one's own, in autocommit: a statement costs one message, not three.
 
         :raises StoreUnavailable: PostgreSQL cannot be reached, or refuses; the text never holds a password.
         """
@@ -176,8 +176,8 @@ class Store:
 
         try:
             connection = self._connect()
+            connection.autocommit = True
             connection.execute(queries("gate")["set_up"])
-            connection.commit()
             return connection
         except psycopg.ProgrammingError as error:
             raise InvalidInput(f"The connection ashare_postgres is not well-formed ({one_line(error)}).") from error
@@ -190,14 +190,19 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[psycopg.Connection[Any]]:
         """One transaction; committed at the end, or nothing of it is there."""
+        with self._connected() as connection, connection.transaction():
+            yield connection
+
+    @contextmanager
+    def _connected(self) -> Iterator[psycopg.Connection[Any]]:
+        """The connection, each statement a transaction of its own."""
         import psycopg
 
         if self._connection is None:
             self._connection = self.connect()
         connection = self._connection
         try:
-            with connection.transaction():
-                yield connection
+            yield connection
         except psycopg.errors.LockNotAvailable:
             raise
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
@@ -250,11 +255,11 @@ class Store:
                     self._all("universe", "not_alone", {"work": work})
 
     def _all(self, file: str, name: str, values: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        with self.transaction() as connection:
+        with self._connected() as connection:
             return connection.execute(queries(file)[name], values).fetchall()
 
     def _do(self, file: str, name: str, values: Mapping[str, Any]) -> None:
-        with self.transaction() as connection:
+        with self._connected() as connection:
             connection.execute(queries(file)[name], values)
 
     def source_limit(self) -> SourceLimit:
@@ -297,10 +302,7 @@ class Store:
 
     def remaining(self, expectation: Expectation) -> dict[str, list[str]]:
         """Codes by kind that are expected that day and have neither a row nor a recorded reason."""
-        found: dict[str, list[str]] = {}
-        for kind, code in self._all("universe", "remaining", expectation.parameters):
-            found.setdefault(kind, []).append(code)
-        return found
+        return dict(self._all("universe", "remaining", expectation.parameters))
 
     def sample_codes(self, expectation: Expectation, most: int) -> list[str]:
         """A few that have a bar on every session: asking for them tells whether a day is published."""

@@ -197,7 +197,7 @@ class _Fetcher:
             log.warning("Rejected %s on %s: %s.", reject.code, reject.trade_date, reject.rule)
         if checked.lines or checked.rejects:
             self._loader.bars(checked)
-        sent = {day for (day,) in table.columns("date")} & self._session_days
+        sent = set(table.column("date")) & self._session_days
         return sent - {str(reject.trade_date) for reject in checked.rejects}, sent
 
     def _fetch_factors(self, code: str) -> None:
@@ -242,7 +242,7 @@ class _Fetcher:
         if doubted:
             days = [day for day, _ in doubted]
             first, last = min(days), min(max(days), min(days) + ONE_PAGE)
-            seen = {date.fromisoformat(day) for (day,) in self._session.bars(INDEX, first, last).columns("date")}
+            seen = set(map(date.fromisoformat, self._session.bars(INDEX, first, last).column("date")))
             doubted = self._record_absent(seen)
         if doubted:
             day, code = doubted[0]

@@ -14,7 +14,7 @@ SELECT code FROM ashare.expected_security(%(day)s, %(kinds)s, %(indices)s) WHERE
 
 -- name: remaining
 -- Expected that day, and neither loaded nor explained. A rejected row explains only while there are few of them.
-SELECT e.kind, e.code
+SELECT e.kind, array_agg(e.code ORDER BY e.code)
 FROM ashare.expected_security(%(day)s, %(kinds)s, %(indices)s) e
 WHERE NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = %(day)s AND b.code = e.code)
   AND NOT EXISTS (SELECT FROM ashare.absent_bar a WHERE a.trade_date = %(day)s AND a.code = e.code
@@ -29,7 +29,7 @@ WHERE NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = %(day)s AN
                          AND NOT EXISTS (SELECT FROM ashare.daily_bar b
                                          WHERE b.trade_date = %(day)s AND b.code = x.code)
                       ) <= %(rejected_limit)s)
-ORDER BY e.kind, e.code
+GROUP BY e.kind
 
 -- name: sample
 -- Stocks that have a bar on every session, suspended or not: those listed longest.
