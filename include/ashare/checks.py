@@ -64,29 +64,26 @@ def check_bars(
     checked = CheckedBars()
     first, last = str(start), str(end)
     columns = itemgetter(*map(table.fields.index, COPY_ORDER))
-    adjustflag = itemgetter(table.fields.index("adjustflag"))
+    adjustflag = table.fields.index("adjustflag")
     repeated = _repeated(table)
+    is_simple = kind != "etf" and not repeated
+    days: dict[str, bool] = {}
     loaded = set()
     for row in table.rows:
         values = columns(row)
-        key = values[:2]
         line = "\t".join(values)
-        is_asked_for = first <= key[0] <= last and key[1] == (code or key[1])
-        if (
-            is_asked_for
-            and _is_ordinary(line)
-            and _is_date(key[0])
-            and adjustflag(row) == "3"
-            and _spans(*values[2:6])
-            and kind != "etf"
-            and (sessions is None or key[0] in sessions)
-            and key not in repeated
-        ):
-            checked.lines.append(line + "\n")
-            continue
+        if is_simple and _is_ordinary(line) and row[adjustflag] == "3" and values[1] == (code or values[1]):
+            text, _, opened, high, low, close = values[:6]
+            if text not in days:
+                days[text] = first <= text <= last and _is_date(text) and (sessions is None or text in sessions)
+            lowest, highest = float(low), float(high)
+            if days[text] and 0 < lowest <= float(opened) <= highest and lowest <= float(close) <= highest:
+                checked.lines.append(line + "\n")
+                continue
         bar = dict(zip(table.fields, row, strict=True))
         if kind == "etf":
             bar["isST"] = ""  # Baostock fills it for ETFs, and it means nothing there
+        key = values[:2]
         rule = _broken_rule(bar, first=first, last=last, asked_code=code)
         if sessions is not None and bar["date"] not in sessions:
             rule = rule or "the day is not a trading day, by Baostock's calendar"
@@ -109,12 +106,6 @@ def _repeated(table: Table) -> dict[tuple[str, ...], bool]:
     for key, row in zip(keys, table.rows, strict=True):
         rows.setdefault(key, []).append(row)
     return {key: any(row != found[0] for row in found) for key, found in rows.items() if len(found) > 1}
-
-
-def _spans(opened: str, high: str, low: str, close: str) -> bool:
-    """Whether low to high spans open and close, and is above 0."""
-    lowest, highest = float(low), float(high)
-    return 0 < lowest <= float(opened) <= highest and lowest <= float(close) <= highest
 
 
 @cache

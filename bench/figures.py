@@ -1,0 +1,104 @@
+"""What is measured, how it is shown, and how it is kept beside what was measured before."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import psutil  # type: ignore[import-untyped, unused-ignore]
+
+from include.local.terminal import print_columns
+
+RESULTS = Path(__file__).parent / "results" / "latest.json"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured value.
+
+    :ivar target: what it may be at most, or, ``at_least``, has to be; ``None``: it is there to be compared with.
+    :ivar detail: what is worth knowing of how it came about.
+    """
+
+    part: str
+    name: str
+    value: float
+    unit: str
+    target: float | None = None
+    at_least: bool = False
+    detail: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """``ok`` or ``missed``; nothing without a target."""
+        if self.target is None:
+            return ""
+        return "ok" if (self.value >= self.target if self.at_least else self.value <= self.target) else "missed"
+
+
+def show(figures: Sequence[Figure], before: Mapping[tuple[str, str], float]) -> None:
+    """Print a table for each part, beside the values of the last time."""
+    names = ("what", "value", "unit", "target", "before", "", "detail")
+    for part, found in groupby(figures, key=lambda figure: figure.part):
+        lines = [
+            (f.name, f"{f.value:g}", f.unit, _target(f), _number(before.get((f.part, f.name))), f.verdict, f.detail)
+            for f in found
+        ]
+        print_columns(part, names, lines, left=("what", "unit", "", "detail"))
+
+
+def _target(figure: Figure) -> str | None:
+    if figure.target is None:
+        return None
+    return f"{'≥' if figure.at_least else '≤'} {figure.target:g}"
+
+
+def _number(value: float | None) -> str | None:
+    return None if value is None else f"{value:g}"
+
+
+def values_before() -> dict[tuple[str, str], float]:
+    """The values of the last time, by part and name; none where that cannot be read."""
+    try:
+        found = json.loads(RESULTS.read_text())["figures"]
+        return {(figure["part"], figure["name"]): figure["value"] for figure in found}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def keep(figures: Iterable[Figure], postgres: str, seconds: float) -> None:
+    """Write all of them with the machine and the commit."""
+    found: dict[str, Any] = {
+        "machine": {
+            "cores": os.cpu_count(),
+            "memory_gb": round(psutil.virtual_memory().total / 2**30),
+            "system": platform.system(),
+            "python": platform.python_version(),
+            "postgres": postgres,
+        },
+        "commit": _commit(),
+        "date": str(datetime.now(timezone.utc).date()),
+        "seconds": round(seconds),
+        "figures": [asdict(figure) | {"verdict": figure.verdict} for figure in figures],
+    }
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+
+
+def _commit() -> str | None:
+    """The checkout's commit, marked when something in it was changed since; ``None`` outside of one."""
+    command = ["git", "describe", "--always", "--dirty", "--exclude", "*"]
+    try:
+        return subprocess.check_output(
+            command, cwd=Path(__file__).parent, stderr=subprocess.DEVNULL, text=True
+        ).strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

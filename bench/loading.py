@@ -1,0 +1,161 @@
+"""Loading whole-market days: check, COPY and merge, beside `psql \\copy` of the same rows into the same table."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from bench.figures import Figure
+from include.ashare.checks import check_bars
+from include.ashare.emulator.generated import GeneratedMarket
+from include.ashare.emulator.market import COLUMNS, Row
+from include.ashare.source import Table
+from include.ashare.store import Store
+from include.ashare.store.queries import queries
+from include.ashare.store.store import Harvest, merge
+from include.local.postgres import EmbeddedPostgres, bin_dir
+
+PART = "Loading"
+START, END = date(2025, 1, 1), date(2025, 3, 31)
+DAYS = 10
+ROUNDS = 3
+RATIO = 0.35
+
+Market = dict[date, list[Row]]
+
+NAMES = {text: name for name, text in queries("bars").items()}
+"""Of the merge's statements, by their text."""
+
+
+class TimedCursor(psycopg.Cursor[Any]):
+    """Adds up how long each statement takes; what comes of COPY is in none of them."""
+
+    seconds: Counter[str] = Counter()
+
+    def execute(self, query: Any, *arguments: Any, **named: Any) -> TimedCursor:
+        """As psycopg's."""
+        began = time.perf_counter()
+        super().execute(query, *arguments, **named)
+        TimedCursor.seconds[NAMES.get(query, "")] += time.perf_counter() - began
+        return self
+
+
+@dataclass(frozen=True)
+class Took:
+    """Seconds of a loading, and of its parts."""
+
+    seconds: float
+    parts: Counter[str]
+
+
+def measure(directory: Path, begin: Callable[[str], None]) -> list[Figure]:
+    """Load new, unchanged and changed rows in turns with psql."""
+    begin("rows of whole-market days")
+    made = GeneratedMarket(start=START, end=END)
+    days = [day for day, is_open in made.trade_dates(START, END) if is_open]
+    held, new = days[:DAYS], days[DAYS : 2 * DAYS]
+    market = {day: made.bars_on(day, "stock") for day in held + new}
+    rows = sum(len(market[day]) for day in new)
+    files = _write(directory, market)
+    took: dict[str, list[Took]] = {}
+    begin(f"{ROUNDS} x {rows} rows, new, unchanged, changed, and by psql")
+    with EmbeddedPostgres(directory / "loading", databases=("ashare",)) as server:
+
+        def connect() -> psycopg.Connection[Any]:
+            connection = psycopg.connect(host=str(server.socket_dir), user="postgres", dbname="ashare")
+            connection.cursor_factory = TimedCursor
+            return connection
+
+        with Store(connect) as store:
+            store.migrate()
+            for _ in range(ROUNDS):
+                # What is there already is the same for all of them.
+                for name, work in (
+                    ("psql", lambda: _by_psql(server, files, new)),
+                    ("new", lambda: _by_us(store, market, new)),
+                ):
+                    with store.transaction() as connection:
+                        connection.execute("TRUNCATE ashare.daily_bar, ashare.bar_revision")
+                    _by_psql(server, files, held)
+                    took.setdefault(name, []).append(work())
+                took.setdefault("unchanged", []).append(_by_us(store, market, new))
+                took.setdefault("changed", []).append(_by_us(store, _changed(market), new))
+                with store.transaction() as connection:
+                    row = connection.execute(
+                        "SELECT (SELECT count(*) FROM ashare.daily_bar), (SELECT count(*) FROM ashare.bar_revision)"
+                    ).fetchone()
+                assert row == (sum(map(len, market.values())), rows)
+    return _figures(rows, took)
+
+
+def _figures(rows: int, took: dict[str, list[Took]]) -> list[Figure]:
+    seconds = {name: statistics.median(one.seconds for one in all_) for name, all_ in took.items()}
+    figures = [Figure(PART, "psql \\copy", round(rows / seconds["psql"]), "rows/s", detail=f"{rows} rows, {DAYS} days")]
+    for name in ("new", "unchanged", "changed"):
+        figures.append(Figure(PART, f"{name} rows", round(rows / seconds[name]), "rows/s", detail=_profile(took[name])))
+    for name in ("new", "unchanged", "changed"):
+        ratio = round(seconds["psql"] / seconds[name], 2)
+        figures.append(Figure(PART, f"{name} rows: of psql's", ratio, "x", RATIO, at_least=True))
+    return figures
+
+
+def _profile(took: Sequence[Took]) -> str:
+    """Where the time of the loading in the middle goes, by part."""
+    middle = sorted(took, key=lambda one: one.seconds)[len(took) // 2]
+    shares = [(part, seconds / middle.seconds) for part, seconds in middle.parts.most_common()]
+    return ", ".join(f"{part} {share:.0%}" for part, share in shares if share >= 0.02)
+
+
+def _by_us(store: Store, market: Market, days: Sequence[date]) -> Took:
+    TimedCursor.seconds = parts = Counter()
+    began = time.perf_counter()
+    for day in days:
+        at = time.perf_counter()
+        checked = check_bars(Table(list(COLUMNS), market[day]), None, day, day, day=day)
+        parts["check"] += time.perf_counter() - at
+        at, before = time.perf_counter(), parts.total() if hasattr(parts, "total") else sum(parts.values())
+        with store.transaction() as connection:
+            merge(connection, Harvest(StringIO("".join(checked.lines)), len(checked.lines)), "bench")
+            done = sum(parts.values()) - before
+            parts["COPY"] += time.perf_counter() - at - done
+            at = time.perf_counter()
+        parts["commit"] += time.perf_counter() - at
+    return Took(time.perf_counter() - began, parts)
+
+
+def _by_psql(server: EmbeddedPostgres, files: dict[date, Path], days: Sequence[date]) -> Took:
+    columns = queries("bars")["copy"].partition("(")[2].partition(")")[0].replace("\n", " ")
+    script = "".join(f"\\copy ashare.daily_bar ({columns}) FROM '{files[day]}'\n" for day in days)
+    command = [bin_dir() / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", server.socket_dir, "-U", "postgres"]
+    began = time.perf_counter()
+    subprocess.run([*map(str, command), "-d", "ashare"], input=script, text=True, check=True)
+    return Took(time.perf_counter() - began, Counter())
+
+
+def _write(directory: Path, market: Market) -> dict[date, Path]:
+    """Each day's rows as a file for COPY."""
+    files = {}
+    for day, rows in market.items():
+        files[day] = directory / f"{day}.txt"
+        files[day].write_text("".join(check_bars(Table(list(COLUMNS), rows), None, day, day, day=day).lines))
+    return files
+
+
+def _changed(market: Market) -> Market:
+    """The same market, with each turnover a cent larger."""
+    at = COLUMNS.index("amount")
+
+    def change(row: Row) -> Row:
+        return [*row[:at], f"{float(row[at] or 0) + 0.01:.4f}" if row[at] else "0.00", *row[at + 1 :]]
+
+    return {day: [change(row) for row in rows] for day, rows in market.items()}

@@ -1,0 +1,254 @@
+"""A trade date through Airflow: what it asks of Baostock, how long it takes, and what takes that long.
+
+Everything runs on one `make up` against emulators on one port, one after the other, each with reply times of its own;
+each measurement has dates of its own, none of which was loaded before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil  # type: ignore[import-untyped, unused-ignore]
+
+from bench.figures import Figure
+from bench.running import EMPTY, Running
+from include.ashare.emulator.generated import GeneratedMarket
+from include.ashare.emulator.market import BarKind, Row
+from include.ashare.emulator.server import Emulator, RequestRecord
+from include.ashare.settings import DEFAULT_INDICES
+from include.ashare.source.session import BAR_FIELDS
+from include.local.stack import free_port
+
+REPLY_SECONDS = 0.16
+"""What a call for one security takes at Baostock at the least, and here every request."""
+MARKET_SECONDS = 3.0
+"""A whole-market call, where the use of the connection is measured; at Baostock it takes 6 to 50 s."""
+LATENCIES = dict.fromkeys(
+    ("login", "logout", "query_daily_adjust_factor", "query_history_k_data_plus"), REPLY_SECONDS
+) | {"query_daily_history_k_AStock": MARKET_SECONDS}
+
+DATES = 22
+"""A month's sessions."""
+SERIAL_STOCKS = 300
+PAIRS = 2
+"""How often the backfill and the empty runs take turns."""
+
+START, END = date(2025, 1, 1), date(2025, 12, 31)
+STRETCHES = ((date(2025, 2, 5), date(2025, 4, 3)), (date(2025, 6, 3), date(2025, 9, 30)))
+"""Between them, every weekday is a session: a date that is skipped would have fewer tasks."""
+
+REQUESTS, TIME, OVERHEAD, USE, MEMORY, START_PART = (
+    "Requests of a trade date",
+    "Time of a trade date",
+    "Overhead over empty tasks",
+    "Use of the one connection",
+    "Memory",
+    "Parse and start",
+)
+
+
+class ReadyMarket(GeneratedMarket):
+    """A market whose days are made up before they are asked for: the source's own work is not what is measured."""
+
+    @functools.cache  # noqa: B019
+    def bars_on(self, day: date, kind: BarKind) -> list[Row]:
+        return super().bars_on(day, kind)
+
+
+@dataclass
+class Bench:
+    """The running Airflow, the market behind its source, and the dates that are still to be loaded."""
+
+    airflow: Running
+    market: GeneratedMarket
+    port: int
+    _stretches: list[list[date]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._stretches = [
+            [day for day, is_open in self.market.trade_dates(*stretch) if is_open] for stretch in STRETCHES
+        ]
+
+    def take(self, count: int) -> list[date]:
+        """Dates next to each other that no other measurement has."""
+        days = next(days for days in self._stretches if len(days) >= count)
+        taken, days[:] = days[:count], days[count:]
+        return taken
+
+    @contextlib.contextmanager
+    def source(self, latency: float | Mapping[str, float] = 0.0) -> Iterator[list[RequestRecord]]:
+        """The emulator; the requests that it gets."""
+        with Emulator(self.market, port=self.port, latency=latency) as emulator:
+            yield emulator.requests
+
+
+def measure(directory: Path, begin: Callable[[str], None]) -> list[Figure]:
+    """Measure all of it; ``begin`` is told of each phase."""
+    port = free_port()
+    state = directory / "airflow"
+    begin("make up, twice")
+    with Running(state, port) as first:
+        pass
+    market = ReadyMarket(start=START, end=END)
+    with Running(state, port) as airflow:
+        bench = Bench(airflow, market, port)
+        begin("commands")
+        figures = [*_start(first.start_seconds, airflow)]
+        begin(f"{SERIAL_STOCKS} stocks one by one")
+        serial = _serial(bench)
+        begin("a lone date")
+        lone = _lone(bench)
+        begin(f"{DATES} dates, {REPLY_SECONDS:g} s a request")
+        figures += _requests_and_time(bench, serial, lone)
+        begin(f"{PAIRS} x {DATES} dates, no latency, and {PAIRS} x {DATES} empty runs")
+        figures += _overhead(bench)
+        begin(f"{DATES} dates, {MARKET_SECONDS:g} s a market")
+        figures += _use(bench)
+    figures.append(Figure(MEMORY, "a task of a whole-market date", lone.peak_mb, "MB", 250, detail="largest process"))
+    return figures
+
+
+def _start(first_seconds: float, airflow: Running) -> list[Figure]:
+    """How long it takes until something can be done."""
+    plain = statistics.median(airflow.seconds_of("dags", "--help") for _ in range(3))
+    ours = statistics.median(airflow.seconds_of("dags", "backfill", "--help") for _ in range(3))
+    return [
+        Figure(START_PART, "make up, until a user sees the DAG: first start", round(first_seconds, 1), "s"),
+        Figure(START_PART, "the same, started again", round(airflow.start_seconds, 1), "s"),
+        Figure(START_PART, "airflow dags --help", round(plain, 2), "s"),
+        Figure(START_PART, "airflow dags backfill --help", round(ours, 2), "s", detail=f"{ours - plain:+.2f} s"),
+    ]
+
+
+def _serial(bench: Bench) -> float:
+    """Seconds a stock takes when a script asks for one after the other, with the same client and server."""
+    import baostock
+    from baostock.common import contants
+
+    contants.BAOSTOCK_SERVER_IP, contants.BAOSTOCK_SERVER_PORT = "127.0.0.1", bench.port
+    day = str(END)
+    codes = [row[1] for row in bench.market.bars_on(END, "stock")]
+    with bench.source(REPLY_SECONDS):
+        with contextlib.redirect_stdout(io.StringIO()):
+            baostock.login()
+        began = time.monotonic()
+        for code in codes[:SERIAL_STOCKS]:
+            reply = baostock.query_history_k_data_plus(code, BAR_FIELDS, day, day, "d", "3")
+            assert reply.error_code == "0"
+            while reply.next():
+                reply.get_row_data()
+        seconds = time.monotonic() - began
+        with contextlib.redirect_stdout(io.StringIO()):
+            baostock.logout()
+    return seconds / SERIAL_STOCKS
+
+
+@dataclass(frozen=True)
+class Lone:
+    """A lone date: its seconds from queued to recorded, its requests, and the largest task process."""
+
+    seconds: float
+    requests: int
+    peak_mb: float
+
+
+def _lone(bench: Bench) -> Lone:
+    """A date of a database that knows the calendar and nothing else."""
+    (day,) = bench.take(1)
+    with bench.airflow.connect("ashare") as connection:
+        calendar = bench.market.trade_dates(START, END)
+        connection.cursor().executemany("INSERT INTO ashare.trade_calendar VALUES (%s, %s, now())", calendar)
+    with bench.source(REPLY_SECONDS) as requests, _peak(bench.airflow.workers) as peak:
+        backfill = bench.airflow.backfill([day])
+        assert backfill.recorded is not None
+        return Lone(backfill.recorded, len(requests), round(peak.mb))
+
+
+@contextlib.contextmanager
+def _peak(processes: Callable[[], Sequence[psutil.Process]]) -> Iterator[SimpleNamespace]:
+    """The largest memory of any of the processes meanwhile, in MB."""
+    peak, ended = SimpleNamespace(mb=0.0), threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.05):
+            for process in processes():
+                try:
+                    peak.mb = max(peak.mb, process.memory_info().rss / 2**20)
+                except psutil.Error:
+                    continue
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def _requests_and_time(bench: Bench, serial: float, lone: Lone) -> list[Figure]:
+    days = bench.take(DATES)
+    securities = len(bench.market.bars_on(days[0], "stock")) + len(DEFAULT_INDICES)
+    by_one = serial * securities
+    with bench.source(REPLY_SECONDS) as requests:
+        backfill = bench.airflow.backfill(days)
+    assert backfill.recorded is not None
+    a_date = backfill.recorded / DATES
+    return [
+        Figure(REQUESTS, "a lone date, calendar known", lone.requests, "", 30),
+        Figure(REQUESTS, f"a date of {DATES}", round(len(requests) / DATES, 2), "", 10),
+        Figure(REQUESTS, "one request per stock", securities, ""),
+        Figure(TIME, "one request per stock", round(by_one), "s", detail=f"{1000 * serial:.1f} ms a stock"),
+        Figure(TIME, "a lone date, queued to recorded", round(lone.seconds, 2), "s"),
+        Figure(TIME, "as many times faster", round(by_one / lone.seconds), "x", 60, at_least=True),
+        Figure(TIME, f"a date of {DATES}", round(a_date, 2), "s"),
+        Figure(TIME, f"as many times faster, a date of {DATES}", round(by_one / a_date), "x", 300, at_least=True),
+    ]
+
+
+def _overhead(bench: Bench) -> list[Figure]:
+    """The same shape with nothing to do, in turns: whatever else the machine does meanwhile meets both."""
+    ours, empty, instances = [], [], 0
+    for _ in range(PAIRS):
+        days = bench.take(DATES)
+        for day in days:
+            bench.market.bars_on(day, "stock")
+        with bench.source():
+            done = bench.airflow.backfill(days)
+        nothing = bench.airflow.backfill(days, EMPTY, {"batches": done.batches})
+        assert nothing.task_instances == done.task_instances
+        ours.append(done.seconds)
+        empty.append(nothing.seconds)
+        instances += done.task_instances
+    ratio = sum(ours) / sum(empty)
+    return [
+        Figure(OVERHEAD, f"{DATES} dates, no latency", round(statistics.mean(ours), 1), "s", detail=_listed(ours)),
+        Figure(OVERHEAD, f"{DATES} empty runs", round(statistics.mean(empty), 1), "s", detail=_listed(empty)),
+        Figure(OVERHEAD, "as many times as long", round(ratio, 2), "x", 1.25),
+        Figure(OVERHEAD, "task instances a date", round(instances / PAIRS / DATES, 2), ""),
+    ]
+
+
+def _listed(seconds: Sequence[float]) -> str:
+    return ", ".join(f"{one:.1f}" for one in seconds)
+
+
+def _use(bench: Bench) -> list[Figure]:
+    with bench.source(LATENCIES) as requests:
+        bench.airflow.backfill(bench.take(DATES))
+    busy = sum(request.finished - request.started for request in requests)
+    wall = timedelta(seconds=requests[-1].finished - requests[0].started).total_seconds()
+    return [
+        Figure(USE, f"{DATES} dates, {MARKET_SECONDS:g} s a market", round(wall, 1), "s", detail=f"busy {busy:.1f} s"),
+        Figure(USE, "the source is busy", round(100 * busy / wall, 1), "%", 90, at_least=True),
+    ]

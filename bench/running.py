@@ -1,0 +1,212 @@
+"""Airflow as a person starts it: `make up` in a state directory of its own, beside the benchmark's own DAG."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import psutil  # type: ignore[import-untyped, unused-ignore]
+import psycopg
+
+from include.local.connections import baostock_json
+from include.local.stack import PROJECT, free_port
+
+if TYPE_CHECKING:
+    from typing_extensions import LiteralString  # in typing since Python 3.11
+
+START_SECONDS = 240
+DAILY, EMPTY = "ashare_daily", "empty_runs"
+
+
+class NotRunning(Exception):
+    """`make up` ended, or a command in its environment failed; the text says what it said."""
+
+
+@dataclass(frozen=True)
+class Backfill:
+    """What a backfill took, by Airflow's clock, from when its first run was queued.
+
+    :ivar seconds: until the last run had ended.
+    :ivar recorded: until the last date was recorded; ``None`` for a DAG that records none.
+    :ivar task_instances: how many were run, and ``batches`` how many of them fetched, by trade date.
+    """
+
+    seconds: float
+    recorded: float | None
+    task_instances: int
+    batches: dict[str, int]
+
+
+class Running:
+    """Starts it on entering and waits until its UI can be used; stops it as Ctrl-C does.
+
+    :ivar start_seconds: from the command to a DAG that a signed-in user sees.
+    :param source_port: where the emulator listens, or will.
+    """
+
+    def __init__(self, directory: Path, source_port: int) -> None:
+        self._state, self._port = directory, free_port()
+        bundles = [
+            {"name": name, "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle", "kwargs": {"path": path}}
+            for name, path in (("dags-folder", str(PROJECT / "dags")), ("bench", str(PROJECT / "bench" / "dags")))
+        ]
+        self._given = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "ASHARE"))}
+        self._given |= {
+            "ASHARE_STATE_DIR": str(directory),
+            "AIRFLOW_CONN_BAOSTOCK": baostock_json("127.0.0.1", source_port),
+            "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles),
+            "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",  # only what is measured runs
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start_seconds = 0.0
+        self._env: dict[str, str] = {}
+
+    def __enter__(self) -> Running:
+        began = time.monotonic()
+        self._state.mkdir(parents=True, exist_ok=True)
+        (self._state / "env.sh").unlink(missing_ok=True)
+        with (self._state / "make-up.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                ["make", "up", f"PORT={self._port}"],
+                cwd=PROJECT,
+                env=self._given,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            self._wait(lambda: self._sees(DAILY), began)
+            self.start_seconds = time.monotonic() - began
+            self._wait(lambda: self._sees(EMPTY), began)
+        except BaseException:
+            self._stop()
+            raise
+        listed = self._shell("env -0")
+        self._env = dict(entry.split("=", 1) for entry in listed.split("\0") if "=" in entry)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+
+    def backfill(self, days: Sequence[date], dag_id: str = DAILY, conf: dict[str, Any] | None = None) -> Backfill:
+        """Run `airflow dags backfill` from the first to the last of the days.
+
+        :raises NotRunning: a run failed.
+        """
+        first, last = str(days[0]), str(days[-1])
+        more = ["--conf", json.dumps(conf)] if conf else []
+        self._shell('exec airflow dags backfill "$@"', "-s", first, "-e", last, *more, dag_id)
+        with self.connect("airflow") as connection:
+            queued, seconds = self._one(
+                connection,
+                """SELECT min(queued_at), extract(epoch FROM max(end_date) - min(queued_at))::float FROM dag_run
+                   WHERE dag_id = %s AND partition_key BETWEEN %s AND %s""",
+                (dag_id, first, last),
+            )
+            tasks = connection.execute(
+                """SELECT partition_key, task_id, count(*) FROM task_instance t JOIN dag_run r USING (dag_id, run_id)
+                   WHERE dag_id = %s AND partition_key BETWEEN %s AND %s AND t.state = 'success' GROUP BY 1, 2""",
+                (dag_id, first, last),
+            ).fetchall()
+        recorded = None
+        if dag_id == DAILY:
+            with self.connect("ashare") as connection:
+                (recorded,) = self._one(
+                    connection,
+                    """SELECT extract(epoch FROM max(finished_at) - %s)::float FROM ashare.sync_status
+                       WHERE trade_date BETWEEN %s AND %s""",
+                    (queued, first, last),
+                )
+        batches = {day: count for day, task, count in tasks if task == "fetch_and_copy"}
+        return Backfill(seconds, recorded, sum(count for _, _, count in tasks), batches)
+
+    def connect(self, database: str) -> psycopg.Connection[Any]:
+        """To a database of the embedded PostgreSQL: ``airflow`` or ``ashare``."""
+        return psycopg.connect(host=self._env["PGHOST"], user=self._env["PGUSER"], dbname=database)
+
+    def seconds_of(self, *arguments: str) -> float:
+        """How long an `airflow` command takes."""
+        began = time.monotonic()
+        self._shell('exec airflow "$@"', *arguments)
+        return time.monotonic() - began
+
+    def workers(self) -> list[psutil.Process]:
+        """The processes of tasks, with what waits for them."""
+        if self._process is None:
+            return []
+        return [
+            child
+            for child in psutil.Process(self._process.pid).children(recursive=True)
+            if " ".join(_cmdline(child)).startswith("airflow worker --")
+        ]
+
+    @staticmethod
+    def _one(connection: psycopg.Connection[Any], query: LiteralString, values: Sequence[object]) -> tuple[Any, ...]:
+        row = connection.execute(query, values).fetchone()
+        assert row is not None
+        return row
+
+    def _shell(self, script: str, *arguments: str) -> str:
+        """What a shell prints in which `. env.sh` was done.
+
+        :raises NotRunning: it failed.
+        """
+        environment = {k: v for k, v in self._given.items() if not k.startswith(("AIRFLOW", "ASHARE"))}
+        command = ["sh", "-c", f'. "$0" && {script}', str(self._state / "env.sh"), *arguments]
+        done = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise NotRunning(f"`{script} {' '.join(arguments)}` failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+        return done.stdout
+
+    def _wait(self, condition: Callable[[], bool], began: float) -> None:
+        assert self._process is not None
+        while not condition():
+            if self._process.poll() is not None or time.monotonic() - began > START_SECONDS:
+                said = (self._state / "make-up.log").read_text()[-3000:]
+                raise NotRunning(f"`make up` did not come up:\n{said}")
+            time.sleep(0.1)
+
+    def _sees(self, dag_id: str) -> bool:
+        """Whether a signed-in user gets the UI and the DAG."""
+        try:
+            password = json.loads((self._state / "secrets.json").read_text())["password"]
+            token = self._ask("/auth/token", {"username": "admin", "password": password})["access_token"]
+            return bool(self._ask("/", None, token) is not None and self._ask(f"/api/v2/dags/{dag_id}", None, token))
+        except (OSError, ValueError, KeyError):
+            return False
+
+    def _ask(self, path: str, body: object = None, token: str | None = None) -> dict[str, Any]:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{self._port}{path}", data=data)
+        request.add_header("Content-Type", "application/json")
+        if token:
+            request.add_header("Authorization", f"Bearer {token}")
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(request, timeout=30) as reply:
+            text = reply.read()
+            return dict(json.loads(text)) if reply.headers.get_content_type() == "application/json" else {}
+
+    def _stop(self) -> None:
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGINT)
+            self._process.wait()
+            self._process = None
+
+
+def _cmdline(process: psutil.Process) -> list[str]:
+    try:
+        return list(process.cmdline())
+    except psutil.Error:
+        return []
