@@ -100,9 +100,13 @@ def measure(directory: Path, begin: Callable[[str], None]) -> list[Figure]:
 
 def _figures(rows: int, took: dict[str, list[Took]]) -> list[Figure]:
     seconds = {name: statistics.median(one.seconds for one in all_) for name, all_ in took.items()}
-    figures = [Figure(PART, "psql \\copy", round(rows / seconds["psql"]), "rows/s", detail=f"{rows} rows, {DAYS} days")]
+    figures = [
+        Figure(PART, "psql \\copy", round(rows / seconds["psql"]), "rows/s", detail=f"{rows} rows, {DAYS} days")
+    ]
     for name in ("new", "unchanged", "changed"):
-        figures.append(Figure(PART, f"{name} rows", round(rows / seconds[name]), "rows/s", detail=_profile(took[name])))
+        figures.append(
+            Figure(PART, f"{name} rows", round(rows / seconds[name]), "rows/s", detail=_profile(took[name]))
+        )
     for name in ("new", "unchanged", "changed"):
         ratio = round(seconds["psql"] / seconds[name], 2)
         figures.append(Figure(PART, f"{name} rows: of psql's", ratio, "x", RATIO, at_least=True))

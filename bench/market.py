@@ -1,20 +1,23 @@
-"""A database as it is after 33 years: 5,000 stocks on every session and all that the status tables keep, made by SQL.
+"""A database as it is after so many years: 5,000 stocks on every session and all that the status tables keep.
 
 The calendar is the real one. Prices are not: all stocks go along one and the same walk, each from a place of its own.
-A session's number ``n`` decides what became of it, and a security's number ``n`` what is odd about it.
+A session's number ``n`` decides what became of it, and a security's number ``n`` what is odd about it. The years grow
+into the past: what is loaded stays the newest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import date, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 
 from include.ashare.emulator.calendar import calendar_days
+from include.ashare.emulator.panel import PanelMarket
 from include.ashare.settings import DEFAULT_INDICES
 from include.ashare.store import Store
 from include.ashare.store.store import Security
@@ -24,7 +27,9 @@ if TYPE_CHECKING:
 
 Connect = Callable[[], psycopg.Connection[Any]]
 
-FIRST, LAST = date(1993, 12, 1), date(2026, 10, 30)
+LAST = date(2026, 10, 30)
+COMING = 18
+"""Sessions after the last, which the emulator has and the database has not."""
 DAILY = 250
 """The last sessions, whose bars came day by day; all before came stock by stock, as a load of history brings them."""
 PART = 80
@@ -38,12 +43,17 @@ SELECT pg_reload_conf();
 CREATE SCHEMA bench;
 
 CREATE TABLE bench.session AS
-SELECT n, day, CASE WHEN back % 701 = 10 THEN 'failed' WHEN back % 601 = 20 THEN 'nothing'
-                    WHEN back % 499 = 30 THEN 'partial' ELSE 'complete' END AS fate
+SELECT n, day, CASE WHEN back %% 701 = 10 THEN 'failed' WHEN back %% 601 = 20 THEN 'nothing'
+                    WHEN back %% 499 = 30 THEN 'partial' ELSE 'complete' END AS fate
 FROM (SELECT calendar_date AS day, row_number() OVER (ORDER BY calendar_date)::integer AS n,
              row_number() OVER (ORDER BY calendar_date DESC) - 1 AS back
-      FROM ashare.trade_calendar WHERE is_trading_day) AS numbered
+      FROM ashare.trade_calendar WHERE is_trading_day AND calendar_date <= %(last)s) AS numbered
 ORDER BY n;
+
+CREATE TABLE bench.coming AS
+SELECT (SELECT max(n) FROM bench.session) + row_number() OVER (ORDER BY calendar_date)::integer AS n,
+       calendar_date AS day
+FROM ashare.trade_calendar WHERE is_trading_day AND calendar_date > %(last)s ORDER BY calendar_date LIMIT %(coming)s;
 
 CREATE TABLE bench.security AS
 SELECT row_number() OVER (ORDER BY code)::integer AS n, code, kind,
@@ -61,15 +71,18 @@ ANALYZE bench.session, bench.security, bench.walk;
 
 CREATE VIEW bench.bar AS
 SELECT d.day, s.code, w.open, w.high, w.low, w.close,
-       round(w.preclose / CASE WHEN s.kind = 'stock' AND (d.n + s.n * 7) % 400 = 0 THEN 1.02 ELSE 1 END, 2) AS prec,
-       w.volume, w.amount, w.turn, w.pct_chg, (s.n + d.n / 20) % 50 <> 0 AS is_trading, false AS is_st, w.pe,
+       round(w.preclose / CASE WHEN s.kind = 'stock' AND (d.n + s.n * 7) %% 400 = 0 THEN 1.02 ELSE 1 END, 2) AS prec,
+       w.volume, w.amount, w.turn, w.pct_chg, (s.n + d.n / 20) %% 50 <> 0 AS is_trading, false AS is_st, w.pe,
        w.turn AS pb, w.turn AS ps, w.pe AS pcf, s.n AS s, d.n AS d
-FROM bench.security s CROSS JOIN bench.session d JOIN bench.walk w ON w.n = (s.n * 37 + d.n) % 10000
-WHERE s.listed_from <= d.day AND s.listed_to > d.day AND (s.n * 31 + d.n) % 9973 <> 0
-  AND (d.fate = 'complete' OR d.fate = 'partial' AND s.n % 14 <> 0);
+FROM bench.security s CROSS JOIN bench.session d JOIN bench.walk w ON w.n = (s.n * 37 + d.n) %% 10000
+WHERE s.listed_from <= d.day AND s.listed_to > d.day AND (s.n * 31 + d.n) %% 9973 <> 0
+  AND (d.fate = 'complete' OR d.fate = 'partial' AND s.n %% 14 <> 0);
 
 -- Written faster, and read alike: nothing of it is logged, and its indices are made when the rows are there.
-ALTER TABLE ashare.daily_bar SET UNLOGGED;
+ALTER TABLE ashare.daily_bar SET UNLOGGED
+"""
+
+DROP_INDICES = """
 ALTER TABLE ashare.daily_bar DROP CONSTRAINT daily_bar_pkey;
 DROP INDEX ashare.daily_bar_code_trade_date, ashare.daily_bar_suspended
 """
@@ -95,29 +108,31 @@ STATUS = """
 INSERT INTO ashare.absent_bar (trade_date, code, reason, recorded_at)
 SELECT d.day, s.code, 'Baostock has no bar.', d.day + 1
 FROM bench.session d JOIN bench.security s
-  ON (s.n * 31 + d.n) % 9973 = 0 AND s.listed_from <= d.day AND s.listed_to > d.day
-WHERE d.fate = 'complete' AND (s.n + d.n) % 10 <> 0;
+  ON (s.n * 31 + d.n) %% 9973 = 0 AND s.listed_from <= d.day AND s.listed_to > d.day
+WHERE d.n >= %(first)s AND d.n < %(end)s AND d.fate = 'complete' AND (s.n + d.n) %% 10 <> 0;
 
 INSERT INTO ashare.rejected_bar (trade_date, code, rule, raw, rejected_at, superseded_at)
 SELECT d.day, s.code, 'high is below low', '{"open": "10.10", "high": "9.90", "low": "10.00"}', d.day + 1,
-       CASE WHEN (s.n * 31 + d.n) % 9973 = 1 THEN d.day + 2 END
+       CASE WHEN (s.n * 31 + d.n) %% 9973 = 1 THEN d.day + 2 END
 FROM bench.session d JOIN bench.security s
-  ON (s.n * 31 + d.n) % 9973 IN (0, 1) AND s.listed_from <= d.day AND s.listed_to > d.day
-WHERE d.fate = 'complete' AND ((s.n * 31 + d.n) % 9973 = 1 OR (s.n + d.n) % 10 = 0);
+  ON (s.n * 31 + d.n) %% 9973 IN (0, 1) AND s.listed_from <= d.day AND s.listed_to > d.day
+WHERE d.n >= %(first)s AND d.n < %(end)s AND d.fate = 'complete'
+  AND ((s.n * 31 + d.n) %% 9973 = 1 OR (s.n + d.n) %% 10 = 0);
 
 INSERT INTO ashare.bar_revision (trade_date, code, old, new, revised_at)
 SELECT d.day, s.code, '{"close": 10.10}', '{"close": 10.11}', d.day + 1
-FROM generate_series(1, 100000) AS i
-JOIN bench.session d ON d.n = 1 + i % (SELECT max(n) FROM bench.session)
-JOIN bench.security s ON s.n = 1 + i * 7 % 5200;
+FROM bench.session d CROSS JOIN generate_series(1, 12) AS i
+JOIN bench.security s ON s.n = 1 + (d.n * 84 + i * 7) %% 5200
+WHERE d.n >= %(first)s AND d.n < %(end)s;
 
 INSERT INTO ashare.adjust_factor (code, ex_date, fore_factor, back_factor)
 SELECT s.code, d.day, 1, round(1.02 ^ ((d.n + s.n * 7) / 400 - s.n * 7 / 400), 6)
-FROM bench.session d JOIN bench.security s ON (d.n + s.n * 7) % 400 = 0
-WHERE s.kind = 'stock' AND s.listed_from < d.day AND s.listed_to > d.day
+FROM bench.session d JOIN bench.security s ON (d.n + s.n * 7) %% 400 = 0
+WHERE d.n >= %(first)s AND d.n < %(end)s AND s.kind = 'stock' AND s.listed_from < d.day AND s.listed_to > d.day
 ORDER BY d.day, s.code;
 
-INSERT INTO ashare.factor_history (code) SELECT code FROM bench.security WHERE kind = 'stock' AND n % 2 = 0;
+INSERT INTO ashare.factor_history (code) SELECT code FROM bench.security WHERE kind = 'stock' AND n %% 2 = 0
+ON CONFLICT DO NOTHING;
 
 INSERT INTO ashare.sync_status
 SELECT d.day, CASE d.fate WHEN 'complete' THEN 'success' ELSE 'failed' END, '{stock,index}'::text[], loaded + missing,
@@ -125,12 +140,16 @@ SELECT d.day, CASE d.fate WHEN 'complete' THEN 'success' ELSE 'failed' END, '{st
        'scheduled__' || d.day, d.day + time '17:30', d.day + time '17:31'
 FROM bench.session d
 JOIN (SELECT d.n, count(b.code) AS loaded, count(*) FILTER (WHERE NOT is_trading) AS suspended
-      FROM bench.session d LEFT JOIN ashare.daily_bar b ON b.trade_date = d.day GROUP BY d.n) AS bars USING (n)
+      FROM bench.session d LEFT JOIN ashare.daily_bar b ON b.trade_date = d.day
+      WHERE d.n >= %(first)s AND d.n < %(end)s GROUP BY d.n) AS bars USING (n)
 CROSS JOIN LATERAL (SELECT CASE fate WHEN 'failed' THEN 5512 WHEN 'partial' THEN 394 ELSE 0 END) AS gap (missing)
 WHERE fate <> 'nothing'
 UNION ALL
 SELECT calendar_date, 'skipped', '{}', 0, 0, 0, 0, 0, 0, 0, 'An exchange holiday.', NULL, NULL, NULL
-FROM ashare.trade_calendar WHERE NOT is_trading_day AND extract(isodow FROM calendar_date) < 6;
+FROM ashare.trade_calendar
+WHERE NOT is_trading_day AND extract(isodow FROM calendar_date) < 6
+  AND calendar_date >= (SELECT day FROM bench.session WHERE n = %(first)s)
+  AND calendar_date <= (SELECT day FROM bench.session WHERE n = %(end)s - 1);
 
 INSERT INTO ashare.sync_batch
 SELECT d.day, no, (ARRAY['factor', 'stock', 'index'])[no + 1], (ARRAY['code', 'market_day', 'code'])[no + 1],
@@ -138,83 +157,236 @@ SELECT d.day, no, (ARRAY['factor', 'stock', 'index'])[no + 1], (ARRAY['code', 'm
        CASE WHEN no = 1 AND fate <> 'complete' THEN 'failed' ELSE 'success' END, (ARRAY[3, 5500, 12])[no + 1], 20,
        CASE WHEN no = 1 AND fate <> 'complete' THEN 'Baostock did not answer in time.' END, 'scheduled__' || d.day,
        d.day + time '17:30', d.day + time '17:31'
-FROM bench.session d CROSS JOIN generate_series(0, 2) AS no WHERE fate <> 'nothing';
+FROM bench.session d CROSS JOIN generate_series(0, 2) AS no
+WHERE d.n >= %(first)s AND d.n < %(end)s AND fate <> 'nothing';
 
 INSERT INTO ashare.cross_check (trade_date, kind, rule, compared, deviating, allowed, passed, figures, examples)
 SELECT d.day, 'stock', rule, 5500, 0, 15, true, '{}', '{}'
 FROM bench.session d CROSS JOIN unnest('{universe,rows,preclose,pct_chg,ex_dates,volume}'::text[]) AS rule
-WHERE fate = 'complete';
+WHERE d.n >= %(first)s AND d.n < %(end)s AND fate = 'complete';
 
--- Of the past 100 for each date; today's, as many as Baostock allows, were all sent for the newest 20 dates.
+-- 60 for each date.
 INSERT INTO ashare.source_request (requested_at, method, detail, trade_date, who, outcome, seconds, reply_chars)
-SELECT at, 'query_history_k_data_plus', 'a code and a date', d.day, 'fetch_and_copy',
-       CASE WHEN i % 1000 = 0 THEN 'timed out' WHEN i % 100000 = 7 THEN '10001011' ELSE 'ok' END, 0.2, 900
-FROM (SELECT date_trunc('day', now(), 'Asia/Shanghai'), max(n) FROM bench.session) AS today (midnight, newest)
-CROSS JOIN LATERAL (
-    SELECT i, midnight - (500001 - i) * interval '2 minutes', 1 + (i - 1)::bigint * newest / 500000
-    FROM generate_series(1, 500000) AS i
-    UNION ALL
-    SELECT i, midnight + (now() - midnight) * i / 50000, newest - 19 + (i - 1) / 2500
-    FROM generate_series(1, 50000) AS i
-) AS sent (i, at, n)
-JOIN bench.session d USING (n)
-ORDER BY at;
+SELECT d.day + time '17:30' + i * interval '1 second', 'query_history_k_data_plus', 'a code and a date', d.day,
+       'fetch_and_copy', CASE WHEN (d.n * 60 + i) %% 1000 = 0 THEN 'timed out' ELSE 'ok' END, 0.2, 900
+FROM bench.session d CROSS JOIN generate_series(1, 60) AS i
+WHERE d.n >= %(first)s AND d.n < %(end)s
+ORDER BY d.day, i
+"""
 
-DROP SCHEMA bench CASCADE
+TODAY = """
+-- Of the requests that Baostock allows in a day nearly all were sent today, for the newest 20 dates.
+INSERT INTO ashare.source_request (requested_at, method, detail, trade_date, who, outcome, seconds, reply_chars)
+SELECT midnight + (now() - midnight) * i / 48000, 'query_history_k_data_plus', 'a code and a date', d.day,
+       'fetch_and_copy', 'ok', 0.2, 900
+FROM (SELECT date_trunc('day', now(), 'Asia/Shanghai'), max(n) FROM bench.session) AS today (midnight, newest)
+CROSS JOIN generate_series(1, 48000) AS i
+JOIN bench.session d ON d.n = newest - 19 + (i - 1) / 2400
+ORDER BY 1
+"""
+
+COMING_BARS = """
+COPY (
+    SELECT d.day AS date, s.code, w.open, w.high, w.low, w.close, p.preclose, w.volume, w.amount, 3 AS adjustflag, w.turn,
+           CASE WHEN s.kind = 'stock' THEN 1 END AS tradestatus,
+           round((w.close / p.preclose - 1) * 100, 6) AS "pctChg", w.pe AS "peTTM", w.turn AS "pbMRQ",
+           w.turn AS "psTTM", w.pe AS "pcfNcfTTM", CASE WHEN s.kind = 'stock' THEN 0 END AS "isST"
+    FROM bench.coming d CROSS JOIN bench.security s JOIN bench.walk w ON w.n = (s.n * 37 + d.n) % 10000
+    CROSS JOIN LATERAL (
+        SELECT round(w.preclose / CASE WHEN s.kind = 'stock' AND (d.n + s.n * 7) % 400 = 0 THEN 1.02 ELSE 1 END, 2)
+    ) AS p (preclose)
+    WHERE s.listed_from <= d.day AND s.listed_to > d.day
+) TO STDOUT (FORMAT csv, HEADER)
+"""
+
+COMING_FACTORS = """
+COPY (
+    SELECT s.code, d.day AS "dividOperateDate", round(1.02 ^ ((d.n + s.n * 7) / 400), 6) AS "backAdjustFactor"
+    FROM bench.coming d CROSS JOIN bench.security s
+    WHERE s.kind = 'stock' AND (d.n + s.n * 7) % 400 = 0 AND s.listed_from < d.day AND s.listed_to > d.day
+) TO STDOUT (FORMAT csv, HEADER)
+"""
+
+COMING_SECURITIES = """
+COPY (
+    SELECT code, name AS code_name, coalesce(ipo_date, '1990-12-19') AS "ipoDate", out_date AS "outDate",
+           CASE kind WHEN 'index' THEN 2 ELSE 1 END AS type, 1 AS status
+    FROM ashare.security
+) TO STDOUT (FORMAT csv, HEADER)
 """
 
 
-def fill(connect: Connect, begin: Callable[[str], None], workers: int) -> None:
-    """Migrate an empty database and fill it over ``workers`` connections; ``begin`` is told of each phase."""
-    begin("schema, calendar, list of securities")
-    with Store(connect) as store:
-        store.migrate()
-        store.save_calendar(calendar_days(FIRST, LAST))
-        store.save_universe(
-            [*_stocks(), *(Security(code, f"指数{code}", "index", None, None) for code in DEFAULT_INDICES)]
+class YearsMarket:
+    """The market in a database, empty at first, that grows year by year into the past.
+
+    :param years: how many there will be at the most.
+    """
+
+    def __init__(self, connect: Connect, years: int, workers: int) -> None:
+        self._connect, self._workers = connect, workers
+        self.first = LAST.replace(year=LAST.year - years) + timedelta(days=1)
+        until = date(LAST.year, 12, 31)
+        with Store(connect) as store:
+            store.migrate()
+            store.save_calendar(calendar_days(self.first, until))
+            store.save_universe(
+                [*self._stocks(), *(Security(code, f"指数{code}", "index", None, None) for code in DEFAULT_INDICES)]
+            )
+        self._do(PREPARE, {"last": LAST, "coming": COMING})
+        self._do(TODAY)
+        self.coming: list[date] = [day for (day,) in self._rows("SELECT day FROM bench.coming ORDER BY day")]
+        ((self._sessions, self._codes),) = self._rows(
+            "SELECT (SELECT max(n) FROM bench.session), (SELECT max(n) FROM bench.security)"
         )
-    _do(connect, PREPARE)
-    begin("bars")
-    with connect() as connection:
-        row = connection.execute(
-            "SELECT 1 + (SELECT max(n) FROM bench.security), 1 + (SELECT max(n) FROM bench.session)"
-        ).fetchone()
-    assert row is not None
-    end_code, end_day = row
-    recent = end_day - DAILY
-    parts = [(first, first + PART, 1, recent) for first in range(1, end_code, PART)]
-    parts += [(1, end_code, day, day + 1) for day in range(recent, end_day)]
-    pool = ThreadPoolExecutor(workers)
-    try:
-        list(pool.map(lambda part: _bars(connect, *part), parts))
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)  # after Ctrl-C: what still runs ends with the server
-    begin("indices of the bars")
-    _do(connect, INDEX)
-    begin("status tables and ledger")
-    _do(connect, STATUS)
-    begin("vacuum and analyze")
-    _do(connect, "VACUUM ANALYZE")
+        self._from = self._sessions + 1
+
+    def grow(self, years: int, begin: Callable[[str], None]) -> None:
+        """Fill it with so many years, all there are to be."""
+        since = LAST.replace(year=LAST.year - years) + timedelta(days=1)
+        ((first,),) = self._rows("SELECT min(n) FROM bench.session WHERE day >= %s", since)
+        before = self._from
+        begin(f"bars of {years} years")
+        self._do(DROP_INDICES)
+        recent = max(min(self._sessions + 1 - DAILY, before), first)
+        parts = (
+            [(code, code + PART, first, recent) for code in range(1, self._codes + 1, PART)] if first < recent else []
+        )
+        parts += [(1, self._codes + 1, day, day + 1) for day in range(recent, before)]
+        pool = ThreadPoolExecutor(self._workers)
+        try:
+            list(pool.map(lambda part: self._bars(*part), parts))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # after Ctrl-C: what still runs ends with the server
+        begin("indices of the bars")
+        self._do(INDEX)
+        begin("status tables, vacuum")
+        self._do(STATUS, {"first": first, "end": before})
+        self._do("VACUUM ANALYZE")
+        self._from = first
+
+    def write(self, directory: Path) -> PanelMarket:
+        """The coming sessions as the emulator serves them."""
+        files = {"bars": COMING_BARS, "factors": COMING_FACTORS, "securities": COMING_SECURITIES}
+        for name, query in files.items():
+            with (
+                closing(self._connect()) as connection,
+                connection.cursor().copy(query) as copy,
+                (directory / f"{name}.csv").open("wb") as file,
+            ):
+                for chunk in copy:
+                    file.write(chunk)
+        return PanelMarket(
+            [directory / "bars.csv"], basic=directory / "securities.csv", factors=[directory / "factors.csv"]
+        )
+
+    def _stocks(self) -> Iterator[Security]:
+        """4,800 that are listed all the time, 200 that come, and 200 that go."""
+        for n in range(1, 5201):
+            code = f"sh.{600000 + n}" if n <= 2600 else f"sz.{n - 2600:06}"
+            some_day = self.first + timedelta(days=36 * (n % 200))
+            listed_from = some_day if 4800 < n <= 5000 else self.first - timedelta(days=n)
+            yield Security(code, f"股票{n}", "stock", listed_from, some_day if n > 5000 else None)
+
+    def _do(self, statements: LiteralString, values: Mapping[str, Any] | None = None) -> None:
+        """Each statement in a transaction of its own, as some of them want it."""
+        with closing(self._connect()) as connection:
+            connection.autocommit = True
+            for statement in statements.split(";\n"):
+                connection.execute(statement, values or {})
+
+    def _rows(self, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:
+        with closing(self._connect()) as connection:
+            return connection.execute(query, values).fetchall()
+
+    def _bars(self, first_code: int, end_code: int, first_day: int, end_day: int) -> None:
+        numbers = {"first_code": first_code, "end_code": end_code, "first_day": first_day, "end_day": end_day}
+        with self._connect() as connection:
+            connection.execute(BARS, numbers)
 
 
-def _stocks() -> Iterator[Security]:
-    """4,800 that are listed all the time, 200 that come, and 200 that go."""
-    for n in range(1, 5201):
-        code = f"sh.{600000 + n}" if n <= 2600 else f"sz.{n - 2600:06}"
-        some_day = FIRST + timedelta(days=60 * (n % 200))
-        listed_from = some_day if 4800 < n <= 5000 else FIRST - timedelta(days=n)
-        yield Security(code, f"股票{n}", "stock", listed_from, some_day if n > 5000 else None)
+class YearsMarket:
+    """The market in a database, empty at first, that grows year by year into the past.
 
+    :param years: how many there will be at the most.
+    """
 
-def _do(connect: Connect, statements: LiteralString) -> None:
-    """Each statement in a transaction of its own, as some of them want it."""
-    with closing(connect()) as connection:
-        connection.autocommit = True
-        for statement in statements.split(";\n"):
-            connection.execute(statement)
+    def __init__(self, connect: Connect, years: int, workers: int) -> None:
+        self._connect, self._workers = connect, workers
+        self.first = LAST.replace(year=LAST.year - years) + timedelta(days=1)
+        until = date(LAST.year, 12, 31)
+        with Store(connect) as store:
+            store.migrate()
+            store.save_calendar(calendar_days(self.first, until))
+            store.save_universe(
+                [*self._stocks(), *(Security(code, f"指数{code}", "index", None, None) for code in DEFAULT_INDICES)]
+            )
+        self._do(PREPARE, {"last": LAST, "coming": COMING})
+        self._do(TODAY)
+        self.coming: list[date] = [day for (day,) in self._rows("SELECT day FROM bench.coming ORDER BY day")]
+        ((self._sessions, self._codes),) = self._rows(
+            "SELECT (SELECT max(n) FROM bench.session), (SELECT max(n) FROM bench.security)"
+        )
+        self._from = self._sessions + 1
 
+    def grow(self, years: int, begin: Callable[[str], None]) -> None:
+        """Fill it with so many years, all there are to be."""
+        since = LAST.replace(year=LAST.year - years) + timedelta(days=1)
+        ((first,),) = self._rows("SELECT min(n) FROM bench.session WHERE day >= %s", since)
+        before = self._from
+        begin(f"bars of {years} years")
+        self._do(DROP_INDICES)
+        recent = max(min(self._sessions + 1 - DAILY, before), first)
+        parts = (
+            [(code, code + PART, first, recent) for code in range(1, self._codes + 1, PART)] if first < recent else []
+        )
+        parts += [(1, self._codes + 1, day, day + 1) for day in range(recent, before)]
+        pool = ThreadPoolExecutor(self._workers)
+        try:
+            list(pool.map(lambda part: self._bars(*part), parts))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # after Ctrl-C: what still runs ends with the server
+        begin("indices of the bars")
+        self._do(INDEX)
+        begin("status tables, vacuum")
+        self._do(STATUS, {"first": first, "end": before})
+        self._do("VACUUM ANALYZE")
+        self._from = first
 
-def _bars(connect: Connect, first_code: int, end_code: int, first_day: int, end_day: int) -> None:
-    numbers = {"first_code": first_code, "end_code": end_code, "first_day": first_day, "end_day": end_day}
-    with connect() as connection:
-        connection.execute(BARS, numbers)
+    def write(self, directory: Path) -> PanelMarket:
+        """The coming sessions as the emulator serves them."""
+        files = {"bars": COMING_BARS, "factors": COMING_FACTORS, "securities": COMING_SECURITIES}
+        for name, query in files.items():
+            with (
+                closing(self._connect()) as connection,
+                connection.cursor().copy(query) as copy,
+                (directory / f"{name}.csv").open("wb") as file,
+            ):
+                for chunk in copy:
+                    file.write(chunk)
+        return PanelMarket(
+            [directory / "bars.csv"], basic=directory / "securities.csv", factors=[directory / "factors.csv"]
+        )
+
+    def _stocks(self) -> Iterator[Security]:
+        """4,800 that are listed all the time, 200 that come, and 200 that go."""
+        for n in range(1, 5201):
+            code = f"sh.{600000 + n}" if n <= 2600 else f"sz.{n - 2600:06}"
+            some_day = self.first + timedelta(days=36 * (n % 200))
+            listed_from = some_day if 4800 < n <= 5000 else self.first - timedelta(days=n)
+            yield Security(code, f"股票{n}", "stock", listed_from, some_day if n > 5000 else None)
+
+    def _do(self, statements: LiteralString, values: Mapping[str, Any] | None = None) -> None:
+        """Each statement in a transaction of its own, as some of them want it."""
+        with closing(self._connect()) as connection:
+            connection.autocommit = True
+            for statement in statements.split(";\n"):
+                connection.execute(statement, values or {})
+
+    def _rows(self, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:
+        with closing(self._connect()) as connection:
+            return connection.execute(query, values).fetchall()
+
+    def _bars(self, first_code: int, end_code: int, first_day: int, end_day: int) -> None:
+        numbers = {"first_code": first_code, "end_code": end_code, "first_day": first_day, "end_day": end_day}
+        with self._connect() as connection:
+            connection.execute(BARS, numbers)

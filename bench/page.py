@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 
 from ashare_page.models import CoverageDays
-from bench.market import FIRST, LAST, Connect
+from bench.market import LAST, Connect
 from include.ashare.dates import SHANGHAI
 from include.ashare.settings import DEFAULT_INDICES, SERVICE_LIMIT, Settings
 from include.ashare.status import StatusReader, status_reader
@@ -67,9 +67,11 @@ class Chosen:
                FROM ashare.sync_status WHERE status <> 'skipped'"""
         ).fetchone()
         listed = connection.execute(
-            """SELECT code FROM ashare.security WHERE ipo_date < %s AND out_date IS NULL AND kind = 'stock'
+            """SELECT code FROM ashare.security
+               WHERE ipo_date < (SELECT min(calendar_date) FROM ashare.trade_calendar) AND out_date IS NULL
+                 AND kind = 'stock'
                ORDER BY md5(code) LIMIT %s""",
-            (FIRST, WARM_UPS + TIMES),
+            (WARM_UPS + TIMES,),
         ).fetchall()
         assert rows is not None
         return cls(rows[0], rows[1], rows[2], [code for (code,) in listed])

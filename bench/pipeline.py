@@ -249,6 +249,8 @@ def _use(bench: Bench) -> list[Figure]:
     busy = sum(request.finished - request.started for request in requests)
     wall = timedelta(seconds=requests[-1].finished - requests[0].started).total_seconds()
     return [
-        Figure(USE, f"{DATES} dates, {MARKET_SECONDS:g} s a market", round(wall, 1), "s", detail=f"busy {busy:.1f} s"),
+        Figure(
+            USE, f"{DATES} dates, {MARKET_SECONDS:g} s a market", round(wall, 1), "s", detail=f"busy {busy:.1f} s"
+        ),
         Figure(USE, "the source is busy", round(100 * busy / wall, 1), "%", 90, at_least=True),
     ]

@@ -57,10 +57,16 @@ class Running:
     def __init__(self, directory: Path, source_port: int) -> None:
         self._state, self._port = directory, free_port()
         bundles = [
-            {"name": name, "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle", "kwargs": {"path": path}}
+            {
+                "name": name,
+                "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+                "kwargs": {"path": path},
+            }
             for name, path in (("dags-folder", str(PROJECT / "dags")), ("bench", str(PROJECT / "bench" / "dags")))
         ]
-        self._given = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "ASHARE"))}
+        self._given = {
+            name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "ASHARE"))
+        }
         self._given |= {
             "ASHARE_STATE_DIR": str(directory),
             "AIRFLOW_CONN_BAOSTOCK": baostock_json("127.0.0.1", source_port),

@@ -245,7 +245,7 @@ class StatusReader:
         kinds = tuple(record["kinds"]) or ("stock", "index")
         expectation = Expectation(day, self.today, kinds, self.settings.indices, self.settings.max_rejected)
         remaining = self._rows("remaining", "universe", **expectation.parameters)
-        codes = sorted(row["code"] for row in remaining)
+        codes = sorted(code for row in remaining for code in row["codes"])
         rows = self._rows("reasons", day=day, codes=codes[:MOST])
         asked_for = "Not asked for yet." if record["coverage"] != "running" else "Waits for its batch."
         return len(codes), [{**row, "reason": row["reason"] or asked_for} for row in rows]

@@ -14,7 +14,7 @@ SELECT code FROM ashare.expected_security(%(day)s, %(kinds)s, %(indices)s) WHERE
 
 -- name: remaining
 -- Expected that day, and neither loaded nor explained. A rejected row explains only while there are few of them.
-SELECT e.kind, array_agg(e.code ORDER BY e.code)
+SELECT e.kind, array_agg(e.code ORDER BY e.code) AS codes
 FROM ashare.expected_security(%(day)s, %(kinds)s, %(indices)s) e
 WHERE NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = %(day)s AND b.code = e.code)
   AND NOT EXISTS (SELECT FROM ashare.absent_bar a WHERE a.trade_date = %(day)s AND a.code = e.code

@@ -1,0 +1,123 @@
+"""What does not get slower with the years: a trade date, and what the page reads; and the views at the end."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from datetime import time as clock
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from bench import page, views
+from bench.figures import Figure
+from bench.market import COMING, YearsMarket
+from include.ashare.dates import SHANGHAI
+from include.ashare.emulator.server import Emulator
+from include.ashare.settings import DEFAULT_INDICES, SERVICE_LIMIT, Settings
+from include.ashare.source import SourceConfig
+from include.ashare.steps import (
+    Run,
+    fetch_and_copy,
+    plan_batches,
+    record_status,
+    sync_adjust_factors,
+    wait_for_trading_day,
+)
+from include.ashare.store import Store
+from include.local.postgres import EmbeddedPostgres
+
+PART, PAGE, VIEWS = "Growth", "The page", "The views"
+YEARS = (1, 5, 20)
+FLAT = 1.2
+"""As many times as long as with the fewest years."""
+A_YEAR_GB = 0.42
+
+
+@dataclass(frozen=True)
+class Size:
+    """What was measured with so many years."""
+
+    years: int
+    date_seconds: list[float]
+    readings: list[page.Result]
+
+
+def measure(directory: Path, begin: Callable[[str], None], years: Sequence[int] = YEARS) -> list[Figure]:
+    """Measure with each of the years loaded."""
+    begin("PostgreSQL, calendar, securities")
+    with EmbeddedPostgres(directory / "growth", databases=("ashare",), durable=False) as server:
+
+        def connect() -> psycopg.Connection[Any]:
+            return psycopg.connect(host=str(server.socket_dir), user="postgres", dbname="ashare")
+
+        market = YearsMarket(connect, max(years), workers=min(os.cpu_count() or 1, 4))
+        coming = iter(market.coming)
+        sizes = []
+        with Emulator(market.write(directory)) as emulator:
+            for loaded in sorted(years):
+                market.grow(loaded, begin)
+                begin(f"with {loaded} years")
+                dates = _dates(connect, emulator.port, coming, COMING // len(years))
+                sizes.append(Size(loaded, dates, page.measure(connect)))
+        begin("the views")
+        seen = views.measure(connect)
+    return [*_growth(sizes), *_page(sizes), *map(_view, seen)]
+
+
+def _dates(
+    connect: Callable[[], psycopg.Connection[Any]], port: int, coming: Iterator[date], count: int
+) -> list[float]:
+    """Seconds of some trade dates, from the first step to the last, without Airflow; the first, to warm up, is left."""
+    taken = []
+    now = datetime.combine(date(2026, 12, 31), clock(21), SHANGHAI)
+    settings = Settings(request_budget=SERVICE_LIMIT, recheck_days=0, indices=DEFAULT_INDICES)
+    for _ in range(count):
+        day = next(coming)
+        began = time.perf_counter()
+
+        def do(step: Callable[[Run], Any], day: date = day) -> Any:
+            with Store(connect) as store:  # each has a connection of its own, as in a task
+                store.migrate()
+                source = SourceConfig("127.0.0.1", port)
+                return step(Run(day, store, source, run_id="bench", who="bench", settings=settings, now=lambda: now))
+
+        do(wait_for_trading_day)
+        for batch in do(plan_batches):
+            do(lambda run, batch=batch: fetch_and_copy(run, batch.batch_no))
+        do(sync_adjust_factors)
+        do(record_status)
+        taken.append(time.perf_counter() - began)
+    return taken[1:]
+
+
+def _growth(sizes: Sequence[Size]) -> Iterator[Figure]:
+    least, *_, most = sizes
+    milliseconds = {size.years: 1000 * statistics.median(size.date_seconds) for size in sizes}
+    listed = ", ".join(f"{years} y {value:.0f} ms" for years, value in milliseconds.items())
+    ratio = milliseconds[most.years] / milliseconds[least.years]
+    yield Figure(PART, "a trade date, without Airflow", round(ratio, 2), "x", FLAT, detail=listed)
+    for readings in zip(*(size.readings for size in sizes), strict=True):
+        listed = ", ".join(
+            f"{size.years} y {reading.median_ms:g} ms" for size, reading in zip(sizes, readings, strict=True)
+        )
+        ratio = readings[-1].median_ms / readings[0].median_ms
+        yield Figure(PART, readings[0].name, round(ratio, 2), "x", FLAT, detail=listed)
+
+
+def _page(sizes: Sequence[Size]) -> Iterator[Figure]:
+    for reading in sizes[-1].readings:
+        yield Figure(
+            PAGE, reading.name, reading.median_ms, "ms", reading.target_ms, detail=f"at most {reading.max_ms:g}"
+        )
+
+
+def _view(reading: page.Result) -> Figure:
+    return Figure(
+        VIEWS, reading.name, reading.median_ms, "ms", reading.target_ms, detail=f"at most {reading.max_ms:g}"
+    )
