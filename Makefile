@@ -62,8 +62,8 @@ test-compose: $(DEV_READY)  ## docker-compose.yaml by a real Docker engine, in a
 soak: $(DEV_READY)  ## Backfills under random faults and kills, then an exact comparison (MINUTES=30, SEED)
 	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED))
 
-bench: $(RUN_READY)  ## Time the page and the views at 33 years of 5,000 stocks, and a history (4 minutes, 14 GB of TMPDIR)
-	@$(BIN)/python -m bench
+bench: $(RUN_READY)  ## All figures of docs/performance.md, beside those of the last time (9 minutes, 11 GB of TMPDIR)
+	@$(BIN)/python -m bench $(PARTS)
 
 lint: $(DEV_READY)  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import statistics
 import time
@@ -73,7 +74,7 @@ def measure(directory: Path, begin: Callable[[str], None], years: Sequence[int] 
 def _dates(
     connect: Callable[[], psycopg.Connection[Any]], port: int, coming: Iterator[date], count: int
 ) -> list[float]:
-    """Seconds of some trade dates, from the first step to the last, without Airflow; the first, to warm up, is left."""
+    """Seconds of some trade dates without Airflow, from the first step to the last; the first of them warms up."""
     taken = []
     now = datetime.combine(date(2026, 12, 31), clock(21), SHANGHAI)
     settings = Settings(request_budget=SERVICE_LIMIT, recheck_days=0, indices=DEFAULT_INDICES)
@@ -89,7 +90,7 @@ def _dates(
 
         do(wait_for_trading_day)
         for batch in do(plan_batches):
-            do(lambda run, batch=batch: fetch_and_copy(run, batch.batch_no))
+            do(functools.partial(fetch_and_copy, batch_no=batch.batch_no))
         do(sync_adjust_factors)
         do(record_status)
         taken.append(time.perf_counter() - began)

@@ -1,6 +1,7 @@
 """Many years by code against the emulator: `python -m bench.history --stocks 500 --years 10`.
 
-Loads a generated market's history in a process of its own, and holds the table against the market row by row.
+Loads a generated market's history in a process of its own, and holds the table against the market row by row. With
+``--batch`` only a batch of all its stocks is loaded, and what that took is printed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,7 +85,7 @@ class Result:
 
 def measure(directory: Path, stocks: int = STOCKS, years: int = YEARS) -> Result:
     """Load the history of a market of so many stocks, in a database of its own below ``directory``."""
-    first = max(LAST.replace(year=LAST.year - years) + timedelta(days=1), date(1990, 12, 19))
+    first = _first(years)
     market = GeneratedMarket(start=first, end=LAST, stocks=stocks, etfs=0, indices=len(DEFAULT_INDICES))
     with (
         EmbeddedPostgres(directory / "history", databases=("ashare",), durable=False) as server,
@@ -102,6 +103,32 @@ def measure(directory: Path, stocks: int = STOCKS, years: int = YEARS) -> Result
             differing=_one(connection, DIFFERING),
             **loaded,
         )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one batch took: its bars, seconds, and the largest memory of its process in MB."""
+
+    bars: int
+    fetch_seconds: float
+    peak_mb: float
+
+
+def measure_batch(directory: Path, stocks: int, years: int) -> Batch:
+    """Load one batch of so many stocks, in a database of its own below ``directory``."""
+    first = _first(years)
+    with (
+        EmbeddedPostgres(directory / "history", databases=("ashare",), durable=False) as server,
+        _emulator(directory, first, stocks) as port,
+        _connect(str(server.socket_dir)) as connection,
+    ):
+        loaded = _load_elsewhere(str(server.socket_dir), port, first, "--batch", str(stocks))
+        bars = _one(connection, "SELECT count(*) FROM ashare.daily_bar")
+        return Batch(bars, loaded["fetch_seconds"], loaded["peak_mb"])
+
+
+def _first(years: int) -> date:
+    return max(LAST.replace(year=LAST.year - years) + timedelta(days=1), date(1990, 12, 19))
 
 
 def _connect(socket_dir: str) -> psycopg.Connection[Any]:
@@ -155,7 +182,7 @@ def _fewest(market: GeneratedMarket, listed: list[Security], first: date) -> int
     return count
 
 
-def _load_elsewhere(socket_dir: str, port: int, first: date) -> dict[str, float]:
+def _load_elsewhere(socket_dir: str, port: int, first: date, *more: str) -> dict[str, float]:
     """Have another process load the history, so that its memory is seen by itself; what that took."""
     command = [
         sys.executable,
@@ -167,22 +194,26 @@ def _load_elsewhere(socket_dir: str, port: int, first: date) -> dict[str, float]
         str(port),
         "--first",
         str(first),
+        *more,
     ]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=PROJECT)
     took: dict[str, float] = json.loads(done.stdout)
     return took
 
 
-def _load(socket_dir: str, port: int, first: date) -> None:
-    """In a process of its own: load the history, and print what that took."""
+def _load(socket_dir: str, port: int, first: date, batch_size: int | None) -> None:
+    """In a process of its own: load the history, or its first batch of so many, and print what that took."""
     with Store(lambda: _connect(socket_dir)) as store:
         store.migrate()
         history = History(first, LAST, store, SourceConfig("127.0.0.1", port))
+        if batch_size:
+            history = replace(history, kinds=("stock",), batch_size=batch_size)
         began = time.monotonic()
         for batch in plan_batches(history)[0]:
             fetch_and_copy(history, batch.batch_no)
         fetched = time.monotonic()
-        record_status(history)
+        if not batch_size:
+            record_status(history)
     took = {
         "fetch_seconds": round(fetched - began, 1),
         "record_seconds": round(time.monotonic() - fetched, 1),
@@ -196,11 +227,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--stocks", type=int, default=STOCKS)
     parser.add_argument("--years", type=int, default=YEARS)
+    parser.add_argument("--batch", type=int, metavar="CODES", help="load only a batch of so many stocks")
     for hidden in ("--load", "--port", "--first"):
         parser.add_argument(hidden, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.load:
-        _load(given.load, int(given.port), date.fromisoformat(given.first))
+        _load(given.load, int(given.port), date.fromisoformat(given.first), given.batch)
+        return 0
+    if given.batch:
+        with tempfile.TemporaryDirectory(prefix="ashare-bench-") as directory:
+            Path(directory).chmod(0o755)
+            sys.stdout.write(json.dumps(asdict(measure_batch(Path(directory), given.batch, given.years))) + "\n")
         return 0
     with tempfile.TemporaryDirectory(prefix="ashare-bench-") as directory:
         Path(directory).chmod(0o755)  # PostgreSQL's account has to pass, where we are root

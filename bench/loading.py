@@ -5,13 +5,13 @@ from __future__ import annotations
 import statistics
 import subprocess
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
 
@@ -28,7 +28,7 @@ from include.local.postgres import EmbeddedPostgres, bin_dir
 PART = "Loading"
 START, END = date(2025, 1, 1), date(2025, 3, 31)
 DAYS = 10
-ROUNDS = 3
+ROUNDS = 5
 RATIO = 0.35
 
 Market = dict[date, list[Row]]
@@ -40,7 +40,7 @@ NAMES = {text: name for name, text in queries("bars").items()}
 class TimedCursor(psycopg.Cursor[Any]):
     """Adds up how long each statement takes; what comes of COPY is in none of them."""
 
-    seconds: Counter[str] = Counter()
+    seconds: ClassVar[defaultdict[str, float]] = defaultdict(float)
 
     def execute(self, query: Any, *arguments: Any, **named: Any) -> TimedCursor:
         """As psycopg's."""
@@ -55,7 +55,7 @@ class Took:
     """Seconds of a loading, and of its parts."""
 
     seconds: float
-    parts: Counter[str]
+    parts: Mapping[str, float]
 
 
 def measure(directory: Path, begin: Callable[[str], None]) -> list[Figure]:
@@ -79,15 +79,11 @@ def measure(directory: Path, begin: Callable[[str], None]) -> list[Figure]:
         with Store(connect) as store:
             store.migrate()
             for _ in range(ROUNDS):
-                # What is there already is the same for all of them.
-                for name, work in (
-                    ("psql", lambda: _by_psql(server, files, new)),
-                    ("new", lambda: _by_us(store, market, new)),
-                ):
-                    with store.transaction() as connection:
-                        connection.execute("TRUNCATE ashare.daily_bar, ashare.bar_revision")
-                    _by_psql(server, files, held)
-                    took.setdefault(name, []).append(work())
+                # What is there already is the same for both.
+                _begin_anew(store, server, files, held)
+                took.setdefault("psql", []).append(_by_psql(server, files, new))
+                _begin_anew(store, server, files, held)
+                took.setdefault("new", []).append(_by_us(store, market, new))
                 took.setdefault("unchanged", []).append(_by_us(store, market, new))
                 took.setdefault("changed", []).append(_by_us(store, _changed(market), new))
                 with store.transaction() as connection:
@@ -116,18 +112,25 @@ def _figures(rows: int, took: dict[str, list[Took]]) -> list[Figure]:
 def _profile(took: Sequence[Took]) -> str:
     """Where the time of the loading in the middle goes, by part."""
     middle = sorted(took, key=lambda one: one.seconds)[len(took) // 2]
-    shares = [(part, seconds / middle.seconds) for part, seconds in middle.parts.most_common()]
+    shares = sorted(((part, one / middle.seconds) for part, one in middle.parts.items()), key=lambda share: -share[1])
     return ", ".join(f"{part} {share:.0%}" for part, share in shares if share >= 0.02)
 
 
+def _begin_anew(store: Store, server: EmbeddedPostgres, files: dict[date, Path], held: Sequence[date]) -> None:
+    with store.transaction() as connection:
+        connection.execute("TRUNCATE ashare.daily_bar, ashare.bar_revision")
+    _by_psql(server, files, held)
+
+
 def _by_us(store: Store, market: Market, days: Sequence[date]) -> Took:
-    TimedCursor.seconds = parts = Counter()
+    parts: defaultdict[str, float] = defaultdict(float)
+    TimedCursor.seconds = parts
     began = time.perf_counter()
     for day in days:
         at = time.perf_counter()
         checked = check_bars(Table(list(COLUMNS), market[day]), None, day, day, day=day)
         parts["check"] += time.perf_counter() - at
-        at, before = time.perf_counter(), parts.total() if hasattr(parts, "total") else sum(parts.values())
+        at, before = time.perf_counter(), sum(parts.values())
         with store.transaction() as connection:
             merge(connection, Harvest(StringIO("".join(checked.lines)), len(checked.lines)), "bench")
             done = sum(parts.values()) - before
@@ -143,7 +146,7 @@ def _by_psql(server: EmbeddedPostgres, files: dict[date, Path], days: Sequence[d
     command = [bin_dir() / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", server.socket_dir, "-U", "postgres"]
     began = time.perf_counter()
     subprocess.run([*map(str, command), "-d", "ashare"], input=script, text=True, check=True)
-    return Took(time.perf_counter() - began, Counter())
+    return Took(time.perf_counter() - began, {})
 
 
 def _write(directory: Path, market: Market) -> dict[date, Path]:

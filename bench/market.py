@@ -187,8 +187,8 @@ ORDER BY 1
 
 COMING_BARS = """
 COPY (
-    SELECT d.day AS date, s.code, w.open, w.high, w.low, w.close, p.preclose, w.volume, w.amount, 3 AS adjustflag, w.turn,
-           CASE WHEN s.kind = 'stock' THEN 1 END AS tradestatus,
+    SELECT d.day AS date, s.code, w.open, w.high, w.low, w.close, p.preclose, w.volume, w.amount, 3 AS adjustflag,
+           w.turn, CASE WHEN s.kind = 'stock' THEN 1 END AS tradestatus,
            round((w.close / p.preclose - 1) * 100, 6) AS "pctChg", w.pe AS "peTTM", w.turn AS "pbMRQ",
            w.turn AS "psTTM", w.pe AS "pcfNcfTTM", CASE WHEN s.kind = 'stock' THEN 0 END AS "isST"
     FROM bench.coming d CROSS JOIN bench.security s JOIN bench.walk w ON w.n = (s.n * 37 + d.n) % 10000
@@ -214,94 +214,6 @@ COPY (
     FROM ashare.security
 ) TO STDOUT (FORMAT csv, HEADER)
 """
-
-
-class YearsMarket:
-    """The market in a database, empty at first, that grows year by year into the past.
-
-    :param years: how many there will be at the most.
-    """
-
-    def __init__(self, connect: Connect, years: int, workers: int) -> None:
-        self._connect, self._workers = connect, workers
-        self.first = LAST.replace(year=LAST.year - years) + timedelta(days=1)
-        until = date(LAST.year, 12, 31)
-        with Store(connect) as store:
-            store.migrate()
-            store.save_calendar(calendar_days(self.first, until))
-            store.save_universe(
-                [*self._stocks(), *(Security(code, f"指数{code}", "index", None, None) for code in DEFAULT_INDICES)]
-            )
-        self._do(PREPARE, {"last": LAST, "coming": COMING})
-        self._do(TODAY)
-        self.coming: list[date] = [day for (day,) in self._rows("SELECT day FROM bench.coming ORDER BY day")]
-        ((self._sessions, self._codes),) = self._rows(
-            "SELECT (SELECT max(n) FROM bench.session), (SELECT max(n) FROM bench.security)"
-        )
-        self._from = self._sessions + 1
-
-    def grow(self, years: int, begin: Callable[[str], None]) -> None:
-        """Fill it with so many years, all there are to be."""
-        since = LAST.replace(year=LAST.year - years) + timedelta(days=1)
-        ((first,),) = self._rows("SELECT min(n) FROM bench.session WHERE day >= %s", since)
-        before = self._from
-        begin(f"bars of {years} years")
-        self._do(DROP_INDICES)
-        recent = max(min(self._sessions + 1 - DAILY, before), first)
-        parts = (
-            [(code, code + PART, first, recent) for code in range(1, self._codes + 1, PART)] if first < recent else []
-        )
-        parts += [(1, self._codes + 1, day, day + 1) for day in range(recent, before)]
-        pool = ThreadPoolExecutor(self._workers)
-        try:
-            list(pool.map(lambda part: self._bars(*part), parts))
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)  # after Ctrl-C: what still runs ends with the server
-        begin("indices of the bars")
-        self._do(INDEX)
-        begin("status tables, vacuum")
-        self._do(STATUS, {"first": first, "end": before})
-        self._do("VACUUM ANALYZE")
-        self._from = first
-
-    def write(self, directory: Path) -> PanelMarket:
-        """The coming sessions as the emulator serves them."""
-        files = {"bars": COMING_BARS, "factors": COMING_FACTORS, "securities": COMING_SECURITIES}
-        for name, query in files.items():
-            with (
-                closing(self._connect()) as connection,
-                connection.cursor().copy(query) as copy,
-                (directory / f"{name}.csv").open("wb") as file,
-            ):
-                for chunk in copy:
-                    file.write(chunk)
-        return PanelMarket(
-            [directory / "bars.csv"], basic=directory / "securities.csv", factors=[directory / "factors.csv"]
-        )
-
-    def _stocks(self) -> Iterator[Security]:
-        """4,800 that are listed all the time, 200 that come, and 200 that go."""
-        for n in range(1, 5201):
-            code = f"sh.{600000 + n}" if n <= 2600 else f"sz.{n - 2600:06}"
-            some_day = self.first + timedelta(days=36 * (n % 200))
-            listed_from = some_day if 4800 < n <= 5000 else self.first - timedelta(days=n)
-            yield Security(code, f"股票{n}", "stock", listed_from, some_day if n > 5000 else None)
-
-    def _do(self, statements: LiteralString, values: Mapping[str, Any] | None = None) -> None:
-        """Each statement in a transaction of its own, as some of them want it."""
-        with closing(self._connect()) as connection:
-            connection.autocommit = True
-            for statement in statements.split(";\n"):
-                connection.execute(statement, values or {})
-
-    def _rows(self, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:
-        with closing(self._connect()) as connection:
-            return connection.execute(query, values).fetchall()
-
-    def _bars(self, first_code: int, end_code: int, first_day: int, end_day: int) -> None:
-        numbers = {"first_code": first_code, "end_code": end_code, "first_day": first_day, "end_day": end_day}
-        with self._connect() as connection:
-            connection.execute(BARS, numbers)
 
 
 class YearsMarket:

@@ -9,7 +9,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import json
+import signal
 import statistics
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,7 +31,7 @@ from include.ashare.emulator.market import BarKind, Row
 from include.ashare.emulator.server import Emulator, RequestRecord
 from include.ashare.settings import DEFAULT_INDICES
 from include.ashare.source.session import BAR_FIELDS
-from include.local.stack import free_port
+from include.local.stack import PROJECT, free_port
 
 REPLY_SECONDS = 0.16
 """What a call for one security takes at Baostock at the least, and here every request."""
@@ -40,6 +44,8 @@ LATENCIES = dict.fromkeys(
 DATES = 22
 """A month's sessions."""
 SERIAL_STOCKS = 300
+CODES, YEARS = 500, 35
+"""Of the history batch whose memory is measured: it is none of what is timed."""
 PAIRS = 2
 """How often the backfill and the empty runs take turns."""
 
@@ -104,8 +110,10 @@ def measure(directory: Path, begin: Callable[[str], None]) -> list[Figure]:
         bench = Bench(airflow, market, port)
         begin("commands")
         figures = [*_start(first.start_seconds, airflow)]
-        begin(f"{SERIAL_STOCKS} stocks one by one")
-        serial = _serial(bench)
+        begin(f"{SERIAL_STOCKS} stocks one by one, and a history batch at the lowest priority")
+        with _history_batch() as batch:
+            serial = _serial(bench)
+            begin("the rest of the history batch")
         begin("a lone date")
         lone = _lone(bench)
         begin(f"{DATES} dates, {REPLY_SECONDS:g} s a request")
@@ -114,15 +122,54 @@ def measure(directory: Path, begin: Callable[[str], None]) -> list[Figure]:
         figures += _overhead(bench)
         begin(f"{DATES} dates, {MARKET_SECONDS:g} s a market")
         figures += _use(bench)
-    figures.append(Figure(MEMORY, "a task of a whole-market date", lone.peak_mb, "MB", 250, detail="largest process"))
-    return figures
+    listed = f"{batch['bars']} bars in {batch['fetch_seconds']:.0f} s, without Airflow"
+    return [
+        *figures,
+        Figure(MEMORY, "a task of a whole-market date", lone.peak_mb, "MB", 250, detail="the largest task process"),
+        Figure(MEMORY, f"a batch of {CODES} codes over {YEARS} years", batch["peak_mb"], "MB", 400, detail=listed),
+    ]
+
+
+@contextlib.contextmanager
+def _history_batch() -> Iterator[dict[str, float]]:
+    """A batch is loaded by processes of its own meanwhile, and until it is done; at the end, what that took."""
+    command = [
+        "nice",
+        "-n",
+        "19",
+        sys.executable,
+        "-m",
+        "bench.history",
+        "--batch",
+        str(CODES),
+        "--years",
+        str(YEARS),
+    ]
+    took: dict[str, float] = {}
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield took
+            took |= json.loads(process.communicate()[0])
+        except BaseException:
+            process.send_signal(signal.SIGINT)  # its PostgreSQL is stopped, too
+            raise
 
 
 def _start(first_seconds: float, airflow: Running) -> list[Figure]:
     """How long it takes until something can be done."""
     plain = statistics.median(airflow.seconds_of("dags", "--help") for _ in range(3))
     ours = statistics.median(airflow.seconds_of("dags", "backfill", "--help") for _ in range(3))
+    parsed = [airflow.seconds_to_parse() for _ in range(3)]
+    heavy = sorted(set().union(*(modules for _, modules in parsed)))
     return [
+        Figure(
+            START_PART,
+            "the DAG files are parsed, all together",
+            round(statistics.median(seconds for seconds, _ in parsed), 2),
+            "s",
+            1,
+            detail=f"imports {', '.join(heavy)}" if heavy else "without pandas, baostock and psycopg",
+        ),
         Figure(START_PART, "make up, until a user sees the DAG: first start", round(first_seconds, 1), "s"),
         Figure(START_PART, "the same, started again", round(airflow.start_seconds, 1), "s"),
         Figure(START_PART, "airflow dags --help", round(plain, 2), "s"),
@@ -218,25 +265,39 @@ def _requests_and_time(bench: Bench, serial: float, lone: Lone) -> list[Figure]:
 
 def _overhead(bench: Bench) -> list[Figure]:
     """The same shape with nothing to do, in turns: whatever else the machine does meanwhile meets both."""
-    ours, empty, instances = [], [], 0
+    ours, empty, processor, instances = [], [], [], 0
     for _ in range(PAIRS):
         days = bench.take(DATES)
         for day in days:
             bench.market.bars_on(day, "stock")
-        with bench.source():
+        with bench.source(), _processor_time() as our_time:
             done = bench.airflow.backfill(days)
-        nothing = bench.airflow.backfill(days, EMPTY, {"batches": done.batches})
+        with _processor_time() as empty_time:
+            nothing = bench.airflow.backfill(days, EMPTY, {"batches": done.batches})
         assert nothing.task_instances == done.task_instances
         ours.append(done.seconds)
         empty.append(nothing.seconds)
+        processor.append((our_time.seconds, empty_time.seconds))
         instances += done.task_instances
+    used = [statistics.mean(seconds) for seconds in zip(*processor, strict=True)]
     ratio = sum(ours) / sum(empty)
     return [
         Figure(OVERHEAD, f"{DATES} dates, no latency", round(statistics.mean(ours), 1), "s", detail=_listed(ours)),
         Figure(OVERHEAD, f"{DATES} empty runs", round(statistics.mean(empty), 1), "s", detail=_listed(empty)),
         Figure(OVERHEAD, "as many times as long", round(ratio, 2), "x", 1.25),
+        Figure(OVERHEAD, f"processor time of {DATES} dates", round(used[0], 1), "s", detail="the emulator's, too"),
+        Figure(OVERHEAD, f"processor time of {DATES} empty runs", round(used[1], 1), "s"),
         Figure(OVERHEAD, "task instances a date", round(instances / PAIRS / DATES, 2), ""),
     ]
+
+
+@contextlib.contextmanager
+def _processor_time() -> Iterator[SimpleNamespace]:
+    """What all processes of the machine use meanwhile."""
+    used, before = SimpleNamespace(seconds=0.0), psutil.cpu_times()
+    yield used
+    after = psutil.cpu_times()
+    used.seconds = sum(getattr(after, name) - getattr(before, name) for name in ("user", "nice", "system"))
 
 
 def _listed(seconds: Sequence[float]) -> str:

@@ -148,6 +148,20 @@ class Running:
         self._shell('exec airflow "$@"', *arguments)
         return time.monotonic() - began
 
+    def seconds_to_parse(self) -> tuple[float, list[str]]:
+        """How long a process takes for all DAG files, Airflow itself imported; and the heavy modules they brought."""
+        script = f"""
+import json, sys, time
+from airflow.dag_processing.dagbag import DagBag
+began = time.perf_counter()
+bag = DagBag({str(PROJECT / "dags")!r})
+seconds = time.perf_counter() - began
+assert bag.dags and not bag.import_errors, bag.import_errors
+print(json.dumps([seconds, sorted({{"pandas", "baostock", "psycopg"}} & set(sys.modules))]))
+"""
+        seconds, heavy = json.loads(self._shell('exec python -c "$@"', script).splitlines()[-1])
+        return seconds, heavy
+
     def workers(self) -> list[psutil.Process]:
         """The processes of tasks, with what waits for them."""
         if self._process is None:
@@ -160,7 +174,7 @@ class Running:
 
     @staticmethod
     def _one(connection: psycopg.Connection[Any], query: LiteralString, values: Sequence[object]) -> tuple[Any, ...]:
-        row = connection.execute(query, values).fetchone()
+        row: tuple[Any, ...] | None = connection.execute(query, values).fetchone()
         assert row is not None
         return row
 
