@@ -379,7 +379,6 @@ class Stack:
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": database,
-            "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": str(self._scheduled),
             "AIRFLOW__API__BASE_URL": self.url,
             "AIRFLOW__API__PORT": str(self.port),
             "AIRFLOW__API__SECRET_KEY": self._secrets["api_secret_key"],
@@ -391,6 +390,8 @@ class Stack:
             "PYTHONPATH": str(PROJECT),
             "PATH": f"{PYTHON_BIN}{os.pathsep}{self._given.get('PATH', os.defpath)}",
         }
+        if not self._scheduled:
+            fixed["AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE"] = "False"
         env = TASTE | self._given | fixed | _local_is_no_proxy(self._given)
         env.setdefault("AIRFLOW_CONN_ASHARE_POSTGRES", self.postgres.connection_json("ashare"))
         return env
