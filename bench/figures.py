@@ -18,6 +18,8 @@ import psutil  # type: ignore[import-untyped, unused-ignore]
 from include.local.terminal import print_columns
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
+DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
+BEGIN, END = "<!-- figures: written by make bench -->\n", "<!-- end of the figures -->\n"
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def values_before() -> dict[tuple[str, str], float]:
 
 
 def keep(figures: Iterable[Figure], postgres: str, seconds: float) -> None:
-    """Write all of them with the machine and the commit."""
+    """Write all of them, with the machine and the commit, as JSON and into the document."""
     found: dict[str, Any] = {
         "machine": {
             "cores": os.cpu_count(),
@@ -91,6 +93,31 @@ def keep(figures: Iterable[Figure], postgres: str, seconds: float) -> None:
     }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+    DOCUMENT.write_text(documented(DOCUMENT.read_text(), document(found)))
+
+
+def document(found: Mapping[str, Any]) -> str:
+    """The figures as Markdown: what `docs/performance.md` holds between its marks."""
+    machine = found["machine"]
+    text = (
+        f"{found['date']}, commit {found['commit']}; {machine['cores']} cores, {machine['memory_gb']} GiB, "
+        f"{machine['system']}, Python {machine['python']}, PostgreSQL {machine['postgres']}; "
+        f"{found['seconds']} s in all.\n"
+    )
+    for part, figures in groupby(found["figures"], key=lambda figure: figure["part"]):
+        text += f"\n**{part}**\n\n| | measured | target | | |\n|---|---|---|---|---|\n"
+        for one in figures:
+            figure = Figure(**{name: value for name, value in one.items() if name != "verdict"})
+            measured = f"{figure.value:g} {figure.unit}".strip()
+            cells = (figure.name, measured, _target(figure) or "", figure.verdict, figure.detail)
+            text += f"| {' | '.join(cells)} |\n".replace("|  |", "| |").replace("|  |", "| |")
+    return text
+
+
+def documented(text: str, figures: str) -> str:
+    """The document with the figures between its marks."""
+    before, _, rest = text.partition(BEGIN)
+    return before + BEGIN + figures + END + rest.partition(END)[2]
 
 
 def _commit() -> str | None:

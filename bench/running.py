@@ -153,11 +153,12 @@ class Running:
         script = f"""
 import json, sys, time
 from airflow.dag_processing.dagbag import DagBag
+before = set(sys.modules)
 began = time.perf_counter()
 bag = DagBag({str(PROJECT / "dags")!r})
 seconds = time.perf_counter() - began
 assert bag.dags and not bag.import_errors, bag.import_errors
-print(json.dumps([seconds, sorted({{"pandas", "baostock", "psycopg"}} & set(sys.modules))]))
+print(json.dumps([seconds, sorted({{"pandas", "baostock", "psycopg"}} & set(sys.modules) - before)]))
 """
         seconds, heavy = json.loads(self._shell('exec python -c "$@"', script).splitlines()[-1])
         return seconds, heavy

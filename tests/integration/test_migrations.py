@@ -39,6 +39,7 @@ RELEASED = {
     "0005_history.sql": "8137d9a8807a26f6f87793b157dbaa368d35fde8ada6930395f36aefb88b1b73",
     "0006_adjusted_prices.sql": "054561cba11c0e3f7cfb51420edd3703c19f2a8ae791e7f6e74a6ee88d8f5ba1",
     "0007_alerts.sql": "0a16e45b8f482ae1add3370d4b9e6ecbb2de4ebcc25264fef6d7b405a445c417",
+    "0008_ex_dates.sql": "3aa11c4db11526d4e22eb33bb8fe76518686fef372c30bdb756e3b3fe0daa0ab",
 }
 """Databases have run these: whoever has one never runs it again."""
 
