@@ -32,5 +32,5 @@ if _command in ("scheduler", "celery"):
         "baostock",
         "pandas",
     ):
-        with suppress(ImportError):  # the task that needs it will say so
+        with suppress(Exception):  # the task that needs it will say so; the scheduler goes on with all others
             importlib.import_module(_module)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -144,3 +145,23 @@ def test_arrows_point_one_way() -> None:
         if place.startswith("store/"):
             assert "include.ashare.source" not in text, place
             assert "include.ashare.steps" not in text, place
+
+
+def test_a_wrong_setting_does_not_stop_the_scheduler() -> None:
+    """What tasks import is imported beforehand, in a scheduler that runs other people's DAGs, too."""
+    script = (
+        "import sys; sys.argv[:] = ['airflow', 'scheduler']; import ashare_local_settings; print(len(sys.modules))"
+    )
+    paths = os.pathsep.join([str(PROJECT), str(PROJECT / "plugins")])
+    counts = []
+    for days in ("5", "abc"):
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env=os.environ | {"PYTHONPATH": paths, "ASHARE_RECHECK_DAYS": days},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        counts.append(int(done.stdout.split()[-1]))
+    assert counts[1] > counts[0] / 2  # the others are imported all the same

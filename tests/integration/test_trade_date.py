@@ -542,3 +542,50 @@ def test_two_runs_of_one_date_at_once_are_harmless(
     assert emulator.count(MARKET) == 1
     assert emulator.count("query_stock_basic") == 1
     assert_table_equals(database, market.bars_on(date(2025, 10, 9), "stock"), DAY)
+
+
+class Odd(GeneratedMarket):
+    """A market that lacks a bar of one day, or sends one of another day beside the day's."""
+
+    lacks = ""
+    adds: tuple[str, str] | None = None
+
+    def bars_on(self, day: date, kind: Literal["stock", "etf"]) -> list[list[str]]:
+        rows = [row for row in super().bars_on(day, kind) if (row[0], row[1]) != (DAY, self.lacks)]
+        if self.adds:
+            rows += [[self.adds[1], *row[1:]] for row in rows if row[1] == self.adds[0]]
+        return rows
+
+    def bars_of(self, code: str, start: date, end: date) -> list[list[str]]:
+        return [row for row in super().bars_of(code, start, end) if (row[0], row[1]) != (DAY, self.lacks)]
+
+
+@pytest.mark.parametrize(("kind", "fetch"), [("index", "auto"), ("stock", "code")])
+def test_what_comes_a_second_time_with_a_bar_that_lacks_is_loaded_once(
+    make_run: MakeRun, database: Database, kind: str, fetch: str
+) -> None:
+    market = Odd(start=date(2025, 9, 1), end=date(2025, 10, 31), stocks=30)
+    market.lacks = "sh.000300" if kind == "index" else market.bars_on(date(2025, 10, 9), "stock")[10][1]
+    with Emulator(market) as server:
+        assert complete(make_run(DAY, source=source_of(server), kinds=(kind,), fetch=fetch)) == "success"
+        asked = [request.params["code"] for request in server.requests if request.method == BY_CODE]
+    assert asked.count(market.lacks) == 2
+    days = [row[0] for row in market.bars_of(market.lacks, date.fromisoformat(DAY), date(2025, 10, 31))]
+    loaded = "SELECT trade_date::text FROM ashare.daily_bar WHERE code = %s ORDER BY 1"
+    assert [day for (day,) in database.rows(loaded, market.lacks)] == days
+    assert not database.rows("SELECT FROM ashare.bar_revision")
+
+
+def test_a_stock_that_is_asked_for_because_of_another_days_row_is_loaded_once(
+    make_run: MakeRun, database: Database
+) -> None:
+    market = Odd(start=date(2025, 9, 1), end=date(2025, 10, 31), stocks=30)
+    stock = market.bars_on(date(2025, 10, 9), "stock")[10][1]
+    market.adds = (stock, "2025-09-30")
+    with Emulator(market) as server:
+        assert complete(make_run(DAY, source=source_of(server), kinds=("stock",))) == "success"
+        assert [request.params["code"] for request in server.requests if request.method == BY_CODE] == [stock]
+    assert database.rows("SELECT count(*) FROM ashare.daily_bar WHERE trade_date = %s AND code = %s", DAY, stock) == [
+        (1,)
+    ]
+    assert not database.rows("SELECT FROM ashare.bar_revision")

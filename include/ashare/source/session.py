@@ -324,7 +324,7 @@ class Session:
             rows += result.data
         if paged and len(result.data) > PAGE_ROWS:
             raise BadReply(f"A page of Baostock's reply to {method} has more than {PAGE_ROWS} rows.")
-        if not set(map(type, chain.from_iterable(rows))) <= {str}:
+        if set(map(type, rows)) != {list} or set(map(type, chain.from_iterable(rows))) != {str}:
             # A missing value is a blank, but JSON has null and numbers, too.
             rows = [["" if value is None else str(value) for value in row] for row in rows]
         return Table(list(result.fields), rows).require(columns, method)

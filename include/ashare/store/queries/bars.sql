@@ -23,10 +23,11 @@ SELECT pg_advisory_xact_lock(hashtextextended('ashare merge', 0))
 -- Each row is looked up once and then inserted, or written over what was there, which is kept, or left.
 WITH found AS MATERIALIZED (
     SELECT i.*, b.*
-    FROM incoming i
-    -- OFFSET 0: looked up row by row; a table without statistics would be read as a whole, for each page of a history.
+    -- Two answers may have brought the same bar.
+    FROM (SELECT DISTINCT ON (trade_date, code) * FROM incoming) AS i
+    -- LIMIT 1: looked up row by row; a table without statistics would be read as a whole, for each page of a history.
     LEFT JOIN LATERAL (
-        SELECT x.ctid AS place, CASE WHEN e.equal IS NOT NULL THEN to_jsonb(x) - e.equal END AS old,
+        SELECT true AS is_there, CASE WHEN e.equal IS NOT NULL THEN to_jsonb(x) - e.equal END AS old,
                CASE WHEN e.equal IS NOT NULL THEN to_jsonb(i) - e.equal END AS new
         FROM ashare.daily_bar x
         -- The columns that are as they were, where not all are.
@@ -55,7 +56,7 @@ WITH found AS MATERIALIZED (
                 CASE WHEN x.pcf_ncf_ttm IS NOT DISTINCT FROM i.pcf_ncf_ttm THEN 'pcf_ncf_ttm' END
             ] END AS equal OFFSET 0
         ) AS e
-        WHERE x.trade_date = i.trade_date AND x.code = i.code OFFSET 0
+        WHERE x.trade_date = i.trade_date AND x.code = i.code LIMIT 1
     ) AS b ON true
 ), inserted AS (
     INSERT INTO ashare.daily_bar
@@ -63,7 +64,7 @@ WITH found AS MATERIALIZED (
          is_trading, is_st, pe_ttm, pb_mrq, ps_ttm, pcf_ncf_ttm)
     SELECT trade_date, code, open, high, low, close, preclose, volume, amount, turn, pct_chg,
            is_trading, is_st, pe_ttm, pb_mrq, ps_ttm, pcf_ncf_ttm
-    FROM found WHERE place IS NULL
+    FROM found WHERE is_there IS NULL
 ), recorded AS (
     INSERT INTO ashare.bar_revision (trade_date, code, old, new, run_id)
     SELECT trade_date, code, old, new, %(run_id)s FROM found WHERE old IS NOT NULL
@@ -73,9 +74,9 @@ WITH found AS MATERIALIZED (
         amount = f.amount, turn = f.turn, pct_chg = f.pct_chg, is_trading = f.is_trading, is_st = f.is_st,
         pe_ttm = f.pe_ttm, pb_mrq = f.pb_mrq, ps_ttm = f.ps_ttm, pcf_ncf_ttm = f.pcf_ncf_ttm, loaded_at = now()
     FROM found f
-    WHERE f.old IS NOT NULL AND b.ctid = f.place
+    WHERE f.old IS NOT NULL AND b.trade_date = f.trade_date AND b.code = f.code
 )
-SELECT count(*) FILTER (WHERE place IS NULL), count(old) FROM found
+SELECT count(*) FILTER (WHERE is_there IS NULL), count(old) FROM found
 
 -- name: count_revised
 -- A complete date's own run has counted; what changes its bars later adds to the count.
