@@ -62,7 +62,7 @@ test-compose: $(DEV_READY)  ## docker-compose.yaml by a real Docker engine, in a
 soak: $(DEV_READY)  ## Backfills under random faults and kills, then an exact comparison (MINUTES=30, SEED)
 	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED))
 
-bench: $(RUN_READY)  ## All figures of docs/performance.md, beside those of the last time (9 minutes, 11 GB of TMPDIR)
+bench: $(RUN_READY)  ## All figures of docs/performance.md, beside the last ones (9 minutes, 11 GB of TMPDIR; PARTS=loading)
 	@$(BIN)/python -m bench $(PARTS)
 
 lint: $(DEV_READY)  ## ruff and mypy
