@@ -1,4 +1,4 @@
-"""`make bench`: how long reading takes with 33 years of 5,000 stocks in the database."""
+"""`make bench`: all figures of docs/performance.md, measured in one run."""
 
 from __future__ import annotations
 
