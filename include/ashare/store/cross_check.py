@@ -91,7 +91,7 @@ def cross_check(connection: psycopg.Connection[Any], day: date, kind: str, toler
         cursor.execute(queries("cross_check")["figures"], {"day": day, "before": before, "kind": kind})
         row = cursor.fetchone()
     assert row is not None
-    found = row | {name: sorted(row[name] or ()) for name in CODES}
+    found = row | {name: sorted(row[name]) for name in CODES}
     checks = [_universe(found, tolerance), _pct_chg(found, tolerance), _rows(found, before, tolerance)]
     if before is not None:
         checks.append(_volume(found, before))

@@ -30,13 +30,13 @@ SELECT count(*) FILTER (WHERE is_now) AS rows,
        (SELECT count(*) FROM ashare.expected_security(%(before)s, ARRAY[%(kind)s], '{}')) AS expected_before,
        (SELECT EXISTS (SELECT FROM ashare.sync_status
                        WHERE trade_date = %(before)s AND status = 'success' AND kinds @> ARRAY[%(kind)s])) AS before_is_complete,
-       array_agg(code) FILTER (WHERE is_now AND code NOT IN (TABLE listed)) AS unlisted,
+       coalesce(array_agg(code) FILTER (WHERE is_now AND code NOT IN (TABLE listed)), '{}') AS unlisted,
        count(*) FILTER (WHERE is_pair) AS pairs,
        count(*) FILTER (WHERE is_pair AND goes_ex AND is_trading) AS ex_dates,
-       array_agg(code) FILTER (WHERE is_pair AND moved AND NOT goes_ex) AS moved_without_factor,
-       array_agg(code) FILTER (WHERE is_pair AND goes_ex AND is_trading AND NOT moved) AS factor_without_move,
+       coalesce(array_agg(code) FILTER (WHERE is_pair AND moved AND NOT goes_ex), '{}') AS moved_without_factor,
+       coalesce(array_agg(code) FILTER (WHERE is_pair AND goes_ex AND is_trading AND NOT moved), '{}') AS factor_without_move,
        count(pct_deviates) AS pct,
-       array_agg(code) FILTER (WHERE pct_deviates) AS pct_deviating,
+       coalesce(array_agg(code) FILTER (WHERE pct_deviates), '{}') AS pct_deviating,
        coalesce(sum(volume) FILTER (WHERE is_pair), 0) AS volume,
        coalesce(sum(volume_before) FILTER (WHERE is_pair), 0) AS volume_before
 FROM side_by_side
