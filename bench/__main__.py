@@ -8,6 +8,7 @@ and prints each part beside the values of the last time. With all parts, they ar
 from __future__ import annotations
 
 import argparse
+import functools
 import shutil
 import sys
 import tempfile
@@ -74,11 +75,9 @@ def _has_room(directory: Path, years: int) -> bool:
 def _run(directory: Path, chosen: Sequence[str], years: Sequence[int]) -> None:
     phases = Phases()
     figures: list[Figure] = []
+    parts = PARTS | {"growth": functools.partial(growth.measure, years=years)}
     for name in chosen:
-        if name == "growth":
-            figures += growth.measure(directory, phases.begin, years)
-        else:
-            figures += PARTS[name](directory, phases.begin)
+        figures += parts[name](directory, phases.begin)
     phases.end()
     show(figures, values_before())
     missed = [figure for figure in figures if figure.verdict == "missed"]

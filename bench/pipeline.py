@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -308,7 +308,7 @@ def _use(bench: Bench) -> list[Figure]:
     with bench.source(LATENCIES) as requests:
         bench.airflow.backfill(bench.take(DATES))
     busy = sum(request.finished - request.started for request in requests)
-    wall = timedelta(seconds=requests[-1].finished - requests[0].started).total_seconds()
+    wall = requests[-1].finished - requests[0].started
     return [
         Figure(
             USE, f"{DATES} dates, {MARKET_SECONDS:g} s a market", round(wall, 1), "s", detail=f"busy {busy:.1f} s"
