@@ -163,3 +163,9 @@ def test_the_short_way_through_the_rules_finds_what_the_long_one_finds(
                 patch.setattr(checks, "_is_ordinary", lambda _: None)
                 long = check_bars(table(*rows), code, DAY, DAY, day=DAY, kind=kind, sessions={str(DAY)})
             assert short == long
+
+
+def test_a_day_that_no_calendar_has_is_set_aside_within_a_range_too() -> None:
+    checked = check_bars(table(GOOD | {"date": "2026-02-30"}), None, date(2026, 2, 1), DAY, day=DAY)
+    assert not checked.lines
+    assert "the date is not in what was asked for" in checked.rejects[0].rule
