@@ -124,14 +124,19 @@ def ready(view: View) -> None:
     view.locator("html[data-ready=true]").wait_for(state="attached")
 
 
-def asked(page: Page) -> dict[str, str]:
-    """The query of the address bar, or of its hash."""
-    parts = urlsplit(page.url)
+def asked(url: str) -> dict[str, str]:
+    """The query of an address, or of its hash."""
+    parts = urlsplit(url)
     return {name: values[-1] for name, values in parse_qs(parts.query or parts.fragment).items()}
 
 
 def wait_for_query(page: Page, /, **wanted: str | None) -> None:
-    until(lambda: asked(page), lambda query: all(query.get(name) == wanted[name] for name in wanted), 10)
+    # Not `until`: what `page.url` says is renewed only while Playwright itself is waiting.
+    page.wait_for_url(
+        lambda url: all(asked(url).get(name) == value for name, value in wanted.items()),
+        wait_until="commit",
+        timeout=10_000,
+    )
 
 
 def fact(view: View | Locator, name: str) -> Locator:
@@ -235,7 +240,7 @@ def test_two_weeks_are_synced_from_the_page_and_watched_without_a_reload(visit: 
     assert [row[:3] for row in recorded] == [("success", 0, True)] * 10
     assert number(fact(progress, "Rows")) >= sum(row[3] for row in recorded)
     assert page.evaluate("window.survivor") == "the same document"
-    assert int(asked(page)["task"]) > 0
+    assert int(asked(page.url)["task"]) > 0
 
 
 def test_what_is_complete_is_not_started_again_unless_all_is_asked_for(visit: Visit) -> None:
