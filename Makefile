@@ -54,7 +54,7 @@ doctor: $(RUN_READY)  ## Whether source, database, pool, calendar, budget, ban a
 	$(BIN)/python -m include.ashare.doctor
 
 test: $(DEV_READY)  ## Install the tools and run all tests (PYTEST_ARGS="-k name")
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-compose: $(DEV_READY)  ## docker-compose.yaml by a real Docker engine, in a stack of its own that is then removed
 	@ASHARE_TEST_COMPOSE=1 $(BIN)/python -m pytest -q -x tests/containers/test_engine.py
