@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
@@ -14,6 +15,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import NodeManager
 
 from include.ashare.dates import SHANGHAI
 from include.ashare.emulator.generated import GeneratedMarket
@@ -33,6 +35,9 @@ needs_shared_data = pytest.mark.skipif(
 
 _numbers = itertools.count()
 
+# After Ctrl-C, pytest-xdist gives its workers ten seconds; an Airflow and its database take longer to stop.
+NodeManager.EXIT_TIMEOUT = 60
+
 
 class Together(LoadScopeScheduling):  # type: ignore[misc, unused-ignore]  # it has no types
     """One of pytest-xdist's workers for a file, and one for all files that share the end-to-end tests' stack."""
@@ -46,6 +51,11 @@ class Together(LoadScopeScheduling):  # type: ignore[misc, unused-ignore]  # it 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
     # Its own --dist=loadgroup does nothing with pytest 9.2: the name of a group is no longer seen in the node's.
     return Together(config, log)
+
+
+def pytest_keyboard_interrupt() -> None:
+    """Stop in peace what was started: on one's Ctrl-C follows another, which pytest-xdist sends to its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @pytest.fixture(scope="session")
