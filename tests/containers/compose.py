@@ -203,8 +203,6 @@ class Processes:
             "HOSTNAME": instance,
             "AIRFLOW_HOME": "/opt/airflow",
             "PYTHONPATH": "/opt/airflow",
-            # Nothing starts by itself: of an evening, the day's own run waits for factors that may come until 19:00.
-            "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
         }
         if instance.startswith("worker-"):  # they share one network here
             image["AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT"] = str(8800 + int(instance.removeprefix("worker-")))
