@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -589,3 +589,28 @@ def test_a_stock_that_is_asked_for_because_of_another_days_row_is_loaded_once(
         (1,)
     ]
     assert not database.rows("SELECT FROM ashare.bar_revision")
+
+
+class Typed(GeneratedMarket):
+    """A market that sends JSON's null for what is missing, and a number for the state of trading."""
+
+    def bars_on(self, day: date, kind: Literal["stock", "etf"]) -> list[list[str]]:
+        trading = COLUMNS.index("tradestatus")
+        rows: list[list[Any]] = [[value or None for value in row] for row in super().bars_on(day, kind)]
+        for row in rows:
+            row[trading] = int(row[trading])
+        return rows
+
+
+def test_nulls_and_numbers_of_json_are_read_as_the_blanks_and_texts_they_stand_for(
+    make_run: MakeRun, database: Database
+) -> None:
+    market = Typed(start=date(2025, 9, 1), end=date(2025, 10, 31), stocks=300)
+    sent = market.bars_on(date(2025, 10, 9), "stock")
+    assert any(None in row for row in sent)
+    with Emulator(market) as server:
+        assert complete(make_run(DAY, source=source_of(server), kinds=("stock",))) == "success"
+        assert server.count(MARKET) == 1
+        assert server.count(BY_CODE) == 0
+    assert_table_equals(database, GeneratedMarket.bars_on(market, date(2025, 10, 9), "stock"), DAY)
+    assert not database.rows("SELECT FROM ashare.rejected_bar")
