@@ -11,12 +11,11 @@ from typing import Any
 
 from include.ashare.errors import InvalidInput
 
-# The indices that people follow: name in the comment, all in Baostock from their first day or 2006.
+# The indices that people follow, each in Baostock's list of securities. It has no STAR 50 (sh.000688).
 DEFAULT_INDICES = (
     "sh.000001",  # SSE Composite 上证综指
     "sh.000016",  # SSE 50 上证50
     "sh.000300",  # CSI 300 沪深300
-    "sh.000688",  # STAR 50 科创50
     "sh.000852",  # CSI 1000 中证1000
     "sh.000905",  # CSI 500 中证500
     "sh.000906",  # CSI 800 中证800

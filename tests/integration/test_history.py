@@ -95,7 +95,7 @@ class Scene:
         )
 
     def securities(self, *types: str) -> list[Security]:
-        """Those that are loaded: of the indices, the twelve."""
+        """Those that are loaded: of the indices, the default ones."""
         return [
             security
             for security in self.market.securities()

@@ -7,6 +7,7 @@ from datetime import date
 
 from include.ashare.emulator.panel import PanelMarket
 from include.ashare.emulator.server import Emulator
+from include.ashare.settings import DEFAULT_INDICES
 from tests.conftest import SHARED_DATA, Database, MakeRun, at, needs_shared_data, source_of
 from tests.integration.trade_date import assert_table_equals, complete
 
@@ -30,8 +31,9 @@ def test_a_whole_recorded_market_day(make_run: MakeRun, database: Database) -> N
     ((expected, loaded, suspended, missing),) = database.rows(
         "SELECT expected, loaded, suspended, missing FROM ashare.sync_status"
     )
-    # The recorded day has no indices: each of the twelve was asked for, and is known to be absent.
-    assert (expected, loaded, suspended, missing) == (5190 + 12, 5190, sum(r[11] == "0" for r in rows), 0)
+    # The recorded day has no indices: each of the default ones was asked for, and is known to be absent.
+    assert (expected, loaded, missing) == (5190 + len(DEFAULT_INDICES), 5190, 0)
+    assert suspended == sum(row[11] == "0" for row in rows)
     assert suspended > 5
 
 

@@ -458,8 +458,8 @@ def test_etfs_before_the_whole_market_call_go_one_by_one(
 def test_the_status_speaks_of_the_kinds_that_were_asked_for(make_run: MakeRun, database: Database) -> None:
     complete(make_run(DAY))
     assert complete(make_run(DAY, kinds=("index",))) == "success"
-    twelve = len(DEFAULT_INDICES)
-    assert status(database) == ("success", twelve, twelve, 0, None)
+    count = len(DEFAULT_INDICES)
+    assert status(database) == ("success", count, count, 0, None)
     assert database.rows("SELECT kinds FROM ashare.sync_status") == [(["index"],)]
 
 

@@ -249,8 +249,11 @@ class _Universe:
     def _indices(self, count: int) -> Iterator[_Listed]:
         for code, (name, published, level) in names.INDICES.items():
             yield _Listed(code, name, INDEX, date.fromisoformat(published), None, level=level)
-        spare = [f"sh.000{number:03d}" for number in range(4, 1000)] + [
-            f"sz.399{number:03d}" for number in range(7, 1000)
+        spare = [
+            f"{prefix}{number:03d}"
+            for prefix, ranges in names.INDEX_NUMBERS.items()
+            for lowest, highest in ranges
+            for number in range(lowest, highest + 1)
         ]
         pool = [code for code in self._ordered(spare) if code not in names.INDICES]
         for code in pool[: max(count - len(names.INDICES), 0)]:
@@ -492,7 +495,8 @@ class GeneratedMarket:
             Security(m.code, m.name_on(self._end), m.ipo, m.out, m.type, "0" if m.out and m.out <= self._end else "1")
             for m in self._members
         ]
-        for codes, kind, label in ((names.BONDS, BOND, "转债"), (names.OTHERS, OTHER, "基金")):
+        for prefixes, kind, label in ((names.BOND_PREFIXES, BOND, "转债"), (names.OTHER_PREFIXES, OTHER, "基金")):
+            codes = [f"{prefix}{n:0{9 - len(prefix)}d}" for prefix, count in prefixes.items() for n in range(count)]
             for n, code in enumerate(codes):
                 found.append(Security(code, f"{names.PLACES[n]}{label}", date(2020, 6, 1 + n), None, kind, "1"))
         return sorted(found, key=lambda security: security.code)
@@ -503,7 +507,7 @@ class GeneratedMarket:
         if number is None:
             return []
         suspended = self._suspended[number]
-        listed = [(f"bj.{code}", "1", "") for code in (*range(430017, 430027), *range(920001, 920011))]
+        listed = [(code, "1", "") for code in names.BEIJING]
         for column in np.nonzero((self._from <= number) & (number < self._to))[0].tolist():
             member = self._members[column]
             listed.append((member.code, "0" if suspended[column] else "1", member.name_on(day)))

@@ -74,12 +74,10 @@ INDICES: dict[str, tuple[str, str, float]] = {
     "sh.000015": ("上证红利", "2005-01-04", 3100.0),
     "sh.000016": ("上证50", "2004-01-02", 3000.0),
     "sh.000300": ("沪深300", "2005-04-08", 4600.0),
-    "sh.000688": ("科创50", "2020-07-23", 1400.0),
     "sh.000852": ("中证1000", "2014-10-17", 7400.0),
     "sh.000903": ("中证100", "2006-05-29", 4500.0),
     "sh.000905": ("中证500", "2007-01-15", 7200.0),
     "sh.000906": ("中证800", "2007-01-15", 5000.0),
-    "sh.000985": ("中证全指", "2011-08-02", 5800.0),
     "sz.399001": ("深证成指", "1995-01-23", 13400.0),
     "sz.399005": ("中小100", "2006-01-24", 8100.0),
     "sz.399006": ("创业板指", "2010-06-01", 3100.0),
@@ -90,6 +88,24 @@ INDICES: dict[str, tuple[str, str, float]] = {
 }
 """The indices that people use: name, the day they were first published, and a level to start from."""
 
-BONDS = ("sh.110059", "sh.113050", "sh.113052", "sz.123107", "sz.127056", "sz.128136")
-OTHERS = ("sh.501018", "sz.161005", "sz.162411")
-"""Convertible bonds and other securities: in ``query_stock_basic`` only, without bars."""
+INDEX_NUMBERS: dict[str, tuple[tuple[int, int], ...]] = {
+    "sh.000": (
+        *((1, 13), (15, 22), (25, 54), (56, 79), (90, 123), (128, 139), (145, 153), (158, 162), (851, 858)),
+        *((903, 906), (908, 914), (931, 935)),
+    ),
+    "sz.399": (
+        *((1, 13), (100, 103), (106, 108), (231, 244), (298, 303), (310, 322), (350, 353), (355, 413), (415, 420)),
+        *((431, 441), (550, 557), (610, 689), (701, 706), (802, 809), (812, 814), (932, 935), (965, 967), (990, 998)),
+    ),
+}
+"""Prefix, and ranges of numbers after it, both ends included, that all are indices at Baostock."""
+
+BEIJING = (
+    *("bj.430017", "bj.430047", "bj.430090", "bj.430139", "bj.430198", "bj.430300", "bj.430418", "bj.430425"),
+    *("bj.830779", "bj.830799", "bj.830809", "bj.830832"),
+)
+"""Stocks of the Beijing exchange: in ``query_all_stock`` only, without bars."""
+
+BOND_PREFIXES: dict[str, int] = {"sh.11": 3, "sz.12": 3}
+OTHER_PREFIXES: dict[str, int] = {"sh.501": 1, "sz.16": 2}
+"""Prefix and number of convertible bonds and other securities: in ``query_stock_basic`` only, without bars."""
