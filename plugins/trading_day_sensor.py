@@ -25,11 +25,14 @@ class TradingDaySensor(BaseSensorOperator):
     def poke(self, context: Context) -> bool:
         """Ask the calendar, and for today's date the source."""
         from include.ashare.airflow_bridge import run_of
+        from include.ashare.errors import NotPublishedYet
         from include.ashare.steps import Answer, wait_for_trading_day
 
         with run_of(context) as run, rescheduled():
             found = wait_for_trading_day(run)
+            if found.answer is Answer.NOT_YET:
+                raise NotPublishedYet(found.reason, found.until)
         if found.answer is Answer.CLOSED:
             raise AirflowSkipException(found.reason)
         self.log.info(found.reason)
-        return found.answer is Answer.OUT
+        return True

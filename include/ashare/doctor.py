@@ -182,6 +182,18 @@ def _calendar(patient: Patient) -> Iterator[Finding]:
         )
 
 
+def _indices(patient: Patient) -> Iterator[Finding]:
+    unlisted = [code for code in patient.store.unlisted_indices() if code in patient.settings().indices]
+    if unlisted:
+        said = f"Baostock's list of securities has no index {', '.join(unlisted)}: neither asked for nor waited for."
+        yield Finding("indices", WARN, f"{said} Take it out of ASHARE_INDICES.")
+
+
+def _reference(patient: Patient) -> Iterator[Finding]:
+    yield from _calendar(patient)
+    yield from _indices(patient)
+
+
 class _TimedGate(SourceGate):
     """Knows when the login was sent: neither the wait for the lock nor the client's import belongs to it."""
 
@@ -358,7 +370,7 @@ def _clock(moment: datetime) -> str:
 
 LOOKS: dict[str, Look] = {
     "pool": _pool,
-    "calendar": _calendar,
+    "calendar": _reference,
     "source": _source,
     "budget": _budget,
     "ban": _ban,

@@ -94,3 +94,8 @@ class Settings:
     max_lag: int = _number("ASHARE_MAX_LAG", 1, least=0)
     deadline: time = field(default_factory=_deadline)
     indices: tuple[str, ...] = field(default_factory=_indices)
+
+    @property
+    def reserve(self) -> int:
+        """Requests of a day that are left to the newest trade date by all others: at most half of the budget."""
+        return min(self.history_reserve, self.request_budget // 2)

@@ -13,7 +13,7 @@ from include.ashare.emulator.generated import GeneratedMarket
 from include.ashare.emulator.market import COLUMNS, Row
 from include.ashare.emulator.server import Emulator
 from include.ashare.errors import BadReply, SourceBanned
-from include.ashare.settings import Settings
+from include.ashare.settings import DEFAULT_INDICES, Settings
 from include.ashare.steps import (
     fetch_and_copy,
     plan_batches,
@@ -148,7 +148,7 @@ def test_the_indices_are_corrected_by_the_request_that_is_due_anyway(
     market.corrected = frozenset({"sh.000001"})
     asked = emulator.count(BY_CODE)
     complete(make_run(DAY))
-    assert emulator.count(BY_CODE) == asked + 12
+    assert emulator.count(BY_CODE) == asked + len(DEFAULT_INDICES)
     assert database.rows("SELECT trade_date::text, code FROM ashare.bar_revision") == [(CORRECTED, "sh.000001")]
     assert database.rows("SELECT revised FROM ashare.sync_status WHERE trade_date = %s", CORRECTED) == [(1,)]
 

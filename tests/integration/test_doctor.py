@@ -94,6 +94,17 @@ def test_an_airflow_that_has_been_dead_for_long_is_not_well(well: Patient) -> No
     assert january["calendar"].state == BAD  # it ends with the year, and nobody has read the next one
 
 
+def test_an_index_that_baostock_does_not_list_is_worth_a_look(
+    patient: Patient, make_run: MakeRun, emulator: Emulator
+) -> None:
+    settings = Settings(lock_timeout=20.0, indices=("sh.000001", "sh.000688"))
+    complete(make_run(DATES[-1], now=NOW, settings=settings, kinds=("index",)))
+    found = look(replace(patient, settings=lambda: settings))
+    assert found["indices"].state == WARN
+    assert "no index sh.000688: neither asked for nor waited for" in found["indices"].text
+    assert "indices" not in look(patient)  # it is not set any more
+
+
 def test_an_older_schema_is_told_and_not_touched(well: Patient, database: Database, emulator: Emulator) -> None:
     database.do("DELETE FROM ashare.schema_migration WHERE version > 1")
     asked = emulator.count()

@@ -561,7 +561,10 @@ def test_the_disk_is_full(scene: Scene) -> None:
         assert len(failures) == 2
         assert all(re.search(said, str(failure)) for failure in failures)
         scene.assert_red(
-            run, f"stocks 2025-10-09, whole market: The {said}", f"indices 1-12: The {said}", f"of \\d+ {NO_BAR}"
+            run,
+            f"stocks 2025-10-09, whole market: The {said}",
+            f"indices 1-{len(DEFAULT_INDICES)}: The {said}",
+            f"of \\d+ {NO_BAR}",
         )
         run.store.close()
     scene.assert_untouched()

@@ -129,7 +129,7 @@ def test_a_budget_beyond_the_services_limit_is_refused(monkeypatch: pytest.Monke
 def test_a_date_that_meets_the_budget_waits_says_so_and_goes_on_the_next_day(
     make_run: MakeRun, database: Database, emulator: Emulator
 ) -> None:
-    run = make_run(DAY, settings=Settings(lock_timeout=20.0, request_budget=30))
+    run = make_run(DAY, settings=Settings(lock_timeout=20.0, request_budget=30, history_reserve=0))
     wait_for_trading_day(run)
     stocks, indices = plan_batches(run)
     fetch_and_copy(run, stocks.batch_no)
@@ -139,7 +139,7 @@ def test_a_date_that_meets_the_budget_waits_says_so_and_goes_on_the_next_day(
         fetch_and_copy(run, indices.batch_no)
     assert emulator.count() == used
     said = str(spent.value)
-    assert said.startswith("20 of the day's 30 requests") and "14 more are needed" in said
+    assert said.startswith("20 of the day's 30 requests") and f"{len(DEFAULT_INDICES) + 2} more are needed" in said
     assert database.rows("SELECT status, reason FROM ashare.sync_status") == [("syncing", said)]
     waiting = "SELECT status, error, requests FROM ashare.sync_batch WHERE batch_no = %s"
     assert database.rows(waiting, indices.batch_no) == [("pending", said, 0)]
@@ -156,7 +156,7 @@ def test_a_date_that_meets_the_budget_waits_says_so_and_goes_on_the_next_day(
 def test_what_the_market_lacked_waits_when_the_budget_does_not_allow_it(
     make_run: MakeRun, database: Database, emulator: Emulator, market: GeneratedMarket
 ) -> None:
-    run = make_run(DAY, kinds=("stock",), settings=Settings(lock_timeout=20.0, request_budget=20))
+    run = make_run(DAY, kinds=("stock",), settings=Settings(lock_timeout=20.0, request_budget=20, history_reserve=0))
     wait_for_trading_day(run)
     (batch,) = plan_batches(run)
     lacking = fault(MARKET, "truncated_page", rows=len(market.bars_on(run.day, "stock")) - 15)

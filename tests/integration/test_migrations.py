@@ -40,6 +40,7 @@ RELEASED = {
     "0006_adjusted_prices.sql": "054561cba11c0e3f7cfb51420edd3703c19f2a8ae791e7f6e74a6ee88d8f5ba1",
     "0007_alerts.sql": "0a16e45b8f482ae1add3370d4b9e6ecbb2de4ebcc25264fef6d7b405a445c417",
     "0008_ex_dates.sql": "3aa11c4db11526d4e22eb33bb8fe76518686fef372c30bdb756e3b3fe0daa0ab",
+    "0009_evening.sql": "a2cbd8da579c1c77cd142734e2b503e62e90178a653e9dba4b0a16b6d510bce3",
 }
 """Databases have run these: whoever has one never runs it again."""
 
@@ -76,6 +77,7 @@ STATUS: Row = {
     **dict.fromkeys(("expected", "loaded", "suspended", "missing", "rejected", "revised", "requests"), "2147483647"),
     **dict.fromkeys(("started_at", "finished_at", "checked_at"), MOMENT),
     "kinds": "{stock,index}",
+    "complete_kinds": "{stock}",
     "reason": "it's \\ 中文\n\t\"",
     "run_id": "scheduled__2025",
 }
@@ -225,6 +227,8 @@ ROWS: dict[str, Sequence[Row]] = {
         *each("kind", "stock index etf", {**PIECE, "run_id": "gone"}, "batch_no"),
         {"run_id": "new", "batch_no": "1", "kind": "stock", "codes": "{}", "label": "none"},
     ],
+    "publication_look": [{"trade_date": DAY, "waits_for": "stocks", "looks": "2", "looked_at": MOMENT}],
+    "unlisted_index": [{"code": "sh.000688", "trade_date": DAY, "noticed_at": MOMENT}],
     "factor_history": [{"code": "sh.600000", "read_at": MOMENT}],
     "alert": [
         {

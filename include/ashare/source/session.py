@@ -20,6 +20,7 @@ from include.ashare.errors import (
     BadReply,
     BudgetSpent,
     NotLoggedIn,
+    NotPublishedYet,
     SourceRefused,
     SourceUnreachable,
     StoreUnavailable,
@@ -145,7 +146,7 @@ class Session:
 
         try:
             # Where the last reply was not read to its end, or we are refused, closing is all that is left to do.
-            in_step = error is None or isinstance(error, (BadReply, BudgetSpent, TerminalError))
+            in_step = error is None or isinstance(error, (BadReply, BudgetSpent, NotPublishedYet, TerminalError))
             if in_step and self._transport.is_open and not isinstance(error, SourceRefused):
                 self._quietly(baostock.logout)
         except AshareError as problem:

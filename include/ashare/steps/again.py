@@ -12,9 +12,9 @@ from include.ashare.errors import BadReply, Postponed
 from include.ashare.source import Session
 from include.ashare.steps.catch import Catch, fetch_market
 from include.ashare.steps.factors import read_factors
-from include.ashare.steps.plan import PLURALS, due_again
+from include.ashare.steps.plan import due_again
 from include.ashare.steps.record import recount
-from include.ashare.steps.run import Run
+from include.ashare.steps.run import PLURALS, Run
 from include.ashare.steps.verify import not_believed, tolerance
 from include.ashare.store import Batch
 from include.ashare.store.cross_check import Contradiction
@@ -46,7 +46,7 @@ def _fetch_again(run: Run, batch: Batch) -> Merged:
             run.store.finish_batch(run.day, batch.batch_no, 0, 0)
             return Merged(0, 0, 0)
         late = {other.day for other in earlier if run.store.factors_may_be_late(other.day)}
-        session = run.session(sum(len(other.kinds) for other in earlier) + len(late))
+        session = run.session(sum(len(other.kinds) for other in earlier) + len(late), leaves_reserve=True)
         with run.batch_end_recorded(batch.batch_no, lambda: session.requests, date_waits=False):
             caught, problems = _read(earlier, late, session)
             merged = _load(run, caught, late, problems)
@@ -80,9 +80,7 @@ def _read_one(run: Run, kind: str, session: Session) -> Catch:
     catch = Catch(run, kind, run.day)
     # What an evening's answer lacked is asked for again, too.
     wanted = run.store.remaining(run.expectation).get(kind, [])
-    catch.asked_by_code = fetch_market(run, kind, wanted, session, catch)
-    for code in catch.asked_by_code:
-        catch.ask_for(code, session)
+    catch.ask_for(fetch_market(run, kind, wanted, session, catch), session)
     _refuse_what_says_little(catch)
     return catch
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 
-from include.ashare.errors import TerminalError
+from include.ashare.errors import NotPublishedYet, TerminalError
+from include.ashare.steps.publication import SAMPLE, check_is_out
 from include.ashare.steps.reference import (
     REFERENCE_WORK,
     UNIVERSE_PAGES,
@@ -16,10 +18,7 @@ from include.ashare.steps.reference import (
     refresh_universe,
     universe_is_known,
 )
-from include.ashare.steps.run import BARS_APPEAR, GIVE_UP, Run
-
-SAMPLE = 3
-"""How many securities are asked for at most to find out whether a day is published."""
+from include.ashare.steps.run import BARS_APPEAR, Run, published_at
 
 
 class Answer(Enum):
@@ -32,10 +31,14 @@ class Answer(Enum):
 
 @dataclass(frozen=True)
 class Wait:
-    """The answer, and a sentence for the log and the status."""
+    """The answer, and a sentence for the log and the status.
+
+    :ivar until: when to look again; ``None`` where there is nothing to wait for.
+    """
 
     answer: Answer
     reason: str
+    until: datetime | None = None
 
 
 def wait_for_trading_day(run: Run) -> Wait:
@@ -44,13 +47,17 @@ def wait_for_trading_day(run: Run) -> Wait:
     :raises TerminalError: the calendar does not reach the date, or it is 23:00 and nothing is published.
     """
     with run.end_recorded():
-        if not is_session(run):
-            return Wait(Answer.CLOSED, closed_reason(run.day))
-        if run.day < run.today or _is_complete(run):
-            return Wait(Answer.OUT, f"{run.day} is a trading day, and its bars are out.")
-        if run.is_today_before(BARS_APPEAR):
-            return Wait(Answer.NOT_YET, f"{run.day}: bars appear from {BARS_APPEAR:%H:%M} on, Beijing time.")
-        return _ask_for_today(run)
+        try:
+            if not is_session(run):
+                return Wait(Answer.CLOSED, closed_reason(run.day))
+            if run.day < run.today or _is_complete(run):
+                return Wait(Answer.OUT, f"{run.day} is a trading day, and its bars are out.")
+            if run.is_today_before(BARS_APPEAR):
+                reason = f"{run.day}: bars appear from {BARS_APPEAR:%H:%M} on, Beijing time."
+                return Wait(Answer.NOT_YET, reason, published_at(run.day))
+            return _ask_for_today(run)
+        except NotPublishedYet as early:
+            return Wait(Answer.NOT_YET, str(early), early.until)
 
 
 def _is_complete(run: Run) -> bool:
@@ -58,22 +65,18 @@ def _is_complete(run: Run) -> bool:
 
 
 def _ask_for_today(run: Run) -> Wait:
-    """Ask for one bar of today; a plain answer of none may also mean that the exchange closed at short notice."""
+    """Ask for the bars of today; where there are none, the exchange may also have closed at short notice."""
     pages = 0 if universe_is_known(run) else UNIVERSE_PAGES
     most = pages + SAMPLE + 1  # the last for the calendar
     with run.store.alone(REFERENCE_WORK, run.settings.lock_timeout), run.session(most) as session:
         if not universe_is_known(run):
             refresh_universe(run, session)
-        sample = run.store.sample_codes(run.expectation, SAMPLE) or run.settings.indices[:1]
-        if any(session.bars(code, run.day, run.day).rows for code in sample):
-            return Wait(Answer.OUT, f"{run.day}: Baostock has published the bars.")
-        if calendar_read_on(run) != run.day:
-            refresh_calendar(run, session)
-    if not is_session(run):
-        return Wait(Answer.CLOSED, closed_reason(run.day))
-    if not run.is_today_before(GIVE_UP):
-        raise TerminalError(
-            f"Baostock has not published {run.day} by {GIVE_UP:%H:%M}: run the date again tomorrow "
-            f"(airflow dags backfill -s {run.day} ashare_daily --rerun-failed-tasks)."
-        )
-    return Wait(Answer.NOT_YET, f"{run.day}: Baostock has not published the bars yet.")
+        try:
+            check_is_out(run, session)
+        except (NotPublishedYet, TerminalError):
+            if calendar_read_on(run) != run.day:
+                refresh_calendar(run, session)
+            if is_session(run):
+                raise
+            return Wait(Answer.CLOSED, closed_reason(run.day))
+    return Wait(Answer.OUT, f"{run.day}: Baostock has published the bars.")

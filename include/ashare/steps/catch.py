@@ -11,13 +11,10 @@ from typing import IO
 from include.ashare.checks import CheckedBars, check_bars
 from include.ashare.errors import BadReply
 from include.ashare.source import Session, Table
-from include.ashare.steps.plan import PLURALS
+from include.ashare.steps.publication import judge_market
 from include.ashare.steps.run import Run
 from include.ashare.store import Batch
 from include.ashare.store.store import Absence, Harvest, Reject
-
-MOST_LACKING = 500
-"""A whole-market reply that lacks more codes than this is not believed at all."""
 
 ONE_PAGE = timedelta(days=8 * 365)
 """A per-security request costs the same for a day as for a page of 2,000 sessions: a good eight years."""
@@ -44,7 +41,11 @@ class Catch:
     rejects: list[Reject] = field(default_factory=list)
     answered: set[str] = field(default_factory=set)
     """Codes with a row, good or not, on the trade date."""
-    asked_by_code: Sequence[str] = ()
+    asked_by_code: list[str] = field(default_factory=list)
+    unasked: Sequence[str] = ()
+    """Codes that were to be asked for one by one, and were not, as others of them had no bar either."""
+    is_market: bool = False
+    """Whether the whole market is part of it."""
     requests: int = 0
 
     @property
@@ -54,12 +55,21 @@ class Catch:
 
     def add_market(self, table: Table) -> None:
         """Check a whole-market reply and keep it."""
+        self.is_market = True
         self._add(check_bars(table, None, self.run.day, self.run.day, day=self.run.day, kind=self.kind), table)
 
-    def ask_for(self, code: str, session: Session) -> None:
-        """Fetch one security's bars, check and keep them."""
-        table = ask_by_code(session, code, self.first, self.last)
-        self._add(check_bars(table, code, self.first, self.last, day=self.run.day, kind=self.kind), table)
+    def ask_for(self, codes: Sequence[str], session: Session) -> None:
+        """Fetch some securities' bars one by one, check and keep them.
+
+        :raises Postponed: so many requests may not be sent now.
+        """
+        if not codes:
+            return
+        session.expect(len(codes))
+        for code in codes:
+            table = ask_by_code(session, code, self.first, self.last)
+            self._add(check_bars(table, code, self.first, self.last, day=self.run.day, kind=self.kind), table)
+        self.asked_by_code += [code for code in codes if code not in self.asked_by_code]
 
     def _add(self, checked: CheckedBars, table: Table) -> None:
         self.bars.write("".join(checked.lines))
@@ -95,24 +105,13 @@ def ask_by_code(session: Session, code: str, first: date, last: date) -> Table:
 def fetch_market(run: Run, kind: str, wanted: Sequence[str], session: Session, catch: Catch) -> Sequence[str]:
     """Fetch the whole market, and return the wanted codes that it lacks or has no good row of.
 
+    :raises NotPublishedYet: it is not out yet, today.
     :raises BadReply: it has no rows, or lacks too many.
     """
     table = session.market_day(run.day, kind)
-    if not table.rows:
-        raise BadReply(
-            f"Baostock has no {PLURALS[kind]} for {run.day}, a trading day: they are not published yet, "
-            "or the reply is wrong; nothing was written."
-        )
-    sent = set(table.column("code"))
-    lacking = [code for code in wanted if code not in sent]
-    if len(lacking) > MOST_LACKING:
-        raise BadReply(
-            f"Baostock's reply for {run.day} has {len(table.rows)} {PLURALS[kind]} and lacks "
-            f"{len(lacking)} of {len(wanted)} that were expected; nothing was written."
-        )
+    lacking = judge_market(run, kind, wanted, table)
     catch.add_market(table)
     broken = {reject.code for reject in catch.rejects} & set(wanted)
     if len(broken) <= run.settings.max_rejected:
         lacking = sorted({*lacking, *broken})  # another call may have a good row
-    session.expect(len(lacking))
     return lacking

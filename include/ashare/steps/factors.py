@@ -6,9 +6,10 @@ import logging
 from datetime import date
 
 from include.ashare.checks import is_code, is_number
-from include.ashare.errors import BadReply, NotPublishedYet
+from include.ashare.errors import BadReply
 from include.ashare.source import Table
 from include.ashare.source.session import FACTOR_FIELDS
+from include.ashare.steps.publication import STRAGGLERS, not_yet
 from include.ashare.steps.run import FACTORS_ARE_FINAL, Run
 from include.ashare.store.store import FACTOR_BATCH
 
@@ -39,9 +40,8 @@ def _read_and_save(run: Run) -> None:
             table = session.daily_factors(run.day)
         factors = read_factors(table, run.day, run.day)
         if not factors and run.is_today_before(FACTORS_ARE_FINAL):
-            raise NotPublishedYet(
-                f"No adjust factors of {run.day} yet; that is believed from {FACTORS_ARE_FINAL:%H:%M} on."
-            )
+            reason = f"no adjust factors yet; that is believed from {FACTORS_ARE_FINAL:%H:%M} on"
+            raise not_yet(run, "adjust factors", reason, STRAGGLERS, FACTORS_ARE_FINAL)
     run.store.save_factors(run.day, factors, session.requests)
     log.info("%d stocks go ex on %s.", len(factors), run.day)
 

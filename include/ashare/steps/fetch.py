@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
-from include.ashare.errors import BadReply, InvalidInput, NotPublishedYet
+from include.ashare.errors import AshareError, BadReply, InvalidInput
 from include.ashare.source import Session
 from include.ashare.steps.again import fetch_again
 from include.ashare.steps.catch import ONE_PAGE, Catch, fetch_market
-from include.ashare.steps.plan import PLURALS
+from include.ashare.steps.publication import PUBLICATION, STRAGGLERS, not_yet, sample_of
 from include.ashare.steps.record import recount
-from include.ashare.steps.run import BARS_ARE_FINAL, Run
+from include.ashare.steps.run import BARS_ARE_FINAL, FEW, PLURALS, Run
 from include.ashare.steps.verify import not_believed, tolerance
 from include.ashare.store import Batch
 from include.ashare.store.cross_check import Contradiction
@@ -52,31 +52,50 @@ def _fetch(run: Run, batch: Batch, catch: Catch) -> None:
         return
     if batch.by == "code":
         catch.first = _first(run, batch.kind, wanted)
-    market = batch.by == "market_day"
-    session = run.session(1 if market else len(wanted))
+    # What the market lacked at an earlier look is asked for by itself.
+    market = batch.by == "market_day" and (doubted or len(wanted) > FEW)
+    session = run.session(1 if market else len(_asked_first(run, wanted)))
     try:
         with session:
             lacking = fetch_market(run, batch.kind, wanted, session, catch) if market else wanted
-            for code in lacking:
-                catch.ask_for(code, session)
-            catch.asked_by_code = lacking
-            if not market:
+            _ask_by_code(run, catch, lacking, session)
+            if batch.by == "code":
                 _ask_once_more(run, catch, session)
     finally:
         catch.requests = session.requests
 
 
+def _asked_first(run: Run, codes: Sequence[str]) -> Sequence[str]:
+    """The codes that are asked for first: today only a few, while an answer of no bar would not be believed."""
+    most = FEW if run.is_today_before(BARS_ARE_FINAL) else max(FEW, run.settings.max_absent)
+    return sample_of(codes) if run.day == run.today and len(codes) > most else codes
+
+
+def _ask_by_code(run: Run, catch: Catch, codes: Sequence[str], session: Session) -> None:
+    """Ask for securities one by one, unless the first of them have no bar: then the others are not out either."""
+    first = _asked_first(run, codes)
+    catch.ask_for(first, session)
+    others = sorted(set(codes) - set(first))
+    if catch.answered.isdisjoint(first):
+        catch.unasked = others
+    else:
+        catch.ask_for(others, session)
+
+
 def _ask_once_more(run: Run, catch: Catch, session: Session) -> None:
     """An answer of no bar is no proof: where only this call can tell, it is asked twice.
 
-    Where none of them has a bar, it is the same with all, and asking for one is enough.
+    Where none of the kind has a bar, it is the same with all, and asking for one is enough.
     """
-    absent = catch.absent if catch.answered else catch.absent[:1]
+    absent = catch.absent if _has_some(run, catch) else catch.absent[:1]
     if len(absent) > run.settings.max_absent or run.is_today_before(BARS_ARE_FINAL):
         return  # not believed in any case
-    session.expect(len(absent))
-    for code in absent:
-        catch.ask_for(code, session)
+    catch.ask_for(absent, session)
+
+
+def _has_some(run: Run, catch: Catch) -> bool:
+    """Whether any bar of the kind has come or is in the table, whoever loaded it: then the day is published."""
+    return bool(catch.answered) or run.store.has_bars(run.day, catch.kind)
 
 
 def _first(run: Run, kind: str, codes: Sequence[str]) -> date:
@@ -90,19 +109,20 @@ def _first(run: Run, kind: str, codes: Sequence[str]) -> date:
 
 
 def _load(run: Run, batch: Batch, catch: Catch) -> Merged:
-    absent = catch.absent
-    doubt = _doubt_absence(run, batch, catch, absent) if absent else None
-    harvest = catch.harvest(absent=() if doubt else absent, follow_ups=_follow_up(batch, catch.asked_by_code))
-    is_market = batch.by == "market_day" and catch.rows
-    market = (batch.kind, tolerance(run, all_there=False)) if is_market else None
+    missing = sorted({*catch.absent, *catch.unasked})
+    doubt = _doubt_absence(run, batch, catch, missing) if missing else None
+    believed = () if doubt else missing
+    harvest = catch.harvest(absent=believed, follow_ups=() if doubt else _follow_up(batch, catch.asked_by_code))
+    market = (batch.kind, tolerance(run, all_there=False)) if catch.is_market and catch.rows else None
     try:
         merged = run.store.load(run.day, batch.batch_no, harvest, run.run_id, market=market)
     except Contradiction as found:
         raise not_believed(run, found) from found
+    catch.requests = 0  # they are recorded
     log.info(
         "%s: %d rows: %d new, %d changed, %d as they were; %d rejected, %d absent at the source.",
         *(batch.label, catch.rows, merged.inserted, merged.revised, merged.unchanged),
-        *(len(catch.rejects), len(absent)),
+        *(len(catch.rejects), len(missing)),
     )
     for day in merged.came_late - {run.day}:
         recount(replace(run, day=day))
@@ -113,24 +133,27 @@ def _load(run: Run, batch: Batch, catch: Catch) -> Merged:
     return merged
 
 
-def _doubt_absence(run: Run, batch: Batch, catch: Catch, absent: Sequence[str]) -> BadReply | NotPublishedYet | None:
-    """Why the source's having no bar of these codes is not believed; ``None`` when it is."""
+def _doubt_absence(run: Run, batch: Batch, catch: Catch, missing: Sequence[str]) -> AshareError | None:
+    """Why it is not believed that the source has no bar of these codes; ``None`` when it is."""
+    plural, most = PLURALS[batch.kind], run.settings.max_absent
+    has_some = _has_some(run, catch)
+    late = f"{len(missing)} {plural} have no bar yet, {missing[0]} for one"
+    pace = STRAGGLERS if has_some else PUBLICATION
     if run.is_today_before(BARS_ARE_FINAL):
-        return NotPublishedYet(
-            f"{len(absent)} {PLURALS[batch.kind]} have no bar of {run.day} yet, {absent[0]} for one; "
-            f"that is believed from {BARS_ARE_FINAL:%H:%M} on."
-        )
-    if len(absent) > run.settings.max_absent:
+        return not_yet(run, batch.label, f"{late}; that is believed from {BARS_ARE_FINAL:%H:%M} on", pace)
+    if run.day == run.today and (len(missing) > most or not has_some):
+        why = f"more than ASHARE_MAX_ABSENT ({most})" if has_some else f"and no other of the {plural} has one"
+        return not_yet(run, batch.label, f"{late}, {why}", pace)
+    if len(missing) > most:
         return BadReply(
-            f"{len(absent)} {PLURALS[batch.kind]} have no bar on {run.day} even when asked for one by one, more "
-            f"than ASHARE_MAX_ABSENT ({run.settings.max_absent}): the others are loaded, these are not believed."
+            f"{len(missing)} {plural} have no bar on {run.day} even when asked for one by one, more than "
+            f"ASHARE_MAX_ABSENT ({most}): the others are loaded, these are not believed."
         )
-    if catch.answered:
+    if has_some:
         return None
-    # Before a day is published, every answer is empty. The whole market, when it is being loaded, tells; today it
-    # may be out before the others.
+    # Before a day is published, every answer is empty. The whole market, when it is being loaded, tells.
     with run.store.alone(_work(run, "stock"), run.settings.lock_timeout):
-        if run.day < run.today and run.store.has_bars(run.day):
+        if run.store.has_bars(run.day):
             return None
     return BadReply(
         f"Baostock has no bar of {run.day} for any of {batch.label}: the day is not published yet, or data is lost."

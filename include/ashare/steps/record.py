@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from include.ashare.errors import IncompleteDate
 from include.ashare.steps.reference import closed_reason, universe_is_known
@@ -37,6 +37,38 @@ def record_status(run: Run) -> str:
 
 
 def _record(run: Run, calendar_is_known: bool) -> str:
+    # A run of some kinds says nothing of the others, which the date stays complete for.
+    complete = run.store.complete_kinds(run.day)
+    is_part = not set(complete) <= set(run.kinds)
+    run = replace(run, kinds=tuple(dict.fromkeys([*complete, *run.kinds])))
+    tally = _tally(run, calendar_is_known)
+    if tally.problems:
+        tally.problems += [text for text in _causes(run) if text not in tally.problems]
+        reason = "; ".join(text.rstrip(".") for text in tally.problems) + "."
+        before = _tally(replace(run, kinds=complete), calendar_is_known) if is_part else None
+        if before and not before.problems:
+            note = f"only {', '.join(complete)} is complete: {reason}"
+            _finish(replace(run, kinds=complete), "success", note, before)
+        else:
+            _finish(run, "failed", reason, tally)
+        raise IncompleteDate(f"{run.day} is not complete: {reason}")
+    _finish(run, "success", note_of(run, tally.count, tally.verdict), tally)
+    log.info("%s is complete: %d bars, %d suspended.", run.day, tally.count.loaded, tally.count.suspended)
+    _look_at_following(run)
+    return "success"
+
+
+@dataclass
+class _Tally:
+    """What the tables hold for a date, and why it is not complete; no problems: it is."""
+
+    count: DateCount
+    missing: int
+    verdict: Verdict
+    problems: list[str]
+
+
+def _tally(run: Run, calendar_is_known: bool) -> _Tally:
     count = run.store.count(run.expectation)
     missing = sorted(code for codes in run.store.remaining(run.expectation).values() for code in codes)
     problems = [] if calendar_is_known else [f"Baostock's calendar is not known for {run.day}"]
@@ -44,19 +76,13 @@ def _record(run: Run, calendar_is_known: bool) -> str:
     verdict = Verdict("", "") if missing else verify(run)
     if verdict.contradiction:
         problems.append(verdict.contradiction)
-    if problems:
-        problems += [text for text in _causes(run) if text not in problems]
-        reason = "; ".join(text.rstrip(".") for text in problems) + "."
-        run.store.finish_date(
-            run.day, "failed", run.kinds, reason=reason, run_id=run.run_id, missing=len(missing), count=count
-        )
-        raise IncompleteDate(f"{run.day} is not complete: {reason}")
+    return _Tally(count, len(missing), verdict, problems)
+
+
+def _finish(run: Run, status: str, reason: str | None, tally: _Tally) -> None:
     run.store.finish_date(
-        run.day, "success", run.kinds, reason=note_of(run, count, verdict), run_id=run.run_id, missing=0, count=count
+        run.day, status, run.kinds, reason=reason, run_id=run.run_id, missing=tally.missing, count=tally.count
     )
-    log.info("%s is complete: %d bars, %d suspended.", run.day, count.loaded, count.suspended)
-    _look_at_following(run)
-    return "success"
 
 
 def _problems(run: Run, count: DateCount, missing: list[str]) -> list[str]:
@@ -122,5 +148,9 @@ def note_of(run: Run, count: DateCount, verdict: Verdict) -> str | None:
         notes.append(f"{count.absent} absent at the source (ashare.absent_bar)")
     if count.rejected:
         notes.append(f"{count.rejected} rejected (ashare.rejected_bar)")
+    if unlisted := run.store.unlisted_indices(run.day):
+        notes.append(
+            f"ASHARE_INDICES has what Baostock's list has not, and it is not asked for: {', '.join(unlisted)}"
+        )
     notes += run.store.batch_errors(run.day, only_again=True)
     return "; ".join(notes) or None

@@ -10,6 +10,7 @@ from include.ashare.dates import FIRST_TRADE_DATE, SHANGHAI
 from include.ashare.errors import BadReply, TerminalError
 from include.ashare.source import Session, Table
 from include.ashare.source.session import PAGE_ROWS
+from include.ashare.steps.publication import not_yet
 from include.ashare.steps.run import MARKET_DAY_FROM, Run, published_at
 from include.ashare.store.store import Security
 
@@ -27,11 +28,14 @@ REFERENCE_WORK = "the calendar and the list of securities"
 def is_session(run: Run) -> bool:
     """Whether the trade date is one, by Baostock's calendar; read from there when not known yet.
 
+    :raises NotPublishedYet: the calendar does not reach today yet, as on the first days of a year.
     :raises TerminalError: the calendar does not reach the date.
     """
     if not _calendar_is_known(run):
         ensure_reference(run)
     known = run.store.session(run.day)
+    if known is None and run.day == run.today:
+        raise not_yet(run, "the calendar", "Baostock's calendar ends before it")
     if known is None:
         raise TerminalError(
             f"Baostock's calendar does not cover {run.day} (it ends with the current year): "

@@ -67,7 +67,7 @@ class SourceLimit:
                 f"{less} allows in a day: raise it, or choose a smaller batch_size where securities go one by one."
             )
         if self.used_today + requests > budget - reserved:
-            left_alone = f", {reserved} are kept for others (ASHARE_HISTORY_RESERVE)" if reserved else ""
+            left_alone = f", {reserved} are kept for the newest date (ASHARE_HISTORY_RESERVE)" if reserved else ""
             raise BudgetSpent(
                 f"{self.used_today} of the day's {budget} requests to Baostock (ASHARE_REQUEST_BUDGET) are used"
                 f"{left_alone}, and {requests} more are needed: it goes on by itself from {_clock(self.day_ends)} "

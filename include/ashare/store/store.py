@@ -273,6 +273,11 @@ class Store:
         rows = self._all("calendar", "session", {"day": day})
         return (rows[0][0], rows[0][1]) if rows else None
 
+    def newest_session(self, until: date) -> date:
+        """The newest session up to a day; that day itself where the calendar does not know."""
+        found: date = self._all("calendar", "newest_session", {"until": until})[0][0]
+        return found
+
     def save_calendar(self, days: Sequence[tuple[date, bool]]) -> None:
         """Record calendar days as just read from the source."""
         self._do("calendar", "save", {"days": [d for d, _ in days], "is_open": [is_open for _, is_open in days]})
@@ -296,6 +301,14 @@ class Store:
             },
         )
 
+    def note_unlisted_indices(self, day: date, indices: Sequence[str]) -> None:
+        """Hold the indices of the settings against the list of securities, and note those that it lacks."""
+        self._do("universe", "note_unlisted_indices", {"day": day, "indices": list(indices)})
+
+    def unlisted_indices(self, day: date | None = None) -> list[str]:
+        """The indices that the list of securities lacks; with a trade date, those that were noticed there."""
+        return [row[0] for row in self._all("universe", "unlisted_indices", {"day": day})]
+
     def expected(self, expectation: Expectation, kind: str) -> list[str]:
         """Codes of a kind that should have a bar that day."""
         return [row[0] for row in self._all("universe", "expected", {**expectation.parameters, "kind": kind})]
@@ -312,9 +325,14 @@ class Store:
         """Count what the tables hold for the date."""
         return DateCount(*self._all("universe", "count", expectation.parameters)[0])
 
-    def has_bars(self, day: date) -> bool:
-        """Whether any bar of the day is there, which proves that the day is published."""
-        return bool(self._all("bars", "has_bars", {"day": day})[0][0])
+    def has_bars(self, day: date, kind: str | None = None) -> bool:
+        """Whether any bar of the day (of one kind) is there, which proves that the day is published."""
+        return bool(self._all("bars", "has_bars", {"day": day, "kind": kind})[0][0])
+
+    def count_look(self, day: date, waits_for: str) -> int:
+        """Count one more look for what is not out yet of the date; returns how many there were."""
+        looks: int = self._all("status", "count_look", {"day": day, "waits_for": waits_for})[0][0]
+        return looks
 
     # ------------------------------------------------------------------ batches
 
@@ -508,6 +526,11 @@ class Store:
         """Record that work on the date starts."""
         self._do("status", "start", {"day": day, "kinds": list(kinds), "run_id": run_id})
 
+    def complete_kinds(self, day: date) -> tuple[str, ...]:
+        """The kinds that a date was complete for when it was last counted."""
+        rows = self._all("status", "complete_kinds", {"day": day})
+        return tuple(rows[0][0]) if rows else ()
+
     def status(self, day: date) -> tuple[str, tuple[str, ...]] | None:
         """A date's status and the kinds that it speaks of."""
         rows = self._all("status", "get", {"day": day})
@@ -547,7 +570,7 @@ class Store:
         missing: int | None = None,
         count: DateCount | None = None,
     ) -> None:
-        """Record a date's end with what was counted."""
+        """Record a date's end with what was counted; with ``success``, it is complete for these kinds."""
         names = ("expected", "loaded", "suspended", "rejected", "revised", "requests")
         counted = {name: getattr(count, name, None) for name in names}
         values = {"day": day, "status": status, "kinds": list(kinds), "reason": reason, "run_id": run_id}

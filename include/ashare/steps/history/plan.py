@@ -11,7 +11,6 @@ from include.ashare import cost
 from include.ashare.cost import Cost
 from include.ashare.errors import InvalidInput
 from include.ashare.steps.history.span import History
-from include.ashare.steps.plan import PLURALS
 from include.ashare.steps.reference import (
     REFERENCE_WORK,
     UNIVERSE_PAGES,
@@ -19,7 +18,7 @@ from include.ashare.steps.reference import (
     refresh_universe,
     universe_is_wanted,
 )
-from include.ashare.steps.run import BARS_APPEAR
+from include.ashare.steps.run import BARS_APPEAR, PLURALS
 from include.ashare.store.history import HistoryBatch, Wanted
 
 log = logging.getLogger(__name__)

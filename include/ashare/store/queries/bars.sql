@@ -122,4 +122,5 @@ WHERE (adjust_factor.fore_factor, adjust_factor.back_factor)
    IS DISTINCT FROM (excluded.fore_factor, excluded.back_factor)
 
 -- name: has_bars
-SELECT EXISTS (SELECT FROM ashare.daily_bar WHERE trade_date = %(day)s)
+SELECT EXISTS (SELECT FROM ashare.daily_bar b LEFT JOIN ashare.security s USING (code)
+               WHERE b.trade_date = %(day)s AND (%(kind)s::text IS NULL OR s.kind = %(kind)s))

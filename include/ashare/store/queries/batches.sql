@@ -29,7 +29,8 @@ WHERE trade_date = %(day)s AND batch_no = %(batch_no)s
 
 -- name: finish
 UPDATE ashare.sync_batch
-SET status = %(status)s, rows = %(rows)s, requests = coalesce(requests, 0) + %(requests)s, error = %(error)s,
+SET status = %(status)s, rows = coalesce(rows + %(rows)s, rows, %(rows)s),
+    requests = coalesce(requests, 0) + %(requests)s, error = %(error)s,
     finished_at = clock_timestamp()
 WHERE trade_date = %(day)s AND batch_no = %(batch_no)s
 

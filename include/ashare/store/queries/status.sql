@@ -27,18 +27,22 @@ SELECT reason FROM ashare.sync_status WHERE trade_date = %(day)s AND status = 'f
 
 -- name: finish
 INSERT INTO ashare.sync_status
-    (trade_date, status, kinds, expected, loaded, suspended, missing, rejected, revised, requests, reason, run_id,
-     started_at, finished_at)
-VALUES (%(day)s, %(status)s, %(kinds)s, %(expected)s, %(loaded)s, %(suspended)s, %(missing)s, %(rejected)s,
+    (trade_date, status, kinds, complete_kinds, expected, loaded, suspended, missing, rejected, revised, requests,
+     reason, run_id, started_at, finished_at)
+VALUES (%(day)s, %(status)s, %(kinds)s, CASE WHEN %(status)s = 'success' THEN %(kinds)s::text[] ELSE '{}' END, %(expected)s, %(loaded)s, %(suspended)s, %(missing)s, %(rejected)s,
         %(revised)s, %(requests)s, %(reason)s, %(run_id)s, clock_timestamp(), clock_timestamp())
 ON CONFLICT (trade_date) DO UPDATE
-SET status = excluded.status, kinds = excluded.kinds, expected = excluded.expected, loaded = excluded.loaded,
+SET status = excluded.status, kinds = excluded.kinds, complete_kinds = excluded.complete_kinds,
+    expected = excluded.expected, loaded = excluded.loaded,
     suspended = excluded.suspended, missing = excluded.missing, rejected = excluded.rejected,
     revised = excluded.revised, requests = excluded.requests, reason = excluded.reason, run_id = excluded.run_id,
     finished_at = excluded.finished_at, checked_at = nullif(sync_status.checked_at, '-infinity')
 
 -- name: get
 SELECT status, kinds FROM ashare.sync_status WHERE trade_date = %(day)s
+
+-- name: complete_kinds
+SELECT complete_kinds FROM ashare.sync_status WHERE trade_date = %(day)s
 
 -- name: recount
 UPDATE ashare.sync_status
@@ -47,7 +51,7 @@ SET expected = %(expected)s, loaded = %(loaded)s, suspended = %(suspended)s, rej
 WHERE trade_date = %(day)s AND status = 'success'
 
 -- name: contradict
-UPDATE ashare.sync_status SET status = 'failed', reason = %(reason)s
+UPDATE ashare.sync_status SET status = 'failed', complete_kinds = '{}', reason = %(reason)s
 WHERE trade_date = %(day)s AND status = 'success'
 
 -- name: settled
@@ -61,3 +65,8 @@ WHERE trade_date BETWEEN %(start)s AND %(end)s
 -- Recorded as complete for at least these kinds.
 SELECT EXISTS (SELECT FROM ashare.sync_status
                WHERE trade_date = %(day)s AND status = 'success' AND kinds @> %(kinds)s)
+
+-- name: count_look
+INSERT INTO ashare.publication_look (trade_date, waits_for, looks) VALUES (%(day)s, %(waits_for)s, 1)
+ON CONFLICT (trade_date, waits_for) DO UPDATE SET looks = publication_look.looks + 1, looked_at = clock_timestamp()
+RETURNING looks

@@ -9,6 +9,21 @@ ON CONFLICT (code) DO UPDATE
 SET name = excluded.name, kind = excluded.kind, ipo_date = excluded.ipo_date, out_date = excluded.out_date,
     updated_at = now()
 
+-- name: note_unlisted_indices
+-- What was noticed before stays with the trade date that says so; what the list has by now is forgotten.
+WITH unlisted AS (
+    SELECT i.code FROM unnest(%(indices)s::text[]) AS i (code)
+    WHERE NOT EXISTS (SELECT FROM ashare.security s WHERE s.code = i.code AND s.kind = 'index')
+      AND EXISTS (SELECT FROM ashare.security s WHERE s.kind = 'index')
+), forgotten AS (
+    DELETE FROM ashare.unlisted_index WHERE code NOT IN (TABLE unlisted)
+)
+INSERT INTO ashare.unlisted_index (code, trade_date) SELECT code, %(day)s FROM unlisted
+ON CONFLICT (code) DO NOTHING
+
+-- name: unlisted_indices
+SELECT code FROM ashare.unlisted_index WHERE %(day)s::date IS NULL OR trade_date = %(day)s ORDER BY code
+
 -- name: expected
 SELECT code FROM ashare.expected_security(%(day)s, %(kinds)s, %(indices)s) WHERE kind = %(kind)s ORDER BY code
 
