@@ -103,7 +103,7 @@ class Evening:
             partial(fetch_and_copy, self.run, batch.batch_no) for batch in plan_batches(self.run)
         ]
         order = itertools.count()
-        waiting = [
+        waiting: list[tuple[datetime, int, Callable[[], Any]]] = [
             (self.market.clock, next(order), step) for step in (*steps, partial(sync_adjust_factors, self.run))
         ]
         while waiting:

@@ -174,7 +174,8 @@ def test_ten_years_equal_the_market_at_the_fewest_requests(years: Scene) -> None
     assert years.run(history) == f"{FIRST} to {LAST} is complete."
     years.assert_equals_the_market(FIRST, LAST)
     years.assert_factors_are_the_market_s()
-    assert years.emulator.count(BY_CODE) + years.emulator.count(FACTORS) == years.fewest_requests(FIRST, LAST)
+    # One more shows that Baostock's bars begin with the range.
+    assert years.emulator.count(BY_CODE) + years.emulator.count(FACTORS) == years.fewest_requests(FIRST, LAST) + 1
     assert years.emulator.count() <= 1.03 * years.fewest_requests(FIRST, LAST) + 12  # calendar, list, their session
     assert years.emulator.overlaps() == []
     assert years.database.rows("SELECT count(*) FROM ashare.source_request") == [(years.emulator.count(),)]
@@ -626,6 +627,20 @@ def test_what_is_named_twice_is_counted_once(scene: Scene) -> None:
     assert plan_batches(scene.history(settings=settings))[0] == []
 
 
+def test_a_range_that_reaches_before_what_the_source_has_begins_where_its_bars_do(scene: Scene) -> None:
+    """The month's market has bars from September 2025 on, and lists what was listed before."""
+    history = scene.history(first=date(2006, 1, 1))
+    batches, plan = plan_batches(history)
+    assert plan.startswith("Baostock has no bars before 2025-09-01: the range begins there.")
+    asked = scene.emulator.count()
+    for batch in batches:
+        fetch_and_copy(history, batch.batch_no)
+    assert record_status(history) == f"2025-09-01 to {LAST} is complete."
+    scene.assert_equals_the_market(date(2025, 9, 1), LAST)
+    assert scene.emulator.count() - asked <= scene.fewest_requests(date(2025, 9, 1), LAST) + 2 * len(batches)
+    assert scene.database.rows("SELECT min(trade_date)::text FROM ashare.sync_status") == [("2025-09-01",)]
+
+
 # ---------------------------------------------------------------------- limits, interruptions
 
 
@@ -634,7 +649,7 @@ def test_the_budget_is_used_up_to_what_is_left_to_others_and_it_goes_on(scene: S
     history = scene.history(settings=settings)
     batches, plan = plan_batches(history)
     assert "days of quota" in plan
-    with pytest.raises(BudgetSpent, match=r"10 are kept for others \(ASHARE_HISTORY_RESERVE\)"):
+    with pytest.raises(BudgetSpent, match=r"10 are kept for the newest date \(ASHARE_HISTORY_RESERVE\)"):
         fetch_and_copy(history, batches[0].batch_no)
     assert scene.emulator.count() == 50
     assert scene.database.rows("SELECT status FROM ashare.history_batch WHERE batch_no = 1") == [("pending",)]
@@ -696,10 +711,6 @@ def test_a_few_dates_are_cheaper_one_by_one(scene: Scene) -> None:
         ({"codes": ["600000"]}, "'600000' is not a code: write it with its exchange, for example sh.600000"),
         ({"codes": ["sh.609999"]}, "There is no security sh.609999"),
         ({"codes": ["bj.430047"]}, "bj.430047: Baostock lists the Beijing exchange, but has no bars of it"),
-        (
-            {"settings": Settings(request_budget=500, history_reserve=500)},
-            "ASHARE_HISTORY_RESERVE (500) leaves nothing of ASHARE_REQUEST_BUDGET (500) to a history",
-        ),
         ({"codes": ["sz.159915"]}, "sz.159915 is of the kind etf, and kinds is stock, index"),
         ({"kinds": ("bond",)}, "There is no kind of security bond"),
         ({"batch_size": 0}, "batch_size is 0"),

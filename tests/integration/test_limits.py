@@ -25,7 +25,7 @@ from include.ashare.steps import (
     wait_for_trading_day,
 )
 from include.ashare.store import SourceGate, Store
-from tests.conftest import Database, MakeRun, source_of
+from tests.conftest import Database, MakeRun, at, source_of
 from tests.integration.trade_date import BY_CODE, DAY, MARKET, complete
 
 TODAY = date(2025, 10, 9)
@@ -166,6 +166,44 @@ def test_what_the_market_lacked_waits_when_the_budget_does_not_allow_it(
     assert database.rows("SELECT count(*) FROM ashare.daily_bar") == [(0,)]
     let_time_pass(database, 24)
     assert complete(run) == "success"
+
+
+def test_every_run_but_the_newest_dates_leaves_the_reserve_alone(
+    make_run: MakeRun, database: Database, emulator: Emulator
+) -> None:
+    options: dict[str, Any] = {"settings": Settings(lock_timeout=20.0, request_budget=100, history_reserve=40)}
+    for evening in ("2025-10-09T20:00", "2025-10-10T09:00"):  # until the next day's bars appear, it is the newest
+        newest = make_run(DAY, now=at(evening), **options)
+        assert newest.is_newest
+        complete(newest)
+    spend(database, 58 - emulator.count())
+    past = make_run("2025-09-30", now=at("2025-10-10T09:00"), **options)
+    assert not past.is_newest
+    wait_for_trading_day(past)
+    with pytest.raises(BudgetSpent, match=r"40 are kept for the newest date \(ASHARE_HISTORY_RESERVE\)"):
+        fetch_and_copy(past, plan_batches(past)[0].batch_no)
+    today = make_run("2025-10-10", now=at("2025-10-10T20:00"), **options)
+    wait_for_trading_day(today)
+    database.do("UPDATE ashare.sync_status SET finished_at = now() - interval '2 days', checked_at = NULL")
+    batches = plan_batches(today)
+    again = [batch for batch in batches if batch.again]
+    assert len(again) == 1
+    for batch in batches:
+        fetch_and_copy(today, batch.batch_no)  # what is read again is left to a later run
+    said = "SELECT status, error FROM ashare.sync_batch WHERE trade_date = '2025-10-10' AND batch_no = %s"
+    ((state, error),) = database.rows(said, again[0].batch_no)
+    assert state == "superseded"
+    assert "40 are kept for the newest date" in error
+
+
+def test_the_last_session_before_a_holiday_stays_the_newest(make_run: MakeRun) -> None:
+    run = make_run("2025-09-30", now=at("2025-10-08T20:00"))
+    wait_for_trading_day(run)
+    assert run.is_newest
+
+
+def test_the_reserve_is_never_more_than_half_of_the_budget() -> None:
+    assert Settings(request_budget=100, history_reserve=1000).reserve == 50
 
 
 # ---------------------------------------------------------------------- the ban

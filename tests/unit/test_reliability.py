@@ -11,7 +11,7 @@ FILES = {
     **{name: f"tests/integration/test_{name}.py" for name in ("corrections", "trade_date", "store", "doctor")},
     **{name: f"tests/integration/test_{name}.py" for name in ("status", "health", "history", "read", "export")},
     **{name: f"tests/e2e/test_{name}.py" for name in ("page", "page_api")},
-    **{name: f"tests/integration/test_{name}.py" for name in ("alerts", "migrations", "backup")},
+    **{name: f"tests/integration/test_{name}.py" for name in ("alerts", "migrations", "backup", "evening")},
     **{name: f"tests/e2e/test_{name}.py" for name in ("told", "installation")},
     **{name: f"tests/containers/test_{name}.py" for name in ("processes", "configuration")},
     "e2e": "tests/e2e/test_backfill.py",
@@ -29,7 +29,7 @@ def test_every_promise_names_a_test_that_there_is() -> None:
 
 def test_every_fault_test_is_in_the_table() -> None:
     table = (PROJECT / "docs/reliability.md").read_text(encoding="utf-8")
-    for name in ("limits", "faults", "cross_checks"):
+    for name in ("limits", "faults", "cross_checks", "evening"):
         tests = re.findall(r"^def (test_\w+)\(", (PROJECT / FILES[name]).read_text(encoding="utf-8"), re.MULTILINE)
         missing = [test for test in tests if f"{name}::{test}`" not in table and test not in UNLISTED]
         assert missing == [], name
@@ -42,4 +42,5 @@ UNLISTED = {
     "test_several_refusals_of_one_ban_are_one_ban",
     "test_a_right_date_passes_every_rule_with_its_figures",
     "test_etfs_are_cross_checked_too",
+    "test_pauses_grow_up_to_a_limit",
 }

@@ -80,6 +80,11 @@ class HistoryStore:
         """The range's sessions."""
         return [row[0] for row in self._all("sessions")]
 
+    def first_bar(self) -> date | None:
+        """The first day of which any bar is in the table."""
+        found: date | None = self._all("first_bar")[0][0]
+        return found
+
     def session_of_a_week_ago(self, today: date) -> date:
         """The last session that is published for certain, in the range or not."""
         found: date = self._all("session_of_a_week_ago", today=today)[0][0]
@@ -108,6 +113,11 @@ class HistoryStore:
     def forget_plan(self) -> None:
         """Delete the run's plan, if it has one."""
         self._do("forget")
+
+    def planned_start(self) -> date | None:
+        """The first day of the run's plan, if it has one."""
+        rows = self._all("planned_start")
+        return rows[0][0] if rows else None
 
     def is_planned(self) -> bool:
         """Whether the run's last plan was made."""

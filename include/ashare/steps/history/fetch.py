@@ -41,6 +41,7 @@ def fetch_and_copy(history: History, batch_no: int) -> Merged:
 
     :raises BadReply: some replies are not to be believed; what the others brought is loaded.
     """
+    history = history.as_planned()
     batch = history.tables.start(batch_no)
     if batch is None:
         raise InvalidInput(f"There is no batch {batch_no} of {history.run_id}: clear the task plan_batches first.")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from itertools import groupby
 
 from include.ashare import cost
-from include.ashare.cost import Cost
+from include.ashare.cost import PAGE_SESSIONS, Cost
 from include.ashare.errors import InvalidInput
+from include.ashare.source import Session
 from include.ashare.steps.history.span import History
+from include.ashare.steps.publication import SAMPLE
 from include.ashare.steps.reference import (
     REFERENCE_WORK,
     UNIVERSE_PAGES,
@@ -25,6 +28,9 @@ log = logging.getLogger(__name__)
 
 MOST_BATCHES = 1000
 """Airflow maps a task over 1,024 values at most (core.max_map_length)."""
+
+MARGIN_SESSIONS = 20
+"""Baostock may lack the first sessions of a range without its beginning later."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +60,12 @@ def plan_batches(history: History) -> tuple[list[HistoryBatch], str]:
     :raises InvalidInput: a code that is not known or not of the kinds, or more batches than Airflow takes.
     """
     history.tables.forget_plan()
-    if history.settings.history_reserve >= history.settings.request_budget:
-        raise InvalidInput(
-            f"ASHARE_HISTORY_RESERVE ({history.settings.history_reserve}) leaves nothing of ASHARE_REQUEST_BUDGET "
-            f"({history.settings.request_budget}) to a history: lower the one, or raise the other."
-        )
     ensure_reference(history)
     check_codes(history)
+    begins = first_day_with_bars(history)
+    if begins is not None:
+        log.info("Baostock has no bars before %s: the range begins there.", begins)
+        history = replace(history, start=begins)
     history.tables.analyze()
     found = estimate(history)
     batches = cut_batches(history, found.wanted)
@@ -70,6 +75,8 @@ def plan_batches(history: History) -> tuple[list[HistoryBatch], str]:
             f"{-(-len(found.wanted) // MOST_BATCHES) + 1} or more."
         )
     text = in_words(history, found, len(batches))
+    if begins is not None:
+        text = f"Baostock has no bars before {begins}: the range begins there. {text}"
     history.tables.plan(batches, text)
     log.info("%s", text)
     return batches, text
@@ -89,6 +96,38 @@ def ensure_reference(history: History) -> None:
             if sessions and universe_is_wanted(history.on(history.end)):
                 # The list is held against what was listed then.
                 refresh_universe(history.on(sessions[-1]), session)
+
+
+def first_day_with_bars(history: History) -> date | None:
+    """The first day of which Baostock has bars, where the range begins long before; else ``None``.
+
+    What it does not have at all would be asked for, security by security, and never be believed absent.
+    """
+    sessions = history.tables.sessions()
+    if "stock" not in history.kinds or len(sessions) <= MARGIN_SESSIONS:
+        return None
+    early = sessions[MARGIN_SESSIONS - 1]
+    known = history.tables.first_bar()
+    listed = history.store.sample_codes(history.on(sessions[0], kinds=("stock",)).expectation, SAMPLE)
+    if not listed or (known is not None and known <= early):
+        return None
+    first_bars: list[date] = []
+    with history.session(len(listed)) as session:
+        for code in listed:
+            first_bar = _first_bar_of(session, code, sessions)
+            if first_bar is not None and first_bar <= early:
+                return None
+            first_bars += [first_bar] if first_bar else []
+    return min(first_bars, default=None)
+
+
+def _first_bar_of(session: Session, code: str, sessions: Sequence[date]) -> date | None:
+    for at in range(0, len(sessions), PAGE_SESSIONS):
+        page = sessions[at : at + PAGE_SESSIONS]
+        days = session.bars(code, page[0], page[-1]).column("date")
+        if days:
+            return date.fromisoformat(min(days))
+    return None
 
 
 def check_codes(history: History) -> None:
@@ -116,7 +155,7 @@ def estimate(history: History) -> Estimate:
     with history.store.transaction() as connection:
         by_code = cost.by_code(connection, requests, batches)
         by_date, _ = cost.by_date(connection, days)
-    a_day = history.settings.request_budget - history.settings.history_reserve
+    a_day = history.settings.request_budget - history.settings.reserve
     left = max(a_day - history.store.source_limit().used_today, 0)
     return Estimate(wanted, len(listed), len(days), by_code, by_date, left, a_day)
 

@@ -24,6 +24,7 @@ def record_status(history: History) -> str:
 
     :raises IncompleteDate: there is no plan, a batch is not done, or something of the range is still lacking.
     """
+    history = history.as_planned()
     tables = history.tables
     if not tables.is_planned():
         raise IncompleteDate(f"{history.start} to {history.end}: the plan could not be made, see plan_batches.")

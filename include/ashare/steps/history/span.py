@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
 
@@ -60,6 +60,11 @@ class History:
         """Whether the range's dates cannot be complete by this run alone."""
         return self.codes is not None or "stock" not in self.kinds
 
+    def as_planned(self) -> History:
+        """The run with the range that its plan found: from the first day of which Baostock has bars."""
+        start = self.tables.planned_start()
+        return replace(self, start=start) if start and start != self.start else self
+
     @cached_property
     def tables(self) -> HistoryStore:
         """The tables of this run."""
@@ -96,6 +101,6 @@ class History:
             who=self.who,
             wait_seconds=self.settings.lock_timeout,
             budget=self.settings.request_budget,
-            reserved=self.settings.history_reserve,
+            reserved=self.settings.reserve,
         )
         return Session(self.source, gate, requests)

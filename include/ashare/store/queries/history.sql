@@ -9,6 +9,9 @@ FROM ashare.trade_calendar WHERE calendar_date BETWEEN %(start)s AND %(end)s
 SELECT calendar_date FROM ashare.trade_calendar
 WHERE is_trading_day AND calendar_date BETWEEN %(start)s AND %(end)s ORDER BY calendar_date
 
+-- name: first_bar
+SELECT min(trade_date) FROM ashare.daily_bar
+
 -- name: session_of_a_week_ago
 SELECT max(calendar_date) FROM ashare.trade_calendar WHERE is_trading_day AND calendar_date <= %(today)s::date - 7
 
@@ -92,6 +95,9 @@ DELETE FROM ashare.history_run WHERE run_id = %(run_id)s
 -- name: plan
 INSERT INTO ashare.history_run (run_id, first_date, last_date, plan)
 VALUES (%(run_id)s, %(start)s, %(end)s, %(plan)s)
+
+-- name: planned_start
+SELECT first_date FROM ashare.history_run WHERE run_id = %(run_id)s
 
 -- name: is_planned
 SELECT EXISTS (SELECT FROM ashare.history_run WHERE run_id = %(run_id)s)
