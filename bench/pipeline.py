@@ -28,7 +28,8 @@ from bench.figures import Figure
 from bench.running import EMPTY, Running
 from include.ashare.emulator.generated import GeneratedMarket
 from include.ashare.emulator.market import BarKind, Row
-from include.ashare.emulator.server import Emulator, RequestRecord
+from include.ashare.emulator.records import RequestRecord
+from include.ashare.emulator.server import Emulator
 from include.ashare.settings import DEFAULT_INDICES
 from include.ashare.source.session import BAR_FIELDS
 from include.local.stack import PROJECT, free_port

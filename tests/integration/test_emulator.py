@@ -119,12 +119,18 @@ class Wire:
 
 
 def unframe(reply: bytes) -> tuple[str, bytes]:
-    header = re.fullmatch(r"00\.9\.40\x01(\w\w)\x01(\d{10})", reply[:21].decode())
+    header = re.fullmatch(r"00\.9\.00\x01(\w\w)\x01(\d{10})", reply[:21].decode())
     assert header
-    length = int(header[2])
-    crc = zlib.crc32(reply[: 21 + length])
-    assert reply[21 + length :] == b"\1" + str(crc).encode() + b"<![CDATA[]]>\n"
-    return header[1], reply[21 : 21 + length]
+    body = unframe_unchecked(reply)
+    is_compressed = header[1] in ("96", "99", "9B", "9D")
+    assert int(header[2]) == len(body if is_compressed else body.decode(errors="replace"))
+    crc = str(zlib.crc32(reply[:21] + body)).encode()
+    assert reply[21 + len(body) :] == b"\1" + crc + (b"\n" if is_compressed else b"") + b"<![CDATA[]]>\n"
+    return header[1], body
+
+
+def unframe_unchecked(reply: bytes) -> bytes:
+    return reply[21:].rpartition(b"\1")[0]
 
 
 # -- every call, with the real client
@@ -267,12 +273,13 @@ def test_messages_that_are_wrong(emulator: Emulator) -> None:
         assert wire.fields("00", "login", "anonymous", "", "0")[0] == "10001009"
         assert wire.fields("00", "login", "anonymous", "123456", "bs-nonsense")[0] == "10001012"
         assert wire.fields("00", "login", "anonymous", "123456", "0", version="00.8.80")[0] == "10001004"
-        assert wire.fields("00", "login", "anonymous", "123456", KEY)[2:] == ["login", "anonymous"]
+        assert wire.fields("00", "login", "anonymous", "123456", KEY)[2:4] == ["login", "anonymous"]
         assert wire.fields(*query)[0] == "0"
         assert wire.fields(*query, crc=1)[0] == "10004019"
         assert wire.fields("77", "query_cpi", "anonymous")[0] == "10004020"
         assert wire.fields("35", "query_trade_dates", "anonymous", "1", "2000", DAY)[0] == "10004019"
         assert wire.fields("35", "query_all_stock", "anonymous", "0", "2000", DAY)[0] == "10004006"
+        assert wire.fields("35", "query_all_stock", "anonymous", "1", "2000") == ["10004006", "请求参数个数不正确"]
         assert wire.fields("35", "query_all_stock", "anonymous", "99", "2000", DAY)[:7] == [
             *("0", "success", "query_all_stock", "anonymous", "99", "2000"),
             "",
@@ -391,6 +398,55 @@ def test_fault_stall_keeps_the_connection(emulator: Emulator) -> None:
         with pytest.raises(TimeoutError):
             wire.receive()
         assert emulator.connections[-1].closed is None
+
+
+def test_fault_stall_on_long_ranges_alone(emulator: Emulator) -> None:
+    with Wire(emulator) as wire:
+        emulator.add_fault(fault("*", "stall", days=10))
+        query = ("33", "query_trade_dates", "anonymous", "1", "2000", "2026-03-01")
+        assert wire.fields(*query, "2026-03-10")[0] == "0"
+        wire.send(*query, "2026-03-11")
+        wire.sock.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            wire.receive()
+
+
+def test_fault_drop_counts_the_requests_of_each_connection(emulator: Emulator) -> None:
+    emulator.add_fault(fault("*", "drop", times=0, requests=3))
+    for _ in range(2):
+        with Wire(emulator) as wire:
+            assert [day_of(wire)[0] for _ in range(2)] == ["0", "0"]
+            assert wire.sock.recv(1) == b""
+    assert emulator.count() == 6
+
+
+def test_fault_page_size(emulator: Emulator) -> None:
+    query = ("35", "query_all_stock", "anonymous", "1", "2000", DAY)
+    with Wire(emulator) as wire:
+        emulator.add_fault(fault("*", "page_size", rows=50))
+        emulator.add_fault(fault("*", "page_size", after=1))
+        small, large, asked = (wire.fields(*query) for _ in range(3))
+    assert [fields[5] for fields in (small, large, asked)] == ["50", "10000", "2000"]
+    assert json.loads(small[6])["record"] == json.loads(large[6])["record"][:50]
+    assert large[6] == asked[6]
+
+
+def test_fault_changed_digit_keeps_the_checksum(emulator: Emulator) -> None:
+    with Wire(emulator) as wire:
+        emulator.add_fault(fault("*", "changed_digit", times=2))
+        replies = []
+        for kind, method in (("35", "query_all_stock"), ("98", A_STOCK)) * 2:
+            paging = () if kind == "98" else ("1", "2000")
+            wire.send(kind, method, "anonymous", *paging, DAY)
+            replies.append(wire.receive())
+        plain, packed, plain_right, packed_right = replies
+        for wrong, right in ((plain, plain_right), (packed, packed_right)):
+            assert len(wrong) == len(right)
+            assert sum(a != b for a, b in zip(wrong, right, strict=True)) == 1
+            assert wrong[-30:] == right[-30:]
+        assert len(json.loads(plain[21:].split(b"\1")[6])["record"]) > 100
+        with pytest.raises(zlib.error):
+            zlib.decompress(unframe_unchecked(packed))
 
 
 def test_fault_refuse(emulator: Emulator) -> None:

@@ -51,7 +51,9 @@ def _code(text: str) -> str:
     return text
 
 
-def _reply(request: Request, columns: Sequence[str], rows: Rows, tail: tuple[str | None, ...]) -> Reply:
+def _reply(
+    request: Request, columns: Sequence[str], rows: Rows, tail: tuple[str | None, ...], column_separator: str = ","
+) -> Reply:
     call = request.call
     page = None
     if call.paged:
@@ -68,6 +70,7 @@ def _reply(request: Request, columns: Sequence[str], rows: Rows, tail: tuple[str
         page=page,
         page_rows=size,
         tail=tail,
+        column_separator=column_separator,
         compressed=call.compressed,
     )
 
@@ -100,7 +103,7 @@ class Answers:
         first, last = _range(start, end)
         last = min(last, date(published.today.year, 12, 31))
         rows = [(day.isoformat(), str(int(is_open))) for day, is_open in self._market.trade_dates(first, last)]
-        return _reply(request, ("calendar_date", "is_trading_day"), rows, (start, end, None))
+        return _reply(request, ("calendar_date", "is_trading_day"), rows, (start, end, None), ", ")
 
     def _all_stock(self, request: Request, published: Published) -> Reply:
         (text,) = request.params
@@ -129,7 +132,7 @@ class Answers:
                 )
             )
         columns = ("code", "code_name", "ipoDate", "outDate", "type", "status")
-        return _reply(request, columns, rows, (code, name, None))
+        return _reply(request, columns, rows, (code, name, None), ", ")
 
     def _history(self, request: Request, published: Published) -> Reply:
         code, fields, start, end, frequency, adjust = request.params

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from include.ashare.emulator.server import ConnectionRecord, overlapping
+from include.ashare.emulator.records import ConnectionRecord, overlapping
 
 
 class _Log:

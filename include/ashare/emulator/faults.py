@@ -12,7 +12,8 @@ KINDS: dict[str, tuple[str, ...]] = {
     "refuse": (),
     "close_before_reply": (),
     "close_mid_reply": (),
-    "stall": (),
+    "drop": ("requests",),
+    "stall": ("days",),
     "delay": ("seconds",),
     "error": ("code", "message"),
     "empty": (),
@@ -26,20 +27,25 @@ KINDS: dict[str, tuple[str, ...]] = {
     "rename_column": ("column", "to"),
     "wrong_method": ("name",),
     "wrong_page": ("page",),
+    "page_size": ("rows",),
     "cut_body": (),
     "garbage": (),
+    "changed_digit": (),
 }
 """Kind to the arguments it takes; all of them are optional.
 
 ``refuse`` closes a new connection at once (its method is ``connect``); ``close_before_reply`` and
-``close_mid_reply`` close an open one; ``stall`` sends half a reply and then nothing; ``delay`` answers
-``seconds`` later. ``error`` answers with ``code`` and ``message``; ``empty`` with error 0 and no rows.
-``truncated_page`` sends only the first ``rows`` (default: half) of the page, ``exact_rows`` exactly ``rows``
+``close_mid_reply`` close an open one; ``drop`` closes it when it has answered ``requests`` (default: 43), its login
+included; ``stall`` sends half a reply and then nothing, and with ``days`` only when a longer range is asked for;
+``delay`` answers ``seconds`` later. ``error`` answers with ``code`` and ``message``; ``empty`` with error 0 and no
+rows. ``truncated_page`` sends only the first ``rows`` (default: half) of the page, ``exact_rows`` exactly ``rows``
 (default 2000) by cutting or repeating, ``duplicate_row`` the first row twice. ``bad_number`` writes ``value``
 (default ``1.2.3``) into ``column`` (default ``close``, else the last) of the first row, ``wrong_date`` and
 ``wrong_code`` another date or code into every row. ``drop_column`` and ``rename_column`` change the columns.
-``wrong_method`` and ``wrong_page`` echo another method or page number. ``cut_body`` sends half of the body with
-a matching length, and ``garbage`` bytes that mean nothing, both with the end marker in place.
+``wrong_method`` and ``wrong_page`` echo another method or page number, ``page_size`` goes by pages of
+``rows`` (default: 10,000) whatever was asked. ``cut_body`` sends half of the body with
+a matching length, and ``garbage`` bytes that mean nothing, both with the end marker in place;
+``changed_digit`` sends another digit in place of one, with the checksum of what was meant.
 """
 
 
@@ -69,15 +75,19 @@ class Fault:
             raise ValueError("A fault's times and after are 0 or more.")
         if (self.kind == "refuse") != (self.method == "connect"):
             raise ValueError("The fault 'refuse' goes with method 'connect', and only that one does.")
-        for name in ("rows", "page", "seconds"):
+        for name in ("rows", "page", "seconds", "requests", "days"):
             try:
                 float(self.args.get(name, "0"))
             except ValueError:
                 raise ValueError(f"A fault's {name} is a number, not {self.args[name]!r}.") from None
 
-    def strikes(self, method: str) -> bool:
-        """Whether it hits this request; counts the request."""
+    def strikes(self, method: str, number: int = 0, days: int = 0) -> bool:
+        """Whether it hits this request, the ``number``-th of its connection, for so many days; counts the request."""
         if self.method not in (method, "*") or (self.method == "*" and method == "connect"):
+            return False
+        if self.kind == "drop" and number != int(self.args.get("requests", "43")):
+            return False
+        if "days" in self.args and days <= int(self.args["days"]):
             return False
         self.seen += 1
         if self.seen <= self.after or (self.times and self.struck >= self.times):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
 import zlib
 from collections.abc import Callable, Sequence
 
 from include.ashare.emulator import protocol
 from include.ashare.emulator.faults import Fault
-from include.ashare.emulator.protocol import HEADER_LENGTH, Reply
+from include.ashare.emulator.protocol import Reply
 
 Args = dict[str, str]
 
@@ -108,10 +109,16 @@ def change_reply(reply: Reply, faults: Sequence[Fault]) -> None:
             CHANGES[fault.kind](reply, fault.args)
 
 
+def _with_another_digit(body: bytes) -> bytes:
+    """A body of the same length, of which one digit of a row is another, or of a compressed one just a bit."""
+    found = re.search(rb'"record":\[\["[^]]*?(\d)', body)
+    place = found.start(1) if found else len(body) // 2
+    return body[:place] + bytes([body[place] ^ 1]) + body[place + 1 :]
+
+
 def change_bytes(payload: bytes, faults: Sequence[Fault]) -> bytes:
     """Apply the faults that change how it is sent; the frame around the body stays right."""
-    kind = payload[8:10].decode()
-    body = payload[HEADER_LENGTH : HEADER_LENGTH + int(payload[11:HEADER_LENGTH])]
+    kind, body = protocol.unframe(payload)
     for fault in faults:
         if fault.kind == "cut_body":
             payload = protocol.frame(kind, body[: len(body) // 2])
@@ -119,4 +126,6 @@ def change_bytes(payload: bytes, faults: Sequence[Fault]) -> bytes:
             noise = random.Random(zlib.crc32(body)).randbytes(max(len(body), 64))
             # Neither the end marker nor a separator may be in it by chance.
             payload = protocol.frame(kind, noise.replace(b"\n", b"\0").replace(b"\1", b"\0"))
+        elif fault.kind == "changed_digit":
+            payload = payload.replace(body, _with_another_digit(body))
     return payload

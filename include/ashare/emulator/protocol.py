@@ -1,9 +1,10 @@
 """Baostock's messages: the frame around them, and what its error codes mean.
 
-Read off the client 0.9.4 (``common/contants.py``, ``util/socketutil.py``). A message is a header of 21 characters
-(version, type, 10-digit body length, with \\1 between), a body of fields with \\1 between, then \\1 and the CRC-32
-of header and body. A request ends with a newline; a reply with ``<![CDATA[]]>`` and a newline, and the body of
-some replies is compressed by zlib, with the compressed length in the header.
+Read off the client 0.9.4 (``common/contants.py``, ``util/socketutil.py``) and recorded replies. A message is a header
+of 21 characters (version, type, 10-digit body length, with \\1 between), a body of fields with \\1 between, then \\1
+and the CRC-32 of header and body. The length is in characters. A request ends with a newline; a reply with
+``<![CDATA[]]>`` and a newline. The body of some replies is compressed by zlib, with the compressed length, in bytes,
+in the header, and one more newline before ``<![CDATA[]]>``; what the checksum behind it is taken of is not known.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ from dataclasses import dataclass
 SPLIT = "\1"
 HEADER_LENGTH = 21
 END = b"<![CDATA[]]>\n"
-VERSION = "00.9.40"
+VERSION = "00.9.00"
+"""The server's, whatever the client's is."""
 OLDEST_CLIENT = "00.9.00"
 """Older clients do not know the calls of a whole day, and are told that they have expired."""
 PAGE_ROWS = 2000
+MOST_PAGE_ROWS = 10_000
+"""What a client gets in a page, if it asks for so many."""
 EXCEPTION = "04"
 MAX_REQUEST = 65536
 
@@ -43,6 +47,9 @@ REPEATED_FIELD = "10004018"
 BAD_MESSAGE = "10004019"
 BAD_TYPE = "10004020"
 SYSTEM_ERROR = "10005001"
+
+WRONG_COUNT = "请求参数个数不正确"
+"""Said with ``BAD_PARAMETER``."""
 
 MESSAGES = {
     OK: "success",
@@ -73,8 +80,8 @@ MESSAGES = {
 class RequestError(Exception):
     """A request that is answered with an error code."""
 
-    def __init__(self, code: str) -> None:
-        super().__init__(MESSAGES[code])
+    def __init__(self, code: str, message: str = "") -> None:
+        super().__init__(message or MESSAGES[code])
         self.code = code
 
 
@@ -142,23 +149,25 @@ def parse_request(line: bytes) -> Request:
     if call is None:
         raise RequestError(BAD_TYPE)
     method, *fields = body.split(SPLIT)
-    if method != call.method or len(fields) != call.fields + 1:
+    if method != call.method:
         raise RequestError(BAD_MESSAGE)
+    if len(fields) != call.fields + 1:
+        raise RequestError(BAD_PARAMETER, WRONG_COUNT)
     user, *params = fields
     if not call.paged:
         return Request(call, user, 1, PAGE_ROWS, tuple(params))
     page, rows, *params = params
     if not (page.isdigit() and rows.isdigit() and int(page) > 0 and int(rows) > 0):
         raise RequestError(BAD_PARAMETER)
-    return Request(call, user, int(page), min(int(rows), PAGE_ROWS), tuple(params))
+    return Request(call, user, int(page), min(int(rows), MOST_PAGE_ROWS), tuple(params))
 
 
 @dataclass
 class Reply:
     """An answer before it is put into a frame.
 
-    ``columns`` is None for login and logout; ``tail`` are the fields that a paged reply repeats after its data,
-    with None where the columns' names go.
+    ``columns`` is None for login and logout, which have a ``time`` instead; ``tail`` are the fields that a paged
+    reply repeats after its data, with None where the columns' names go, ``column_separator`` between them.
     """
 
     type: str
@@ -171,6 +180,8 @@ class Reply:
     page: int | None = None
     page_rows: int = PAGE_ROWS
     tail: tuple[str | None, ...] = (None,)
+    column_separator: str = ","
+    time: str = ""
     compressed: bool = False
 
     def body(self) -> str:
@@ -178,26 +189,38 @@ class Reply:
         fields = [self.error_code, self.message]
         if self.method:
             fields += [self.method, self.user]
+        if self.error_code == OK and self.time:
+            fields.append(self.time)
         if self.error_code == OK and self.columns is not None:
             if self.page is not None:
                 fields += [str(self.page), str(self.page_rows)]
             # An empty result is an empty field, not an empty list.
             record = [list(row) for row in self.rows]
-            fields.append(json.dumps({"record": record}, ensure_ascii=False) if record else "")
-            fields += [",".join(self.columns) if field is None else field for field in self.tail]
+            text = json.dumps({"record": record}, ensure_ascii=False, separators=(",", ":"))
+            fields.append(text if record else "")
+            fields += [self.column_separator.join(self.columns) if field is None else field for field in self.tail]
         return SPLIT.join(fields)
 
 
-def frame(kind: str, payload: bytes) -> bytes:
-    """Header, body as it travels, check sum and end marker."""
-    message = f"{VERSION}{SPLIT}{kind}{SPLIT}{len(payload):010d}".encode() + payload
-    return message + f"{SPLIT}{zlib.crc32(message)}".encode() + END
+COMPRESSED = {call.reply for call in CALLS.values() if call.compressed}
+"""The types of replies whose body is compressed."""
+
+
+def frame(kind: str, body: bytes) -> bytes:
+    """Header, body as it travels, checksum and end marker."""
+    length = len(body) if kind in COMPRESSED else len(body.decode(errors="replace"))
+    message = f"{VERSION}{SPLIT}{kind}{SPLIT}{length:010d}".encode() + body
+    return message + f"{SPLIT}{zlib.crc32(message)}".encode() + (b"\n" if kind in COMPRESSED else b"") + END
+
+
+def unframe(reply: bytes) -> tuple[str, bytes]:
+    """The type of a reply, and its body as it travels."""
+    return reply[8:10].decode(), reply[HEADER_LENGTH:].rpartition(SPLIT.encode())[0]
 
 
 def encode(reply: Reply) -> bytes:
     """The reply as it is sent."""
     body = reply.body().encode()
-    # Level 1: a local server gains nothing from a better one.
     return frame(reply.type, zlib.compress(body, 1) if reply.compressed else body)
 
 

@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, replace
 from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
@@ -24,54 +24,9 @@ from include.ashare.emulator.faults import Fault
 from include.ashare.emulator.market import Market
 from include.ashare.emulator.misbehave import change_bytes, change_reply
 from include.ashare.emulator.protocol import Reply, Request, RequestError
+from include.ashare.emulator.records import ConnectionRecord, RequestRecord, overlapping
 
 PEER_GONE = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR | select.POLLNVAL
-
-
-@dataclass
-class ConnectionRecord:
-    """A TCP connection, open from when it was accepted until either side closed it.
-
-    ``opened`` and ``closed`` are seconds of the monotonic clock, ``opened_at`` is Beijing time.
-    """
-
-    id: int
-    peer: str
-    opened: float
-    opened_at: str
-    closed: float | None = None
-
-
-@dataclass
-class RequestRecord:
-    """A request and how it was answered. ``params`` never hold a password or an API key.
-
-    ``error_code`` is None when nothing was answered. ``started`` and ``finished`` are seconds of the monotonic
-    clock.
-    """
-
-    connection: int
-    seq: int
-    method: str
-    params: dict[str, str]
-    started: float
-    started_at: str
-    rows: int = 0
-    error_code: str | None = None
-    faults: list[str] = field(default_factory=list)
-    finished: float = 0.0
-
-
-def overlapping(connections: Sequence[ConnectionRecord]) -> list[tuple[ConnectionRecord, ConnectionRecord]]:
-    """The pairs of connections that were open at the same time."""
-    ordered = sorted(connections, key=lambda connection: (connection.opened, connection.id))
-    pairs = []
-    for n, first in enumerate(ordered):
-        for second in ordered[n + 1 :]:
-            if first.closed is not None and first.closed <= second.opened:
-                continue
-            pairs.append((first, second))
-    return pairs
 
 
 class Emulator:
@@ -238,9 +193,9 @@ class Emulator:
             self._log.write(json.dumps({"event": event, **values}, ensure_ascii=False) + "\n")
             self._log.flush()
 
-    def _struck(self, method: str) -> list[Fault]:
+    def _struck(self, method: str, number: int = 0, days: int = 0) -> list[Fault]:
         with self._lock:
-            return [fault for fault in self._faults if fault.strikes(method)]
+            return [fault for fault in self._faults if fault.strikes(method, number, days)]
 
     def _begin(self, number: int, method: str, params: dict[str, str]) -> RequestRecord:
         at = self._now().isoformat(timespec="milliseconds")
@@ -272,6 +227,7 @@ class _Conversation:
         self._number = number
         self._sock = sock
         self._logged_in = False
+        self._requests = 0
 
     def run(self) -> None:
         """Answer until either side ends the connection."""
@@ -291,31 +247,34 @@ class _Conversation:
     def _answer(self, line: bytes) -> bool:
         """Answer one request; whether the connection goes on."""
         server = self._server
-        request: Request | None = None
-        failure = ""
+        request: Request | RequestError
+        self._requests += 1
         try:
             request = protocol.parse_request(line)
         except RequestError as error:
-            failure = error.code
-        method = request.call.method if request else "invalid"
+            request = error
+        method = request.call.method if isinstance(request, Request) else "invalid"
         record = server._begin(self._number, method, _loggable(request))
         # The log has the request before the client has the reply: who was answered can count on it.
         try:
-            payload = self._payload(request, failure, record)
+            payload = self._payload(request, record)
         finally:
             server._finish(record)
         return payload is not None and self._send(payload, record.faults)
 
-    def _payload(self, request: Request | None, failure: str, record: RequestRecord) -> bytes | None:
+    def _payload(self, request: Request | RequestError, record: RequestRecord) -> bytes | None:
         """The bytes to send, or None to close the connection instead."""
         server = self._server
-        struck = server._struck(record.method)
+        struck = server._struck(record.method, self._requests, _days(record.params))
         record.faults = [fault.kind for fault in struck]
         delays = sum(float(fault.args.get("seconds", "1")) for fault in struck if fault.kind == "delay")
         server._pause(server._latency_of(record.method) + delays)
         if "close_before_reply" in record.faults:
             return None
-        reply = self._reply(request, failure)
+        for fault in struck:
+            if fault.kind == "page_size" and isinstance(request, Request):
+                request = replace(request, page_rows=int(fault.args.get("rows", protocol.MOST_PAGE_ROWS)))
+        reply = self._reply(request)
         change_reply(reply, struck)
         record.rows, record.error_code = len(reply.rows), reply.error_code
         if record.method == "login":
@@ -332,11 +291,11 @@ class _Conversation:
                 pass  # hears what the client says, and never answers
             return False
         self._sock.sendall(payload)
-        return True
+        return "drop" not in faults
 
-    def _reply(self, request: Request | None, failure: str) -> Reply:
-        if request is None:
-            return Reply(protocol.EXCEPTION, "", "", failure, protocol.MESSAGES[failure])
+    def _reply(self, request: Request | RequestError) -> Reply:
+        if isinstance(request, RequestError):
+            return Reply(protocol.EXCEPTION, "", "", request.code, str(request))
         call = request.call
         try:
             if call.method == "login":
@@ -347,7 +306,7 @@ class _Conversation:
                 )
             if call.method == "logout":
                 self._logged_in = False
-                return Reply(call.reply, call.method, request.user)
+                return Reply(call.reply, call.method, request.user, time=self._time())
             return self._server._answers.answer(request, self._server._published())
         except RequestError as error:
             return Reply(call.reply, call.method, request.user, error.code, str(error), compressed=call.compressed)
@@ -362,7 +321,10 @@ class _Conversation:
             raise RequestError(protocol.BAD_API_KEY)
         if self._server._users.get(request.user) != password:
             raise RequestError(protocol.WRONG_PASSWORD)
-        return Reply(request.call.reply, "login", request.user)
+        return Reply(request.call.reply, "login", request.user, time=self._time())
+
+    def _time(self) -> str:
+        return f"{self._server._now():%Y%m%d%H%M%S%f}"[:-3]
 
 
 PARAMETERS = {
@@ -378,9 +340,9 @@ PARAMETERS = {
 }
 
 
-def _loggable(request: Request | None) -> dict[str, str]:
+def _loggable(request: Request | RequestError) -> dict[str, str]:
     """A request's parameters by name, without what is secret."""
-    if request is None:
+    if isinstance(request, RequestError):
         return {}
     if request.call.method == "login":
         return {"user_id": request.user, "api_key": "yes" if request.params[1].startswith("bs-") else "no"}
@@ -388,6 +350,15 @@ def _loggable(request: Request | None) -> dict[str, str]:
     if request.call.paged:
         params["page"] = str(request.page)
     return params
+
+
+def _days(params: Mapping[str, str]) -> int:
+    """How many days a request asks for; 0 for one that names no range."""
+    try:
+        first, last = (date.fromisoformat(params[name]) for name in ("start_date", "end_date"))
+    except (KeyError, ValueError):
+        return 0
+    return (last - first).days + 1
 
 
 def _peer_gone(sock: socket.socket) -> bool:
