@@ -140,4 +140,4 @@ def make_run(database: Database, emulator: Emulator) -> MakeRun:
 
 def source_of(emulator: Emulator, *, idle: float = 2.0, reply: float = 5.0) -> SourceConfig:
     """Where a test's emulator is, with time limits that a test can wait for."""
-    return SourceConfig("127.0.0.1", emulator.port, limits=Limits(connect=2.0, idle=idle, reply=reply))
+    return SourceConfig("127.0.0.1", emulator.port, limits=Limits(connect=2.0, idle=idle, reply=reply, reopen=0.05))

@@ -17,7 +17,7 @@ from include.ashare.dates import FIRST_TRADE_DATE, SHANGHAI, parse_date, parse_t
 from include.ashare.errors import AshareError, InvalidInput, StoreUnavailable
 from include.ashare.settings import POOL, POOL_SLOTS, Settings
 from include.ashare.source import SourceConfig
-from include.ashare.source.session import PORT
+from include.ashare.source.config import PORT
 from include.ashare.source.transport import Limits
 from include.ashare.steps import Run, newest_published
 from include.ashare.steps.history import History

@@ -28,6 +28,14 @@ class SourceUnreachable(TransientError):
     """No connection to Baostock, or it broke or stalled."""
 
 
+class SourceDropped(SourceUnreachable):
+    """Baostock, or the network, ended the connection."""
+
+
+class SourceStalled(SourceUnreachable):
+    """Baostock did not answer, or not to the end, within the time limits."""
+
+
 class BadReply(TransientError):
     """Baostock's reply is incomplete, malformed, or not the answer to what was asked."""
 

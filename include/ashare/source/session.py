@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from itertools import chain
-from operator import itemgetter
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 from include.ashare.errors import (
     BLACKLISTED,
@@ -22,18 +19,16 @@ from include.ashare.errors import (
     NotLoggedIn,
     NotPublishedYet,
     SourceRefused,
-    SourceUnreachable,
     StoreUnavailable,
     TerminalError,
 )
-from include.ashare.source.transport import HEADER_BYTES, SEPARATOR, Limits, Transport
+from include.ashare.source.config import SourceConfig
+from include.ashare.source.gate import Gate
+from include.ashare.source.replies import PAGE_ROWS, Table, check_reply, keep_spaces, refusal, rows_a_page
+from include.ashare.source.transport import HEADER_BYTES, SEPARATOR, Transport
 
 log = logging.getLogger(__name__)
 
-PUBLIC_HOST = "public-api.baostock.com"
-VIP_HOST = "vip-api.baostock.com"
-PORT = 10030
-PAGE_ROWS = 2000
 LOGIN_AND_LOGOUT = 2
 
 BAR_FIELDS = (
@@ -42,73 +37,6 @@ BAR_FIELDS = (
 )
 
 FACTOR_FIELDS = ("code", "dividOperateDate", "foreAdjustFactor", "backAdjustFactor")
-
-
-@dataclass(frozen=True)
-class SourceConfig:
-    """Where Baostock is and how to sign in; ``api_key`` is optional and moves the default host."""
-
-    host: str = ""
-    port: int = PORT
-    user: str = "anonymous"
-    password: str = field(default="123456", repr=False)
-    api_key: str | None = field(default=None, repr=False)
-    limits: Limits = field(default_factory=Limits)
-
-    @property
-    def address(self) -> tuple[str, int]:
-        return self.host or (VIP_HOST if self.api_key else PUBLIC_HOST), self.port
-
-
-class Gate(Protocol):
-    """The lock and the request ledger in front of Baostock; PostgreSQL's is ``store.SourceGate``."""
-
-    def open(self, requests: int) -> None:
-        """Wait until the one connection to Baostock is ours; fails when so many requests may not be sent now."""
-
-    def admit(self, requests: int) -> None:
-        """Fail when so many more requests may not be sent now."""
-
-    def begin(self, method: str, detail: str) -> int:
-        """Record that a message is about to be sent; fails when the lock is lost."""
-
-    def end(self, request_id: int, outcome: str, reply_chars: int) -> None:
-        """Record how that message ended."""
-
-    def fileno(self) -> int:
-        """What becomes readable when the lock may be lost."""
-
-    def check(self) -> None:
-        """Fail when the lock is lost."""
-
-    def close(self) -> None:
-        """Give the connection up."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A reply of all its pages: column names as sent, rows of strings (a blank is a missing value)."""
-
-    fields: list[str]
-    rows: list[list[str]]
-
-    def column(self, name: str) -> list[str]:
-        """The named column's values."""
-        at = self.fields.index(name)
-        return [row[at] for row in self.rows]
-
-    def columns(self, *names: str) -> Iterable[tuple[str, ...]]:
-        """Each row's values of the named columns, two or more, in that order."""
-        return map(itemgetter(*map(self.fields.index, names)), self.rows)
-
-    def require(self, names: Sequence[str], method: str) -> Table:
-        """Return this table, or raise ``BadReply`` when a column is not there or a row is not as wide."""
-        lacking = [name for name in names if name not in self.fields]
-        if lacking:
-            raise BadReply(f"Baostock's reply to {method} lacks the column {', '.join(lacking)}.")
-        if any(len(row) != len(self.fields) for row in self.rows):
-            raise BadReply(f"Baostock's reply to {method} has rows of another width than its header.")
-        return self
 
 
 class Session:
@@ -248,7 +176,7 @@ class Session:
             baostock.set_API_key(self._config.api_key)
         result = self._quietly(lambda: baostock.login(self._config.user, self._config.password))
         if result.error_code != "0":  # refused by the client itself, before anything was sent
-            raise _refusal("login", result.error_code, result.error_msg)
+            raise refusal("login", result.error_code, result.error_msg)
 
     def _send(self, message: str) -> str:
         """Stand in for ``baostock.util.socketutil.send_msg``: the client's every message comes through here."""
@@ -282,13 +210,13 @@ class Session:
         outcome = "no reply"
         try:
             reply = self._transport.exchange(message, guard=self._gate)
-            outcome = _check_reply(method, body, reply)
+            outcome = check_reply(method, body, reply)
         except AshareError as error:
             outcome = getattr(error, "code", type(error).__name__)
             raise
         finally:
             self._record_end(request_id, outcome, len(reply))
-        return _keep_spaces(reply) if method == "query_stock_basic" else reply
+        return keep_spaces(reply)
 
     def _record_end(self, request_id: int, outcome: str, reply_chars: int) -> None:
         try:
@@ -317,18 +245,35 @@ class Session:
             if getattr(result, name) != value:
                 got = getattr(result, name)
                 raise BadReply(f"Baostock answered {method} for {name} {got} instead of {value}.")
-        rows: list[list[str]] = list(result.data)
-        while paged and len(result.data) == PAGE_ROWS:
-            result.cur_row_num = PAGE_ROWS
-            if not self._quietly(result.next):
-                break
-            rows += result.data
-        if paged and len(result.data) > PAGE_ROWS:
-            raise BadReply(f"A page of Baostock's reply to {method} has more than {PAGE_ROWS} rows.")
+        rows: list[list[str]] = self._pages(result, method) if paged else list(result.data)
         if set(map(type, rows)) != {list} or set(map(type, chain.from_iterable(rows))) != {str}:
             # A missing value is a blank, but JSON has null and numbers, too.
             rows = [["" if value is None else str(value) for value in row] for row in rows]
         return Table(list(result.fields), rows).require(columns, method)
+
+    def _pages(self, result: Any, method: str) -> list[list[str]]:
+        """The rows of all pages, of which the first has come."""
+        rows: list[list[str]] = []
+        page_rows = rows_a_page(result)
+        while True:
+            rows += result.data
+            if len(result.data) > page_rows:
+                raise BadReply(f"A page of Baostock's reply to {method} has more than {page_rows} rows.")
+            if len(result.data) not in (page_rows, PAGE_ROWS) or not self._turn(result):
+                return rows
+            if rows_a_page(result) != page_rows:
+                raise BadReply(f"The pages of Baostock's reply to {method} are not of one size.")
+
+    def _turn(self, result: Any) -> bool:
+        """Ask for the next page; the client does so behind a page of the size that it asked for, and no other."""
+        from baostock.common import contants
+
+        asked = contants.BAOSTOCK_PER_PAGE_COUNT
+        contants.BAOSTOCK_PER_PAGE_COUNT = result.cur_row_num = len(result.data)
+        try:
+            return bool(self._quietly(result.next))
+        finally:
+            contants.BAOSTOCK_PER_PAGE_COUNT = asked
 
     def _quietly(self, call: Callable[[], Any]) -> Any:
         """Call the client without its printing, and turn what it trips over into an error of ours."""
@@ -359,49 +304,3 @@ def _carried_by(send: Callable[[str], str]) -> Iterator[None]:
         wire.send_msg, wire.SocketUtil.connect = original_send, original_connect
         for name in ("user_id", "apiKey", "default_socket"):
             vars(state).pop(name, None)
-
-
-def _check_reply(method: str, asked: list[str], reply: str) -> str:
-    """Raise unless the reply succeeded and answers what was asked; returns the outcome for the ledger."""
-    body = reply[HEADER_BYTES:].split(SEPARATOR)
-    if len(body) < 2:
-        raise BadReply(f"Baostock's reply to {method} has no result code.")
-    code, text = body[0], body[1]
-    if code != "0":
-        raise _refusal(method, code, text)
-    if len(body) < 4 or body[2] != method:
-        answered = body[2] if len(body) > 2 else "nothing"
-        raise BadReply(f"Baostock answered {answered} when {method} was asked.")
-    has_pages = len(asked) > 3 and asked[3] == str(PAGE_ROWS)
-    if has_pages and (len(body) < 5 or body[4] != asked[2]):
-        raise BadReply(f"Baostock answered {method} with another page than page {asked[2]}.")
-    return "ok"
-
-
-def _refusal(method: str, code: str, text: str) -> AshareError:
-    """The error for a result code (baostock.common.contants)."""
-    said = f"Baostock answered {method} with {code} ({text.strip()})"
-    if code == "10001001":
-        return NotLoggedIn(f"{said}: the session was lost.")
-    if code == BLACKLISTED:
-        return SourceRefused(f"{said}: this address is blacklisted; wait for the ban to end.", code)
-    if code.startswith("10001"):
-        return SourceRefused(f"{said}.", code)
-    if code.startswith("10002"):
-        return SourceUnreachable(f"{said}.")
-    if code in ("10004001", "10004002", "10004003", "10004004") or not code.startswith("10004"):
-        return BadReply(f"{said}.")
-    return TerminalError(f"{said}: the request itself is wrong.")
-
-
-def _keep_spaces(reply: str) -> str:
-    """Escape the spaces inside values ("万 科A"), which the client would delete with all other white space."""
-    body = reply.split(SEPARATOR)
-    for at, part in enumerate(body):
-        if part.lstrip().startswith("{"):
-            try:
-                record = json.loads(part)
-            except ValueError:
-                return reply  # the client trips over it, and that is reported
-            body[at] = json.dumps(record, ensure_ascii=False, separators=(",", ":")).replace(" ", "\\u0020")
-    return SEPARATOR.join(body)

@@ -13,20 +13,19 @@ import zlib
 from dataclasses import dataclass
 from typing import Protocol
 
-from include.ashare.errors import BadReply, SourceUnreachable
+from include.ashare.errors import BadReply, SourceDropped, SourceStalled, SourceUnreachable
 
 HEADER_BYTES = 21
 SEPARATOR = "\1"
 TERMINATOR = b"<![CDATA[]]>\n"
 
-# Request type -> reply type, and whether the reply's body is compressed (baostock.common.contants).
+# Request type -> reply type, and whether the reply's body is compressed (baostock.common.contants, recorded replies).
 REPLY_TYPES = {
     "00": ("01", False),  # login
     "02": ("03", False),  # logout
-    "15": ("16", False),  # query_adjust_factor
-    "33": ("34", False),  # query_trade_dates
-    "35": ("36", False),  # query_all_stock
-    "45": ("46", False),  # query_stock_basic
+    # A request has an odd number, and its reply the next one; the server refuses some from 75 on.
+    **{f"{kind}": (f"{kind + 1}", False) for kind in (*range(13, 36, 2), *range(45, 94, 2))},
+    "53": ("56", False),  # query_money_supply_data_month; the client expects 54
     "95": ("96", True),  # query_history_k_data_plus
     "98": ("99", True),  # query_daily_history_k_AStock
     "9A": ("9B", True),  # query_daily_history_k_ETF
@@ -42,6 +41,7 @@ class Limits:
     connect: float = 10.0
     idle: float = 90.0  # the public server takes up to 50 s before the first byte of a whole-market reply
     reply: float = 300.0
+    reopen: float = 2.0  # before a lost session is opened again, doubled each time that it was a short one
     reply_bytes: int = 64 * 1024 * 1024
 
 
@@ -111,7 +111,8 @@ class Transport:
         """Send one message and return its reply as the client expects it: header, then the plain body.
 
         :param guard: asked whenever it has something to say while we wait; what it raises ends the connection.
-        :raises SourceUnreachable: the connection broke, or a time limit passed.
+        :raises SourceDropped: the connection broke.
+        :raises SourceStalled: a time limit passed.
         :raises BadReply: the reply is too large, malformed, or of another type than was asked for.
         """
         if self._socket is None:
@@ -123,10 +124,10 @@ class Transport:
             reply = self._receive(self._socket, guard)
         except TimeoutError:
             self.close()
-            raise SourceUnreachable(f"Baostock sent nothing for {self._limits.idle:g} s.") from None
+            raise SourceStalled(f"Baostock sent nothing for {self._limits.idle:g} s.") from None
         except OSError as error:
             self.close()
-            raise SourceUnreachable(f"The connection to Baostock broke ({error.strerror or error}).") from error
+            raise SourceDropped(f"The connection to Baostock broke ({error.strerror or error}).") from error
         return _decode(reply, asked.type, self._limits.reply_bytes)
 
     def _receive(self, sock: socket.socket, guard: Guard | None) -> bytes:
@@ -143,12 +144,10 @@ class Transport:
                 if left > self._limits.idle:
                     raise
                 self.close()
-                raise SourceUnreachable(
-                    f"Baostock's reply was not finished within {self._limits.reply:g} s."
-                ) from None
+                raise SourceStalled(f"Baostock's reply was not finished within {self._limits.reply:g} s.") from None
             if not chunk:
                 self.close()
-                raise SourceUnreachable(
+                raise SourceDropped(
                     f"Baostock closed the connection in the middle of a reply ({len(reply)} bytes had arrived)."
                 )
             reply += chunk
@@ -207,7 +206,24 @@ def _decode(reply: bytes, asked_type: str, reply_bytes: int) -> str:
         head = reply[:HEADER_BYTES].decode("ascii")
         if compressed and header.type == wanted:
             return head + _unpack(reply[HEADER_BYTES : HEADER_BYTES + header.body_length], reply_bytes).decode()
+        body = _without_checksum(reply[: -len(TERMINATOR)], header.body_length)
         # The client cuts the last character off, which it takes for the newline.
-        return head + reply[HEADER_BYTES : -len(TERMINATOR)].decode() + "\n"
+        return head + body.decode() + "\n"
     except (zlib.error, UnicodeDecodeError) as error:
         raise BadReply(f"The body of Baostock's reply cannot be read ({error}).") from None
+
+
+def _without_checksum(message: bytes, body_length: int) -> bytes:
+    """A plain message's body; its CRC-32 is over header and body, whose length the header counts in characters.
+
+    A compressed body has a checksum of its own, zlib's; what the one behind it is taken of is not known.
+
+    :raises BadReply: it is not what was sent.
+    """
+    whole = message[HEADER_BYTES:]
+    body, _, checksum = whole.rpartition(SEPARATOR.encode())
+    if not checksum.isdigit() or body_length in (len(whole), len(whole.decode(errors="replace"))):
+        return whole  # it has none
+    if int(checksum) != zlib.crc32(message[: HEADER_BYTES + len(body)]):
+        raise BadReply("The body of Baostock's reply cannot be read (it is not what its checksum was taken of).")
+    return body

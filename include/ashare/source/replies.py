@@ -1,0 +1,112 @@
+"""What Baostock's replies say: whether one answers what was asked, its rows, or the error that it stands for."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+from include.ashare.errors import (
+    BLACKLISTED,
+    AshareError,
+    BadReply,
+    NotLoggedIn,
+    SourceRefused,
+    SourceUnreachable,
+    TerminalError,
+)
+from include.ashare.source.transport import HEADER_BYTES, SEPARATOR
+
+PAGE_ROWS = 2000
+"""What the client asks for in a page."""
+
+WHITE_SPACE = re.compile(r"\s")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A reply of all its pages: column names as sent, rows of strings (a blank is a missing value)."""
+
+    fields: list[str]
+    rows: list[list[str]]
+
+    def column(self, name: str) -> list[str]:
+        """The named column's values."""
+        at = self.fields.index(name)
+        return [row[at] for row in self.rows]
+
+    def columns(self, *names: str) -> Iterable[tuple[str, ...]]:
+        """Each row's values of the named columns, two or more, in that order."""
+        return map(itemgetter(*map(self.fields.index, names)), self.rows)
+
+    def require(self, names: Sequence[str], method: str) -> Table:
+        """Return this table, or raise ``BadReply`` when a column is not there or a row is not as wide."""
+        lacking = [name for name in names if name not in self.fields]
+        if lacking:
+            raise BadReply(f"Baostock's reply to {method} lacks the column {', '.join(lacking)}.")
+        if any(len(row) != len(self.fields) for row in self.rows):
+            raise BadReply(f"Baostock's reply to {method} has rows of another width than its header.")
+        return self
+
+    @classmethod
+    def joined(cls, parts: Sequence[Table]) -> Table:
+        """The rows of several replies to one call, one or more; raises ``BadReply`` when their columns differ."""
+        if any(part.fields != parts[0].fields for part in parts):
+            raise BadReply("Baostock's replies to one call differ in their columns.")
+        return cls(parts[0].fields, [row for part in parts for row in part.rows])
+
+
+def check_reply(method: str, asked: list[str], reply: str) -> str:
+    """Raise unless the reply succeeded and answers what was asked; returns the outcome for the ledger."""
+    body = reply[HEADER_BYTES:].split(SEPARATOR)
+    if len(body) < 2:
+        raise BadReply(f"Baostock's reply to {method} has no result code.")
+    code, text = body[0], body[1]
+    if code != "0":
+        raise refusal(method, code, text)
+    if len(body) < 4 or body[2] != method:
+        answered = body[2] if len(body) > 2 else "nothing"
+        raise BadReply(f"Baostock answered {answered} when {method} was asked.")
+    has_pages = len(asked) > 3 and asked[3] == str(PAGE_ROWS)
+    if has_pages and (len(body) < 5 or body[4] != asked[2]):
+        raise BadReply(f"Baostock answered {method} with another page than page {asked[2]}.")
+    return "ok"
+
+
+def rows_a_page(result: Any) -> int:
+    """The page size by which the server went; not every one goes by what was asked."""
+    said = str(result.per_page_count)
+    return int(said) if said.isdigit() else PAGE_ROWS
+
+
+def refusal(method: str, code: str, text: str) -> AshareError:
+    """The error for a result code (baostock.common.contants)."""
+    said = f"Baostock answered {method} with {code} ({text.strip()})"
+    if code == "10001001":
+        return NotLoggedIn(f"{said}: the session was lost.")
+    if code == BLACKLISTED:
+        return SourceRefused(f"{said}: this address is blacklisted; wait for the ban to end.", code)
+    if code.startswith("10001"):
+        return SourceRefused(f"{said}.", code)
+    if code.startswith("10002"):
+        return SourceUnreachable(f"{said}.")
+    if code in ("10004001", "10004002", "10004003", "10004004") or not code.startswith("10004"):
+        return BadReply(f"{said}.")
+    return TerminalError(f"{said}: the request itself is wrong.")
+
+
+def keep_spaces(reply: str) -> str:
+    """Escape the white space inside values ("万 科A"), which the client would delete with all other."""
+    body = reply.split(SEPARATOR)
+    for at, part in enumerate(body):
+        if part.lstrip().startswith("{") and WHITE_SPACE.search(part):
+            try:
+                record = json.loads(part)
+            except ValueError:
+                return reply  # the client trips over it, and that is reported
+            text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+            body[at] = WHITE_SPACE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return SEPARATOR.join(body)
