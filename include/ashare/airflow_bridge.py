@@ -191,6 +191,7 @@ def source_config(settings: Settings | None = None) -> SourceConfig:
         connection.port or PORT,
         api_key=connection.extra_dejson.get("api_key"),
         limits=limits,
+        session_requests=settings.session_requests,
         **{name: value for name, value in given.items() if value},
     )
 

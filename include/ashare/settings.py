@@ -84,6 +84,7 @@ class Settings:
     lock_timeout: float = _number("ASHARE_LOCK_TIMEOUT", 3600.0)
     poll_seconds: float = _number("ASHARE_POLL_SECONDS", 300.0)
     request_budget: int = _number("ASHARE_REQUEST_BUDGET", 40_000, most=SERVICE_LIMIT)
+    session_requests: int = _number("ASHARE_SESSION_REQUESTS", 0, least=0, most=SERVICE_LIMIT)
     history_reserve: int = _number("ASHARE_HISTORY_RESERVE", 1_000, least=0, most=SERVICE_LIMIT)
     retries: int = _number("ASHARE_RETRIES", 3, least=0)
     retry_seconds: float = _number("ASHARE_RETRY_SECONDS", 60.0)

@@ -281,8 +281,9 @@ def test_a_reply_that_fails(
     scene: Scene, there: str, call: str, after: int, again: int, kind: str, args: Mapping[str, Any], said: str
 ) -> None:
     scene.begin_with(there)
-    # Of the per-security calls, some have been answered well: nothing of those is kept either.
-    scene.emulator.add_fault(fault(call, kind, after=after, **args))
+    # Of the per-security calls, some have been answered well: nothing of those is kept either. It fails again when a
+    # session that was dropped is opened again.
+    scene.emulator.add_fault(fault(call, kind, times=0, after=after, **args))
     run = scene.run(source=source_of(scene.emulator, idle=1.0))
     (failure,) = attempt(run)
     scene.assert_untouched()
@@ -435,6 +436,29 @@ def test_what_is_mended_within_the_run(
     assert scene.emulator.count("login") == logins + 1 + more
     scene.assert_whole()
     scene.assert_next_run_completes()
+
+
+@pytest.mark.parametrize("kind", ["drop", "close_before_reply"])
+def test_a_batch_of_200_stocks_ends_in_its_first_try_when_every_session_is_dropped(scene: Scene, kind: str) -> None:
+    if kind == "drop":
+        scene.emulator.add_fault(fault("*", "drop", times=0, requests=43))
+    else:
+        for nth in range(4):
+            scene.emulator.add_fault(fault(BY_CODE, kind, after=45 * (nth + 1)))
+    run = scene.run(fetch="code", kinds=("stock",), batch_size=200)
+    wait_for_trading_day(run)
+    batches = plan_batches(run)
+    assert max(len(batch.codes or ()) for batch in batches) == 200
+    for batch in batches:
+        fetch_and_copy(run, batch.batch_no)
+    sync_adjust_factors(run)
+    assert record_status(run) == "success"
+    assert_table_equals(scene.database, scene.rows("stock"), DAY)
+    ended = "SELECT outcome, count(*) FROM ashare.source_request GROUP BY 1 ORDER BY 1"
+    outcomes = dict(scene.database.rows(ended))
+    assert set(outcomes) == {"ok", "SourceDropped"}
+    assert 4 <= outcomes["SourceDropped"] <= 10
+    assert scene.emulator.overlaps() == []
 
 
 def test_what_a_cut_market_lacks_is_asked_one_by_one(scene: Scene) -> None:

@@ -426,11 +426,47 @@ def test_what_was_found_absent_is_not_asked_for_again_after_an_interruption(loss
     market.lose(lambda code, day: code == "sh.600085" and day == "2025-09-10")
     history = scene.history()
     (first, *_), _ = plan_batches(history)
-    scene.emulator.add_fault(fault(BY_CODE, "close_before_reply", times=1, after=30))
+    scene.emulator.add_fault(fault(BY_CODE, "close_before_reply", times=0, after=30))
     with pytest.raises(SourceUnreachable):
         fetch_and_copy(history, first.batch_no)
+    scene.emulator.clear_faults()
     scene.run(history)
     assert asked_of(scene.emulator).count("sh.600085") == 2
+
+
+def test_a_batch_ends_in_its_first_try_when_every_session_is_dropped(scene: Scene) -> None:
+    scene.emulator.add_fault(fault("*", "drop", times=0, requests=43))
+    history = scene.history()
+    for batch in plan_batches(history)[0]:
+        fetch_and_copy(history, batch.batch_no)
+    assert record_status(history).endswith("is complete.")
+    assert len(scene.emulator.connections) > 4
+    scene.assert_equals_the_market(date(2025, 9, 1), LAST)
+    scene.assert_factors_are_the_market_s()
+    assert scene.emulator.overlaps() == []
+
+
+def test_a_read_over_many_years_that_stalls_is_asked_for_in_parts(three_years: Scene) -> None:
+    three_years.emulator.add_fault(fault(BY_CODE, "stall", times=0, days=400))
+    history = three_years.history(LATER)
+    batches, _ = plan_batches(history)
+    for batch in batches:
+        fetch_and_copy(history, batch.batch_no)
+    assert record_status(history).endswith("is complete.")
+    three_years.assert_equals_the_market(LATER, LAST)
+    stalled = "SELECT count(*) FROM ashare.source_request WHERE outcome = 'SourceStalled'"
+    assert three_years.database.rows(stalled) == [(2 * len(batches),)]  # 1,095 days, 547 days, and never again
+    codes = sum(len(batch.codes) for batch in batches)
+    assert three_years.emulator.count(BY_CODE) <= 2 * len(batches) + 3 * codes
+    assert three_years.emulator.overlaps() == []
+
+
+def test_a_trade_date_whose_codes_are_read_over_years_that_stall_is_complete(three_years: Scene) -> None:
+    three_years.emulator.add_fault(fault(BY_CODE, "stall", times=0, days=400))
+    assert complete(three_years.daily(LATER, kinds=("index",))) == "success"
+    codes = [security.code for security in three_years.securities(INDEX)]
+    three_years.assert_equals_the_market(LATER, LAST, codes)
+    assert three_years.emulator.count(BY_CODE) == 2 + 3 * len(codes)
 
 
 def test_a_page_that_was_cut_is_asked_for_again(scene: Scene) -> None:

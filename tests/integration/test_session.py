@@ -5,7 +5,9 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,11 @@ from include.ashare.emulator.server import Emulator
 from include.ashare.errors import (
     AshareError,
     BadReply,
+    BudgetSpent,
+    InvalidInput,
     SourceBusy,
     SourceRefused,
+    SourceStalled,
     SourceUnreachable,
     StoreUnavailable,
     TerminalError,
@@ -119,10 +124,10 @@ def test_a_page_that_fails_is_an_error_and_never_the_end(
             assert len(rows) > 2000
         else:
             arguments: dict[str, Any] = {"code": "10002007", "message": "x"} if kind == "error" else {}
-            server.add_fault(fault(BY_CODE, kind, after=1, **arguments))
+            server.add_fault(fault(BY_CODE, kind, after=1, times=0, **arguments))
             with pytest.raises((SourceUnreachable, BadReply)), Session(source_of(server), gate()) as session:
                 session.bars("sh.000001", first, last)
-        assert server.count(BY_CODE) == 2
+        assert server.count(BY_CODE) == (3 if kind == "close_mid_reply" else 2)  # a dropped session is opened again
 
 
 def test_a_whole_market_reply_of_exactly_2000_rows_asks_for_no_further_page(
@@ -140,6 +145,163 @@ def test_a_lost_session_is_mended_by_one_fresh_login(emulator: Emulator, gate: C
         assert session.market_day(DAY, "stock").rows
     assert emulator.count("login") == 2
     assert emulator.overlaps() == []
+
+
+def test_a_session_that_is_dropped_goes_on_in_a_new_one(
+    emulator: Emulator, market: GeneratedMarket, database: Database, gate: Callable[..., SourceGate]
+) -> None:
+    emulator.add_fault(fault("*", "drop", times=0, requests=43))
+    with Session(source_of(emulator), gate(), requests=100) as session:
+        for _ in range(100):
+            assert session.bars("sh.000001", DAY, DAY).rows == market.bars_of("sh.000001", DAY, DAY)
+        counted = session.requests + 1  # the logout
+    assert [emulator.count("login"), emulator.count(BY_CODE), emulator.count("logout")] == [3, 100, 1]
+    outcomes = "SELECT method, outcome, count(*) FROM ashare.source_request GROUP BY 1, 2 ORDER BY 1, 2"
+    assert database.rows(outcomes) == [
+        ("login", "ok", 3),
+        ("logout", "ok", 1),
+        (BY_CODE, "SourceDropped", 2),  # sent into a closed connection, as far as anybody knows
+        (BY_CODE, "ok", 100),
+    ]
+    assert counted == 106
+    assert emulator.overlaps() == []
+
+
+def test_a_session_dropped_between_two_pages_goes_on_with_the_second(
+    long_market: GeneratedMarket, gate: Callable[..., SourceGate]
+) -> None:
+    first, last = date(2013, 10, 31), date(2025, 10, 31)
+    with Emulator(long_market) as server:
+        server.add_fault(fault("*", "drop", requests=2))
+        with Session(source_of(server), gate()) as session:
+            assert session.bars("sh.000001", first, last).rows == long_market.bars_of("sh.000001", first, last)
+        assert [request.params["page"] for request in server.requests if request.method == BY_CODE] == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("requests", "logins", "answered"),
+    [
+        (1, 1, 0),  # no progress at all
+        (2, 4, 4),  # an answer a session
+        (9, 4, 32),
+    ],
+)
+def test_a_session_that_is_dropped_with_little_progress_is_opened_again_three_times(
+    emulator: Emulator, gate: Callable[..., SourceGate], requests: int, logins: int, answered: int
+) -> None:
+    emulator.add_fault(fault("*", "drop", times=0, requests=requests))
+    with pytest.raises(SourceUnreachable), Session(source_of(emulator), gate()) as session:
+        for _ in range(100):
+            session.trade_dates(DAY, DAY)
+    assert [emulator.count("login"), emulator.count("query_trade_dates")] == [logins, answered]
+    with Session(source_of(emulator), gate()):
+        pass  # the lock is free
+    assert emulator.overlaps() == []
+
+
+def test_a_dropped_session_is_not_opened_again_against_a_refusal(
+    emulator: Emulator, gate: Callable[..., SourceGate]
+) -> None:
+    emulator.add_fault(fault("*", "drop", requests=20))
+    emulator.add_fault(fault("login", "error", after=1, times=0, code="10001005", message="账号登陆数达到上限"))
+    with pytest.raises(SourceRefused, match="10001005"), Session(source_of(emulator), gate()) as session:
+        for _ in range(100):
+            session.trade_dates(DAY, DAY)
+    assert [request.method for request in emulator.requests][-2:] == ["query_trade_dates", "login"]
+    assert emulator.count("login") == 2
+
+
+def test_a_dropped_session_is_not_opened_again_beyond_the_budget(
+    emulator: Emulator, gate: Callable[..., SourceGate]
+) -> None:
+    emulator.add_fault(fault("*", "drop", times=0, requests=20))
+    with pytest.raises(BudgetSpent), Session(source_of(emulator), gate(budget=23)) as session:
+        for _ in range(100):
+            session.trade_dates(DAY, DAY)
+    assert emulator.count() == 20  # with the one that was lost, 21, and the next three did not fit
+
+
+def test_a_session_is_renewed_before_it_has_sent_as_many_requests_as_are_set(
+    emulator: Emulator, database: Database, gate: Callable[..., SourceGate]
+) -> None:
+    config = replace(source_of(emulator), session_requests=10)
+    emulator.add_fault(fault("*", "drop", times=0, requests=11))
+    too_few, enough = gate(budget=37), gate(budget=38)  # 30 calls are four sessions
+    with pytest.raises(InvalidInput, match="sends 38 requests"), Session(config, too_few, requests=30):
+        pass
+    with Session(config, enough, requests=30) as session:
+        for _ in range(30):
+            session.trade_dates(DAY, DAY)
+    by_connection = Counter(request.connection for request in emulator.requests)
+    assert list(by_connection.values()) == [10, 10, 10, 8]
+    assert database.rows("SELECT DISTINCT outcome FROM ashare.source_request") == [("ok",)]
+    assert emulator.count("logout") == 4
+    assert emulator.overlaps() == []
+
+
+def test_a_read_over_years_that_stalls_is_asked_for_in_halves_and_what_came_is_kept(
+    long_market: GeneratedMarket, gate: Callable[..., SourceGate]
+) -> None:
+    first, last = date(2013, 10, 31), date(2025, 10, 31)
+    with Emulator(long_market) as server:
+        server.add_fault(fault(BY_CODE, "stall", days=4000))
+        server.add_fault(fault(BY_CODE, "stall", after=2))  # the second half
+        with Session(source_of(server, idle=0.5), gate()) as session:
+            assert session.bars("sh.000001", first, last).rows == long_market.bars_of("sh.000001", first, last)
+        asked = [request.params for request in server.requests if request.method == BY_CODE]
+        assert [(params["start_date"], params["end_date"]) for params in asked] == [
+            ("2013-10-31", "2025-10-31"),
+            ("2013-10-31", "2019-10-31"),
+            ("2019-11-01", "2025-10-31"),
+            ("2019-11-01", "2022-10-31"),
+            ("2022-11-01", "2025-10-31"),
+        ]
+        assert server.count("login") == 3
+        assert server.overlaps() == []
+
+
+@pytest.mark.parametrize("limits", [{"idle": 0.5}, {"idle": 5.0, "reply": 0.5}], ids=["nothing", "not to its end"])
+def test_a_read_that_stalls_on_a_year_is_an_error(
+    long_market: GeneratedMarket, gate: Callable[..., SourceGate], limits: dict[str, float]
+) -> None:
+    with Emulator(long_market) as server:
+        server.add_fault(fault(BY_CODE, "stall", times=0))
+        with pytest.raises(SourceStalled), Session(source_of(server, **limits), gate()) as session:
+            session.bars("sh.000001", date(2013, 10, 31), date(2025, 10, 31))
+        asked = [request.params for request in server.requests if request.method == BY_CODE]
+    days = [(date.fromisoformat(p["end_date"]) - date.fromisoformat(p["start_date"])).days for p in asked]
+    assert days == [4383, 2191, 1095, 547, 366]
+
+
+@pytest.mark.parametrize(("rows", "pages"), [(10_000, 1), (1_000, 3)])
+def test_the_page_size_is_the_servers(
+    long_market: GeneratedMarket, gate: Callable[..., SourceGate], rows: int, pages: int
+) -> None:
+    first, last = date(2013, 10, 31), date(2025, 10, 31)
+    with Emulator(long_market) as server:
+        server.add_fault(fault(BY_CODE, "page_size", times=0, rows=rows))
+        with Session(source_of(server), gate()) as session:
+            assert session.bars("sh.000001", first, last).rows == long_market.bars_of("sh.000001", first, last)
+        assert server.count(BY_CODE) == pages
+
+
+def test_a_page_size_that_changes_between_two_pages_is_not_believed(
+    long_market: GeneratedMarket, gate: Callable[..., SourceGate]
+) -> None:
+    with Emulator(long_market) as server:
+        server.add_fault(fault(BY_CODE, "page_size", rows=1000))
+        with pytest.raises(BadReply, match="not of one size"), Session(source_of(server), gate()) as session:
+            session.bars("sh.000001", date(2013, 10, 31), date(2025, 10, 31))
+
+
+@pytest.mark.parametrize("method", ["query_trade_dates", MARKET], ids=["plain", "compressed"])
+def test_a_reply_that_is_not_what_its_checksum_was_taken_of_is_an_error(
+    emulator: Emulator, gate: Callable[..., SourceGate], method: str
+) -> None:
+    emulator.add_fault(fault(method, "changed_digit"))
+    with pytest.raises(BadReply, match="cannot be read"), Session(source_of(emulator), gate()) as session:
+        session.trade_dates(DAY, DAY)
+        session.market_day(DAY, "stock")
 
 
 def test_a_hang_ends_within_its_time_limit_and_without_spinning(

@@ -14,6 +14,7 @@ FILES = {
     **{name: f"tests/integration/test_{name}.py" for name in ("alerts", "migrations", "backup", "evening")},
     **{name: f"tests/e2e/test_{name}.py" for name in ("told", "installation")},
     **{name: f"tests/containers/test_{name}.py" for name in ("processes", "configuration")},
+    "wire": "tests/integration/test_recorded_wire.py",
     "e2e": "tests/e2e/test_backfill.py",
     "e2e_doctor": "tests/e2e/test_doctor_command.py",
     "retries": "tests/dags/test_retries.py",

@@ -13,7 +13,11 @@ PORT = 10030
 
 @dataclass(frozen=True)
 class SourceConfig:
-    """Where Baostock is and how to sign in; ``api_key`` is optional and moves the default host."""
+    """Where Baostock is and how to sign in; ``api_key`` is optional and moves the default host.
+
+    :ivar session_requests: messages of a session, login and logout included, after which a new one is opened;
+        0: never.
+    """
 
     host: str = ""
     port: int = PORT
@@ -21,6 +25,7 @@ class SourceConfig:
     password: str = field(default="123456", repr=False)
     api_key: str | None = field(default=None, repr=False)
     limits: Limits = field(default_factory=Limits)
+    session_requests: int = 0
 
     @property
     def address(self) -> tuple[str, int]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 from itertools import chain
 from types import TracebackType
 from typing import Any
@@ -18,7 +19,10 @@ from include.ashare.errors import (
     BudgetSpent,
     NotLoggedIn,
     NotPublishedYet,
+    SourceDropped,
     SourceRefused,
+    SourceStalled,
+    SourceUnreachable,
     StoreUnavailable,
     TerminalError,
 )
@@ -31,6 +35,14 @@ log = logging.getLogger(__name__)
 
 LOGIN_AND_LOGOUT = 2
 
+YEAR = timedelta(days=366)
+"""A range of so many days is not cut further when Baostock stalls on it."""
+
+ENOUGH_ANSWERS = 10
+"""A session that was lost sooner was a short one: its login and its lost request are much of what was sent."""
+MOST_SHORT_SESSIONS = 3
+"""So many short sessions in a row are opened again."""
+
 BAR_FIELDS = (
     "date,code,open,high,low,close,preclose,volume,amount,adjustflag,turn,tradestatus,pctChg,"
     "peTTM,pbMRQ,psTTM,pcfNcfTTM,isST"
@@ -41,6 +53,9 @@ FACTOR_FIELDS = ("code", "dividOperateDate", "foreAdjustFactor", "backAdjustFact
 
 class Session:
     """A Baostock session as a context manager: lock, connect, log in; always log out, close, unlock.
+
+    A session that Baostock drops is opened again, under the same lock, for as long as it brings answers, and the
+    request that was lost is sent again.
 
     :param requests: how many calls and pages it will be at least, login and logout not counted.
     :raises SourceBusy: on entering, when someone else kept the connection for too long.
@@ -56,9 +71,14 @@ class Session:
         self._transport = Transport(*config.address, config.limits)
         self._client = contextlib.ExitStack()
         self.requests = 0
+        self._sent = self._answered = 0
+        """Messages since the last connect, queries answered since the last login."""
+        self._short_sessions = 0
+        self._longest_range = timedelta.max
+        """What Baostock has stalled on was longer."""
 
     def __enter__(self) -> Session:
-        self._gate.open(self._expected + LOGIN_AND_LOGOUT)
+        self._gate.open(self._with_logins(self._expected))
         try:
             self._client.enter_context(_carried_by(self._send))
             self._login()
@@ -98,7 +118,7 @@ class Session:
 
         :raises Postponed: they may not.
         """
-        self._gate.admit(requests + 1)
+        self._gate.admit(self._with_logins(requests) - 1)
 
     # ------------------------------------------------------------------ calls
 
@@ -134,7 +154,27 @@ class Session:
         return self._query(call, lambda: getattr(baostock, call)(str(day)), BAR_FIELDS.split(","), paged=False)
 
     def bars(self, code: str, start: date, end: date) -> Table:
-        """Unadjusted daily bars of one security from ``start`` to ``end``, both included."""
+        """Unadjusted daily bars of one security from ``start`` to ``end``, both included.
+
+        When Baostock stalls on a range, its halves are asked for, down to a year, and no longer ones by this session.
+        """
+        parts: list[Table] = []
+        while not parts or start <= end:
+            last = start + min(end - start, self._longest_range)
+            try:
+                parts.append(self._bars(code, start, last))
+            except SourceStalled as stalled:
+                if last - start <= YEAR:
+                    raise
+                self._longest_range = max((last - start) / 2, YEAR)
+                log.warning("%s %s is asked for in parts of %d days.", stalled, code, self._longest_range.days)
+                self._gate.admit(self._with_logins(2))
+                self._login()
+            else:
+                start = last + timedelta(days=1)
+        return Table.joined(parts)
+
+    def _bars(self, code: str, start: date, end: date) -> Table:
         import baostock
 
         return self._query(
@@ -172,6 +212,7 @@ class Session:
         import baostock
 
         self._transport.connect()
+        self._sent = self._answered = 0
         if self._config.api_key:
             baostock.set_API_key(self._config.api_key)
         result = self._quietly(lambda: baostock.login(self._config.user, self._config.password))
@@ -181,7 +222,7 @@ class Session:
     def _send(self, message: str) -> str:
         """Stand in for ``baostock.util.socketutil.send_msg``: the client's every message comes through here."""
         try:
-            return self._logged_in(message)
+            return self._delivered(message)
         except SourceRefused as error:
             if error.code == BLACKLISTED:
                 log.warning("%s", error)
@@ -189,23 +230,65 @@ class Session:
                     self._gate.admit(1)  # the ledger knows of the ban now, and until when it lasts
             raise
 
-    def _logged_in(self, message: str) -> str:
+    def _delivered(self, message: str) -> str:
+        """Send a message; a query that a session was lost with is sent again in a new one."""
         body = message[HEADER_BYTES:].split(SEPARATOR)[:-1]  # the last part is the checksum
         method = body[0]
+        if method in ("login", "logout"):
+            return self._counted(method, body, message)
+        if self._config.session_requests and self._sent > self._queries_a_session:
+            self._renew()
+        is_first_try = True
+        while True:
+            try:
+                reply = self._counted(method, body, message)
+            except (SourceDropped, NotLoggedIn) as lost:
+                # A connection that is dropped by its first query would be dropped by it again.
+                if not self._answered and not (is_first_try and isinstance(lost, NotLoggedIn)):
+                    raise
+                self._reopen(lost)
+                is_first_try = False
+            else:
+                self._answered += 1
+                return reply
+
+    def _reopen(self, lost: AshareError) -> None:
+        """Log in anew, unless too many sessions in a row were short."""
+        answered = self._answered
+        self._short_sessions = 0 if answered >= ENOUGH_ANSWERS else self._short_sessions + 1
+        if self._short_sessions > MOST_SHORT_SESSIONS:
+            raise lost
+        self._gate.admit(self._with_logins(1))
+        pause = self._config.limits.reopen * 2**self._short_sessions
+        log.warning("%s The session answered %d queries; it is opened again in %g s.", lost, answered, pause)
+        time.sleep(pause)
+        self._login()
+
+    def _renew(self) -> None:
+        """Log out and in anew."""
+        import baostock
+
         try:
-            return self._counted(method, body, message)
-        except NotLoggedIn:
-            if method in ("login", "logout"):
-                raise
-            log.warning("Baostock lost the session; logging in again once.")
-            self._login()
-            return self._counted(method, body, message)
+            self._quietly(baostock.logout)
+        except (SourceUnreachable, NotLoggedIn, BadReply) as problem:
+            log.warning("Logging out of Baostock failed, a new session is opened all the same: %s", problem)
+        self._login()
+
+    @property
+    def _queries_a_session(self) -> int:
+        return max(self._config.session_requests - LOGIN_AND_LOGOUT, 1)
+
+    def _with_logins(self, requests: int) -> int:
+        """So many calls and pages, with the logins and logouts of the sessions that they take."""
+        sessions = -(-requests // self._queries_a_session) if self._config.session_requests else 1
+        return requests + LOGIN_AND_LOGOUT * max(sessions, 1)
 
     def _counted(self, method: str, body: list[str], message: str) -> str:
         # A login's message holds the password and the API key; its ledger entry says only that it was one.
         detail = "" if method in ("login", "logout") else " ".join(body[2:])
         request_id = self._gate.begin(method, detail[:200])
         self.requests += 1
+        self._sent += 1
         reply = ""
         outcome = "no reply"
         try:

@@ -9,8 +9,8 @@ from itertools import pairwise
 from include.ashare.dates import FIRST_TRADE_DATE, SHANGHAI
 from include.ashare.errors import BadReply, TerminalError
 from include.ashare.source import Session, Table
-from include.ashare.steps.publication import not_yet
 from include.ashare.source.replies import PAGE_ROWS
+from include.ashare.steps.publication import not_yet
 from include.ashare.steps.run import MARKET_DAY_FROM, Run, published_at
 from include.ashare.store.store import Security
 
