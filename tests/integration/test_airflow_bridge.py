@@ -23,7 +23,7 @@ from include.ashare.airflow_bridge import source_config, store
 from include.ashare.errors import AshareError
 try:
     found = source_config()
-    print(found.address, found.user, found.password, found.api_key, found.limits.idle)
+    print(found.address, found.user, found.password, found.api_key, found.limits.idle, found.session_requests)
     print(repr(found))
     with store() as opened:
         print(opened.migrate())
@@ -37,7 +37,12 @@ def ask(home: Path, **connections: str) -> list[str]:
     done = subprocess.run(
         [sys.executable, "-c", ASK],
         env=environment
-        | {"AIRFLOW_HOME": str(home), "PYTHONPATH": str(PROJECT), "ASHARE_IDLE_TIMEOUT": "12"}
+        | {
+            "AIRFLOW_HOME": str(home),
+            "PYTHONPATH": str(PROJECT),
+            "ASHARE_IDLE_TIMEOUT": "12",
+            "ASHARE_SESSION_REQUESTS": "40",
+        }
         | {f"AIRFLOW_CONN_{name.upper()}": value for name, value in connections.items()},
         capture_output=True,
         text=True,
@@ -63,7 +68,7 @@ def test_connections_become_settings(tmp_path: Path, postgres: EmbeddedPostgres,
         ),
         ashare_postgres=postgres.connection_json(database.name),
     )
-    assert lines[0] == "('127.0.0.1', 12345) me s3cret-word bs-key 12.0"
+    assert lines[0] == "('127.0.0.1', 12345) me s3cret-word bs-key 12.0 40"
     assert "s3cret-word" not in lines[1]
     assert "bs-key" not in lines[1]
     assert lines[2] == str([file.name for file in sorted(MIGRATIONS.glob("*.sql"))])
@@ -71,7 +76,7 @@ def test_connections_become_settings(tmp_path: Path, postgres: EmbeddedPostgres,
 
 def test_what_is_not_given_is_baostocks_own(tmp_path: Path) -> None:
     uri = ask(tmp_path, baostock="baostock://public-api.baostock.com")
-    assert uri[0] == "('public-api.baostock.com', 10030) anonymous 123456 None 12.0"
+    assert uri[0] == "('public-api.baostock.com', 10030) anonymous 123456 None 12.0 40"
 
 
 @pytest.mark.parametrize("given", [{}, {"baostock": "baostock://127.0.0.1:1"}])
