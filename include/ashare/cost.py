@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SESSION_REQUESTS = 2
 """A login and a logout."""
-FIRST_REQUESTS = 21
+FIRST_REQUESTS = 20
 """Once for a range of dates: calendar, list of securities, indices, and their sessions."""
 DATE_REQUESTS, DATE_SECONDS = 6, 8.0
 """A further date's, until the ledger knows better."""

@@ -102,10 +102,9 @@ class Evening:
         steps: list[Callable[[], Any]] = [
             partial(fetch_and_copy, self.run, batch.batch_no) for batch in plan_batches(self.run)
         ]
+        steps.append(partial(sync_adjust_factors, self.run))
         order = itertools.count()
-        waiting: list[tuple[datetime, int, Callable[[], Any]]] = [
-            (self.market.clock, next(order), step) for step in (*steps, partial(sync_adjust_factors, self.run))
-        ]
+        waiting = [(self.market.clock, next(order), step) for step in steps]
         while waiting:
             moment, _, step = waiting.pop(waiting.index(min(waiting)))
             self.market.clock = max(self.market.clock, moment)

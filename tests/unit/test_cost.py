@@ -35,7 +35,7 @@ def test_in_words() -> None:
 
 def test_without_a_database_a_date_costs_what_is_usual() -> None:
     days = [date(2020, 1, 1) + timedelta(days=n) for n in range(100)]
-    assert by_date(None, days) == (Cost(21 + 600, 900.0), 0)
+    assert by_date(None, days) == (Cost(20 + 600, 900.0), 0)
     assert by_date(None, [])[0].requests == 0
 
 
