@@ -353,3 +353,19 @@ def test_an_index_that_baostock_does_not_list_is_said_once_and_not_asked_for(
 def test_pauses_grow_up_to_a_limit(pace: Any, minutes: list[int]) -> None:
     assert [pace.pause(n, 300.0).total_seconds() / 60 for n in range(1, len(minutes) + 1)] == minutes
     assert pace.pause(10**9, 300.0) == pace.longest
+
+
+def test_an_ordinary_evening_with_dates_to_read_again_and_one_absent_code_takes_at_most_40_requests(
+    evening: MakeEvening, database: Database, late: LateMarket
+) -> None:
+    for day in ("2025-09-24", "2025-09-25", "2025-09-26", "2025-09-29", "2025-09-30"):
+        late.reset(f"{day}T20:30")
+        assert evening(day).go() == "success"
+    database.do("UPDATE ashare.sync_status SET finished_at = finished_at - interval '2 days', checked_at = NULL")
+    database.do("UPDATE ashare.security SET updated_at = '2025-09-30 20:30+08'")
+    late.reset()
+    late.late = {code_of(late, 50)}
+    night = evening()
+    asked = night.server.count()
+    assert night.go() == "success"
+    assert night.server.count() - asked <= 40
