@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from include.ashare.dates import SHANGHAI
+from include.ashare.emulator.faults import fault
 from include.ashare.emulator.generated import GeneratedMarket
 from include.ashare.emulator.market import BarKind, Row
 from include.ashare.emulator.server import Emulator
@@ -29,7 +30,7 @@ from include.ashare.steps import (
     wait_for_trading_day,
 )
 from include.ashare.steps.publication import PUBLICATION, STRAGGLERS
-from tests.conftest import Database, MakeRun, source_of
+from tests.conftest import Database, MakeRun, at, source_of
 from tests.integration.trade_date import BY_CODE, DAY, MARKET, assert_table_equals, complete, status
 
 TODAY = date.fromisoformat(DAY)
@@ -156,6 +157,17 @@ def test_a_market_that_is_late_or_partial_is_waited_for_and_green_the_same_eveni
     assert night.looks == ["18:05", "18:10", "18:20", "18:40", "19:10"]
     assert night.server.count(MARKET) == 7  # six looks, and the load
     assert night.server.count(BY_CODE) == len(DEFAULT_INDICES)
+
+
+def test_less_than_half_of_a_small_market_is_not_out(
+    make_run: MakeRun, market: GeneratedMarket, database: Database
+) -> None:
+    with Emulator(market, now=at(f"{DAY}T18:05"), published_until=lambda: TODAY) as server:
+        run = make_run(DAY, source=source_of(server), now=at(f"{DAY}T18:05"))
+        server.add_fault(fault(MARKET, "truncated_page", rows=120))
+        found = wait_for_trading_day(run)
+        assert (found.answer, found.reason) == (Answer.NOT_YET, f"{DAY}: 120 of 301 stocks are out.")
+        assert wait_for_trading_day(run).answer is Answer.OUT
 
 
 def test_a_market_that_turns_partial_between_the_look_and_the_load_is_no_fault(

@@ -83,15 +83,17 @@ def sample_of(codes: Sequence[str]) -> Sequence[str]:
 def judge_market(run: Run, kind: str, wanted: Sequence[str], table: Table) -> list[str]:
     """The wanted codes that a whole-market reply lacks.
 
-    :raises NotPublishedYet: too many of them today: the market is not out.
+    :raises NotPublishedYet: too many of them today, or more than half of the market: it is not out.
     :raises TerminalError: the same, when it is too late to look again.
     :raises BadReply: the same, of a day that is over.
     """
     sent = set(table.column("code"))
     lacking = [code for code in wanted if code not in sent]
-    if table.rows and len(lacking) <= MOST_LACKING:
+    is_today = run.day == run.today
+    is_part = is_today and 2 * len(sent) < len(run.store.expected(run.expectation, kind))
+    if table.rows and len(lacking) <= MOST_LACKING and not is_part:
         return lacking
-    if run.day == run.today:
+    if is_today:
         found = f"{len(table.rows)} of {len(wanted)} {PLURALS[kind]} are out" if table.rows else "no bars are out"
         raise not_yet(run, PLURALS[kind], found)
     if not table.rows:
