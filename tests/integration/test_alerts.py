@@ -18,7 +18,7 @@ import psycopg
 import pytest
 
 from include.ashare.alerts import Alerts, Delivery, Failure
-from include.ashare.alerts.delivery import MOST_CHARACTERS
+from include.ashare.alerts.delivery import MOST_BYTES, _room, _short
 from include.ashare.store import Store
 from include.local.postgres import EmbeddedPostgres
 from include.local.stack import PROJECT
@@ -343,8 +343,32 @@ def test_a_long_reason_is_cut_and_keeps_its_link(alerts: Alerts, database: Datab
     record(database, DAY, "failed", "x" * 5000)
     alerts.failed(a_run())
     text = listener.messages[0]["message"]
-    assert len(text) <= MOST_CHARACTERS
+    assert len(text.encode()) <= MOST_BYTES
     assert text.endswith(f"x ...\n\n{LINK}")
+
+
+@pytest.mark.parametrize("reason", ["x" * 44_000, "科创板" * 10_000])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "wecombot://botkey",  # 2,048, and no title of its own
+        "discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js",  # 2,000
+        "tgram://123456789:abcdefg_hijklmnop/12315544/",
+        "feishu://token",
+        "nexmo://AC1234567:secret@15551234567/15551234568",  # a text message of 160
+    ],
+)
+def test_a_message_is_no_longer_than_its_service_takes(address: str, reason: str) -> None:
+    (service,) = Delivery([address])._services
+    title = "A-share sync: the backfill 2025-10-01 to 2025-10-31 has dates that are not complete"
+    text = _short(f"{reason}\n\n{LINK}", _room(service, title))
+    sent = len(text.encode()) + (0 if service.title_maxlen else len(title))
+    most = min(service.body_maxlen, MOST_BYTES)
+    assert 0.7 * most < sent <= most
+    assert "..." in text
+    if most > 200:
+        assert text.startswith(reason[:3])
+        assert text.endswith(f" ...\n\n{LINK}")
 
 
 def test_a_text_arrives_as_it_is_where_the_service_speaks_html(listener: Listener) -> None:

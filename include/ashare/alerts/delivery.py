@@ -18,8 +18,10 @@ log = logging.getLogger(__name__)
 
 Kind = Literal["failure", "success", "info"]
 
-MOST_CHARACTERS = 1500
-"""Of a message: short enough for every service that takes texts."""
+MOST_BYTES = 4_000
+"""Of a message, however much its service takes: nobody reads more."""
+ESCAPED = 0.9
+"""The part of a service's limit that a text may fill: where it speaks HTML or Markdown, escaping makes it longer."""
 THEIR_LOGS = ("apprise", "urllib3", "requests", "httpx")
 """Would hold addresses, or tokens in paths."""
 
@@ -42,7 +44,8 @@ class Delivery:
         with _quiet():
             for service in self._services:
                 name = str(service.service_name)
-                (took if self._send(service, title, _short(text), kind) else refused).append(name)
+                short = _short(text, _room(service, title))
+                (took if self._send(service, title, short, kind) else refused).append(name)
         return took, refused
 
     @property
@@ -87,12 +90,21 @@ def _kind_of(address: str) -> str:
     return f"{found[1]}://... is not understood" if found else "does not begin with a service's name and ://"
 
 
-def _short(text: str) -> str:
-    """The beginning of a long reason, and the link that ends it."""
-    if len(text) <= MOST_CHARACTERS:
+def _room(service: NotifyBase, title: str) -> int:
+    """How many bytes of text the service takes; some count bytes and some characters, which are never more."""
+    title_in_body = 0 if service.title_maxlen > 0 else len(title.encode())
+    return min(int(ESCAPED * service.body_maxlen) - title_in_body, MOST_BYTES)
+
+
+def _short(text: str, most: int) -> str:
+    """The beginning of a long reason, and the link that ends it, in so many bytes."""
+    if len(text.encode()) <= most:
         return text
     body, _, link = text.rpartition("\n\n")
-    return f"{body[: MOST_CHARACTERS - len(link) - 6]} ...\n\n{link}"
+    end = f" ...\n\n{link}"
+    if len(end.encode()) > most // 2:  # of a short message, or without a link: the reason is worth more
+        body, end = text, " ..."
+    return body.encode()[: max(most - len(end.encode()), 0)].decode(errors="ignore") + end
 
 
 @contextmanager

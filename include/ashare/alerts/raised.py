@@ -14,6 +14,7 @@ from include.ashare.errors import AshareError
 from include.ashare.store import Store
 from include.ashare.store.gate import one_line
 from include.ashare.store.queries import queries
+from include.ashare.texts import joined
 
 log = logging.getLogger(__name__)
 
@@ -139,7 +140,7 @@ class Alerts:
             if found is not None:
                 first, last, errors, red = found
                 parts = [*(errors or ())[:NAMED], *([f"{red} trade dates are not complete"] if red else [])]
-                reason = "; ".join(part.rstrip(".") for part in parts) + "." if parts else None
+                reason = joined([part.rstrip(".") for part in parts]) + "." if parts else None
                 what = f"{NAME}: the history {first} to {last}"
         text = f"{reason or failure.note}\n\n{failure.link}"
         subject = f"run {failure.run_id}"
@@ -177,7 +178,7 @@ class Alerts:
             # A date may have been late and then failed: one message.
             ends = {end: (title, raised_at) for _, end, title, raised_at in over}
             if len(ends) > NAMED:
-                listed = "\n".join(end.removeprefix(f"{NAME}: ") for end in ends)
+                listed = joined([end.removeprefix(f"{NAME}: ") for end in ends], "\n")
                 messages = {f"{NAME}: {len(ends)} troubles are over": listed}
             else:
                 messages = {end: _reported(title, raised_at) for end, (title, raised_at) in ends.items()}
