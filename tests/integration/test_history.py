@@ -38,6 +38,7 @@ from tests.integration.trade_date import BY_CODE, complete
 
 FIRST, LATER, LAST = date(2015, 11, 2), date(2022, 11, 1), date(2025, 10, 31)
 NOW = "2025-11-03T20:00"
+JANUARY = date(2026, 1, 5), date(2026, 1, 30)
 FACTORS = "query_adjust_factor"
 MARKET_DAY = "query_daily_history_k_AStock"
 
@@ -79,7 +80,11 @@ class Scene:
 
     def history(self, first: date = date(2025, 9, 1), last: date = LAST, **options: Any) -> History:
         options.setdefault("settings", Settings(lock_timeout=20.0))
-        return History(first, last, Store(self.database.connect), source_of(self.emulator), now=at(NOW), **options)
+        options.setdefault("now", at(NOW))
+        return History(first, last, Store(self.database.connect), source_of(self.emulator), **options)
+
+    def of_2026(self, **options: Any) -> History:
+        return self.history(*JANUARY, now=at("2026-02-02T20:00"), **options)
 
     def run(self, history: History) -> str:
         """What the DAG's tasks do."""
@@ -296,12 +301,32 @@ def test_some_codes_only(scene: Scene) -> None:
     assert set(asked_of(scene.emulator)) == set(codes)
 
 
-def test_etfs_are_added_to_complete_dates(scene: Scene) -> None:
-    scene.run(scene.history())
-    scene.run(scene.history(kinds=("etf",)))
+class Without(GeneratedMarket):
+    """A market that has lost some bars."""
+
+    def lose(self, lost: Callable[[str, str], bool]) -> None:
+        self.lost = lost
+
+    def bars_of(self, code: str, start: date, end: date) -> list[Row]:
+        return [row for row in super().bars_of(code, start, end) if not self.lost(row[1], row[0])]
+
+
+@pytest.fixture
+def january(database: Database) -> Iterator[tuple[Scene, Without]]:
+    """The first weeks of which Baostock has bars of ETFs."""
+    market = Without(start=date(2025, 12, 1), end=JANUARY[1], stocks=60)
+    market.lose(lambda code, day: False)
+    with Emulator(market) as emulator:
+        yield Scene(database, emulator, market), market
+
+
+def test_etfs_are_added_to_complete_dates(january: tuple[Scene, Without]) -> None:
+    scene, _ = january
+    scene.run(scene.of_2026())
+    scene.run(scene.of_2026(kinds=("etf",)))
     kinds = scene.database.rows("SELECT DISTINCT kinds FROM ashare.sync_status WHERE status = 'success'")
     assert kinds == [(["stock", "index", "etf"],)]
-    codes = {row[1] for row in scene.bars(date(2025, 9, 1), LAST, [etf.code for etf in scene.securities("5")])}
+    codes = {row[1] for row in scene.bars(*JANUARY, [etf.code for etf in scene.securities("5")])}
     found = scene.database.rows(
         "SELECT count(DISTINCT code) FROM ashare.daily_bar JOIN ashare.security USING (code) WHERE kind = 'etf'"
     )
@@ -319,16 +344,6 @@ def _of_a_market(special: type[Special], database: Database) -> Iterator[tuple[S
     market = special(start=date(2025, 9, 1), end=LAST, stocks=60)
     with Emulator(market) as emulator:
         yield Scene(database, emulator, market), market
-
-
-class Without(GeneratedMarket):
-    """A market that has lost some bars."""
-
-    def lose(self, lost: Callable[[str, str], bool]) -> None:
-        self.lost = lost
-
-    def bars_of(self, code: str, start: date, end: date) -> list[Row]:
-        return [row for row in super().bars_of(code, start, end) if not self.lost(row[1], row[0])]
 
 
 @pytest.fixture
@@ -643,12 +658,11 @@ def test_a_complete_date_that_has_lost_rows_is_called_failed_by_any_history(scen
     scene.assert_equals_the_market(date(2025, 9, 1), LAST)
 
 
-def test_a_part_of_a_history_that_still_lacks_something_is_not_complete(lossy: tuple[Scene, Without]) -> None:
-    scene, market = lossy
-    market.lose(lambda code, day: False)
-    scene.run(scene.history())
-    market.lose(lambda code, day: code[3:5] in ("51", "56", "58", "15") and day == "2025-09-10")
-    etfs = scene.history(kinds=("etf",), settings=Settings(lock_timeout=20.0, max_absent=5))
+def test_a_part_of_a_history_that_still_lacks_something_is_not_complete(january: tuple[Scene, Without]) -> None:
+    scene, market = january
+    scene.run(scene.of_2026())
+    market.lose(lambda code, day: code[3:5] in ("51", "56", "58", "15") and day == "2026-01-14")
+    etfs = scene.of_2026(kinds=("etf",), settings=Settings(lock_timeout=20.0, max_absent=5))
     with pytest.raises(IncompleteDate, match=r"\d+ securities still lack bars or factors \(s[hz]\.\d{6}, "):
         scene.run(etfs)
 

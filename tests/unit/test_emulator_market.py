@@ -304,7 +304,22 @@ def test_thirty_five_years() -> None:
     assert rows[0][0] == "1991-01-02"
     assert len(rows) == len(calendar.sessions(date(1991, 1, 1), LAST))
     assert all(Decimal("0.3") < column(row, "close") < 2000 for row in rows)
-    assert market.bars_of("sh.000001", date(1991, 1, 1), LAST)[0][0] == "2006-01-04"
+
+
+def test_indices_begin_on_days_of_their_own() -> None:
+    market = GeneratedMarket(start=date(1999, 1, 1), end=date(2005, 12, 31), stocks=10)
+    firsts = {
+        code: market.bars_of(code, date(1990, 1, 1), LAST)[0] for code in ("sh.000001", "sh.000300", "sz.399330")
+    }
+    assert {code: row[0] for code, row in firsts.items()} == {
+        "sh.000001": "2000-01-04",  # listed in 1991
+        "sh.000300": "2005-01-04",  # listed in April 2005
+        "sz.399330": "2003-01-02",
+    }
+    assert {row[6] for row in firsts.values()} == {"0.0000"}
+    listed = {security.code: security.ipo_date for security in market.securities()}
+    assert str(listed["sh.000001"]) < "2000-01-04"
+    assert str(listed["sh.000300"]) > "2005-01-04"
 
 
 # -- faults

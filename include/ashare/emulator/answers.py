@@ -6,13 +6,14 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 
 from include.ashare.emulator import protocol
-from include.ashare.emulator.market import COLUMNS, Factor, Market
+from include.ashare.emulator.market import COLUMNS, ETF, Factor, Market
 from include.ashare.emulator.protocol import PAGE_ROWS, Reply, Request, RequestError
 
 ETF_DAYS_FROM = date(2026, 1, 5)
-"""The first day for which ``query_daily_history_k_ETF`` has data."""
+"""The first day of which any call has bars of ETFs."""
 
 Rows = Sequence[Sequence[str]]
 
@@ -94,6 +95,10 @@ class Answers:
             "query_adjust_factor": self._factors_of,
         }
 
+    @cached_property
+    def _etfs(self) -> frozenset[str]:
+        return frozenset(security.code for security in self._market.securities() if security.type == ETF)
+
     def answer(self, request: Request, published: Published) -> Reply:
         """The reply to a query; login and logout are the server's."""
         return self._calls[request.call.method](request, published)
@@ -149,6 +154,8 @@ class Answers:
         if frequency != "d" or adjust != "3":
             raise RequestError(protocol.BAD_PARAMETER)
         places = [COLUMNS.index(field) for field in wanted]
+        if code in self._etfs:
+            first = max(first, ETF_DAYS_FROM)
         bars = self._market.bars_of(code, first, min(last, published.bars_until))
         rows = [[bar[place] for place in places] for bar in bars]
         return _reply(request, wanted, rows, (code, None, start, end, frequency, adjust))

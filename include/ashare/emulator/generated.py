@@ -26,7 +26,6 @@ Ints = NDArray[np.int64]
 UNIT = {STOCK: 100, ETF: 1000, INDEX: 10000}
 """Price steps in one CNY (or index point)."""
 
-INDEX_HISTORY_START = date(2006, 1, 1)
 BLANK_SUSPENDED_FROM = date(2021, 11, 24)
 """From here on a suspended row's volume, amount and pctChg are blank; until then they are 0."""
 
@@ -323,7 +322,7 @@ class GeneratedMarket:
     def _describe_members(self) -> None:
         members, noise = self._members, self._noise
         first, last = self._sessions[0], self._end + timedelta(days=1)
-        bars_from = [max(m.ipo, INDEX_HISTORY_START) if m.type == INDEX else m.ipo for m in members]
+        bars_from = [names.FIRST_BARS.get(m.code, m.ipo) for m in members]
         ordinal = self._ordinals
         self._keys = np.array([code_number(m.code) for m in members], dtype=np.int64)
         self._types = np.array([m.type for m in members])
@@ -624,6 +623,9 @@ class GeneratedMarket:
             blank = self._sessions[int(sessions[place])] >= BLANK_SUSPENDED_FROM
             rows[place][7], rows[place][8], rows[place][12] = ("", "", "") if blank else ("0", "0.0000", "0.000000")
             rows[place][10] = ""
+        # An index's first bar has no close before it.
+        for place in np.nonzero((self._types[columns] == INDEX) & (sessions == self._listed_at[columns]))[0].tolist():
+            rows[place][6], rows[place][12] = "0.0000", "0.000000"
         return rows
 
     def _is_st(self, sessions: Ints, columns: Ints) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 
 def _words(text: str) -> list[str]:
     return text.split()
@@ -109,3 +111,9 @@ BEIJING = (
 BOND_PREFIXES: dict[str, int] = {"sh.11": 3, "sz.12": 3}
 OTHER_PREFIXES: dict[str, int] = {"sh.501": 1, "sz.16": 2}
 """Prefix and number of convertible bonds and other securities: in ``query_stock_basic`` only, without bars."""
+FIRST_BARS = {
+    "sh.000001": date(2000, 1, 4),
+    "sh.000300": date(2005, 1, 4),
+    "sz.399300": date(2005, 1, 4),
+}
+"""First bars that are not of the day of publication: some indices have none for years, some have earlier ones."""
