@@ -10,16 +10,17 @@ from functools import cache
 from operator import itemgetter
 
 from include.ashare.source import Table
-from include.ashare.store.store import Reject
+from include.ashare.store.store import Blanked, Reject
 
 PRICES = ("open", "high", "low", "close", "preclose")
-NUMBERS = (*PRICES, "amount", "turn", "pctChg", "peTTM", "pbMRQ", "psTTM", "pcfNcfTTM")
+NUMBERS = (*PRICES, "amount", "turn", "pctChg")
+VALUATIONS = ("peTTM", "pbMRQ", "psTTM", "pcfNcfTTM")
 NOT_NEGATIVE = (*PRICES, "amount", "turn")
 
 # Baostock's columns in the order of ashare.daily_bar's.
 COPY_ORDER = (
     *("date", "code", *PRICES, "volume", "amount", "turn", "pctChg", "tradestatus", "isST"),
-    *("peTTM", "pbMRQ", "psTTM", "pcfNcfTTM"),
+    *VALUATIONS,
 )
 
 # As long as real ones get and as PostgreSQL takes, and no longer.
@@ -39,10 +40,18 @@ _is_ordinary = re.compile(
 
 @dataclass
 class CheckedBars:
-    """Lines for COPY in ``COPY_ORDER``, and the rows that were set aside."""
+    """Lines for COPY in ``COPY_ORDER``, the rows that were set aside, and the valuations that were left out."""
 
     lines: list[str] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    blanked: list[Blanked] = field(default_factory=list)
+
+    def add(self, bar: dict[str, str]) -> None:
+        """Keep a good row, without the valuations that are no numbers."""
+        odd = {name: bar[name] for name in VALUATIONS if bar[name] and not is_number(bar[name])}
+        if odd:
+            self.blanked.append(Blanked(date.fromisoformat(bar["date"]), bar["code"], odd))
+        self.lines.append(_copy_line(bar | dict.fromkeys(odd, "")))
 
 
 def check_bars(
@@ -75,7 +84,7 @@ def check_bars(
         if is_simple and _is_ordinary(line) and row[adjustflag] == "3" and values[1] == (code or values[1]):
             text, _, opened, high, low, close = values[:6]
             if text not in days:
-                days[text] = first <= text <= last and _is_date(text) and (sessions is None or text in sessions)
+                days[text] = first <= text <= last and is_date(text) and (sessions is None or text in sessions)
             lowest, highest = float(low), float(high)
             if days[text] and 0 < lowest <= float(opened) <= highest and lowest <= float(close) <= highest:
                 checked.lines.append(line + "\n")
@@ -93,7 +102,7 @@ def check_bars(
             checked.rejects.append(Reject(_day_of(bar, start, end) or day, bar["code"], rule, bar))
         elif key not in loaded:  # the same row twice is one row
             loaded.add(key)
-            checked.lines.append(_copy_line(bar))
+            checked.add(bar)
     return checked
 
 
@@ -109,7 +118,8 @@ def _repeated(table: Table) -> dict[tuple[str, ...], bool]:
 
 
 @cache
-def _is_date(text: str) -> bool:
+def is_date(text: str) -> bool:
+    """Whether the text is a day as Baostock writes it, ``YYYY-MM-DD``."""
     try:
         return str(date.fromisoformat(text)) == text
     except ValueError:
@@ -118,7 +128,7 @@ def _is_date(text: str) -> bool:
 
 def _broken_rule(bar: dict[str, str], *, first: str, last: str, asked_code: str | None) -> str | None:
     """Name the first rule that the row breaks; ``None`` for a good row."""
-    if not _is_date(bar["date"]) or not first <= bar["date"] <= last:
+    if not is_date(bar["date"]) or not first <= bar["date"] <= last:
         return f"the date is not in what was asked for ({first} to {last})"
     if not is_code(bar["code"]) or (asked_code and bar["code"] != asked_code):
         return f"the code is not what was asked for ({asked_code or 'all of a market'})"

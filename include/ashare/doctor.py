@@ -32,6 +32,7 @@ from include.ashare.store import SourceGate, Store
 from include.ashare.store.gate import one_line
 from include.ashare.store.migrate import MIGRATIONS, applied
 from include.ashare.store.queries import queries
+from include.ashare.texts import named
 
 if TYPE_CHECKING:
     import psycopg
@@ -180,6 +181,20 @@ def _calendar(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "calendar", state, f"{read}, which is before today: the next run of a later date reads it again."
         )
+    yield from _securities(patient)
+
+
+def _securities(patient: Patient) -> Iterator[Finding]:
+    """What is odd about the list of securities, if anything is."""
+    with patient.store.transaction() as connection:
+        row = connection.execute(queries("health")["securities"]).fetchone()
+    assert row is not None
+    odd, gone = row
+    said = [f"{odd} rows of Baostock's list break a rule (ashare.rejected_row)"] if odd else []
+    if gone:
+        said.append(f"{len(gone)} codes are gone from the list and no longer expected ({named(gone, NAMED)})")
+    if said:
+        yield Finding("securities", WARN if odd else OK, f"{'; '.join(said)}.")
 
 
 def _indices(patient: Patient) -> Iterator[Finding]:

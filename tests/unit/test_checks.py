@@ -62,7 +62,7 @@ def test_a_suspended_row_is_kept_with_blanks_as_null(nothing: str) -> None:
         ({"adjustflag": "2"}, "the prices are adjusted"),
         ({"close": "n/a"}, "close is not a number"),
         ({"close": "nan"}, "close is not a number"),
-        ({"peTTM": "inf"}, "peTTM is not a number"),
+        ({"amount": "inf"}, "amount is not a number"),
         ({"volume": "1.5"}, "volume is not a whole number of shares"),
         ({"volume": "-100"}, "volume is not a whole number of shares"),
         ({"amount": "-1"}, "amount is negative"),
@@ -84,6 +84,19 @@ def test_a_row_that_breaks_a_rule_is_set_aside_and_the_others_go_on(change: dict
     assert rule in reject.rule
     assert reject.raw == GOOD | change
     assert reject.trade_date == DAY
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "-", "--", "None", "1.2.3", " ", "9" * 30, "1\0"])
+@pytest.mark.parametrize("name", ["peTTM", "pbMRQ", "psTTM", "pcfNcfTTM"])
+def test_a_valuation_that_is_no_number_is_left_blank_and_the_row_is_kept(name: str, text: str) -> None:
+    checked = check_bars(table(GOOD | {name: text}), None, DAY, DAY, day=DAY)
+    blank = check_bars(table(GOOD | {name: ""}), None, DAY, DAY, day=DAY)
+    assert checked.rejects == []
+    assert checked.lines == blank.lines
+    assert [(found.trade_date, found.code, found.raw) for found in checked.blanked] == [
+        (DAY, GOOD["code"], {name: text})
+    ]
+    assert blank.blanked == []
 
 
 def test_turnover_on_a_suspended_day_is_set_aside() -> None:

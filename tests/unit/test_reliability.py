@@ -15,6 +15,7 @@ FILES = {
     **{name: f"tests/e2e/test_{name}.py" for name in ("told", "installation")},
     **{name: f"tests/containers/test_{name}.py" for name in ("processes", "configuration")},
     "wire": "tests/integration/test_recorded_wire.py",
+    "lists": "tests/integration/test_lists.py",
     "e2e": "tests/e2e/test_backfill.py",
     "e2e_doctor": "tests/e2e/test_doctor_command.py",
     "retries": "tests/dags/test_retries.py",

@@ -19,6 +19,10 @@ from include.ashare.errors import (
     TerminalError,
 )
 from include.ashare.source.transport import HEADER_BYTES, SEPARATOR
+from include.ashare.texts import bounded, storable
+
+MOST_SAID = 300
+"""Characters of what the server says of an error."""
 
 PAGE_ROWS = 2000
 """What the client asks for in a page."""
@@ -84,7 +88,8 @@ def rows_a_page(result: Any) -> int:
 
 def refusal(method: str, code: str, text: str) -> AshareError:
     """The error for a result code (baostock.common.contants)."""
-    said = f"Baostock answered {method} with {code} ({text.strip()})"
+    code, text = bounded(storable(code), MOST_SAID), bounded(storable(text.strip()), MOST_SAID)
+    said = f"Baostock answered {method} with {code} ({text})"
     if code == "10001001":
         return NotLoggedIn(f"{said}: the session was lost.")
     if code == BLACKLISTED:

@@ -137,7 +137,9 @@ class Session:
         import baostock
 
         return self._query(
-            "query_stock_basic", baostock.query_stock_basic, ["code", "code_name", "ipoDate", "outDate", "type"]
+            "query_stock_basic",
+            baostock.query_stock_basic,
+            ["code", "code_name", "ipoDate", "outDate", "type", "status"],
         )
 
     def listed_on(self, day: date) -> Table:

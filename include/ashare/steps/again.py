@@ -19,6 +19,7 @@ from include.ashare.steps.verify import not_believed, tolerance
 from include.ashare.store import Batch
 from include.ashare.store.cross_check import Contradiction
 from include.ashare.store.store import Again, Merged
+from include.ashare.texts import joined
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ def _fetch_again(run: Run, batch: Batch) -> Merged:
             caught, problems = _read(earlier, late, session)
             merged = _load(run, caught, late, problems)
             if problems:
-                raise BadReply(" ".join(problems))
+                raise BadReply(joined(problems, " "))
             run.store.finish_batch(run.day, batch.batch_no, sum(catch.rows for catch in caught), session.requests)
     return merged
 
@@ -70,7 +71,7 @@ def _read(earlier: list[Run], late: Collection[date], session: Session) -> tuple
             if run.day in late:
                 try:
                     factors = read_factors(session.daily_factors(run.day), run.day, run.day)
-                    run.store.save_factors(run.day, factors, 0)
+                    run.store.save_factors(run.day, factors.good, 0, factors.odd, run.run_id)
                 except BadReply as problem:
                     problems.append(str(problem))
     return caught, problems

@@ -8,13 +8,13 @@ from datetime import date, timedelta
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
-from include.ashare.checks import CheckedBars, check_bars
+from include.ashare.checks import CheckedBars, check_bars, is_date
 from include.ashare.errors import BadReply
 from include.ashare.source import Session, Table
 from include.ashare.steps.publication import judge_market
 from include.ashare.steps.run import Run
 from include.ashare.store import Batch
-from include.ashare.store.store import Absence, Harvest, Reject
+from include.ashare.store.store import Absence, AbsentRange, Blanked, Harvest, Reject
 
 ONE_PAGE = timedelta(days=8 * 365)
 """A per-security request costs the same for a day as for a page of 2,000 sessions: a good eight years."""
@@ -39,6 +39,7 @@ class Catch:
     bars: IO[str] = field(default_factory=_spool)
     rows: int = 0
     rejects: list[Reject] = field(default_factory=list)
+    blanked: list[Blanked] = field(default_factory=list)
     answered: set[str] = field(default_factory=set)
     """Codes with a row, good or not, on the trade date."""
     asked_by_code: list[str] = field(default_factory=list)
@@ -46,6 +47,12 @@ class Catch:
     """Codes that were to be asked for one by one, and were not, as others of them had no bar either."""
     is_market: bool = False
     """Whether the whole market is part of it."""
+    begins: dict[str, date] = field(default_factory=dict)
+    """Of securities asked for one by one: the first day of which a row was sent."""
+    is_witnessed: bool = False
+    """Whether the source answers at all, as a bar shows that is known to be there."""
+    ranges: list[AbsentRange] = field(default_factory=list)
+    """What lies before indices' first bars."""
     requests: int = 0
 
     @property
@@ -68,6 +75,10 @@ class Catch:
         session.expect(len(codes))
         for code in codes:
             table = ask_by_code(session, code, self.first, self.last)
+            sent = [day for day in table.column("date") if is_date(day)]
+            if sent:
+                begins = date.fromisoformat(min(sent))
+                self.begins[code] = min(begins, self.begins.get(code, begins))
             self._add(check_bars(table, code, self.first, self.last, day=self.run.day, kind=self.kind), table)
         self.asked_by_code += [code for code in codes if code not in self.asked_by_code]
 
@@ -75,6 +86,7 @@ class Catch:
         self.bars.write("".join(checked.lines))
         self.rows += len(checked.lines)
         self.rejects += checked.rejects
+        self.blanked += checked.blanked
         day, text = self.run.day, str(self.run.day)
         self.answered |= {code for when, code in table.columns("date", "code") if when == text}
         self.answered |= {reject.code for reject in checked.rejects if reject.trade_date == day}
@@ -87,7 +99,9 @@ class Catch:
     def harvest(self, *, absent: Sequence[str] = (), follow_ups: Sequence[Batch] = ()) -> Harvest:
         """All of it, to be loaded; ``absent`` are believed to be so."""
         absence = Absence(absent, ABSENT) if absent else None
-        return Harvest(self.bars, self.rows, self.rejects, absence, self.requests, follow_ups)
+        return Harvest(
+            self.bars, self.rows, self.rejects, self.blanked, absence, self.ranges, self.requests, follow_ups
+        )
 
 
 def ask_by_code(session: Session, code: str, first: date, last: date) -> Table:

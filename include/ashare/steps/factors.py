@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from dataclasses import dataclass, field
 from datetime import date
 
-from include.ashare.checks import is_code, is_number
+from include.ashare.checks import is_code, is_date, is_number
 from include.ashare.errors import BadReply
 from include.ashare.source import Table
 from include.ashare.source.session import FACTOR_FIELDS
 from include.ashare.steps.publication import STRAGGLERS, not_yet
 from include.ashare.steps.run import FACTORS_ARE_FINAL, Run
-from include.ashare.store.store import FACTOR_BATCH
+from include.ashare.store.store import FACTOR_BATCH, RejectedRow
+from include.ashare.texts import storable
 
 log = logging.getLogger(__name__)
 
@@ -39,35 +42,50 @@ def _read_and_save(run: Run) -> None:
         with session:
             table = session.daily_factors(run.day)
         factors = read_factors(table, run.day, run.day)
-        if not factors and run.is_today_before(FACTORS_ARE_FINAL):
+        if not factors.good and run.is_today_before(FACTORS_ARE_FINAL):
             reason = f"no adjust factors yet; that is believed from {FACTORS_ARE_FINAL:%H:%M} on"
             raise not_yet(run, "adjust factors", reason, STRAGGLERS, FACTORS_ARE_FINAL)
-    run.store.save_factors(run.day, factors, session.requests)
-    log.info("%d stocks go ex on %s.", len(factors), run.day)
+    run.store.save_factors(run.day, factors.good, session.requests, factors.odd, run.run_id)
+    log.info("%d stocks go ex on %s.", len(factors.good), run.day)
 
 
-def read_factors(table: Table, first: date, last: date, code: str | None = None) -> list[AdjustFactor]:
+@dataclass
+class FactorRows:
+    """Good rows, and those that broke a rule."""
+
+    good: list[AdjustFactor] = field(default_factory=list)
+    odd: list[RejectedRow] = field(default_factory=list)
+
+
+def read_factors(table: Table, first: date, last: date, code: str | None = None) -> FactorRows:
     """Check a reply that was asked for one code, or for all (``None``), on the days ``first`` to ``last``.
 
-    :raises BadReply: one of its factors cannot be; none is to be kept.
+    :raises BadReply: most of its rows cannot be; none is to be kept.
     """
-    factors: dict[tuple[str, date], AdjustFactor] = {}
-    for sent, text, fore, back in table.columns(*FACTOR_FIELDS):
-        ex_date = _date(text)
+    rows = list(dict.fromkeys(table.columns(*FACTOR_FIELDS)))  # the same row twice is one row
+    times = Counter((sent, text) for sent, text, _, _ in rows)
+    found = FactorRows()
+    said = ""
+    for sent, text, fore, back in rows:
+        ex_date = date.fromisoformat(text) if is_date(text) else None
         if ex_date is None or not first <= ex_date <= last or not is_code(sent) or sent != (code or sent):
             asked = f"{code or 'all'} from {first} to {last}" if code or first != last else f"{first}"
-            raise BadReply(f"Baostock sent a factor of {sent} on {text} when {asked} was asked for.")
-        if not (is_number(fore) and is_number(back) and float(fore) > 0 and float(back) > 0):
-            raise BadReply(f"Baostock sent {sent} a factor on {ex_date} that is no number above 0.")
-        factor = (sent, ex_date, fore, back)
-        if factors.setdefault((sent, ex_date), factor) != factor:
-            raise BadReply(f"Baostock sent two factors of {sent} on {ex_date} that differ.")
-    return list(factors.values())
-
-
-def _date(text: str) -> date | None:
-    try:
-        found = date.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if str(found) == text else None
+            rule = f"Baostock sent a factor of {sent} on {text} when {asked} was asked for."
+        elif not (is_number(fore) and is_number(back) and float(fore) > 0 and float(back) > 0):
+            rule = f"Baostock sent {sent} a factor on {ex_date} that is no number above 0."
+        elif times[sent, text] > 1:
+            rule = f"Baostock sent two factors of {sent} on {ex_date} that differ."
+        else:
+            found.good.append((sent, ex_date, fore, back))
+            continue
+        rule = storable(rule)
+        said = said or rule
+        raw = dict(zip(FACTOR_FIELDS, (sent, text, fore, back), strict=True))
+        # Under what was asked for: there it is superseded by the next answer.
+        found.odd.append(RejectedRow(code or sent, rule, raw, ex_date if code else first))
+    if len(found.odd) > len(found.good):
+        more = f" {len(found.odd)} of its {len(rows)} rows cannot be; none was kept." if len(rows) > 1 else ""
+        raise BadReply(f"{said}{more}")
+    for row in found.odd[:20]:
+        log.warning("Set aside: %s", row.rule)
+    return found

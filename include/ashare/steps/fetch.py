@@ -11,6 +11,7 @@ from include.ashare.errors import AshareError, BadReply, InvalidInput
 from include.ashare.source import Session
 from include.ashare.steps.again import fetch_again
 from include.ashare.steps.catch import ONE_PAGE, Catch, fetch_market
+from include.ashare.steps.first_bars import ask_a_witness, before_the_first_bar
 from include.ashare.steps.publication import PUBLICATION, STRAGGLERS, not_yet, sample_of
 from include.ashare.steps.record import recount
 from include.ashare.steps.run import BARS_ARE_FINAL, FEW, PLURALS, Run
@@ -87,10 +88,12 @@ def _ask_once_more(run: Run, catch: Catch, session: Session) -> None:
 
     Where none of the kind has a bar, it is the same with all, and asking for one is enough.
     """
-    absent = catch.absent if _has_some(run, catch) else catch.absent[:1]
+    others_come = _has_some(run, catch) or (catch.kind == "index" and bool(catch.begins))
+    absent = catch.absent if others_come else catch.absent[:1]
     if len(absent) > run.settings.max_absent or run.is_today_before(BARS_ARE_FINAL):
         return  # not believed in any case
     catch.ask_for(absent, session)
+    ask_a_witness(catch, session)
 
 
 def _has_some(run: Run, catch: Catch) -> bool:
@@ -109,7 +112,7 @@ def _first(run: Run, kind: str, codes: Sequence[str]) -> date:
 
 
 def _load(run: Run, batch: Batch, catch: Catch) -> Merged:
-    missing = sorted({*catch.absent, *catch.unasked})
+    missing = sorted({*before_the_first_bar(catch), *catch.unasked})
     doubt = _doubt_absence(run, batch, catch, missing) if missing else None
     believed = () if doubt else missing
     harvest = catch.harvest(absent=believed, follow_ups=() if doubt else _follow_up(batch, catch.asked_by_code))
@@ -128,6 +131,8 @@ def _load(run: Run, batch: Batch, catch: Catch) -> Merged:
         recount(replace(run, day=day))
     for reject in catch.rejects[:20]:
         log.warning("Rejected %s on %s: %s.", reject.code, reject.trade_date, reject.rule)
+    for blanked in catch.blanked[:20]:
+        log.warning("Left out of %s on %s, as no numbers: %s.", blanked.code, blanked.trade_date, blanked.raw)
     if doubt:
         raise doubt
     return merged

@@ -9,11 +9,14 @@ from dataclasses import dataclass, replace
 
 from include.ashare.errors import IncompleteDate
 from include.ashare.steps.reference import closed_reason, universe_is_known
-from include.ashare.steps.run import Run
+from include.ashare.steps.run import ETFS_FROM, Run
 from include.ashare.steps.verify import Verdict, verify
 from include.ashare.store import DateCount
+from include.ashare.texts import MOST_CHARACTERS, joined, named
 
 log = logging.getLogger(__name__)
+
+NO_ETFS = f"Baostock's bars of ETFs begin on {ETFS_FROM}: none is asked for before"
 
 NAMED = 10
 """How many missing codes a reason names."""
@@ -44,7 +47,7 @@ def _record(run: Run, calendar_is_known: bool) -> str:
     tally = _tally(run, calendar_is_known)
     if tally.problems:
         tally.problems += [text for text in _causes(run) if text not in tally.problems]
-        reason = "; ".join(text.rstrip(".") for text in tally.problems) + "."
+        reason = joined([text.rstrip(".") for text in tally.problems], most=MOST_CHARACTERS - 1) + "."
         before = _tally(replace(run, kinds=complete), calendar_is_known) if is_part else None
         if before and not before.problems:
             note = f"only {', '.join(complete)} is complete: {reason}"
@@ -90,10 +93,7 @@ def _problems(run: Run, count: DateCount, missing: list[str]) -> list[str]:
     if not universe_is_known(run):
         problems.append(f"the list of securities was not read since {run.day}")
     if missing:
-        more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
-        problems.append(
-            f"{len(missing)} of {count.expected} securities have no bar: {', '.join(missing[:NAMED])}{more}"
-        )
+        problems.append(f"{len(missing)} of {count.expected} securities have no bar: {named(missing, NAMED)}")
     if count.rejected > run.settings.max_rejected:
         problems.append(
             f"{count.rejected} rows broke a rule, more than ASHARE_MAX_REJECTED "
@@ -149,8 +149,18 @@ def note_of(run: Run, count: DateCount, verdict: Verdict) -> str | None:
     if count.rejected:
         notes.append(f"{count.rejected} rejected (ashare.rejected_bar)")
     if unlisted := run.store.unlisted_indices(run.day):
+        notes.append(f"ASHARE_INDICES has what Baostock's list has not, and it is not asked for: {named(unlisted)}")
+    if count.blanked:
+        notes.append(f"{count.blanked} with a valuation that is no number, left blank (ashare.blanked_value)")
+    if count.rejected_factors:
+        notes.append(f"{count.rejected_factors} adjust factors set aside (ashare.rejected_row)")
+    if count.rejected_securities:
+        notes.append(f"{count.rejected_securities} rows of the list of securities set aside (ashare.rejected_row)")
+    if count.taken_securities:
         notes.append(
-            f"ASHARE_INDICES has what Baostock's list has not, and it is not asked for: {', '.join(unlisted)}"
+            f"{count.taken_securities} rows of the list of securities contradict themselves (ashare.rejected_row)"
         )
+    if "etf" in run.kinds and run.day < ETFS_FROM:
+        notes.append(NO_ETFS)
     notes += run.store.batch_errors(run.day, only_again=True)
-    return "; ".join(notes) or None
+    return joined(notes) or None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from datetime import date, timedelta
 from itertools import pairwise
 
@@ -12,11 +13,9 @@ from include.ashare.source import Session, Table
 from include.ashare.source.replies import PAGE_ROWS
 from include.ashare.steps.publication import not_yet
 from include.ashare.steps.run import MARKET_DAY_FROM, Run, published_at
-from include.ashare.store.store import Security
+from include.ashare.steps.securities import check_securities
 
 log = logging.getLogger(__name__)
-
-SECURITY_KINDS = {"1": "stock", "2": "index", "3": "other", "4": "bond", "5": "etf"}
 
 UNIVERSE_PAGES = 4
 """The pages of the list of securities: some 7,700 rows."""
@@ -143,44 +142,35 @@ def _is_held_against_the_market(run: Run) -> bool:
 def refresh_universe(run: Run, session: Session) -> None:
     """Read the list of all securities.
 
-    :raises BadReply: it stopped short, has a code twice, or cannot be read.
+    :raises BadReply: it stopped short, or too many of its rows cannot be.
     """
-    securities = _read_securities(session.security_basics())
-    if len(securities) % PAGE_ROWS == 0:
-        _refuse_a_cut_list(session, securities, run.day, allowed=0)
-    elif not _is_held_against_the_market(run):
+    table = session.security_basics()
+    found = check_securities(table, run.store.known_kinds(), run.today, run.settings.max_rejected)
+    codes, few = found.codes, run.settings.max_deviating
+    # What a list lacks that an earlier one had is gone, or the list was cut.
+    lacks_many = len(run.store.lacking(codes, run.today)) > few
+    is_proven = False
+    if len(table.rows) % PAGE_ROWS == 0:
+        is_proven = _refuse_a_cut_list(session, len(table.rows), codes, run.day, allowed=0)
+    elif lacks_many or not _is_held_against_the_market(run):
         # A code that was changed since is listed that day, and not in today's list.
-        _refuse_a_cut_list(session, securities, run.day, allowed=run.settings.max_deviating)
-    run.store.save_universe(securities)
-    log.info("Read Baostock's list of %d securities.", len(securities))
+        is_proven = _refuse_a_cut_list(session, len(table.rows), codes, run.day, allowed=few)
+    is_whole = (is_proven or not lacks_many) and not found.has_unreadable_codes
+    run.store.save_universe(found.good, found.odd, run.run_id, is_whole=is_whole)
+    log.info("Read Baostock's list of %d securities.", len(found.good))
+    for row in found.odd[:20]:
+        done = "Taken" if row.is_taken else "Set aside"
+        log.warning("%s, of the list of securities: %s: %s.", done, row.code, row.rule)
 
 
-def _read_securities(table: Table) -> list[Security]:
-    columns = table.columns("code", "code_name", "ipoDate", "outDate", "type")
-    try:
-        found = [
-            Security(code, name or None, SECURITY_KINDS.get(kind, "other"), _day(ipo), _day(out))
-            for code, name, ipo, out, kind in columns
-        ]
-    except ValueError as error:
-        raise BadReply(f"Baostock's list of securities has a date that cannot be read ({error}).") from None
-    if len({security.code for security in found}) != len(found):
-        raise BadReply("Baostock's list of securities has a code twice; nothing of it was kept.")
-    return found
-
-
-def _day(text: str) -> date | None:
-    return date.fromisoformat(text) if text else None
-
-
-def _refuse_a_cut_list(session: Session, securities: list[Security], day: date, *, allowed: int) -> None:
-    """A list may have been cut: hold it against what was listed that day."""
-    known = {security.code for security in securities}
+def _refuse_a_cut_list(session: Session, rows: int, codes: Collection[str], day: date, *, allowed: int) -> bool:
+    """Hold a list that may have been cut against what was listed that day; whether that was known."""
     listed = [code for code in session.listed_on(day).column("code") if not code.startswith("bj.")]
-    lacking = [code for code in listed if code not in known]
-    if len(lacking) > allowed or not known:
-        where = ", a whole number of pages," if len(securities) % PAGE_ROWS == 0 else ""
+    lacking = [code for code in listed if code not in codes]
+    if len(lacking) > allowed or not codes:
+        where = ", a whole number of pages," if rows % PAGE_ROWS == 0 else ""
         raise BadReply(
-            f"Baostock's list of securities stopped at {len(securities)} rows{where} and lacks {len(lacking)} that "
+            f"Baostock's list of securities stopped at {rows} rows{where} and lacks {len(lacking)} that "
             f"were listed on {day}; nothing of it was kept."
         )
+    return bool(listed)

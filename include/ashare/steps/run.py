@@ -19,7 +19,9 @@ PLURALS = {"stock": "stocks", "index": "indices", "etf": "ETFs"}
 FETCHES = ("auto", "code")
 DEFAULT_BATCH_SIZE = 500
 
-MARKET_DAY_FROM = {"stock": date(2010, 1, 1), "etf": date(2026, 1, 5)}
+ETFS_FROM = date(2026, 1, 5)
+"""The first day of which Baostock has bars of ETFs, by whichever call; listed_security() in SQL knows it, too."""
+MARKET_DAY_FROM = {"stock": date(2010, 1, 1), "etf": ETFS_FROM}
 """The first day of each whole-market call; earlier days, and indices, go by the per-security call."""
 
 FEW = 10

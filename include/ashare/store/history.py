@@ -8,7 +8,17 @@ from datetime import date, time
 from typing import Any
 
 from include.ashare.store.queries import queries
-from include.ashare.store.store import Harvest, Merged, Store, merge
+from include.ashare.store.store import (
+    AbsentRange,
+    Harvest,
+    Merged,
+    RejectedRow,
+    Store,
+    merge,
+    record_absent_range,
+    record_rejected_factors,
+)
+from include.ashare.texts import bounded
 
 
 @dataclass(frozen=True)
@@ -80,9 +90,9 @@ class HistoryStore:
         """The range's sessions."""
         return [row[0] for row in self._all("sessions")]
 
-    def first_bar(self) -> date | None:
+    def first_day(self) -> date | None:
         """The first day of which any bar is in the table."""
-        found: date | None = self._all("first_bar")[0][0]
+        found: date | None = self._all("first_day")[0][0]
         return found
 
     def session_of_a_week_ago(self, today: date) -> date:
@@ -107,6 +117,10 @@ class HistoryStore:
     def gaps(self, code: str) -> list[tuple[date, date]]:
         """The sessions that a security lacks, as spans of sessions next to each other."""
         return [(row[0], row[1]) for row in self._all("gaps", code=code)]
+
+    def first_bar(self, code: str) -> date | None:
+        """The day of a security's first bar."""
+        return self.store.first_bar(code)
 
     # ------------------------------------------------------------------ batches
 
@@ -139,7 +153,8 @@ class HistoryStore:
 
     def finish(self, batch_no: int, status: str, requests: int, error: str | None = None) -> None:
         """Record how a try of a batch ended."""
-        self._do("finish", batch_no=batch_no, status=status, requests=requests, error=error)
+        why = error and bounded(error)
+        self._do("finish", batch_no=batch_no, status=status, requests=requests, error=why)
 
     def errors(self) -> list[str]:
         """Why the batches that are not done are not."""
@@ -166,6 +181,11 @@ class HistoryStore:
         values = {"days": days, "codes": codes, "reason": reason, "seen": list(seen)}
         return [(row[0], row[1]) for row in self._all("record_absent", **values)]
 
+    def record_absent_range(self, absent: AbsentRange) -> None:
+        """Record days before an index's first bar."""
+        with self.store.transaction() as connection:
+            record_absent_range(connection, absent, self._span.run_id)
+
     def known_factors(self, code: str) -> set[date]:
         """The ex-dates of a stock that are known."""
         return {row[0] for row in self._all("known_factors", code=code)}
@@ -178,14 +198,21 @@ class HistoryStore:
         """The sessions on which a stock's loaded prices moved as on an ex-date."""
         return {row[0] for row in self._all("implied_ex_dates", code=code)}
 
-    def save_factors(self, code: str, factors: Sequence[tuple[str, date, str, str]]) -> None:
-        """Write all factors of a stock as (code, ex_date, fore, back); without any, what was known of it is kept."""
+    def save_factors(
+        self, code: str, factors: Sequence[tuple[str, date, str, str]], odd: Sequence[RejectedRow]
+    ) -> None:
+        """Write all factors of a stock as (code, ex_date, fore, back); without any, what was known of it is kept.
+
+        :param odd: rows that broke a rule; of their ex-dates, too, what was known is kept.
+        """
         columns = [list(column) for column in zip(*factors, strict=True)] or [[], [], [], []]
         values = dict(zip(("codes", "ex_dates", "fore", "back"), columns, strict=True))
         with self.store.transaction() as connection:
             if factors:
-                connection.execute(queries("history")["drop_factors"], {"code": code, "ex_dates": values["ex_dates"]})
+                named = [*values["ex_dates"], *(row.day for row in odd if row.day)]
+                connection.execute(queries("history")["drop_factors"], {"code": code, "ex_dates": named})
             connection.execute(queries("bars")["save_factors"], values)
+            record_rejected_factors(connection, odd, self._span.run_id, code=code)
             connection.execute(queries("history")["factors_read"], {"code": code})
 
     # ------------------------------------------------------------------ trade dates

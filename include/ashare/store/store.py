@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from typing import IO, TYPE_CHECKING, Any
 
@@ -14,11 +14,15 @@ from include.ashare.store.cross_check import Contradiction, CrossCheck, Toleranc
 from include.ashare.store.gate import SourceLimit, one_line
 from include.ashare.store.migrate import applied, migrate
 from include.ashare.store.queries import queries
+from include.ashare.store.sent import make_texts_storable
+from include.ashare.texts import bounded
 
 if TYPE_CHECKING:
     import psycopg
 
 FACTOR_BATCH = 0
+
+BEFORE_THE_FIRST_BAR = "before its first bar at the source"
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,10 @@ class DateCount:
     rejected: int
     revised: int
     requests: int
+    blanked: int = 0
+    rejected_factors: int = 0
+    rejected_securities: int = 0
+    taken_securities: int = 0
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,35 @@ class Reject:
     code: str
     rule: str
     raw: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Blanked:
+    """Valuations of a bar that are no numbers, as sent, by column name; they are NULL in the table."""
+
+    trade_date: date
+    code: str
+    raw: dict[str, str]
+
+
+@dataclass(frozen=True)
+class RejectedRow:
+    """A row of a list or of factors that broke a rule; ``is_taken``: it is loaded all the same, as the rule says."""
+
+    code: str
+    rule: str
+    raw: dict[str, str]
+    day: date | None = None
+    is_taken: bool = False
+
+
+@dataclass(frozen=True)
+class AbsentRange:
+    """Days before an index's first bar."""
+
+    code: str
+    first: date
+    last: date
 
 
 @dataclass(frozen=True)
@@ -108,7 +145,9 @@ class Harvest:
     bars: IO[str]
     rows: int
     rejects: Sequence[Reject] = ()
+    blanked: Sequence[Blanked] = ()
     absence: Absence | None = None
+    absent_ranges: Sequence[AbsentRange] = ()
     requests: int = 0
     follow_ups: Sequence[Batch] = field(default=())
     """Work that the batch found and did by itself, to be recorded next to it."""
@@ -178,6 +217,7 @@ class Store:
             connection = self._connect()
             connection.autocommit = True
             connection.execute(queries("gate")["set_up"])
+            make_texts_storable(connection)
             return connection
         except psycopg.ProgrammingError as error:
             raise InvalidInput(f"The connection ashare_postgres is not well-formed ({one_line(error)}).") from error
@@ -287,19 +327,42 @@ class Store:
         value: datetime | None = self._all("universe", "refreshed_at")[0][0]
         return value
 
-    def save_universe(self, securities: Sequence[Security]) -> None:
-        """Record the list of securities; none is ever removed."""
-        self._do(
-            "universe",
-            "save",
-            {
-                "codes": [s.code for s in securities],
-                "names": [s.name for s in securities],
-                "kinds": [s.kind for s in securities],
-                "ipo_dates": [s.ipo_date for s in securities],
-                "out_dates": [s.out_date for s in securities],
-            },
-        )
+    def known_kinds(self) -> dict[str, str]:
+        """Every code that a list has ever had, with its kind."""
+        return dict(self._all("universe", "known_kinds"))
+
+    def lacking(self, codes: Collection[str], today: date) -> list[str]:
+        """Known securities that are listed today, and not among these codes."""
+        return [row[0] for row in self._all("universe", "lacking", {"codes": list(codes), "today": today})]
+
+    def save_universe(
+        self,
+        securities: Sequence[Security],
+        odd: Sequence[RejectedRow] = (),
+        run_id: str | None = None,
+        *,
+        is_whole: bool = True,
+    ) -> None:
+        """Record the list of securities; none is ever removed.
+
+        :param odd: its rows that broke a rule; of those that are not taken, what was known stays.
+        :param is_whole: whether a code that it lacks is taken for lacking.
+        """
+        codes = [s.code for s in securities]
+        columns = {
+            "codes": codes,
+            "names": [s.name for s in securities],
+            "kinds": [s.kind for s in securities],
+            "ipo_dates": [s.ipo_date for s in securities],
+            "out_dates": [s.out_date for s in securities],
+        }
+        sql = queries("universe")
+        with self.transaction() as connection:
+            connection.execute(sql["save"], columns)
+            if is_whole:
+                connection.execute(sql["missed"], {"codes": [*codes, *(row.code for row in odd)]})
+            connection.execute(sql["supersede_rejected"])
+            _record_rejected(connection, "security", odd, run_id)
 
     def note_unlisted_indices(self, day: date, indices: Sequence[str]) -> None:
         """Hold the indices of the settings against the list of securities, and note those that it lacks."""
@@ -333,6 +396,11 @@ class Store:
         """Count one more look for what is not out yet of the date; returns how many there were."""
         looks: int = self._all("status", "count_look", {"day": day, "waits_for": waits_for})[0][0]
         return looks
+
+    def first_bar(self, code: str) -> date | None:
+        """The day of a security's first bar in the table."""
+        found: date | None = self._all("bars", "first_bar", {"code": code})[0][0]
+        return found
 
     # ------------------------------------------------------------------ batches
 
@@ -397,7 +465,7 @@ class Store:
         error: str | None = None,
     ) -> None:
         values = {"day": day, "batch_no": batch_no, "status": status, "rows": rows, "requests": requests}
-        connection.execute(queries("batches")["finish"], {**values, "error": error})
+        connection.execute(queries("batches")["finish"], {**values, "error": error and bounded(error)})
 
     def batch_errors(self, day: date, *, only_again: bool = False) -> list[str]:
         """What went wrong in the batches that are failed now, or left in the middle.
@@ -511,13 +579,22 @@ class Store:
         with self.transaction() as connection:
             self._finish(connection, day, FACTOR_BATCH, "failed", None, 0, error)
 
-    def save_factors(self, day: date, factors: Sequence[tuple[str, date, str, str]], requests: int) -> None:
-        """Write (code, ex_date, fore, back) and record batch 0 of the date, in one transaction."""
+    def save_factors(
+        self,
+        day: date,
+        factors: Sequence[tuple[str, date, str, str]],
+        requests: int,
+        odd: Sequence[RejectedRow] = (),
+        run_id: str | None = None,
+    ) -> None:
+        """Write (code, ex_date, fore, back), and the rows that broke a rule; record batch 0: in one transaction."""
         codes, ex_dates, fore, back = ([list(c) for c in zip(*factors, strict=True)]) or ([], [], [], [])
         values = {"codes": codes, "ex_dates": ex_dates, "fore": fore, "back": back}
         with self.transaction() as connection:
-            connection.execute(queries("bars")["drop_wrong_factors"], {**values, "day": day})
+            named = [*codes, *(row.code for row in odd)] if codes else []
+            connection.execute(queries("bars")["drop_wrong_factors"], {"codes": named, "day": day})
             connection.execute(queries("bars")["save_factors"], values)
+            record_rejected_factors(connection, odd, run_id, day=day)
             self._finish(connection, day, FACTOR_BATCH, "success", len(factors), requests)
 
     # ------------------------------------------------------------------ status
@@ -540,19 +617,21 @@ class Store:
         """Write new figures of a complete date whose rows have changed since."""
         names = ("expected", "loaded", "suspended", "rejected", "revised")
         counted = {name: getattr(count, name) for name in names}
-        self._do("status", "recount", {**counted, "day": expectation.day, "reason": note})
+        self._do("status", "recount", {**counted, "day": expectation.day, "reason": note and bounded(note)})
 
     def contradict_date(self, day: date, reason: str) -> None:
         """Call a complete date failed after all."""
-        self._do("status", "contradict", {"day": day, "reason": reason})
+        self._do("status", "contradict", {"day": day, "reason": bounded(reason)})
 
     def fail_date(self, day: date, kinds: Sequence[str], reason: str, run_id: str) -> None:
         """Record why the date cannot go on."""
-        self._do("status", "fail", {"day": day, "kinds": list(kinds), "reason": reason, "run_id": run_id})
+        values = {"day": day, "kinds": list(kinds), "reason": bounded(reason), "run_id": run_id}
+        self._do("status", "fail", values)
 
     def postpone_date(self, day: date, kinds: Sequence[str], reason: str, run_id: str) -> None:
         """Record what the date waits for."""
-        self._do("status", "postpone", {"day": day, "kinds": list(kinds), "reason": reason, "run_id": run_id})
+        values = {"day": day, "kinds": list(kinds), "reason": bounded(reason), "run_id": run_id}
+        self._do("status", "postpone", values)
 
     def step_failure(self, day: date) -> str | None:
         """Why a step could not go on with the date, unless the date was counted since."""
@@ -573,8 +652,9 @@ class Store:
         """Record a date's end with what was counted; with ``success``, it is complete for these kinds."""
         names = ("expected", "loaded", "suspended", "rejected", "revised", "requests")
         counted = {name: getattr(count, name, None) for name in names}
-        values = {"day": day, "status": status, "kinds": list(kinds), "reason": reason, "run_id": run_id}
-        self._do("status", "finish", {**counted, **values, "missing": missing})
+        values = {"day": day, "status": status, "kinds": list(kinds), "run_id": run_id}
+        why = reason and bounded(reason)
+        self._do("status", "finish", {**counted, **values, "reason": why, "missing": missing})
 
     def settled(self, start: date, end: date, kinds: Sequence[str]) -> set[date]:
         """Dates of a range that are recorded as closed, or as complete for these kinds."""
@@ -598,13 +678,52 @@ def merge(connection: psycopg.Connection[Any], harvest: Harvest, run_id: str) ->
     """Set the rejected rows aside and merge the good ones, within the caller's transaction."""
     for reject in harvest.rejects:
         connection.execute(queries("bars")["reject"], _reject_values(reject, run_id))
-    return _merge_rows(connection, harvest, run_id)
+    merged = _merge_rows(connection, harvest, run_id)
+    if harvest.blanked:
+        from psycopg.types.json import Jsonb
+
+        rows = [{**asdict(blanked), "raw": Jsonb(blanked.raw), "run_id": run_id} for blanked in harvest.blanked]
+        with connection.cursor() as cursor:
+            cursor.executemany(queries("bars")["blanked"], rows)
+    return merged
 
 
 def _record_absence(connection: psycopg.Connection[Any], day: date, harvest: Harvest, run_id: str) -> None:
+    for absent in harvest.absent_ranges:
+        record_absent_range(connection, absent, run_id)
     if harvest.absence:
         absence = {"codes": list(harvest.absence.codes), "reason": harvest.absence.reason}
         connection.execute(queries("bars")["record_absent"], {**absence, "day": day, "run_id": run_id})
+
+
+def record_absent_range(connection: psycopg.Connection[Any], absent: AbsentRange, run_id: str) -> None:
+    """Record days before an index's first bar; one row with those next to them, within the caller's transaction."""
+    values = {**asdict(absent), "reason": BEFORE_THE_FIRST_BAR, "run_id": run_id}
+    connection.execute(queries("bars")["record_absent_range"], values)
+
+
+def record_rejected_factors(
+    connection: psycopg.Connection[Any],
+    odd: Sequence[RejectedRow],
+    run_id: str | None,
+    *,
+    day: date | None = None,
+    code: str | None = None,
+) -> None:
+    """Record what broke a rule in the last answer about a day, or about a stock, within the caller's transaction."""
+    connection.execute(queries("universe")["supersede_rejected_factors"], {"day": day, "code": code})
+    _record_rejected(connection, "factor", odd, run_id)
+
+
+def _record_rejected(
+    connection: psycopg.Connection[Any], dataset: str, rows: Sequence[RejectedRow], run_id: str | None
+) -> None:
+    """Record rows that broke a rule, within the caller's transaction; it has superseded those of earlier answers."""
+    from psycopg.types.json import Jsonb
+
+    values = [{**asdict(row), "raw": Jsonb(row.raw), "dataset": dataset, "run_id": run_id} for row in rows]
+    with connection.cursor() as cursor:
+        cursor.executemany(queries("universe")["reject"], values)
 
 
 def _merge_rows(connection: psycopg.Connection[Any], harvest: Harvest, run_id: str) -> Merged:
@@ -622,6 +741,7 @@ def _merge_rows(connection: psycopg.Connection[Any], harvest: Harvest, run_id: s
         cursor.execute(bars["lock"])
         came_late = frozenset(row[0] for row in cursor.execute(bars["no_longer_absent"]).fetchall())
         cursor.execute(bars["no_longer_rejected"])
+        cursor.execute(bars["no_longer_blanked"])
         row = cursor.execute(bars["merge"], {"run_id": run_id}).fetchone()
         assert row is not None
         inserted, revised = row
@@ -636,9 +756,8 @@ def _reject_values(reject: Reject, run_id: str) -> dict[str, Any]:
 
     return {
         "trade_date": reject.trade_date,
-        "code": reject.code.replace("\0", ""),
+        "code": reject.code,
         "rule": reject.rule,
-        # PostgreSQL's text has no NUL.
-        "raw": Jsonb({name: value.replace("\0", "") for name, value in reject.raw.items()}),
+        "raw": Jsonb(reject.raw),
         "run_id": run_id,
     }

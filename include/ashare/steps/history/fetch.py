@@ -17,10 +17,11 @@ from include.ashare.cost import PAGE_SESSIONS
 from include.ashare.errors import AshareError, BadReply, InvalidInput, Postponed, StoreUnavailable
 from include.ashare.source import Session
 from include.ashare.steps.catch import ABSENT, ONE_PAGE, ask_by_code
-from include.ashare.steps.factors import AdjustFactor, read_factors
+from include.ashare.steps.factors import FactorRows, read_factors
 from include.ashare.steps.history.span import History
 from include.ashare.store.history import HistoryBatch, HistoryStore
-from include.ashare.store.store import Harvest, Merged
+from include.ashare.store.store import AbsentRange, Harvest, Merged
+from include.ashare.texts import joined, named
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ MOST_PROBLEMS = 10
 """After so many securities whose replies cannot be believed, the batch is given up: it is not they."""
 
 WITNESS, INDEX = "sh.600000", "sh.000001"
-"""A stock that has gone ex nearly every year since 2000, and an index that has a bar of every session since 2006."""
+"""A stock that has gone ex nearly every year since 2000, and an index that has a bar of every session since then."""
 
 NOTHING = Merged(0, 0, 0)
 
@@ -100,14 +101,15 @@ class Loader:
 
     def bars(self, checked: CheckedBars) -> None:
         """Load a page of bars."""
-        harvest = Harvest(StringIO("".join(checked.lines)), len(checked.lines), checked.rejects)
+        lines = StringIO("".join(checked.lines))
+        harvest = Harvest(lines, len(checked.lines), checked.rejects, checked.blanked)
         self._begin(lambda: self._tables.load(self._batch_no, harvest))
 
-    def factors(self, code: str, factors: Sequence[AdjustFactor]) -> None:
+    def factors(self, code: str, factors: FactorRows) -> None:
         """Load all adjust factors of a stock."""
 
         def save() -> Merged:
-            self._tables.save_factors(code, factors)
+            self._tables.save_factors(code, factors.good, factors.odd)
             return NOTHING
 
         self._begin(save)
@@ -161,20 +163,48 @@ class _Fetcher:
             raise
         self._judge_absent()
         if self._problems:
-            raise BadReply(" ".join(self._problems))
+            raise BadReply(joined(self._problems, " "))
 
     def _fetch_one(self, code: str, *, wants_factors: bool) -> None:
-        for page in cut_pages(self._history.tables.gaps(code), self._sessions):
-            self._absent += [(day, code) for day in self._fetch_page(code, page)]
+        pages = cut_pages(self._history.tables.gaps(code), self._sessions)
+        rest = self._find_first_bar(code, pages) if self._batch.kind == "index" else pages
+        for page in rest:
+            self._absent += [(day, code) for day in self._fetch_page(code, page, page[0])]
         if wants_factors:
             self._fetch_factors(code)
 
-    def _fetch_page(self, code: str, page: Sequence[date]) -> list[date]:
+    def _find_first_bar(self, code: str, pages: Sequence[Sequence[date]]) -> Sequence[Sequence[date]]:
+        """Ask for an index's first pages, until one brings a bar; what lies before it is recorded as a range.
+
+        Some indices have bars before their day of listing: the first page reaches back as far as it costs nothing.
+        Returns the pages that are still to be asked for.
+        """
+        before: list[date] = []
+        rest = list(pages)
+        while rest and self._first_bar(code) > rest[0][0]:
+            page = rest.pop(0)
+            back = self._sessions[max(self._sessions.index(page[-1]) + 1 - PAGE_SESSIONS, 0)]
+            never = self._fetch_page(code, page, page[0] if before else min(back, page[0]))
+            first_bar = self._first_bar(code)
+            before += [day for day in never if day < first_bar]
+            self._absent += [(day, code) for day in never if day > first_bar]
+        if before:
+            self._history.tables.record_absent_range(AbsentRange(code, before[0], before[-1]))
+            log.info("%s has no bar at Baostock from %s to %s.", code, before[0], before[-1])
+        return rest
+
+    def _first_bar(self, code: str) -> date:
+        """The day of a security's first bar in the table, once all that came is in it."""
+        self._loader.wait()
+        return self._history.tables.first_bar(code) or date.max
+
+    def _fetch_page(self, code: str, page: Sequence[date], first: date) -> list[date]:
         """Ask for a page's sessions, and once more for those of which no good row came; returns what never came.
 
+        :param first: from when on to ask, the page's first day or one before.
         :raises BadReply: no row came at all, nor one that is known to be there.
         """
-        good, sent = self._ask(code, page[0], page[-1])
+        good, sent = self._ask(code, first, page[-1])
         wanting = [day for day in page if str(day) not in good]
         if wanting:
             sent |= self._ask(code, wanting[0], wanting[-1])[1]
@@ -208,21 +238,21 @@ class _Fetcher:
         factors = self._ask_factors(code)
         self._loader.wait()  # the stock's bars tell, too, on which days it went ex
         implied = tables.implied_ex_dates(code)
-        if _lacking(factors, known | implied):
+        if factors.odd or _lacking(factors, known | implied):
             factors = self._ask_factors(code)
         if lacking := _lacking(factors, known | implied):
             log.warning(
                 "%s has no adjust factor on %s at Baostock, where one was known or its prices moved.",
                 code,
-                ", ".join(map(str, lacking)),
+                named(lacking),
             )
-        if not factors and (known or implied or not tables.has_bars_since_listing(code)):
+        if not factors.good and (known or implied or not tables.has_bars_since_listing(code)):
             self._odd.append(code)
             return
-        self._has_factors = self._has_factors or bool(factors)
+        self._has_factors = self._has_factors or bool(factors.good)
         self._loader.factors(code, factors)
 
-    def _ask_factors(self, code: str) -> list[AdjustFactor]:
+    def _ask_factors(self, code: str) -> FactorRows:
         today = self._history.today
         table = self._session.adjust_factors(code, FACTORS_FROM, today)
         return read_factors(table, FACTORS_FROM, today, code)
@@ -230,12 +260,14 @@ class _Fetcher:
     def _judge_odd(self) -> None:
         """An answer of no factors that the prices do not bear out is believed where another stock has some."""
         if self._odd and not self._has_factors:
-            self._has_factors = bool(self._ask_factors(WITNESS))
-        for code in self._odd:
-            if self._has_factors:
-                self._loader.factors(code, [])
-            else:
-                self._problems.append(f"{code}: Baostock sent no adjust factors, and none of {WITNESS} either.")
+            self._has_factors = bool(self._ask_factors(WITNESS).good)
+        if self._has_factors:
+            for code in self._odd:
+                self._loader.factors(code, FactorRows())
+        elif self._odd:
+            self._problems.append(
+                f"{named(self._odd)}: Baostock sent no adjust factors, and none of {WITNESS} either."
+            )
 
     def _judge_absent(self) -> None:
         """Record what never came; where nobody else has a bar of the day either, ask the index for one."""
@@ -261,8 +293,8 @@ class _Fetcher:
         return doubted
 
 
-def _lacking(factors: Sequence[AdjustFactor], ex_dates: set[date]) -> list[date]:
-    return sorted(ex_dates - {ex_date for _, ex_date, _, _ in factors})
+def _lacking(factors: FactorRows, ex_dates: set[date]) -> list[date]:
+    return sorted(ex_dates - {ex_date for _, ex_date, _, _ in factors.good})
 
 
 def cut_pages(gaps: Sequence[tuple[date, date]], sessions: Sequence[date]) -> list[list[date]]:

@@ -14,6 +14,7 @@ from include.ashare.errors import InvalidInput
 from include.ashare.source import Session
 from include.ashare.steps.history.span import History
 from include.ashare.steps.publication import SAMPLE
+from include.ashare.steps.record import NO_ETFS
 from include.ashare.steps.reference import (
     REFERENCE_WORK,
     UNIVERSE_PAGES,
@@ -21,7 +22,7 @@ from include.ashare.steps.reference import (
     refresh_universe,
     universe_is_wanted,
 )
-from include.ashare.steps.run import BARS_APPEAR, PLURALS
+from include.ashare.steps.run import BARS_APPEAR, ETFS_FROM, PLURALS
 from include.ashare.store.history import HistoryBatch, Wanted
 
 log = logging.getLogger(__name__)
@@ -107,7 +108,7 @@ def first_day_with_bars(history: History) -> date | None:
     if "stock" not in history.kinds or len(sessions) <= MARGIN_SESSIONS:
         return None
     early = sessions[MARGIN_SESSIONS - 1]
-    known = history.tables.first_bar()
+    known = history.tables.first_day()
     listed = history.store.sample_codes(history.on(sessions[0], kinds=("stock",)).expectation, SAMPLE)
     if not listed or (known is not None and known <= early):
         return None
@@ -176,13 +177,17 @@ def cut_batches(history: History, wanted: Sequence[Wanted]) -> list[HistoryBatch
 def in_words(history: History, found: Estimate, batches: int) -> str:
     """The plan for the log and the run's note."""
     span = f"{history.start} to {history.end}"
+    no_etfs = f" {NO_ETFS}." if "etf" in history.kinds and history.start < ETFS_FROM else ""
     if not found.wanted:
-        return f"{span}: nothing is lacking of {found.securities} securities, and nothing is asked of Baostock."
+        return (
+            f"{span}: nothing is lacking of {found.securities} securities, and nothing is asked of Baostock.{no_etfs}"
+        )
     left, a_day = found.left, found.a_day
     text = (
         f"{span}: {len(found.wanted)} of {found.securities} securities lack bars or adjust factors. By code "
         f"{found.by_code.told(left, a_day)}, in {batches} batches; {left} of {a_day} requests are left today."
     )
+    text += no_etfs
     if history.is_part or not found.dates:
         return text
     text += f" Its {found.dates} trade dates one by one would take {found.by_date.told(left, a_day)}"

@@ -10,11 +10,9 @@ from datetime import date
 from include.ashare.errors import IncompleteDate
 from include.ashare.steps import record
 from include.ashare.steps.history.span import History
+from include.ashare.texts import joined, named
 
 log = logging.getLogger(__name__)
-
-NAMED = 5
-"""How many dates or securities a reason names."""
 
 
 def record_status(history: History) -> str:
@@ -39,7 +37,7 @@ def record_status(history: History) -> str:
     _record_sessions(history, doubted)
     problems = [*tables.errors(), *_still_lacking(history)]
     if problems:
-        raise IncompleteDate(f"{history.start} to {history.end}: {'; '.join(problems)}.")
+        raise IncompleteDate(f"{history.start} to {history.end}: {joined(problems)}.")
     return f"{history.start} to {history.end} is complete."
 
 
@@ -72,11 +70,6 @@ def _kinds(history: History, day: date, unsettled: Mapping[date, Sequence[str]])
 def _still_lacking(history: History) -> list[str]:
     if history.is_part:
         lacking = [security.code for security in history.tables.wanted() if security.missing > 0 or security.factors]
-        return [f"{len(lacking)} securities still lack bars or factors ({_named(lacking)})"] if lacking else []
+        return [f"{len(lacking)} securities still lack bars or factors ({named(lacking)})"] if lacking else []
     incomplete = list(history.tables.unsettled())
-    return [f"{len(incomplete)} trade dates are not complete ({_named(incomplete)})"] if incomplete else []
-
-
-def _named(things: Sequence[object]) -> str:
-    more = f" and {len(things) - NAMED} more" if len(things) > NAMED else ""
-    return f"{', '.join(map(str, things[:NAMED]))}{more}"
+    return [f"{len(incomplete)} trade dates are not complete ({named(incomplete)})"] if incomplete else []

@@ -13,7 +13,7 @@ from include.ashare.dates import beijing_now, parse_trade_date_range
 from include.ashare.errors import InvalidInput
 from include.ashare.settings import Settings
 from include.ashare.source import Session, SourceConfig
-from include.ashare.steps.run import DEFAULT_KINDS, Run
+from include.ashare.steps.run import DEFAULT_KINDS, ETFS_FROM, Run
 from include.ashare.store import SourceGate, Store
 from include.ashare.store.history import HistoryStore, Span
 
@@ -45,6 +45,11 @@ class History:
             raise InvalidInput(
                 f"The end date {self.end} is not over in Beijing: choose one before {self.today}; that day's bars "
                 "are ashare_daily's."
+            )
+        if tuple(self.kinds) == ("etf",) and self.end < ETFS_FROM:
+            raise InvalidInput(
+                f"Baostock's bars of ETFs begin on {ETFS_FROM}, and the end date is {self.end}: choose a later "
+                "one, or other kinds."
             )
         for code in self.codes or ():
             if not is_code(code):

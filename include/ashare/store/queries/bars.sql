@@ -107,6 +107,29 @@ UPDATE ashare.rejected_bar r SET superseded_at = now()
 FROM incoming i
 WHERE r.trade_date = i.trade_date AND r.code = i.code AND r.superseded_at IS NULL
 
+-- name: no_longer_blanked
+DELETE FROM ashare.blanked_value v USING incoming i WHERE v.trade_date = i.trade_date AND v.code = i.code
+
+-- name: blanked
+INSERT INTO ashare.blanked_value (trade_date, code, raw, run_id)
+VALUES (%(trade_date)s, %(code)s, %(raw)s, %(run_id)s)
+ON CONFLICT (trade_date, code) DO UPDATE SET raw = excluded.raw, blanked_at = now(), run_id = excluded.run_id
+
+-- name: record_absent_range
+-- With those that it overlaps, or of which no session parts it, it is one range.
+WITH beside AS (
+    DELETE FROM ashare.absent_range r
+    WHERE r.code = %(code)s AND r.last_date >= %(first)s::date - 31 AND r.first_date <= %(last)s::date + 31
+      AND NOT EXISTS (SELECT FROM ashare.trade_calendar c
+                      WHERE c.is_trading_day
+                        AND (c.calendar_date > r.last_date AND c.calendar_date < %(first)s
+                             OR c.calendar_date > %(last)s AND c.calendar_date < r.first_date))
+    RETURNING r.first_date, r.last_date
+)
+INSERT INTO ashare.absent_range (code, first_date, last_date, reason, run_id)
+SELECT %(code)s, least(%(first)s, min(first_date)), greatest(%(last)s, max(last_date)), %(reason)s, %(run_id)s
+FROM beside
+
 -- name: drop_wrong_factors
 -- A day's reply names all that go ex; what an earlier one named is dropped only where it was found wrong.
 DELETE FROM ashare.adjust_factor
@@ -120,6 +143,9 @@ ON CONFLICT (code, ex_date) DO UPDATE
 SET fore_factor = excluded.fore_factor, back_factor = excluded.back_factor
 WHERE (adjust_factor.fore_factor, adjust_factor.back_factor)
    IS DISTINCT FROM (excluded.fore_factor, excluded.back_factor)
+
+-- name: first_bar
+SELECT min(trade_date) FROM ashare.daily_bar WHERE code = %(code)s
 
 -- name: has_bars
 SELECT EXISTS (SELECT FROM ashare.daily_bar b LEFT JOIN ashare.security s USING (code)

@@ -7,6 +7,14 @@ SELECT current_setting('server_version'), current_setting('server_version_num'):
 -- name: calendar
 SELECT max(calendar_date), max(fetched_at) FROM ashare.trade_calendar
 
+-- name: securities
+-- Of rows that were set aside, those of kinds that are not loaded do not count.
+SELECT (SELECT count(*) FROM ashare.rejected_row
+        WHERE dataset = 'security' AND superseded_at IS NULL AND coalesce(raw ->> 'type', '') NOT IN ('3', '4')),
+       (SELECT array_agg(code ORDER BY gone_from DESC, code) FROM ashare.security
+        WHERE gone_from IS NOT NULL AND kind IN ('stock', 'index', 'etf')
+          AND (out_date IS NULL OR out_date > gone_from))
+
 -- name: last_sessions
 SELECT d.day, s.status, s.expected, s.loaded, s.missing, s.reason, s.started_at,
        -- After a wait, a run goes on under its first start.

@@ -9,7 +9,7 @@ FROM ashare.trade_calendar WHERE calendar_date BETWEEN %(start)s AND %(end)s
 SELECT calendar_date FROM ashare.trade_calendar
 WHERE is_trading_day AND calendar_date BETWEEN %(start)s AND %(end)s ORDER BY calendar_date
 
--- name: first_bar
+-- name: first_day
 SELECT min(trade_date) FROM ashare.daily_bar
 
 -- name: session_of_a_week_ago
@@ -85,6 +85,8 @@ WITH listed AS (
     WHERE NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.code = %(code)s AND b.trade_date = s.day)
       AND NOT EXISTS (SELECT FROM ashare.absent_bar a WHERE a.code = %(code)s AND a.trade_date = s.day
                       AND (a.recorded_at AT TIME ZONE 'Asia/Shanghai')::date > a.trade_date)
+      AND NOT EXISTS (SELECT FROM ashare.absent_range r
+                      WHERE r.code = %(code)s AND s.day BETWEEN r.first_date AND r.last_date)
 )
 SELECT min(day), max(day) FROM lacking GROUP BY span ORDER BY 1
 

@@ -1,6 +1,34 @@
 -- name: refreshed_at
 SELECT max(updated_at) FROM ashare.security
 
+-- name: known_kinds
+SELECT code, kind FROM ashare.security
+
+-- name: lacking
+-- Known securities that should be in a list, and are not in this one.
+SELECT code FROM ashare.security
+WHERE kind IN ('stock', 'index', 'etf') AND code NOT LIKE 'bj.%%' AND gone_from IS NULL
+  AND (out_date IS NULL OR out_date > %(today)s) AND NOT code = ANY (%(codes)s::text[])
+
+-- name: missed
+-- In this list, or lacking in it; in the second list in a row that lacks it, it is gone.
+UPDATE ashare.security s
+SET missed_lists = m.missed,
+    gone_from = CASE WHEN m.missed = 2 THEN coalesce(
+        (SELECT max(b.trade_date) FROM ashare.daily_bar b WHERE b.code = s.code),
+        (s.updated_at AT TIME ZONE 'Asia/Shanghai')::date) + 1 END
+FROM (SELECT code, CASE WHEN NOT code = ANY (%(codes)s::text[]) THEN missed_lists + 1 ELSE 0 END AS missed
+      FROM ashare.security) AS m
+WHERE m.code = s.code AND m.missed <= 2 AND m.missed <> s.missed_lists
+
+-- name: supersede_rejected
+UPDATE ashare.rejected_row SET superseded_at = now() WHERE dataset = 'security' AND superseded_at IS NULL
+
+-- name: supersede_rejected_factors
+-- Those of a stock, or of a day, that has just been read again.
+UPDATE ashare.rejected_row SET superseded_at = now()
+WHERE dataset = 'factor' AND superseded_at IS NULL AND (code = %(code)s OR day = %(day)s)
+
 -- name: save
 INSERT INTO ashare.security (code, name, kind, ipo_date, out_date)
 SELECT * FROM unnest(%(codes)s::text[], %(names)s::text[], %(kinds)s::text[],
@@ -67,7 +95,13 @@ SELECT
        AND NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = %(day)s AND b.code = r.code)
     ) AS rejected,
     (SELECT count(*) FROM ashare.bar_revision WHERE trade_date = %(day)s) AS revised,
-    (SELECT count(*) FROM ashare.source_request WHERE trade_date = %(day)s) AS requests
+    (SELECT count(*) FROM ashare.source_request WHERE trade_date = %(day)s) AS requests,
+    (SELECT count(*) FROM ashare.blanked_value v LEFT JOIN ashare.security s USING (code)
+     WHERE v.trade_date = %(day)s AND (s.kind IS NULL OR s.kind = ANY (%(kinds)s))) AS blanked,
+    (SELECT count(*) FROM ashare.rejected_row
+     WHERE dataset = 'factor' AND day = %(day)s AND superseded_at IS NULL) AS rejected_factors,
+    odd.aside AS rejected_securities,
+    odd.taken AS taken_securities
 FROM (
     -- A code that the list of securities does not have (yet) counts, whatever it is.
     SELECT count(*) AS loaded, count(*) FILTER (WHERE NOT b.is_trading) AS suspended
@@ -75,6 +109,18 @@ FROM (
     LEFT JOIN ashare.security s USING (code)
     WHERE b.trade_date = %(day)s AND (s.kind IS NULL OR s.kind = ANY (%(kinds)s))
 ) AS bar
+CROSS JOIN (
+    -- Of kinds that are loaded, or that may be.
+    SELECT count(*) FILTER (WHERE NOT is_taken) AS aside, count(*) FILTER (WHERE is_taken) AS taken
+    FROM ashare.rejected_row
+    WHERE dataset = 'security' AND superseded_at IS NULL AND coalesce(raw ->> 'type', '') NOT IN ('3', '4')
+) AS odd
+
+-- name: reject
+INSERT INTO ashare.rejected_row (dataset, code, day, rule, is_taken, raw, run_id)
+VALUES (%(dataset)s, %(code)s, %(day)s, %(rule)s, %(is_taken)s, %(raw)s, %(run_id)s)
+ON CONFLICT (dataset, code, coalesce(day, '-infinity'), rule, md5(raw::text)) DO UPDATE
+SET rejected_at = now(), run_id = excluded.run_id, superseded_at = NULL
 
 -- name: alone
 SELECT pg_advisory_lock(hashtextextended('ashare work: ' || %(work)s, 0))

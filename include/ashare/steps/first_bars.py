@@ -1,0 +1,45 @@
+"""Trade dates before an index's first bar: found out once and recorded as a range, not asked for every day."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from include.ashare.source import Session
+from include.ashare.steps.catch import Catch
+from include.ashare.store.store import AbsentRange
+
+LEAST_EMPTY = timedelta(days=90)
+"""An answer without a bar says that an index begins later if it is about so many days; of fewer, it may be late."""
+WITNESS = "sh.600000"
+"""A stock that is listed since 1999, and has a bar of every session."""
+
+
+def ask_a_witness(catch: Catch, session: Session) -> None:
+    """Where no index has any bar, ask for one that is known to be there: an empty answer alone proves nothing."""
+    run = catch.run
+    if catch.kind == "index" and catch.absent and not catch.begins and run.today - run.day > LEAST_EMPTY:
+        session.expect(1)
+        a_week_ago = run.today - timedelta(days=7)
+        catch.is_witnessed = bool(session.bars(WITNESS, a_week_ago - timedelta(days=14), a_week_ago).rows)
+
+
+def before_the_first_bar(catch: Catch) -> list[str]:
+    """Move what lies before indices' first bars from the absent codes to the catch's ranges; returns the others.
+
+    The index's own later bars prove it; where it has none, those of another index, or of the witness.
+    """
+    if catch.kind != "index":
+        return catch.absent
+    run = catch.run
+    others = []
+    for code in catch.absent:
+        first = catch.begins.get(code)
+        last = min(catch.last, run.today - timedelta(days=1)) if first is None else first - timedelta(days=1)
+        answers = bool(catch.begins) or catch.is_witnessed
+        is_proven = first is not None or (answers and last - run.day >= LEAST_EMPTY)
+        is_first = (run.store.first_bar(code) or run.today) >= run.day
+        if run.day <= last < run.today and is_proven and is_first:
+            catch.ranges.append(AbsentRange(code, catch.first, last))
+        else:
+            others.append(code)
+    return others

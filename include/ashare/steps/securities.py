@@ -1,0 +1,113 @@
+"""The rows of Baostock's list of securities, checked one by one: a bad one is set aside, the others go on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+from include.ashare.checks import is_code, is_date
+from include.ashare.errors import BadReply
+from include.ashare.source import Table
+from include.ashare.store.store import RejectedRow, Security
+from include.ashare.texts import storable
+
+KINDS = {"1": "stock", "2": "index", "3": "other", "4": "bond", "5": "etf"}
+LOADED = ("stock", "index", "etf")
+
+COLUMNS = ("code", "code_name", "ipoDate", "outDate", "type", "status")
+
+OLDEST = "1990-01-01"
+"""The first securities were listed in December 1990; a date before is a filler."""
+
+MOST_BAD = 0.02
+"""The part of the rows of loaded kinds that may be bad; in a list in which more are, none is believed."""
+
+
+@dataclass
+class SecurityList:
+    """Good rows, and those that broke a rule: set aside, or taken as their rule says."""
+
+    good: list[Security] = field(default_factory=list)
+    odd: list[RejectedRow] = field(default_factory=list)
+
+    @property
+    def codes(self) -> set[str]:
+        """All codes of the list, of bad rows, too."""
+        return {security.code for security in self.good} | {row.code for row in self.odd}
+
+    @property
+    def has_unreadable_codes(self) -> bool:
+        """Whether a row may be of a code that the list seems to lack."""
+        return any(not is_code(row.code) for row in self.odd)
+
+
+def check_securities(table: Table, known: Mapping[str, str], today: date, few: int) -> SecurityList:
+    """Check the list row by row.
+
+    :param known: the kinds of the codes of earlier lists.
+    :param few: so many bad rows may be in a list, however short.
+    :raises BadReply: so many rows of loaded kinds are bad that the list is garbled.
+    """
+    checked = SecurityList()
+    # The same row twice is one row.
+    rows = [dict(zip(COLUMNS, values, strict=True)) for values in dict.fromkeys(table.columns(*COLUMNS))]
+    times = Counter(row["code"] for row in rows)
+    bad = loaded = 0
+    for row in rows:
+        rule = _broken_rule(row, known.get(row["code"]), today)
+        if times[row["code"]] > 1:
+            rule = "another row for the same code says otherwise"
+        is_loaded = _kind(row, known) in LOADED
+        loaded += is_loaded
+        if rule:
+            bad += is_loaded
+            checked.odd.append(RejectedRow(row["code"], rule, row))
+            continue
+        out = date.fromisoformat(row["outDate"]) if row["outDate"] else None
+        if out and out < today and row["status"] == "1":
+            rule = f"listed by its status, and delisted on {out} by its date: taken for listed"
+            checked.odd.append(RejectedRow(row["code"], rule, row, is_taken=True))
+            out = None
+        ipo = date.fromisoformat(row["ipoDate"]) if row["ipoDate"] else None
+        name = storable(row["code_name"]) or None
+        checked.good.append(Security(row["code"], name, KINDS.get(row["type"], "other"), ipo, out))
+    if bad > max(few, MOST_BAD * loaded) or 2 * bad > loaded:
+        example = next((f", {row.code} for one: {row.rule}" for row in checked.odd if not row.is_taken), "")
+        raise BadReply(
+            f"Of the {loaded} stocks, indices and ETFs in Baostock's list of securities, {bad} have rows that cannot "
+            f"be{storable(example)}; nothing of it was kept."
+        )
+    return checked
+
+
+def _kind(row: Mapping[str, str], known: Mapping[str, str]) -> str:
+    """What a row is of; where it does not say so, what its code was, or a kind that is loaded."""
+    if row["type"] in KINDS:
+        return KINDS[row["type"]]
+    return known.get(row["code"], "other" if _is_number(row["type"]) else "stock")
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 3
+
+
+def _broken_rule(row: Mapping[str, str], known_kind: str | None, today: date) -> str | None:
+    """Name the first rule that the row breaks; ``None`` for a good row."""
+    if not is_code(row["code"]):
+        return "the code is none (an exchange and six digits)"
+    if row["type"] not in KINDS and (known_kind in LOADED or not _is_number(row["type"])):
+        return "the type is none of 1 to 5"
+    if row["status"] not in ("0", "1", ""):
+        return "the status is neither 0 nor 1"
+    ipo, out = row["ipoDate"], row["outDate"]
+    if ipo and (not is_date(ipo) or ipo < OLDEST):
+        return "the day of listing is no date since 1990"
+    if out and not is_date(out):
+        return "the day of delisting is no date"
+    if row["status"] == "0" and not out:
+        return "delisted by its status, and the day of delisting is lacking"
+    if out and out < (ipo or OLDEST) and not (row["status"] == "1" and out < str(today)):
+        return "the day of delisting is before that of listing"
+    return None
