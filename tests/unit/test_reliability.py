@@ -7,18 +7,10 @@ import re
 from include.local.stack import PROJECT
 
 FILES = {
-    **{name: f"tests/integration/test_{name}.py" for name in ("limits", "session", "faults", "cross_checks")},
-    **{name: f"tests/integration/test_{name}.py" for name in ("corrections", "trade_date", "store", "doctor")},
-    **{name: f"tests/integration/test_{name}.py" for name in ("status", "health", "history", "read", "export")},
-    **{name: f"tests/e2e/test_{name}.py" for name in ("page", "page_api")},
-    **{name: f"tests/integration/test_{name}.py" for name in ("alerts", "migrations", "backup", "evening")},
-    **{name: f"tests/e2e/test_{name}.py" for name in ("told", "installation")},
-    **{name: f"tests/containers/test_{name}.py" for name in ("processes", "configuration")},
-    "wire": "tests/integration/test_recorded_wire.py",
-    "lists": "tests/integration/test_lists.py",
+    **{file.stem.removeprefix("test_"): str(file) for file in (PROJECT / "tests").rglob("test_*.py")},
     "e2e": "tests/e2e/test_backfill.py",
     "e2e_doctor": "tests/e2e/test_doctor_command.py",
-    "retries": "tests/dags/test_retries.py",
+    "wire": "tests/integration/test_recorded_wire.py",
 }
 
 
