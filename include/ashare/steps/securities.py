@@ -54,17 +54,18 @@ def check_securities(table: Table, known: Mapping[str, str], today: date, few: i
     # The same row twice is one row.
     rows = [dict(zip(COLUMNS, values, strict=True)) for values in dict.fromkeys(table.columns(*COLUMNS))]
     times = Counter(row["code"] for row in rows)
-    bad = loaded = 0
+    bad = loaded = good = 0
     for row in rows:
-        rule = _broken_rule(row, known.get(row["code"]), today)
+        garbled = _garbled(row, known.get(row["code"]))
         if times[row["code"]] > 1:
-            rule = "another row for the same code says otherwise"
+            garbled = "another row for the same code says otherwise"
         is_loaded = _kind(row, known) in LOADED
         loaded += is_loaded
-        if rule:
-            bad += is_loaded
+        if rule := garbled or _contradiction(row, today):
+            bad += is_loaded and garbled is not None
             checked.odd.append(RejectedRow(row["code"], rule, row))
             continue
+        good += is_loaded
         out = date.fromisoformat(row["outDate"]) if row["outDate"] else None
         if out and out < today and row["status"] == "1":
             rule = f"listed by its status, and delisted on {out} by its date: taken for listed"
@@ -73,11 +74,11 @@ def check_securities(table: Table, known: Mapping[str, str], today: date, few: i
         ipo = date.fromisoformat(row["ipoDate"]) if row["ipoDate"] else None
         name = storable(row["code_name"]) or None
         checked.good.append(Security(row["code"], name, KINDS.get(row["type"], "other"), ipo, out))
-    if bad > max(few, MOST_BAD * loaded) or 2 * bad > loaded:
+    if bad > max(few, MOST_BAD * loaded) or good < loaded / 2:
         example = next((f", {row.code} for one: {row.rule}" for row in checked.odd if not row.is_taken), "")
         raise BadReply(
-            f"Of the {loaded} stocks, indices and ETFs in Baostock's list of securities, {bad} have rows that cannot "
-            f"be{storable(example)}; nothing of it was kept."
+            f"Of the {loaded} stocks, indices and ETFs in Baostock's list of securities, {loaded - good} have rows "
+            f"that cannot be{storable(example)}; nothing of it was kept."
         )
     return checked
 
@@ -93,19 +94,26 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 3
 
 
-def _broken_rule(row: Mapping[str, str], known_kind: str | None, today: date) -> str | None:
-    """Name the first rule that the row breaks; ``None`` for a good row."""
+def _garbled(row: Mapping[str, str], known_kind: str | None) -> str | None:
+    """What of the row cannot be read, if anything."""
     if not is_code(row["code"]):
         return "the code is none (an exchange and six digits)"
     if row["type"] not in KINDS and (known_kind in LOADED or not _is_number(row["type"])):
         return "the type is none of 1 to 5"
     if row["status"] not in ("0", "1", ""):
         return "the status is neither 0 nor 1"
-    ipo, out = row["ipoDate"], row["outDate"]
-    if ipo and (not is_date(ipo) or ipo < OLDEST):
-        return "the day of listing is no date since 1990"
-    if out and not is_date(out):
+    if row["ipoDate"] and not is_date(row["ipoDate"]):
+        return "the day of listing is no date"
+    if row["outDate"] and not is_date(row["outDate"]):
         return "the day of delisting is no date"
+    return None
+
+
+def _contradiction(row: Mapping[str, str], today: date) -> str | None:
+    """What a readable row says that cannot be, if anything; many such rows are no sign of a garbled list."""
+    ipo, out = row["ipoDate"], row["outDate"]
+    if ipo and ipo < OLDEST:
+        return "listed before there was an exchange"
     if row["status"] == "0" and not out:
         return "delisted by its status, and the day of delisting is lacking"
     if out and out < (ipo or OLDEST) and not (row["status"] == "1" and out < str(today)):
