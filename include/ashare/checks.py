@@ -16,6 +16,7 @@ PRICES = ("open", "high", "low", "close", "preclose")
 NUMBERS = (*PRICES, "amount", "turn", "pctChg")
 VALUATIONS = ("peTTM", "pbMRQ", "psTTM", "pcfNcfTTM")
 NOT_NEGATIVE = (*PRICES, "amount", "turn")
+BLANK_WHEN_SUSPENDED = ("volume", "amount", "turn", "pctChg")
 
 # Baostock's columns in the order of ashare.daily_bar's.
 COPY_ORDER = (
@@ -46,12 +47,12 @@ class CheckedBars:
     rejects: list[Reject] = field(default_factory=list)
     blanked: list[Blanked] = field(default_factory=list)
 
-    def add(self, bar: dict[str, str]) -> None:
+    def add(self, bar: dict[str, str], kind: str) -> None:
         """Keep a good row, without the valuations that are no numbers."""
         odd = {name: bar[name] for name in VALUATIONS if bar[name] and not is_number(bar[name])}
         if odd:
             self.blanked.append(Blanked(date.fromisoformat(bar["date"]), bar["code"], odd))
-        self.lines.append(_copy_line(bar | dict.fromkeys(odd, "")))
+        self.lines.append(_copy_line(bar | dict.fromkeys(odd, ""), kind))
 
 
 def check_bars(
@@ -102,7 +103,7 @@ def check_bars(
             checked.rejects.append(Reject(_day_of(bar, start, end) or day, bar["code"], rule, bar))
         elif key not in loaded:  # the same row twice is one row
             loaded.add(key)
-            checked.add(bar)
+            checked.add(bar, kind)
     return checked
 
 
@@ -156,18 +157,41 @@ def _broken_number(bar: dict[str, str]) -> str | None:
 def _broken_price(bar: dict[str, str]) -> str | None:
     if not all(bar[name] for name in ("open", "high", "low", "close")):
         return "a price is missing"
-    opened, high, low, close = (float(bar[name]) for name in ("open", "high", "low", "close"))
     if bar["tradestatus"] == "0":
-        if not opened == high == low == close == float(bar["preclose"] or close):
-            return "suspended, but the prices are not all the last close"
-        if any(float(bar[name] or 0) for name in ("volume", "amount", "turn")):
-            return "suspended, but there is turnover"
-        return None
+        return _broken_suspension(bar)
+    opened, high, low, close = (float(bar[name]) for name in ("open", "high", "low", "close"))
     if not low <= min(opened, close) <= max(opened, close) <= high:
         return "open or close lies outside low to high"
     if low <= 0:
         return "a price is 0"
     return None
+
+
+def _broken_suspension(bar: dict[str, str]) -> str | None:
+    """What a suspended row may not say: that its close is another than the last, or that something was paid.
+
+    Baostock leaves values of an earlier day in some suspended rows: a price beside the close (sz.000672 in 2013),
+    volume and turn beside an amount of 0 (2020-06-17). Set aside, the security would lack the day; such a row is
+    loaded as sent, and ``is_trading`` says what its open, high, low, volume and turn are worth.
+    """
+    close = float(bar["close"])
+    is_filled = close == 0 or all(float(bar[name]) for name in ("open", "high", "low"))
+    if close != float(bar["preclose"] or close) or not is_filled:
+        return "suspended, but the prices are not all the last close"
+    turnover = ("amount",) if _is_zero(bar["amount"]) else ("volume", "amount", "turn")
+    if any(float(bar[name] or 0) for name in turnover):
+        return "suspended, but there is turnover"
+    return None
+
+
+def _is_zero(text: str) -> bool:
+    return bool(text) and float(text) == 0
+
+
+def _is_suspended(bar: dict[str, str], kind: str) -> bool:
+    """Whether nothing was traded, whatever ``tradestatus`` says: what a suspended row lacks is blank (2022-01-10)."""
+    prices = {float(bar[name]) for name in PRICES if bar[name]}
+    return kind != "index" and len(prices) == 1 and not any(bar[name] for name in BLANK_WHEN_SUSPENDED)
 
 
 def _day_of(bar: dict[str, str], start: date, end: date) -> date | None:
@@ -178,7 +202,7 @@ def _day_of(bar: dict[str, str], start: date, end: date) -> date | None:
     return day if start <= day <= end else None
 
 
-def _copy_line(bar: dict[str, str]) -> str:
+def _copy_line(bar: dict[str, str], kind: str) -> str:
     # An index has no trade status: it is never suspended.
-    values = bar | {"tradestatus": bar["tradestatus"] or "1"}
+    values = bar | {"tradestatus": "0" if _is_suspended(bar, kind) else bar["tradestatus"] or "1"}
     return "\t".join([values[name] or "\\N" for name in COPY_ORDER]) + "\n"

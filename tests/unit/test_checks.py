@@ -104,6 +104,45 @@ def test_turnover_on_a_suspended_day_is_set_aside() -> None:
     assert reject.rule == "suspended, but there is turnover"
 
 
+@pytest.mark.parametrize(
+    "stale",
+    [
+        {"low": "18.10"},
+        {"open": "18.00", "high": "18.30"},
+        {"volume": "1118342", "amount": "0.0000", "turn": "0.299700"},
+    ],
+)
+def test_what_baostock_leaves_of_an_earlier_day_in_a_suspended_row_is_loaded_as_sent(stale: dict[str, str]) -> None:
+    (line,) = check_bars(table(SUSPENDED | stale), None, DAY, DAY, day=DAY).lines
+    values = dict(zip(COPY_ORDER, line.rstrip("\n").split("\t"), strict=True))
+    assert {name: values[name] for name in stale} == stale
+    assert values["tradestatus"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "rule"),
+    [
+        ({"close": "18.20"}, "suspended, but the prices are not all the last close"),
+        ({"preclose": "18.20"}, "suspended, but the prices are not all the last close"),
+        ({"low": "0"}, "suspended, but the prices are not all the last close"),
+        ({"volume": "100", "amount": "1816"}, "suspended, but there is turnover"),
+        ({"turn": "0.1"}, "suspended, but there is turnover"),
+    ],
+)
+def test_a_suspended_row_with_another_close_or_with_turnover_is_set_aside(wrong: dict[str, str], rule: str) -> None:
+    (reject,) = check_bars(table(SUSPENDED | wrong), None, DAY, DAY, day=DAY).rejects
+    assert reject.rule == rule
+
+
+def test_a_row_that_lacks_what_every_day_of_trading_has_counts_as_suspended() -> None:
+    says_trading = SUSPENDED | {"tradestatus": "1"}
+    for kind, expected in (("stock", "0"), ("etf", "0"), ("index", "1")):
+        (line,) = check_bars(table(says_trading), None, DAY, DAY, day=DAY, kind=kind).lines
+        assert line.split("\t")[COPY_ORDER.index("tradestatus")] == expected
+    (line,) = check_bars(table(says_trading | {"high": "18.20"}), None, DAY, DAY, day=DAY).lines
+    assert line.split("\t")[COPY_ORDER.index("tradestatus")] == "1"
+
+
 def test_of_two_rows_for_one_bar_that_differ_neither_is_believed() -> None:
     checked = check_bars(table(GOOD, GOOD | {"close": "9.70"}), None, DAY, DAY, day=DAY)
     assert checked.lines == []

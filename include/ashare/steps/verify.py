@@ -27,7 +27,8 @@ def not_believed(run: Run, found: Contradiction) -> BadReply:
     _doubt(run, found.checks)
     return BadReply(
         f"Baostock's reply for {run.day} contradicts what is known, and nothing of it was written: {found} "
-        f"(more than ASHARE_MAX_DEVIATING, {run.settings.max_deviating}; figures in ashare.cross_check)."
+        f"(more than ASHARE_MAX_DEVIATING, {run.settings.max_deviating}, or than half of what was compared; figures "
+        "in ashare.cross_check)."
     )
 
 
@@ -47,8 +48,7 @@ def verify(run: Run) -> Verdict:
             found += run.store.cross_check(run.day, kind, tolerance(run, all_there=True), run.run_id)
     said = sentence(found)
     if not said:
-        # A moved price without a factor may be a factor that is late: a later run asks for them again.
-        return Verdict("", "; ".join(check.says for check in found if check.rule == "ex_dates" and check.deviating))
+        return Verdict("", "; ".join(check.note for check in found if check.note))
     _doubt(run, found)
     return Verdict(
         f"the bars contradict what is known: {said} (see ashare.cross_check; the next run reads the date again)", ""

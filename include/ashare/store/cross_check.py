@@ -24,6 +24,9 @@ CODES = ("unlisted", "moved_without_factor", "factor_without_move", "pct_deviati
 
 EXAMPLES = 10
 
+DAYS_MOVE = 0.2
+"""The most that a price moves on a session which the source lacks; the price of another security is further off."""
+
 FACTORS_TO_COME = 0.15
 """The part of a market that may go ex on one day: until its factors are known, so many precloses may have moved."""
 
@@ -32,7 +35,7 @@ FACTORS_TO_COME = 0.15
 class Tolerance:
     """How much may contradict.
 
-    :ivar deviating: bars a day and rule.
+    :ivar deviating: bars a day and rule, and never more than half of what is compared.
     :ivar rows: bars that the day may have more or less than listings explain; ``None``: more may come.
     :ivar factors_in: whether the day's adjust factors are known, so that a moved preclose has to be one of theirs.
     """
@@ -41,10 +44,17 @@ class Tolerance:
     rows: int | None
     factors_in: bool
 
+    def of(self, compared: int) -> int:
+        """How many of so many may deviate: in a market of eight stocks, 15 would be all of them."""
+        return _share(self.deviating, compared)
+
 
 @dataclass(frozen=True)
 class CrossCheck:
-    """One rule's outcome for one trade date and kind; ``says`` is the sentence for when it failed."""
+    """One rule's outcome for one trade date and kind.
+
+    :ivar says: the sentence for when it failed; ``note``: what is worth knowing of it when it passed.
+    """
 
     rule: str
     compared: int
@@ -55,6 +65,7 @@ class CrossCheck:
     examples: Sequence[str] = field(default=())
     compared_with: date | None = None
     comparable: bool = True
+    note: str = ""
 
     @property
     def passed(self) -> bool | None:
@@ -88,7 +99,9 @@ def cross_check(connection: psycopg.Connection[Any], day: date, kind: str, toler
 
     before, _ = neighbours(connection, day)
     with connection.cursor(row_factory=dict_row) as cursor:
-        cursor.execute(queries("cross_check")["figures"], {"day": day, "before": before, "kind": kind})
+        cursor.execute(
+            queries("cross_check")["figures"], {"day": day, "before": before, "kind": kind, "days_move": DAYS_MOVE}
+        )
         row = cursor.fetchone()
     assert row is not None
     found = row | {name: sorted(row[name]) for name in CODES}
@@ -117,6 +130,11 @@ def record(
         cursor.executemany(queries("cross_check")["record"], rows)
 
 
+def _share(most: int, compared: int) -> int:
+    """At most half: with more, it is the reply that is wrong, and not some bars. One bar alone says nothing."""
+    return min(most, max(1, compared // 2))
+
+
 def _named(codes: Sequence[str]) -> str:
     more = ", ..." if len(codes) > 3 else ""
     return f"({', '.join(codes[:3])}{more})"
@@ -128,7 +146,7 @@ def _universe(found: Mapping[str, Any], tolerance: Tolerance) -> CrossCheck:
         "universe",
         found["rows"],
         len(unlisted),
-        tolerance.deviating,
+        tolerance.of(found["rows"]),
         f"{len(unlisted)} of {found['rows']} bars are of securities that were not listed that day, by the list of "
         f"securities {_named(unlisted)}",
         {"rows": found["rows"], "expected": found["expected"]},
@@ -143,7 +161,7 @@ def _rows(found: Mapping[str, Any], before: date | None, tolerance: Tolerance) -
         "rows",
         found["rows_before"],
         abs(change - listed),
-        tolerance.rows or 0,
+        _share(tolerance.rows or 0, max(found["rows"], found["rows_before"])),
         f"there are {found['rows']} bars after {found['rows_before']} on {before}, and listings explain {listed:+d}",
         {name: found[name] for name in names},
         compared_with=before,
@@ -153,9 +171,15 @@ def _rows(found: Mapping[str, Any], before: date | None, tolerance: Tolerance) -
 
 def _preclose(found: Mapping[str, Any], before: date, tolerance: Tolerance) -> CrossCheck:
     moved = found["moved_without_factor"]
-    allowed = tolerance.deviating
+    allowed = tolerance.of(found["pairs"])
     if not tolerance.factors_in:
         allowed = max(allowed, round(FACTORS_TO_COME * found["pairs"]))
+    over_gap, note = found["moved_over_gap"], ""
+    if over_gap:
+        note = (
+            f"the preclose of {over_gap} of {found['pairs']} stocks is a close of after {before}, on a session that "
+            "Baostock lacks"
+        )
     return CrossCheck(
         "preclose",
         found["pairs"],
@@ -163,26 +187,32 @@ def _preclose(found: Mapping[str, Any], before: date, tolerance: Tolerance) -> C
         allowed,
         f"the preclose of {len(moved)} of {found['pairs']} stocks is not their close of {before}, and they do not go "
         f"ex {_named(moved)}",
-        {"pairs": found["pairs"], "ex_dates": found["ex_dates"]},
+        {name: found[name] for name in ("pairs", "ex_dates", "moved_over_gap")},
         moved[:EXAMPLES],
         before,
         found["pairs"] > 0,
+        note,
     )
 
 
 def _ex_dates(found: Mapping[str, Any], before: date, tolerance: Tolerance) -> CrossCheck:
     no_factor, no_move = found["moved_without_factor"], found["factor_without_move"]
+    says = (
+        f"the prices of {len(no_factor)} stocks say that they go ex and the adjust factors do not, and the other way "
+        f"round for {len(no_move)} {_named([*no_factor, *no_move])}"
+    )
     return CrossCheck(
         "ex_dates",
         found["ex_dates"],
         len(no_factor) + len(no_move),
-        tolerance.deviating,
-        f"the prices of {len(no_factor)} stocks say that they go ex and the adjust factors do not, and the other way "
-        f"round for {len(no_move)} {_named([*no_factor, *no_move])}",
+        tolerance.of(found["pairs"]),
+        says,
         {"moved_without_factor": len(no_factor), "factor_without_move": len(no_move)},
         [*no_factor, *no_move][:EXAMPLES],
         before,
         tolerance.factors_in and found["pairs"] > 0,
+        # A moved price without a factor may be a factor that is late: a later run asks for them again.
+        says if no_factor or no_move else "",
     )
 
 
@@ -192,7 +222,7 @@ def _pct_chg(found: Mapping[str, Any], tolerance: Tolerance) -> CrossCheck:
         "pct_chg",
         found["pct"],
         len(wrong),
-        tolerance.deviating,
+        tolerance.of(found["pct"]),
         f"the pct_chg of {len(wrong)} of {found['pct']} bars is not close / preclose - 1 {_named(wrong)}",
         {"trading": found["pct"]},
         wrong[:EXAMPLES],

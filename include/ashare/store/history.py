@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, time
 from typing import Any
 
+from include.ashare.store.cross_check import DAYS_MOVE
 from include.ashare.store.queries import queries
 from include.ashare.store.store import (
     AbsentRange,
@@ -196,7 +197,7 @@ class HistoryStore:
 
     def implied_ex_dates(self, code: str) -> set[date]:
         """The sessions on which a stock's loaded prices moved as on an ex-date."""
-        return {row[0] for row in self._all("implied_ex_dates", code=code)}
+        return {row[0] for row in self._all("implied_ex_dates", code=code, days_move=DAYS_MOVE)}
 
     def save_factors(
         self, code: str, factors: Sequence[tuple[str, date, str, str]], odd: Sequence[RejectedRow]

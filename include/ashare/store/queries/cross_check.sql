@@ -15,12 +15,17 @@ WITH listed AS (
     -- pairs.
     SELECT code, b.code IS NOT NULL AS is_now, p.code IS NOT NULL AS was, b.code = p.code AS is_pair, b.is_trading,
            b.volume, p.volume AS volume_before, b.preclose IS DISTINCT FROM p.close AS moved,
+           -- A session in between that the source lacks explains no more than a day's move, of a row that is right in
+           -- itself.
+           coalesce(g.may_lack AND abs(b.preclose - p.close) <= %(days_move)s * p.close
+                    AND abs(b.pct_chg - (b.close / nullif(b.preclose, 0) - 1) * 100) <= 0.01, false) AS is_explained,
            code IN (TABLE goes_ex) AS goes_ex,
            CASE WHEN b.is_trading AND b.preclose > 0
                 THEN abs(b.pct_chg - (b.close / b.preclose - 1) * 100) > 0.01 END AS pct_deviates
     FROM (SELECT * FROM ashare.daily_bar WHERE trade_date = %(day)s) AS b
     FULL JOIN (SELECT * FROM ashare.daily_bar WHERE trade_date = %(before)s) AS p USING (code)
     LEFT JOIN ashare.security s USING (code)
+    CROSS JOIN (SELECT ashare.may_lack_session(%(before)s, %(day)s) AS may_lack) AS g
     WHERE code NOT LIKE 'bj.%%' AND coalesce(s.kind, %(kind)s) = %(kind)s
     OFFSET 0  -- or each expression would be worked out again wherever it is used
 )
@@ -33,12 +38,14 @@ SELECT count(*) FILTER (WHERE is_now) AS rows,
        coalesce(array_agg(code) FILTER (WHERE is_now AND code NOT IN (TABLE listed)), '{}') AS unlisted,
        count(*) FILTER (WHERE is_pair) AS pairs,
        count(*) FILTER (WHERE is_pair AND goes_ex AND is_trading) AS ex_dates,
-       coalesce(array_agg(code) FILTER (WHERE is_pair AND moved AND NOT goes_ex), '{}') AS moved_without_factor,
+       coalesce(array_agg(code) FILTER (WHERE is_pair AND moved AND NOT goes_ex AND NOT is_explained), '{}') AS moved_without_factor,
+       count(*) FILTER (WHERE is_pair AND moved AND NOT goes_ex AND is_explained) AS moved_over_gap,
        coalesce(array_agg(code) FILTER (WHERE is_pair AND goes_ex AND is_trading AND NOT moved), '{}') AS factor_without_move,
        count(pct_deviates) AS pct,
        coalesce(array_agg(code) FILTER (WHERE pct_deviates), '{}') AS pct_deviating,
-       coalesce(sum(volume) FILTER (WHERE is_pair), 0) AS volume,
-       coalesce(sum(volume_before) FILTER (WHERE is_pair), 0) AS volume_before
+       -- A suspended row may have kept the volume of the day before.
+       coalesce(sum(volume) FILTER (WHERE is_pair AND is_trading), 0) AS volume,
+       coalesce(sum(volume_before) FILTER (WHERE is_pair AND is_trading), 0) AS volume_before
 FROM side_by_side
 
 -- name: record

@@ -167,7 +167,8 @@ SELECT EXISTS (SELECT FROM ashare.security s
                  AND s.ipo_date >= (SELECT min(b.trade_date) FROM ashare.daily_bar b WHERE b.code = s.code))
 
 -- name: implied_ex_dates
--- Sessions on which a stock's reference price is not the close of the session before; a hole says nothing.
+-- Sessions on which a stock's reference price is not the close of the session before; a hole says nothing, and neither
+-- does a day's move where the source may lack a session.
 SELECT trade_date FROM (
     SELECT trade_date, preclose, lag(close) OVER (ORDER BY trade_date) AS last_close,
            lag(trade_date) OVER (ORDER BY trade_date) AS last_date
@@ -176,6 +177,8 @@ SELECT trade_date FROM (
 WHERE preclose <> last_close
   AND last_date = (SELECT max(c.calendar_date) FROM ashare.trade_calendar c
                    WHERE c.is_trading_day AND c.calendar_date < b.trade_date)
+  AND NOT (abs(preclose - last_close) <= %(days_move)s * last_close
+           AND ashare.may_lack_session(last_date, trade_date))
 
 -- name: drop_factors
 DELETE FROM ashare.adjust_factor WHERE code = %(code)s AND NOT ex_date = ANY (%(ex_dates)s::date[])
