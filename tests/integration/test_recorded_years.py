@@ -97,25 +97,24 @@ def test_the_sessions_that_the_source_lacks_before_1994_leave_the_days_after_the
 
 
 @needs_shared_data
-def test_bars_of_other_securities_are_refused_in_a_market_of_27_too(
-    make_run: MakeRun, database: Database, tmp_path: Path
+@pytest.mark.parametrize("stocks", [8, 26])
+@pytest.mark.parametrize("day", ["1993-06-18", "1993-06-21"])
+def test_bars_of_other_securities_are_refused_in_a_small_market_too(
+    make_run: MakeRun, database: Database, tmp_path: Path, day: str, stocks: int
 ) -> None:
     """Also on a Monday, where a preclose need not be Friday's close: no price moves that far within a day."""
-    for number, day in enumerate(("1993-06-18", "1993-06-21")):
-        rows = recorded("real_sz_199306.csv.gz")
-        codes = sorted({row["code"] for row in rows if row["date"] == day})
-        after = dict(zip(codes, codes[1:] + codes[:1], strict=True))
-        rows = [row | {"code": after[row["code"]]} if row["date"] == day else row for row in rows]
-        before = max(row["date"] for row in rows if row["date"] < day)
-        directory = tmp_path / str(number)
-        directory.mkdir()
-        with served(panel(directory, rows, factors=False)) as server:
-            load(make_run, server, [before])
-            with pytest.raises(
-                IncompleteDate, match=rf"the preclose of \d+ of 26 stocks is not their close of {before}"
-            ):
-                load(make_run, server, [day])
-        database.do("TRUNCATE ashare.daily_bar, ashare.sync_status, ashare.security, ashare.trade_calendar")
+    rows = recorded("real_sz_199306.csv.gz")
+    codes = [row["code"] for row in rows if row["date"] == FRIDAY][:stocks]
+    after = dict(zip(codes, codes[1:] + codes[:1], strict=True))
+    before = max(row["date"] for row in rows if row["date"] < day)
+    shifted = [
+        row | {"code": after[row["code"]]} if row["date"] == day else row for row in rows if row["code"] in after
+    ]
+    with served(panel(tmp_path, shifted, factors=False)) as server:
+        load(make_run, server, [before])
+        found = rf"the preclose of \d+ of {stocks} stocks is not their close of {before}"
+        with pytest.raises(IncompleteDate, match=found):
+            load(make_run, server, [day])
 
 
 @needs_shared_data
