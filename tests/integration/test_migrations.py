@@ -42,6 +42,7 @@ RELEASED = {
     "0008_ex_dates.sql": "3aa11c4db11526d4e22eb33bb8fe76518686fef372c30bdb756e3b3fe0daa0ab",
     "0009_evening.sql": "288c78aea05d424ac64f1685a5b0488f150e7743fcd6403b78811b36fed39ca3",
     "0010_lists.sql": "5e2edcd151d89ac91962bdd2d176aae5a0f531c2859c17f4f5f8e86a5c2e1c4d",
+    "0011_accepted_dates.sql": "18bc09eb51bd1eeaaa0adce087911248cd63120528aa49b3f7a2e9042fd1f05d",
 }
 """Databases have run these: whoever has one never runs it again."""
 
@@ -128,6 +129,16 @@ ALERT: Row = {
     "title": "t",
     "text": "x",
     "end_title": "e",
+}
+
+ACCEPTED: Row = {
+    "trade_date": DAY,
+    "kinds": "{stock,index}",
+    "reason": "so it was",
+    "problem": "1 of 2 securities have no bar: sh.600000",
+    "fingerprint": "1:-5",
+    "accepted_by": "li",
+    "accepted_at": MOMENT,
 }
 
 ROWS: dict[str, Sequence[Row]] = {
@@ -275,6 +286,10 @@ ROWS: dict[str, Sequence[Row]] = {
             "error": "mail did not take it",
         },
         *each("about", "date run history", ALERT, "subject"),
+    ],
+    "accepted_date": [
+        {**ACCEPTED, "ended_at": MOMENT, "ended_because": "its bars have changed"},
+        ACCEPTED,
     ],
 }
 """By table; a column that the version at hand does not have is left out."""

@@ -129,7 +129,9 @@ def _again(catch: Catch) -> Again:
     _, after = run.store.neighbours(run.day)
     recorded = run.store.status(after) if after else None
     is_complete = recorded is not None and recorded[0] == "success" and catch.kind in recorded[1]
-    following = replace(run, day=after) if after and is_complete else None
+    # One that is accepted as it is may contradict.
+    is_held_against = after and is_complete and not run.store.accepted.counting(after, [catch.kind])
+    following = replace(run, day=after) if after and is_held_against else None
     return Again(
         run.day,
         catch.kind,

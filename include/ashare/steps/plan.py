@@ -20,9 +20,7 @@ def plan_batches(run: Run) -> list[Batch]:
         ensure_reference(run)
         if "index" in run.kinds:
             run.store.note_unlisted_indices(run.day, run.settings.indices)
-        remaining = run.store.remaining(run.expectation)
-        for kind in run.store.contradicted(run.day, run.kinds):
-            remaining[kind] = run.store.expected(run.expectation, kind)  # what is there may be wrong
+        remaining = _remaining(run)
         planned = [*cut_batches(run, remaining), *batches_again(run)]
         batches = run.store.replace_batches(run.day, planned, run.run_id)
     for batch in batches:
@@ -30,6 +28,16 @@ def plan_batches(run: Run) -> list[Batch]:
     if not remaining:
         log.info("%s: every expected bar is there, none is asked of Baostock.", run.day)
     return batches
+
+
+def _remaining(run: Run) -> dict[str, list[str]]:
+    if accepted := run.store.accepted.counting(run.day, run.kinds):
+        log.info("%s is %s Nothing of it is asked of Baostock as long as that counts.", run.day, accepted.note)
+        return {}
+    remaining = run.store.remaining(run.expectation)
+    for kind in run.store.contradicted(run.day, run.kinds):
+        remaining[kind] = run.store.expected(run.expectation, kind)  # what is there may be wrong
+    return remaining
 
 
 def cut_batches(run: Run, remaining: Mapping[str, Sequence[str]]) -> list[Batch]:

@@ -12,6 +12,7 @@ from include.ashare.steps.reference import closed_reason, universe_is_known
 from include.ashare.steps.run import ETFS_FROM, Run
 from include.ashare.steps.verify import Verdict, verify
 from include.ashare.store import DateCount
+from include.ashare.store.accepted import COMPLETE, ROWS_CHANGED, Acceptance
 from include.ashare.texts import MOST_CHARACTERS, joined, named
 
 log = logging.getLogger(__name__)
@@ -46,40 +47,51 @@ def _record(run: Run, calendar_is_known: bool) -> str:
     run = replace(run, kinds=tuple(dict.fromkeys([*complete, *run.kinds])))
     tally = _tally(run, calendar_is_known)
     if tally.problems:
-        tally.problems += [text for text in _causes(run) if text not in tally.problems]
-        reason = joined([text.rstrip(".") for text in tally.problems], most=MOST_CHARACTERS - 1) + "."
+        problems = [*tally.problems, *(text for text in _causes(run) if text not in tally.problems)]
+        reason = joined([text.rstrip(".") for text in problems], most=MOST_CHARACTERS - 1) + "."
         before = _tally(replace(run, kinds=complete), calendar_is_known) if is_part else None
         if before and not before.problems:
-            note = f"only {', '.join(complete)} is complete: {reason}"
-            _finish(replace(run, kinds=complete), "success", note, before)
+            notes = [f"only {', '.join(complete)} is complete", *([before.note] if before.note else []), reason]
+            _finish(replace(run, kinds=complete), "success", joined(notes), before)
         else:
             _finish(run, "failed", reason, tally)
         raise IncompleteDate(f"{run.day} is not complete: {reason}")
-    _finish(run, "success", note_of(run, tally.count, tally.verdict), tally)
+    _finish(run, "success", tally.note, tally)
     log.info("%s is complete: %d bars, %d suspended.", run.day, tally.count.loaded, tally.count.suspended)
     _look_at_following(run)
     return "success"
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Tally:
-    """What the tables hold for a date, and why it is not complete; no problems: it is."""
+    """What the tables hold for a date; without problems it is complete, and ``note`` is worth knowing of it."""
 
     count: DateCount
     missing: int
-    verdict: Verdict
     problems: list[str]
+    note: str | None
 
 
 def _tally(run: Run, calendar_is_known: bool) -> _Tally:
-    count = run.store.count(run.expectation)
-    missing = sorted(code for codes in run.store.remaining(run.expectation).values() for code in codes)
+    accepted = run.store.accepted.latest(run.day)
+    counts = accepted is not None and accepted.counts_for(run.kinds)
+    count, missing = counted(run)
     problems = [] if calendar_is_known else [f"Baostock's calendar is not known for {run.day}"]
-    problems += _problems(run, count, missing)
-    verdict = Verdict("", "") if missing else verify(run)
+    problems += problems_of(run, count, missing)
+    verdict = Verdict("", "") if missing else verify(run, read_again=not counts)
     if verdict.contradiction:
         problems.append(verdict.contradiction)
-    return _Tally(count, len(missing), verdict, problems)
+    if accepted and counts and problems:
+        return _Tally(count, len(missing), [], accepted.note)
+    if accepted:
+        problems += end_acceptance(run, accepted, is_complete=not problems)
+    return _Tally(count, len(missing), problems, None if problems else note_of(run, count, verdict))
+
+
+def counted(run: Run) -> tuple[DateCount, list[str]]:
+    """What the tables hold of a date, and the codes that lack without a reason."""
+    missing = sorted(code for codes in run.store.remaining(run.expectation).values() for code in codes)
+    return run.store.count(run.expectation), missing
 
 
 def _finish(run: Run, status: str, reason: str | None, tally: _Tally) -> None:
@@ -88,7 +100,17 @@ def _finish(run: Run, status: str, reason: str | None, tally: _Tally) -> None:
     )
 
 
-def _problems(run: Run, count: DateCount, missing: list[str]) -> list[str]:
+def end_acceptance(run: Run, accepted: Acceptance, *, is_complete: bool) -> list[str]:
+    """End an acceptance that does not count any more; says so, where the date is not complete without it."""
+    because = accepted.ended_because
+    if because is None and (is_complete or not accepted.counts):
+        because = COMPLETE if is_complete else ROWS_CHANGED
+        run.store.accepted.end(run.day, because)
+    return [f"{ROWS_CHANGED} since it was {accepted.by_whom}"] if because == ROWS_CHANGED and not is_complete else []
+
+
+def problems_of(run: Run, count: DateCount, missing: list[str]) -> list[str]:
+    """Why a date is not complete, by what is counted."""
     problems = []
     if not universe_is_known(run):
         problems.append(f"the list of securities was not read since {run.day}")
@@ -114,14 +136,26 @@ def _causes(run: Run) -> Iterable[str]:
 def recount(run: Run) -> None:
     """Write new figures of a complete date whose rows have changed since, and look at the date after it."""
     recorded = run.store.status(run.day)
-    if recorded and recorded[0] == "success":
-        run = replace(run, kinds=recorded[1] or run.kinds)
+    if recorded is None:
+        return
+    run = replace(run, kinds=recorded[1] or run.kinds)
+    accepted = run.store.accepted.latest(run.day)
+    if accepted and recorded[0] == ("success" if accepted.ended_because is None else "failed"):
+        _judge_accepted(run, accepted)
+    elif recorded[0] == "success":
         verdict = verify(run)
         count = run.store.count(run.expectation)
         run.store.recount_date(run.expectation, note_of(run, count, verdict), count)
         if verdict.contradiction:
             run.store.contradict_date(run.day, f"{verdict.contradiction}.")
         _look_at_following(run)
+
+
+def _judge_accepted(run: Run, accepted: Acceptance) -> None:
+    """Judge a date that is, or was, accepted as it is, unless its acceptance counts."""
+    if not accepted.counts_for(run.kinds):
+        with suppress(IncompleteDate):  # it is recorded so
+            _record(run, calendar_is_known=True)
 
 
 def _look_at_following(run: Run) -> None:
@@ -131,7 +165,10 @@ def _look_at_following(run: Run) -> None:
     if after is None or recorded is None:
         return
     following = replace(run, day=after, kinds=recorded[1] or run.kinds)
-    if recorded[0] == "success":
+    accepted = run.store.accepted.latest(after)
+    if accepted and accepted.ended_because is None and recorded[0] == "success":
+        _judge_accepted(following, accepted)
+    elif recorded[0] == "success":
         said = verify(following).contradiction
         if said:
             log.warning("%s is not complete after all: %s.", after, said)

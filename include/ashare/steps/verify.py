@@ -40,8 +40,11 @@ class Verdict:
     note: str
 
 
-def verify(run: Run) -> Verdict:
-    """Cross-check the date's bars as they are in the table, and record the figures."""
+def verify(run: Run, *, read_again: bool = True) -> Verdict:
+    """Cross-check the date's bars as they are in the table, and record the figures.
+
+    :param read_again: have what may be wrong read again by the next run: not for a date that is accepted as it is.
+    """
     found: list[CrossCheck] = []
     for kind in KINDS:
         if kind in run.kinds:
@@ -49,6 +52,8 @@ def verify(run: Run) -> Verdict:
     said = sentence(found)
     if not said:
         return Verdict("", "; ".join(check.note for check in found if check.note))
+    if not read_again:
+        return Verdict(f"the bars contradict what is known: {said} (see ashare.cross_check)", "")
     _doubt(run, found)
     return Verdict(
         f"the bars contradict what is known: {said} (see ashare.cross_check; the next run reads the date again)", ""

@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from include.ashare.errors import InvalidInput, SourceBusy, StoreUnavailable
 from include.ashare.store import cross_check
+from include.ashare.store.accepted import ROWS_CHANGED, AcceptedDates
 from include.ashare.store.cross_check import Contradiction, CrossCheck, Tolerance
 from include.ashare.store.gate import SourceLimit, one_line
 from include.ashare.store.migrate import applied, migrate
@@ -173,7 +174,7 @@ class Merged:
     revised: int
     unchanged: int
     came_late: frozenset[date] = frozenset()
-    """Dates of which a bar came that had been taken for absent."""
+    """Dates of which a bar came that had been taken for absent, and accepted ones whose bars have changed."""
 
     def __add__(self, other: Merged) -> Merged:
         return Merged(
@@ -255,6 +256,11 @@ class Store:
                 f"The database user {connection.info.user} lacks a right in the schema ashare "
                 f"({error.diag.message_primary}): grant it, or connect as the schema's owner."
             ) from error
+
+    @property
+    def accepted(self) -> AcceptedDates:
+        """The trade dates that people take as they are."""
+        return AcceptedDates(self)
 
     def another(self) -> Store:
         """The same database over a connection of its own, for another thread."""
@@ -742,9 +748,12 @@ def _merge_rows(connection: psycopg.Connection[Any], harvest: Harvest, run_id: s
         came_late = frozenset(row[0] for row in cursor.execute(bars["no_longer_absent"]).fetchall())
         cursor.execute(bars["no_longer_rejected"])
         cursor.execute(bars["no_longer_blanked"])
-        row = cursor.execute(bars["merge"], {"run_id": run_id}).fetchone()
+        row = cursor.execute(bars["merge"], {"run_id": run_id, "because": ROWS_CHANGED}).fetchone()
         assert row is not None
-        inserted, revised = row
+        inserted, revised, no_longer_accepted = row
+        if no_longer_accepted:
+            cursor.execute(bars["fail_no_longer_accepted"], {"days": no_longer_accepted})
+            came_late |= frozenset(no_longer_accepted)
         if revised:
             cursor.execute(bars["count_revised"])
         cursor.execute(bars["unstage"])  # one transaction may merge several

@@ -75,8 +75,22 @@ WITH found AS MATERIALIZED (
         pe_ttm = f.pe_ttm, pb_mrq = f.pb_mrq, ps_ttm = f.ps_ttm, pcf_ncf_ttm = f.pcf_ncf_ttm, loaded_at = now()
     FROM found f
     WHERE f.old IS NOT NULL AND b.trade_date = f.trade_date AND b.code = f.code
+), no_longer_accepted AS (
+    UPDATE ashare.accepted_date a SET ended_at = clock_timestamp(), ended_because = %(because)s
+    WHERE a.ended_at IS NULL
+      AND a.trade_date IN (SELECT f.trade_date FROM found f WHERE f.is_there IS NULL OR f.old IS NOT NULL)
+    RETURNING a.trade_date
 )
-SELECT count(*) FILTER (WHERE is_there IS NULL), count(old) FROM found
+SELECT count(*) FILTER (WHERE is_there IS NULL), count(old),
+       (SELECT array_agg(trade_date) FROM no_longer_accepted)
+FROM found
+
+-- name: fail_no_longer_accepted
+-- Until somebody judges them.
+UPDATE ashare.sync_status s
+SET status = 'failed', complete_kinds = '{}',
+    reason = 'It was accepted as it was, and its bars have changed since: run the date again.'
+WHERE s.status = 'success' AND s.trade_date = ANY (%(days)s::date[])
 
 -- name: count_revised
 -- A complete date's own run has counted; what changes its bars later adds to the count.

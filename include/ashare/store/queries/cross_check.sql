@@ -33,8 +33,11 @@ SELECT count(*) FILTER (WHERE is_now) AS rows,
        (SELECT count(*) FROM listed) AS expected,
        count(*) FILTER (WHERE was) AS rows_before,
        (SELECT count(*) FROM ashare.expected_security(%(before)s, ARRAY[%(kind)s], '{}')) AS expected_before,
+       -- One that was accepted as it is may lack as many as it likes.
        (SELECT EXISTS (SELECT FROM ashare.sync_status
-                       WHERE trade_date = %(before)s AND status = 'success' AND kinds @> ARRAY[%(kind)s])) AS before_is_complete,
+                       WHERE trade_date = %(before)s AND status = 'success' AND kinds @> ARRAY[%(kind)s])
+               AND NOT EXISTS (SELECT FROM ashare.accepted_date
+                               WHERE trade_date = %(before)s AND ended_at IS NULL)) AS before_is_complete,
        coalesce(array_agg(code) FILTER (WHERE is_now AND code NOT IN (TABLE listed)), '{}') AS unlisted,
        count(*) FILTER (WHERE is_pair) AS pairs,
        count(*) FILTER (WHERE is_pair AND goes_ex AND is_trading) AS ex_dates,
@@ -71,11 +74,12 @@ SELECT max(checked_at) FROM ashare.cross_check WHERE rule = 'universe' AND NOT p
 
 -- name: due
 -- Complete dates among the last sessions before the day whose market was not read for a day; runs of two days are not
--- exactly a day apart.
-SELECT trade_date, kinds FROM ashare.sync_status
+-- exactly a day apart. What was accepted as it is stays so.
+SELECT trade_date, kinds FROM ashare.sync_status s
 WHERE trade_date IN (SELECT calendar_date FROM ashare.trade_calendar
                      WHERE is_trading_day AND calendar_date < %(day)s ORDER BY calendar_date DESC LIMIT %(days)s)
   AND trade_date >= %(since)s AND status = 'success' AND kinds && %(kinds)s::text[]
+  AND NOT EXISTS (SELECT FROM ashare.accepted_date a WHERE a.trade_date = s.trade_date AND a.ended_at IS NULL)
   AND coalesce(checked_at, finished_at) < clock_timestamp() - interval '20 hours'
 ORDER BY trade_date
 

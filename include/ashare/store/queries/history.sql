@@ -26,7 +26,8 @@ ORDER BY c.calendar_date
 SELECT code, kind FROM ashare.security WHERE code = ANY (%(codes)s)
 
 -- name: wanted
--- How many sessions each security of the range lacks: those with neither a bar nor a recorded reason. By counting, since
+-- How many sessions each security of the range lacks: those with neither a bar nor a recorded reason, on dates that are
+-- not accepted as they are. By counting, since
 -- naming them would mean a row for each of tens of millions; and so that a table without statistics does no harm.
 WITH listed AS MATERIALIZED (
     SELECT * FROM ashare.listed_security(%(start)s, %(end)s, %(kinds)s, %(indices)s)
@@ -34,6 +35,8 @@ WITH listed AS MATERIALIZED (
 ), session AS MATERIALIZED (
     SELECT calendar_date AS day FROM ashare.trade_calendar
     WHERE is_trading_day AND calendar_date BETWEEN %(start)s AND %(end)s
+      AND calendar_date NOT IN (SELECT trade_date FROM ashare.accepted_date
+                                WHERE ended_at IS NULL AND kinds @> %(kinds)s::text[])
 ), calendar AS MATERIALIZED (
     SELECT coalesce(array_agg(day ORDER BY day), '{}') AS days FROM session
 ), there AS (
@@ -87,6 +90,8 @@ WITH listed AS (
                       AND (a.recorded_at AT TIME ZONE 'Asia/Shanghai')::date > a.trade_date)
       AND NOT EXISTS (SELECT FROM ashare.absent_range r
                       WHERE r.code = %(code)s AND s.day BETWEEN r.first_date AND r.last_date)
+      AND s.day NOT IN (SELECT trade_date FROM ashare.accepted_date
+                        WHERE ended_at IS NULL AND kinds @> %(kinds)s::text[])
 )
 SELECT min(day), max(day) FROM lacking GROUP BY span ORDER BY 1
 
