@@ -38,7 +38,7 @@ task record_status. The database is that of the Airflow connection ashare_postgr
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Accept, undo or list; the exit code."""
-    from include.ashare.airflow_bridge import read_connections_outside_of_a_task, store
+    from include.ashare.airflow_bridge import read_connections_outside_of_a_task, store, tell_over
 
     given = _parser().parse_args(arguments)
     logging.disable(logging.WARNING)  # what a step would log is said here
@@ -49,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             read_connections_outside_of_a_task()
         with store() as opened:
             sys.stdout.write(_do(given, opened))
+        if not given.list:
+            tell_over()
     except AshareError as error:
         sys.stderr.write(f"{error}\n")
         return 2 if isinstance(error, InvalidInput) else 1

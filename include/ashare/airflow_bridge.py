@@ -120,6 +120,19 @@ def _tell_recovered(run: Run | History) -> None:
     alerts.recovered(run.run_id, run.end if isinstance(run, History) else None)
 
 
+def tell_over() -> None:
+    """Tell people what is over though no run has ended: an accepted date's trouble. Trouble with it is logged."""
+    import psycopg
+
+    from include.ashare.alerts import Alerts, Delivery
+
+    try:
+        with store() as opened:
+            Alerts(opened, lambda: Delivery(alert_addresses())).recovered("")
+    except (AshareError, psycopg.Error) as error:
+        log.error("Nobody was told: %s", error)
+
+
 def counted(merged: Merged) -> dict[str, int]:
     """The rows of a batch, as its task returns them."""
     from include.ashare import metrics

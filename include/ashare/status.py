@@ -183,6 +183,8 @@ class StatusReader:
         match row["coverage"]:
             case "complete":
                 return False, f"{day} is complete: {row['loaded']} of {row['expected']} bars."
+            case "accepted":
+                return False, f"{day} counts as complete: it is {row['reason']}"
             case "closed":
                 return False, row["reason"] or closed_reason(day)
             case "running":
@@ -239,7 +241,7 @@ class StatusReader:
 
     def missing(self, record: Row) -> tuple[int, list[Row]]:
         """How many securities of a date have neither a bar nor a recorded reason; the first of them, with why."""
-        if record["coverage"] not in ("failed", "partial", "running", "missing"):
+        if record["coverage"] not in ("failed", "partial", "running", "missing", "accepted"):
             return 0, []
         day = record["trade_date"]
         kinds = tuple(record["kinds"]) or ("stock", "index")
@@ -254,6 +256,11 @@ class StatusReader:
         """A date's ``absent``, ``rejected`` or ``revisions``: how many, and the first of them."""
         rows = self._rows(name, day=day, most=MOST)
         return (rows[0]["total"] if rows else 0), rows
+
+    def accepted(self, day: date) -> Row | None:
+        """By whom, when and why a date is taken as it is, if it is, and what was wrong with it."""
+        rows = self._rows("accepted", day=day)
+        return rows[0] if rows else None
 
     def checks(self, day: date) -> list[Row]:
         """The last cross-checks of a date."""
@@ -280,7 +287,7 @@ class StatusReader:
         return Plan(
             weekdays=len(weekdays),
             closed=sum(recorded.get(day) == "closed" for day in weekdays),
-            complete=sum(recorded.get(day) == "complete" for day in weekdays),
+            complete=sum(recorded.get(day) in ("complete", "accepted") for day in weekdays),
             to_sync=wanting,
             requests=cost.requests,
             requests_left=left,

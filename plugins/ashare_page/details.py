@@ -9,7 +9,7 @@ from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import APIRouter, Query
 
 from ashare_page import models, runs
-from ashare_page.access import READS
+from ashare_page.access import READS, may_start
 from ashare_page.errors import NotFound
 from ashare_page.models import Reply
 from ashare_page.reading import Reader, record_of
@@ -63,7 +63,7 @@ def coverage(start_date: str, end_date: str, reader: Reader) -> Reply[models.Cov
 
 
 @router.get("/day/{day}")
-def day(day: str, reader: Reader, session: SessionDep) -> Reply[models.Day]:
+def day(day: str, reader: Reader, user: GetUserDep, session: SessionDep) -> Reply[models.Day]:
     """All that is known of a date."""
     chosen = parse_date(day)
     row = reader.record(chosen)
@@ -75,6 +75,8 @@ def day(day: str, reader: Reader, session: SessionDep) -> Reply[models.Day]:
         "previous": previous,
         "following": following,
         "run": runs.run_of(row["dag_id"], row["run_id"], session),
+        "acceptance": reader.accepted(chosen),
+        "may_accept": may_start(user),
         "batches": runs.with_logs(reader.batches(chosen), session),
         "checks": reader.checks(chosen),
     }

@@ -10,7 +10,9 @@ from pydantic import BaseModel, Field
 T = TypeVar("T")
 
 Status = Literal["pending", "syncing", "success", "failed", "skipped"]
-Coverage = Literal["complete", "partial", "missing", "failed", "running", "closed", "unpublished", "before"]
+Coverage = Literal[
+    "complete", "accepted", "partial", "missing", "failed", "running", "closed", "unpublished", "before"
+]
 Reprocess = Literal["missing", "all"]
 Adjust = Literal["none", "qfq", "hfq"]
 
@@ -334,6 +336,26 @@ class CrossCheckOfDay(BaseModel):
     examples: list[str]
 
 
+class Acceptance(BaseModel):
+    """A date that a person takes as it is."""
+
+    reason: str
+    problem: str = Field(description="What was wrong with the date then.")
+    accepted_by: str
+    accepted_at: datetime
+
+
+class AcceptRequest(BaseModel):
+    reason: str = Field(description="Why, in a sentence of at most 500 characters.")
+
+
+class Accepted(BaseModel):
+    """What became of a date that was accepted, or whose acceptance was undone."""
+
+    date: date
+    message: str
+
+
 class RunOfDay(BaseModel):
     run_id: str
     state: str | None = Field(description="As Airflow has it; none when the run was deleted.")
@@ -348,6 +370,8 @@ class Day(BaseModel):
     previous: date | None = Field(description="The session before.")
     following: date | None = Field(description="The session after, up to today.")
     run: RunOfDay | None
+    acceptance: Acceptance | None = Field(description="None: the date is what its rows say.")
+    may_accept: bool = Field(description="Whether the user may accept dates, and undo that.")
     batches: list[BatchOfDay]
     missing_total: int
     missing: list[SecurityOfDay]

@@ -14,6 +14,7 @@ from ashare_page import models, runs
 from include.ashare import airflow_bridge
 from include.ashare.errors import InvalidInput, StoreUnavailable
 from include.ashare.status import StatusReader, status_reader
+from include.ashare.store import Store
 
 
 @contextmanager
@@ -32,6 +33,22 @@ def reading(session: Session) -> Iterator[StatusReader]:
             # A connection that is not set, or wrong, is nothing that the caller can mend.
             raise StoreUnavailable(str(error)) from None
         yield reader
+
+
+@contextmanager
+def writing(session: Session) -> Iterator[Store]:
+    """The schema ``ashare``, to change something in it.
+
+    :raises StoreUnavailable: it cannot be reached.
+    """
+    session.rollback()
+    try:
+        opened = airflow_bridge.store()
+        opened.migrate()
+    except InvalidInput as error:
+        raise StoreUnavailable(str(error)) from None
+    with opened:
+        yield opened
 
 
 def _reader(session: SessionDep) -> Iterator[StatusReader]:
@@ -57,7 +74,7 @@ def record_of(row: dict[str, Any]) -> models.SyncRecord:
         status=status,
         total_records=row["expected"] or 0,
         success_count=row["loaded"] or 0,
-        failed_count=failed if status == "failed" else 0,
+        failed_count=failed if status == "failed" or row["coverage"] == "accepted" else 0,
         start_time=started,
         end_time=finished,
         duration_seconds=seconds,

@@ -7,16 +7,18 @@ from typing import Annotated
 
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, BackgroundTasks, Path, Query
 
 from ashare_page import models, runs
 from ashare_page.access import AUDITED, CANCELS, READS, SAME_SITE, STARTS
 from ashare_page.errors import NotFound
 from ashare_page.models import Reply
-from ashare_page.reading import Reader, reading, record_of
+from ashare_page.reading import Reader, reading, record_of, writing
 from ashare_page.runs import Wish
+from include.ashare import airflow_bridge
 from include.ashare.dates import beijing_now, parse_date, parse_trade_date
 from include.ashare.status import StatusReader, read_range
+from include.ashare.steps.accept import accept, undo
 
 MOST_DAYS = 90
 """In one go from the page, as it always was there; the command line has no such limit."""
@@ -236,3 +238,27 @@ def cancel_batch(backfill_id: BackfillId, reader: Reader, session: SessionDep) -
 
 def _progress(backfill_id: int, reader: StatusReader, session: SessionDep) -> models.Progress:
     return models.Progress(**runs.progress(runs.find(backfill_id, session), reader, session))
+
+
+# ---------------------------------------------------------------------- dates as they are
+
+
+@starts.post("/accept/{day}")
+def accept_date(
+    day: str, wanted: models.AcceptRequest, user: GetUserDep, session: SessionDep, later: BackgroundTasks
+) -> Reply[models.Accepted]:
+    """Have a red date count as complete as it is, with a reason, until its bars change."""
+    chosen = parse_trade_date(day)
+    with writing(session) as store:
+        message = accept(store, chosen, wanted.reason, user.get_name())
+    later.add_task(airflow_bridge.tell_over)
+    return Reply(data=models.Accepted(date=chosen, message=message))
+
+
+@starts.post("/accept/{day}/undo")
+def undo_acceptance(day: str, user: GetUserDep, session: SessionDep) -> Reply[models.Accepted]:
+    """Have an accepted date be what it was before."""
+    chosen = parse_trade_date(day)
+    with writing(session) as store:
+        message = undo(store, chosen, user.get_name())
+    return Reply(data=models.Accepted(date=chosen, message=message))

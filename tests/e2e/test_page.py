@@ -447,6 +447,25 @@ def test_a_day_tells_what_is_missing_what_was_revised_and_exactly_why(
     wait_for_query(page, date="2025-09-09")
 
 
+def test_a_red_date_is_accepted_with_a_reason_and_taken_back_on_its_page(visit: Visit, missing: list[str]) -> None:
+    expect(visit(ALONE + DAY, "reader").get_by_test_id("day-verdict")).to_contain_text("Failed")
+    page = visit(ALONE + DAY)
+    place = page.get_by_test_id("acceptance")
+    place.get_by_role("button", name="Accept as it is").click()
+    accept = place.get_by_role("button", name="Accept", exact=True)
+    expect(accept).to_be_disabled()
+    place.get_by_label("Reason").fill("lost at the source")
+    accept.click()
+    expect(page.get_by_test_id("day-verdict")).to_contain_text("Accepted as it is")
+    expect(page.get_by_test_id("day-reason")).to_contain_text("accepted by admin on")
+    expect(page.get_by_test_id("day-reason")).to_contain_text(f": lost at the source; {REASON.rstrip('.')}")
+    expect(fact(page, "Missing")).to_have_text("2")
+    place.get_by_role("button", name="Undo the acceptance").click()
+    expect(page.get_by_test_id("day-verdict")).to_contain_text("Failed")
+    expect(page.get_by_test_id("day-reason")).to_have_text(f"{REASON.rstrip('.')}.")
+    assert visit(ALONE + DAY, "reader").get_by_test_id("acceptance").count() == 0
+
+
 @pytest.mark.parametrize("address", [f"{NAV_PAGE}/ashare/{DAY}", f"{DAG_TAB}#{DAY[1:]}"], ids=["nav", "tab"])
 def test_a_link_to_airflow_leads_the_window_and_not_the_frame(
     visit: Visit, query: Query, missing: list[str], address: str

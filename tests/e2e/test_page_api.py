@@ -118,15 +118,26 @@ def test_a_user_who_may_only_read(as_user: Ask) -> None:
     for path, body in (
         *(("sync/today", None), ("sync/date/2025-10-09", None), ("sync/pending", None), ("sync/batch", batch)),
         ("sync/batch/cancel/1", None),
+        ("accept/2025-10-09", {"reason": "x"}),
+        ("accept/2025-10-09/undo", None),
     ):
         assert as_user("POST", path, body, user="reader").code == 403, path
     preview = as_user("GET", "sync/preview?start_date=2025-10-09&end_date=2025-10-10", user="reader").body["data"]
     assert not preview["can_start"]
 
 
-def test_what_changes_state_refuses_other_sites(ask: Ask, tokens: dict[str, str], stack: Stack) -> None:
+@pytest.mark.parametrize(
+    ("path", "body"),  # refused with 400, once it is let in
+    [
+        ("sync/batch", {"start_date": "2999-01-01", "end_date": "2999-01-01"}),
+        ("accept/2999-01-01", {"reason": "x"}),
+        ("accept/2999-01-01/undo", None),
+    ],
+)
+def test_what_changes_state_refuses_other_sites(
+    ask: Ask, tokens: dict[str, str], stack: Stack, path: str, body: object
+) -> None:
     cookie = f"{COOKIE}={tokens['admin']}"
-    body = {"start_date": "2999-01-01", "end_date": "2999-01-01"}  # refused with 400, once it is let in
     own = f"http://127.0.0.1:{stack.port}"
     for headers, code in (
         ({}, 403),
@@ -139,7 +150,7 @@ def test_what_changes_state_refuses_other_sites(ask: Ask, tokens: dict[str, str]
         ({"Origin": own}, 400),
         ({"Sec-Fetch-Site": "same-origin"}, 400),
     ):
-        answer = ask("POST", API + "sync/batch", body, Cookie=cookie, **headers)
+        answer = ask("POST", API + path, body, Cookie=cookie, **headers)
         assert answer.code == code, (headers, answer.body)
         if code == 403:
             assert "another site" in answer.sentence
@@ -176,6 +187,13 @@ def test_answers_carry_what_keeps_other_hosts_out(as_user: Ask) -> None:
         ("POST", "sync/batch", {"start_date": "2025-10-10", "end_date": "2025-10-09"}, 400, "swap them"),
         ("POST", "sync/batch", {"start_date": "2025-01-01", "end_date": "2025-10-09"}, 400, "at most 90"),
         ("POST", "sync/batch", {"start_date": "x", "end_date": "2025-10-09"}, 400, "'x' is not a trade date"),
+        ("POST", "accept/yesterday", {"reason": "x"}, 400, "'yesterday' is not a trade date"),
+        ("POST", "accept/2999-01-01", {"reason": "x"}, 400, "in the future"),
+        ("POST", "accept/2025-10-09", None, 422, "Field required"),
+        ("POST", "accept/2025-10-09", {"reason": " "}, 400, "There is no reason"),
+        ("POST", "accept/2025-10-09", {"reason": "x" * 501}, 400, "at most 500"),
+        ("POST", "accept/2025-09-27", {"reason": "x"}, 400, "a weekend"),
+        ("POST", "accept/2025-10-09/undo", None, 400, "2025-10-09 is not accepted: there is nothing to undo."),
         ("GET", "sync/batch/progress/4711", None, 404, "There is no backfill 4711"),
         ("GET", "sync/batch/progress/x", None, 422, "backfill_id: "),
         ("POST", "sync/batch/cancel/4711", None, 404, "not found"),
@@ -298,6 +316,52 @@ def test_coverage_and_a_days_page(as_user: Ask) -> None:
     stock = as_user("GET", f"stock/{code}").body["data"]
     assert stock["bars"] >= 3
     assert len(as_user("GET", f"stock/{code}/bars?adjust=qfq").body["data"]["bars"]) == stock["bars"]
+
+
+def test_a_red_date_is_accepted_as_it_is_shown_so_and_taken_back(as_user: Ask, query: Query) -> None:
+    complete = as_user("POST", "accept/2025-09-26", {"reason": "x"})
+    assert (complete.code, complete.sentence) == (400, "2025-09-26 is complete: there is nothing to accept.")
+    kept = query("SELECT reason, missing FROM ashare.sync_status WHERE trade_date = '2025-09-26'")[0]
+    bars = query("SELECT * FROM ashare.daily_bar WHERE trade_date = '2025-09-26' ORDER BY code LIMIT 2")
+    codes = [row[1] for row in bars]
+    query("DELETE FROM ashare.daily_bar WHERE trade_date = '2025-09-26' AND code = ANY (%s)", codes)
+    query(
+        "UPDATE ashare.sync_status SET status = 'failed', missing = 2, reason = 'two are lost.' "
+        "WHERE trade_date = '2025-09-26'"
+    )
+    try:
+        done = as_user("POST", "accept/2025-09-26", {"reason": "lost at the source"})
+        assert done.code == 200, done.body
+        said = done.body["data"]["message"]
+        assert said.startswith("accepted by admin on ")
+        assert said.endswith(": lost at the source; two are lost.")
+        seen = as_user("GET", "day/2025-09-26").body["data"]
+        assert seen["acceptance"]["reason"] == "lost at the source"
+        assert (seen["acceptance"]["accepted_by"], seen["acceptance"]["problem"]) == ("admin", "two are lost")
+        assert (seen["record"]["status"], seen["record"]["coverage"]) == ("success", "accepted")
+        assert (seen["record"]["missing"], seen["record"]["failed_count"], seen["missing_total"]) == (2, 2, 2)
+        assert seen["record"]["remarks"] == said
+        assert (seen["may_accept"], as_user("GET", "day/2025-09-26", user="reader").body["data"]["may_accept"]) == (
+            True,
+            False,
+        )
+        days = as_user("GET", "coverage?start_date=2025-09-26&end_date=2025-09-26").body["data"]["days"]
+        assert days[0][1] == "accepted"
+        need = as_user("POST", "check/2025-09-26").body
+        assert (need["need_sync"], need["reason"]) == (False, f"2025-09-26 counts as complete: it is {said}")
+        assert "2025-09-26" not in as_user("GET", "pending?days_back=365").body["dates"]
+        assert as_user("POST", "accept/2025-09-26", {"reason": "again"}).code == 400
+        undone = as_user("POST", "accept/2025-09-26/undo").body["data"]["message"]
+        assert undone == "2025-09-26 is not complete: two are lost."
+        assert as_user("GET", "date/2025-09-26").body["data"]["status"] == "failed"
+    finally:
+        for row in bars:
+            query(f"INSERT INTO ashare.daily_bar VALUES ({', '.join(['%s'] * len(row))})", *row)
+        query(
+            "UPDATE ashare.sync_status SET status = 'success', loaded = loaded + 2, reason = %s, missing = %s "
+            "WHERE trade_date = '2025-09-26'",
+            *kept,
+        )
 
 
 def test_cancelling_lets_dates_under_way_finish(as_user: Ask, source: Emulator, query: Query) -> None:

@@ -11,24 +11,31 @@ from typing import Any, Literal
 import pytest
 
 from include.ashare.accept import main
+from include.ashare.alerts import Alerts, Delivery, Failure
 from include.ashare.dates import beijing_now
+from include.ashare.doctor import OK, Patient, examine
 from include.ashare.emulator.generated import GeneratedMarket
 from include.ashare.emulator.market import COLUMNS, Row
 from include.ashare.emulator.server import Emulator
-from include.ashare.errors import BadReply, IncompleteDate, InvalidInput
+from include.ashare.errors import BadReply, IncompleteDate, InvalidInput, SourceBusy
 from include.ashare.settings import Settings
+from include.ashare.status import status_reader
 from include.ashare.steps import history as history_steps
 from include.ashare.steps import plan_batches, record_status
 from include.ashare.steps.accept import MOST_REASON, accept, undo
 from include.ashare.steps.history import History
 from include.ashare.steps.run import Run
 from include.ashare.store import Store
+from include.ashare.store.queries import queries
 from tests.conftest import Database, MakeRun, at, source_of
 from tests.integration.trade_date import DAY, complete, status
 
 BEFORE, AFTER, LATER = "2025-09-30", "2025-10-10", "2025-10-13"
 NOW = at("2025-11-03T20:00")
 REASON = "Baostock says so, and the exchange does, too"
+
+
+Command = Callable[..., tuple[int, str, str]]
 
 
 class Odd(GeneratedMarket):
@@ -281,16 +288,55 @@ def test_of_two_who_accept_at_once_one_does(red: Run, database: Database) -> Non
     assert ends(database) == [(DAY, None)]
 
 
+def test_an_accepted_date_ends_its_alert_and_is_shown_with_its_reason(
+    red: Run, server: Emulator, database: Database, command: Command
+) -> None:
+    Alerts(red.store, lambda: Delivery([])).failed(Failure("scheduled__1", "", trade_date=red.day))
+    open_alerts = "SELECT trade_date::text FROM ashare.alert WHERE resolved_at IS NULL"
+    assert database.rows(open_alerts) == [(DAY,)]
+    assert command(DAY, "--reason", REASON)[0] == 0
+    assert database.rows(open_alerts) == []
+    patient = Patient(red.store, lambda: source_of(server), Settings, lambda: (8, 1), list, at(f"{DAY}T23:30"))
+    (found,) = (finding for finding in examine(patient) if finding.name == DAY)
+    assert found.state == OK
+    assert "bars; accepted by " in found.text
+    assert REASON in found.text
+    with status_reader(red.store) as reader:
+        (listed,) = reader.records(start=red.day, end=red.day)
+        assert (listed["status"], listed["coverage"], listed["reason"]) == (
+            "success",
+            "accepted",
+            status(database)[4],
+        )
+        assert reader.coverage(red.day, red.day)[0][1] == "accepted"
+        assert reader.wanting(red.day, red.day) == []
+        assert reader.need(red.day)[1].startswith(f"{DAY} counts as complete: it is accepted by ")
+    remarks = "SELECT status, remarks FROM ashare.daily_sync_status WHERE sync_date = %s"
+    assert database.rows(remarks, DAY) == [("success", status(database)[4])]
+
+
+def test_who_accepts_waits_for_a_merge_for_seconds_and_not_for_hours(
+    red: Run, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("include.ashare.steps.accept.WAIT_SECONDS", 0.2)
+    with database.connect() as merging:
+        merging.execute(queries("bars")["lock"])
+        with pytest.raises(SourceBusy, match="Bars have been merged for over"):
+            accept(red.store, red.day, REASON, "li")
+    assert ends(database) == []
+    accept(red.store, red.day, REASON, "li")
+    assert status(database)[0] == "success"
+
+
 # ---------------------------------------------------------------------- the command
 
 
 @pytest.fixture
-def command(
-    database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
+def command(database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """The command at a prompt that has the database's connection."""
     monkeypatch.setattr("include.ashare.airflow_bridge.store", lambda: Store(database.connect))
     monkeypatch.setattr("include.ashare.airflow_bridge.read_connections_outside_of_a_task", lambda: None)
+    monkeypatch.setattr("include.ashare.airflow_bridge.alert_addresses", list)
 
     def run(*arguments: str) -> tuple[int, str, str]:
         try:
@@ -303,9 +349,7 @@ def command(
     return run
 
 
-def test_the_command_accepts_lists_and_undoes(
-    red: Run, database: Database, command: Callable[..., tuple[int, str, str]]
-) -> None:
+def test_the_command_accepts_lists_and_undoes(red: Run, database: Database, command: Command) -> None:
     assert command("--list") == (0, "No trade date is accepted as it is.\n", "")
     code, out, err = command(DAY, "--reason", REASON, "--by", "li")
     assert (code, err) == (0, "")
@@ -327,9 +371,7 @@ def test_the_command_accepts_lists_and_undoes(
         (("yesterday", "--reason", "x"), "'yesterday' is not a trade date: write it as YYYY-MM-DD"),
     ],
 )
-def test_the_command_refuses_in_one_sentence(
-    command: Callable[..., tuple[int, str, str]], arguments: tuple[str, ...], says: str
-) -> None:
+def test_the_command_refuses_in_one_sentence(command: Command, arguments: tuple[str, ...], says: str) -> None:
     code, out, err = command(*arguments)
     assert (code, out) == (2, "")
     assert says in err

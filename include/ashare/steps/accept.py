@@ -18,6 +18,8 @@ MOST_REASON = 500
 MOST_PROBLEM = 1000
 """Characters of what was wrong that are kept."""
 MOST_NAME = 100
+WAIT_SECONDS = 10.0
+"""A person waits no longer for a run that records or merges."""
 
 NOBODYS_SOURCE = SourceConfig("", 0)
 """Judging a date asks nothing of Baostock."""
@@ -36,7 +38,7 @@ def accept(store: Store, day: date, reason: str, who: str) -> str:
             f"The reason has {len(text)} characters, and at most {MOST_REASON} are kept: say it in a sentence."
         )
     run = _run(store, day)
-    with store.alone("the record of trade dates", run.settings.lock_timeout), store.transaction():
+    with store.accepted.changing(WAIT_SECONDS):
         run = _acceptable(run)
         count, missing = counted(run)
         if not count.loaded:
@@ -53,13 +55,16 @@ def undo(store: Store, day: date, who: str) -> str:
     :raises InvalidInput: the date is not accepted.
     """
     run = _run(store, day)
-    with store.alone("the record of trade dates", run.settings.lock_timeout), store.transaction():
+    with store.accepted.changing(WAIT_SECONDS):
         accepted = store.accepted.latest(day)
         if accepted is None or accepted.ended_because is not None:
             raise InvalidInput(f"{day} is not accepted: there is nothing to undo.")
         store.accepted.end(day, f"undone by {_name(who)}")
         count, missing = counted(replace(run, kinds=accepted.kinds))
         store.accepted.record(day, "failed", count, len(missing), f"{accepted.problem}.")
+        recorded = store.status(day)
+    if recorded and recorded[0] == "syncing":
+        return f"{day} is not accepted any more, and is being synced: its run says what it is."
     return f"{day} is not complete: {accepted.problem}."
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from include.ashare.dates import SHANGHAI
+from include.ashare.errors import SourceBusy
 from include.ashare.store.queries import queries
 
 if TYPE_CHECKING:
@@ -56,6 +58,26 @@ class AcceptedDates:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    @contextmanager
+    def changing(self, wait_seconds: float) -> Iterator[None]:
+        """One transaction, while nobody else records a trade date and no bars are merged.
+
+        :raises SourceBusy: another keeps at it for longer than ``wait_seconds``.
+        """
+        from psycopg import errors
+
+        with self._store.alone("the record of trade dates", wait_seconds):
+            try:
+                with self._store.transaction() as connection:
+                    limit = {"milliseconds": str(round(wait_seconds * 1000))}
+                    connection.execute(queries("gate")["limit_wait"], limit)
+                    # What is being merged comes before it, or ends it.
+                    connection.execute(queries("bars")["lock"])
+                    yield
+                    connection.execute(queries("gate")["limit_wait"], {"milliseconds": "0"})
+            except errors.LockNotAvailable:
+                raise SourceBusy(f"Bars have been merged for over {wait_seconds:g} s: try again.") from None
+
     def latest(self, day: date) -> Acceptance | None:
         """The last acceptance of a date, whether it counts or not."""
         with self._store.transaction() as connection:
@@ -82,8 +104,6 @@ class AcceptedDates:
         """Record that a date is taken as it is, by the bars that this transaction sees."""
         values = {"day": day, "kinds": list(kinds), "reason": reason, "problem": problem, "who": who}
         with self._store.transaction() as connection:
-            # What is being merged comes before it, or ends it.
-            connection.execute(queries("bars")["lock"])
             connection.execute(queries("accepted")["accept"], values)
         made = self.latest(day)
         assert made is not None

@@ -1,9 +1,11 @@
 /** One trade date: what is there, what is not, and exactly why. */
 
-import { html, useRef } from './vendor/htm-preact-3.1.1.module.js';
-import { usePoll } from './api.js';
+import { html, useRef, useState } from './vendor/htm-preact-3.1.1.module.js';
+import { post, refreshAll, usePoll } from './api.js';
 import { open } from './host.js';
-import { AirflowLink, CopyButton, Facts, Go, Problem, Status, StockLink, TableSection, useReady } from './parts.js';
+import {
+  AirflowLink, CopyButton, Facts, Go, Problem, RecordStatus, Status, StockLink, TableSection, useReady,
+} from './parts.js';
 import { beijing, duration, kindName, num, text, weekdayOf } from './text.js';
 
 /** Coverages that are not the status in other words. */
@@ -46,15 +48,16 @@ export function DayView({ date }) {
     ${day && html`<${DayHead} day=${day} /><${DayLists} day=${day} />`}`;
 }
 
-function DayHead({ day: { record, run } }) {
+function DayHead({ day }) {
+  const { record, run } = day;
   const t = text();
   const reason = useRef();
   const why = record.error_message ?? record.remarks;
   const date = record.sync_date;
-  const toStart = { from: date, to: date, reprocess: record.coverage === 'complete' ? 'all' : null, focus: 'start' };
+  const toStart = { from: date, to: date, reprocess: day.acceptance || record.coverage === 'complete' ? 'all' : null, focus: 'start' };
   return html`<section class="panel">
     <div class="row between">
-      <p class="day-verdict" data-testid="day-verdict"><${Status} status=${record.status} />
+      <p class="day-verdict" data-testid="day-verdict"><${RecordStatus} record=${record} />
         ${record.expected != null && html`<b>${t.of(record.loaded ?? 0, record.expected)} ${t.dayFigures.loaded}</b>`}
         ${SAYS_MORE.has(record.coverage) && html`<span class="muted">${t.coverage[record.coverage]}</span>`}</p>
       <div class="row">
@@ -66,6 +69,8 @@ function DayHead({ day: { record, run } }) {
     ${why && html`<div class="row top">
       <pre class="reason grow" ref=${reason} data-testid="day-reason">${why}</pre>
       <${CopyButton} value=${why} from=${reason} /></div>`}
+    ${day.may_accept && (day.acceptance || record.status === 'failed')
+      && html`<${Acceptance} key=${date} date=${date} acceptance=${day.acceptance} />`}
     <h2>${t.figures}</h2>
     <${Facts} class="facts wide" of=${[
       [t.expected, num(record.expected)],
@@ -82,6 +87,55 @@ function DayHead({ day: { record, run } }) {
       [t.runState, run?.state],
     ]} />
   </section>`;
+}
+
+/** Has a red date count as complete as it is, with a reason, or takes that back. */
+function Acceptance({ date, acceptance }) {
+  const t = text();
+  const [asks, setAsks] = useState(false);
+  const [reason, setReason] = useState('');
+  const [busy, setBusy] = useState(false);
+  const [refusal, setRefusal] = useState(null);
+
+  async function send(path, body) {
+    setBusy(true);
+    setRefusal(null);
+    try {
+      await post(path, body);
+      setAsks(false);
+      setReason('');
+      refreshAll();
+    } catch (problem) {
+      setRefusal(problem);
+    }
+    setBusy(false);
+  }
+  const accept = (event) => {
+    event.preventDefault();
+    send(`accept/${date}`, { reason });
+  };
+  if (acceptance) {
+    return html`<div data-testid="acceptance">
+      <div class="row"><button type="button" disabled=${busy} onClick=${() => send(`accept/${date}/undo`)}>
+        ${t.undoAccept}</button></div>
+      <${Problem} error=${refusal} />
+    </div>`;
+  }
+  if (!asks) {
+    return html`<div class="row" data-testid="acceptance">
+      <button type="button" onClick=${() => setAsks(true)}>${t.accept}</button></div>`;
+  }
+  return html`<form onSubmit=${accept} data-testid="acceptance">
+    <p>${t.acceptHelp}</p>
+    <div class="row">
+      <label class="field grow" for="accept-reason">${t.acceptReason}
+        <input id="accept-reason" type="text" required maxlength="500" value=${reason}
+          onInput=${({ target }) => setReason(target.value)} /></label>
+      <button type="submit" class="primary" disabled=${busy || !reason.trim()}>${t.acceptButton}</button>
+      <button type="button" onClick=${() => setAsks(false)}>${t.cancel}</button>
+    </div>
+    <${Problem} error=${refusal} />
+  </form>`;
 }
 
 function DayLists({ day }) {

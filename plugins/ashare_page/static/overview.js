@@ -5,7 +5,7 @@ import { usePoll } from './api.js';
 import { Calendar } from './calendar.js';
 import { open, query, update } from './host.js';
 import {
-  AirflowLink, Banner, DAG_PATH, DateField, DayLink, Facts, Problem, runPath, Status, Table, useReady,
+  AirflowLink, Banner, DAG_PATH, DateField, DayLink, Facts, Problem, RecordStatus, runPath, Status, Table, useReady,
 } from './parts.js';
 import { ProgressPanel, recentRange, StartPanel, toStartPanel } from './start.js';
 import { beijing, beijingTime, duration, num, text } from './text.js';
@@ -134,7 +134,7 @@ function RecordList({ params, page }) {
   const t = text();
   const columns = [
     [t.date, (r) => html`<${DayLink} date=${r.sync_date} />`],
-    [t.state, (r) => html`<${Status} status=${r.status} />`],
+    [t.state, (r) => html`<${RecordStatus} record=${r} />`],
     [t.loadedExpected, (r) => (r.expected == null ? '' : `${num(r.loaded ?? 0)} / ${num(r.expected)}`), 'num'],
     [t.suspended, (r) => tally(r.suspended), 'num'],
     [t.missing, (r) => tally(r.missing), 'num'],

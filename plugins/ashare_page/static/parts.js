@@ -7,12 +7,16 @@ import { text } from './text.js';
 
 /** Besides colour each state has a glyph. A record's status is shown as the coverage it stands for. */
 export const GLYPHS = {
-  complete: '', partial: '◐', missing: '○', failed: '×', running: '▸', closed: '·', unpublished: '…', before: '–',
+  complete: '', accepted: '≈', partial: '◐', missing: '○', failed: '×', running: '▸', closed: '·', unpublished: '…', before: '–',
 };
 const STATUS_LOOK = {
   success: ['complete', '✓'], failed: ['failed', '×'], syncing: ['running', '▸'], skipped: ['closed', '·'],
-  pending: ['missing', '○'],
+  pending: ['missing', '○'], accepted: ['accepted', '≈'],
 };
+
+/** A record's status; that a date counts as it is, is said beside it. */
+export const RecordStatus = ({ record: { status, coverage } }) =>
+  (coverage === 'accepted' ? html`<${Status} status="accepted" />` : html`<${Status} status=${status} />`);
 
 export function Status({ status, label = text().status[status] ?? status }) {
   const [look, glyph] = STATUS_LOOK[status] ?? ['closed', '·'];

@@ -65,10 +65,10 @@ const WORDS = {
   // states
   status: {
     pending: ['Missing', '缺失'], syncing: ['Syncing', '同步中'], success: ['Success', '成功'],
-    failed: ['Failed', '失败'], skipped: ['Skipped', '跳过'], total: ['All dates', '全部日期'],
+    failed: ['Failed', '失败'], skipped: ['Skipped', '跳过'], accepted: ['Accepted as it is', '按现状接受'], total: ['All dates', '全部日期'],
   },
   coverage: {
-    complete: ['complete', '完整'], partial: ['partial', '部分'], missing: ['missing', '缺失'],
+    complete: ['complete', '完整'], accepted: ['accepted as it is', '按现状接受'], partial: ['partial', '部分'], missing: ['missing', '缺失'],
     failed: ['failed', '失败'], running: ['running', '同步中'], closed: ['closed', '休市'],
     unpublished: ['not yet published', '尚未发布'], before: ['before the first date', '早于首个日期'],
   },
@@ -219,6 +219,13 @@ const WORDS = {
   blank: ['blank', '空'], checks: ['Cross-checks', '交叉核对'], comparedWith: ['Compared with', '对照日期'],
   compared: ['Compared', '核对数'], deviating: ['Deviating', '偏离'], allowed: ['Allowed', '允许'],
   passed: ['Result', '结果'], pass: ['passed', '通过'], fail: ['failed', '未通过'], examples: ['Examples', '示例'],
+
+  accept: ['Accept as it is', '按现状接受'], acceptReason: ['Reason', '原因'],
+  acceptHelp: [
+    'The date counts as complete from then on, with your reason and what is wrong in its record, until its bars change.',
+    '此后该日期视为完整，记录中保留您填写的原因和当前问题；日线数据一旦变化，接受即自动撤销。',
+  ],
+  acceptButton: ['Accept', '接受'], undoAccept: ['Undo the acceptance', '撤销接受'],
 
   // stock
   search: ['Find a stock: code or name', '查找证券：代码或名称'],

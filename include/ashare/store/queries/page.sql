@@ -94,6 +94,10 @@ FROM ashare.bar_revision r LEFT JOIN ashare.security s USING (code)
 WHERE r.trade_date = %(day)s
 ORDER BY r.revised_at DESC, r.code LIMIT %(most)s
 
+-- name: accepted
+SELECT reason, problem, accepted_by, accepted_at FROM ashare.accepted_date
+WHERE trade_date = %(day)s AND ended_at IS NULL
+
 -- name: checks
 SELECT kind, rule, compared_with, compared, deviating, allowed, passed, examples
 FROM ashare.cross_check WHERE trade_date = %(day)s ORDER BY kind, rule
