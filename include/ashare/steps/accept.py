@@ -79,7 +79,7 @@ def _acceptable(run: Run) -> Run:
     :raises InvalidInput: there is no red record of it.
     """
     day, known, recorded = run.day, run.store.session(run.day), run.store.status(run.day)
-    if known is not None and not known[0]:
+    if not (known[0] if known else day.weekday() < 5):
         raise InvalidInput(f"{closed_reason(day)} There is nothing to accept.")
     if known is None or recorded is None or recorded[0] == "skipped":
         raise InvalidInput(
