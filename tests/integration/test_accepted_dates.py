@@ -30,7 +30,7 @@ from include.ashare.store.queries import queries
 from tests.conftest import Database, MakeRun, at, source_of
 from tests.integration.trade_date import DAY, complete, status
 
-BEFORE, AFTER, LATER = "2025-09-30", "2025-10-10", "2025-10-13"
+EARLIER, BEFORE, AFTER, LATER = "2025-09-29", "2025-09-30", "2025-10-10", "2025-10-13"
 NOW = at("2025-11-03T20:00")
 REASON = "Baostock says so, and the exchange does, too"
 
@@ -127,7 +127,7 @@ def test_nothing_of_an_accepted_date_is_asked_for_and_nothing_turns_it_red(
 ) -> None:
     said = accept(red.store, red.day, REASON, "li")
     assert [batch for batch in plan_batches(stocks(DAY)) if not batch.again] == []  # its own run, again
-    assert record_status(stocks(DAY)) == "success"
+    assert complete(stocks(DAY)) == "success"
     assert status(database)[0::4] == ("success", said)
     # The dates around it: the one after it is held against it, and a day later earlier dates are read again.
     complete(stocks(AFTER))
@@ -158,6 +158,8 @@ def test_what_lacks_in_an_accepted_date_is_in_its_figures_and_no_history_asks_fo
     )
     assert [wanted for wanted in history.tables.wanted() if wanted.missing] == []
     assert [history.tables.gaps(code) for code in odd.lacking] == [[]] * 5
+    # The one after it is not held against how many there are.
+    assert complete(stocks(AFTER, settings=run.settings)) == "success"
     undo(run.store, run.day, "li")
     assert {wanted.code for wanted in history.tables.wanted() if wanted.missing} == odd.lacking
 
@@ -165,11 +167,10 @@ def test_what_lacks_in_an_accepted_date_is_in_its_figures_and_no_history_asks_fo
 def test_it_is_undone_when_a_load_changes_its_bars_and_the_date_says_so(
     red: Run, stocks: MakeRun, odd: Odd, database: Database
 ) -> None:
-    """By a request of another date, whose answer reaches to the newest."""
+    """By a request of another date, not next to it, whose answer reaches to the newest."""
     accept(red.store, red.day, REASON, "li")
     odd.moved = frozenset(sorted(odd.moved)[:18])
-    database.do("DELETE FROM ashare.daily_bar WHERE trade_date = %s", BEFORE)
-    assert complete(stocks(BEFORE, fetch="code")) == "success"
+    assert complete(stocks(EARLIER, fetch="code")) == "success"
     state, *_, reason = status(database)
     assert state == "failed"
     assert f"its bars have changed since it was accepted by li on {today()}: {REASON}" in reason
