@@ -16,19 +16,31 @@ if TYPE_CHECKING:
 
 
 OURS = ("ashare_daily", "ashare_history")
+"""The DAGs of this package."""
 NO_POOL = "The pool"
 """Begins the note of a run that failed for want of one."""
+
+NO_PARAM = "has no param"
+"""Stands behind the DAG's id in the note of a run that was given one."""
 
 
 @hookimpl
 def on_dag_run_running(dag_run: DagRun, msg: str) -> None:
-    """Fail a run of this package whose tasks would wait for ever; note what would be better than a long backfill."""
+    """Fail a run of this package that was given wrong params, or whose tasks would wait for ever.
+
+    Else note what would be better than a long backfill.
+    """
     if dag_run.dag_id not in OURS or dag_run.dag is None:
         return
     from sqlalchemy.orm import object_session
 
     session = object_session(dag_run)
     if session is None:
+        return
+    if refusal := _wrong_params(dag_run):
+        # Nobody else is told: who started the run sees it, and of a backfill there may be thousands.
+        dag_run.note = refusal
+        dag_run.set_state(DagRunState.FAILED)
         return
     if missing := _missing_pool(dag_run, session):
         dag_run.note = (
@@ -38,7 +50,7 @@ def on_dag_run_running(dag_run: DagRun, msg: str) -> None:
         dag_run.set_state(DagRunState.FAILED)
         ashare_alerts.run_failed(dag_run, session, dag_run.note)
         return
-    if (dag_run.note or "").startswith(NO_POOL):
+    if (dag_run.note or "").startswith((NO_POOL, f"{dag_run.dag_id} {NO_PARAM}")):
         dag_run.note = None  # from before it was cleared
     if dag_run.dag_id == "ashare_daily" and dag_run.backfill_id and (note := _better_way(dag_run, session)):
         dag_run.note = note
@@ -52,6 +64,17 @@ def on_dag_run_failed(dag_run: DagRun, msg: str) -> None:
     session = object_session(dag_run)
     if dag_run.dag_id in OURS and session is not None and "manually" not in msg:
         ashare_alerts.run_failed(dag_run, session)
+
+
+def _wrong_params(dag_run: DagRun) -> str:
+    from include.ashare.errors import InvalidInput
+    from include.ashare.params import check_names
+
+    try:
+        check_names(dag_run.conf or (), dag_run.dag.params if dag_run.dag else (), dag_run.dag_id)
+    except InvalidInput as error:
+        return str(error)
+    return ""
 
 
 def _missing_pool(dag_run: DagRun, session: Session) -> str | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from include.ashare.connection import CONNECT_SECONDS
 from include.ashare.dates import FIRST_TRADE_DATE, SHANGHAI, parse_date, parse_trade_date
 from include.ashare.errors import AshareError, InvalidInput, StoreUnavailable
+from include.ashare.params import check_names
 from include.ashare.settings import POOL, POOL_SLOTS, Settings
 from include.ashare.source import SourceConfig
 from include.ashare.source.config import PORT
@@ -42,7 +43,7 @@ def run_of(context: Context) -> Iterator[Run]:
 
     :raises InvalidInput: the trade date, a param or a connection is wrong.
     """
-    dag_run, params = context["dag_run"], context["params"]
+    dag_run, params = context["dag_run"], _params(context)
     day = trade_date_of(dag_run.partition_key, params.get("trade_date"), dag_run.logical_date, dag_run.run_after)
     task = context["task_instance"].task_id
     who = f"{_named(context)} {day} in {dag_run.run_id}"
@@ -68,7 +69,7 @@ def history_of(context: Context) -> Iterator[History]:
 
     :raises InvalidInput: a date, a param or a connection is wrong.
     """
-    dag_run, params = context["dag_run"], context["params"]
+    dag_run, params = context["dag_run"], _params(context)
     start, end = range_of(params["start_date"], params["end_date"], params["years"], dag_run.run_after)
     task = context["task_instance"].task_id
     who = f"{_named(context)} {start} to {end} in {dag_run.run_id}"
@@ -87,6 +88,16 @@ def history_of(context: Context) -> Iterator[History]:
         )
         with _measured(opened, task, who):
             yield run
+
+
+def _params(context: Context) -> Mapping[str, Any]:
+    """The params of a task's run.
+
+    :raises InvalidInput: the run was given one that its DAG does not have.
+    """
+    dag = context["dag"]
+    check_names(context["dag_run"].conf or (), dag.params, dag.dag_id)
+    return context["params"]
 
 
 @contextmanager

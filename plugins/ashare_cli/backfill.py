@@ -104,7 +104,6 @@ def _backfill(args: Namespace, console: Console) -> int:
 
 
 def _read_request(args: Namespace, session: Session) -> _Request:
-    conf = usage.read_conf(args.conf)
     if args.rerun_failed_tasks and args.reset_dagruns:
         raise WrongUsage(
             "--reset-dagruns runs all dates again, --rerun-failed-tasks only failed ones: give one of them."
@@ -115,6 +114,7 @@ def _read_request(args: Namespace, session: Session) -> _Request:
     if args.reset_dagruns:
         reprocess = ReprocessBehavior.COMPLETED
     dag = ashare_backfills.load_dag(args.dag_id, session)
+    conf = usage.read_conf(dag, args.conf)
     from_date, to_date = usage.read_range(dag, args.start_date, args.end_date)
     max_active_runs = args.max_active_runs or dag.max_active_runs
     return _Request(dag, from_date, to_date, conf, reprocess, args.run_backwards, max_active_runs)

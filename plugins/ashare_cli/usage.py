@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 from airflow._shared.timezones.timezone import parse as parse_instant
 
 from ashare_backfills import WrongUsage
+from ashare_listeners import OURS
 from include.ashare.dates import parse_trade_date_range
 from include.ashare.errors import InvalidInput
+from include.ashare.params import check_names
 from trade_date_timetable import TradeDateTimetable
 
 if TYPE_CHECKING:
     from airflow.serialization.definitions.dag import SerializedDAG
 
 
-def read_conf(text: str | None) -> dict[str, Any]:
+def read_conf(dag: SerializedDAG, text: str | None) -> dict[str, Any]:
+    """The params of each run; of this package's DAGs, only such as they have."""
     if text is None:
         return {}
     try:
@@ -28,6 +31,11 @@ def read_conf(text: str | None) -> dict[str, Any]:
         ) from None
     if not isinstance(conf, dict):
         raise WrongUsage(f"--conf is a JSON {type(conf).__name__}, not an object: write '{{\"name\": value}}'.")
+    if dag.dag_id in OURS:
+        try:
+            check_names(conf, dag.params, dag.dag_id)
+        except InvalidInput as error:
+            raise WrongUsage(str(error)) from None
     return conf
 
 

@@ -10,8 +10,10 @@ import threading
 import time
 from collections import Counter
 from datetime import date
+from functools import partial
 from itertools import pairwise
 from typing import Any
+from urllib.parse import quote
 
 from include.ashare.emulator.faults import fault
 from include.ashare.emulator.generated import GeneratedMarket
@@ -19,6 +21,7 @@ from include.ashare.emulator.market import COLUMNS
 from include.ashare.emulator.server import Emulator
 from include.ashare.settings import DEFAULT_INDICES
 from tests.e2e.conftest import Api, Cli, Query
+from tests.listener import Listener
 from tests.waiting import until
 
 WEEK = ("-s", "2025-09-30", "-e", "2025-10-10")
@@ -172,6 +175,21 @@ def test_a_wrong_date_fails_early_with_a_sentence(api: Api, query: Query) -> Non
     log = api("GET", f"{path}/wait_for_trading_day/logs/1?full_content=true")
     assert "before 1990-12-19, the first session" in str(log)
     assert query("SELECT count(*) FROM ashare.sync_status WHERE trade_date < '1991-01-01'") == [(0,)]
+
+
+def test_a_param_that_does_not_exist_is_refused_and_nothing_is_asked(
+    api: Api, source: Emulator, listener: Listener
+) -> None:
+    asked, told = source.count(), len(listener.messages)
+    for dag_id, name in (("ashare_history", "yeras"), ("ashare_daily", "kind")):
+        body = {"logical_date": None, "conf": {name: 1}}
+        run = api("POST", f"/api/v2/dags/{dag_id}/dagRuns", body)
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{quote(run['dag_run_id'])}"
+        ended = until(partial(api, "GET", path), lambda found: found["state"] == "failed")
+        assert ended["note"].startswith(f"{dag_id} has no param '{name}' (did you mean '")
+        tasks = api("GET", f"{path}/taskInstances")["task_instances"]
+        assert {task["state"] for task in tasks} == {None}
+    assert (source.count(), len(listener.messages)) == (asked, told)
 
 
 def test_batches_are_named_in_the_ui(api: Api) -> None:

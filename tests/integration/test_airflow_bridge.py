@@ -6,12 +6,17 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from ashare_defaults import DAILY_PARAMS, HISTORY_PARAMS
 from include.ashare import airflow_bridge
+from include.ashare.errors import InvalidInput
 from include.ashare.store.migrate import MIGRATIONS
 from include.local.postgres import EmbeddedPostgres
 from tests.conftest import Database
@@ -108,3 +113,28 @@ def test_the_range_of_a_history(start: str | None, end: str | None, years: int, 
     run_after = datetime(2025, 10, 8, 17, 0, tzinfo=timezone.utc)  # 01:00 on the 9th in Beijing
     found = airflow_bridge.range_of(start, end, years, run_after)
     assert tuple(map(str, found)) == expected
+
+
+@pytest.mark.parametrize(
+    ("opens", "params", "name", "meant"),
+    [
+        (airflow_bridge.run_of, DAILY_PARAMS, "Kinds", "kinds"),
+        (airflow_bridge.history_of, HISTORY_PARAMS, "yeras", "years"),
+    ],
+)
+def test_a_param_that_does_not_exist_is_refused_before_anything_is_asked(
+    opens: Any, params: dict[str, Any], name: str, meant: str
+) -> None:
+    """By a task itself, too: `airflow dags test` has no scheduler that would refuse the run."""
+    context = {
+        "dag_run": SimpleNamespace(conf={name: 1, "batch_size": 7}, partition_key="2025-10-09"),
+        "dag": SimpleNamespace(dag_id="ours", params=params),
+        "params": {**params, name: 1},
+    }
+    opened: AbstractContextManager[Any] = opens(context)
+    with pytest.raises(InvalidInput) as refused, opened:
+        pass
+    assert str(refused.value) == (
+        f"ours has no param '{name}' (did you mean '{meant}'?), and its run was not started: "
+        f"its params are {', '.join(sorted(params))}."
+    )

@@ -27,11 +27,12 @@ AIRFLOW = str(Path(sys.executable).with_name("airflow"))
 DAG_FILE = """
 from __future__ import annotations
 from datetime import datetime
-from airflow.sdk import DAG, Param, task
+from airflow.sdk import DAG, task
+from ashare_defaults import DAILY_PARAMS
 from trade_date_timetable import TradeDateTimetable
 
 with DAG("ashare_daily", schedule=TradeDateTimetable(), start_date=datetime(2024, 1, 1), catchup=False,
-         is_paused_upon_creation=False, params={"batch_size": Param(500, type="integer", minimum=1)}):
+         is_paused_upon_creation=False, params=DAILY_PARAMS):
     @task(pool="baostock")
     def fetch(): ...
     fetch()
@@ -240,6 +241,8 @@ def one_sentence(said: Said, code: int, *expected: str) -> None:
         ((*WEEK, "-c", "[1]"), "--conf is a JSON list, not an object"),
         ((*WEEK, "-c", '{"batch_size": 0}'), "batch_size: 0 is less than the minimum of 1"),
         ((*WEEK, "--reset-dagruns", "--rerun-failed-tasks"), "give one of them"),
+        ((*WEEK, "-c", '{"kindz": ["etf"]}'), "ashare_daily has no param 'kindz' (did you mean 'kinds'?)"),
+        ((*WEEK, "-n", "-c", '{"years": 1}'), "its params are batch_size, fetch, kinds, trade_date."),
     ],
 )
 def test_wrong_usage(airflow: Airflow, arguments: tuple[str, ...], expected: str) -> None:
