@@ -25,6 +25,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from ashare_defaults import BARS, DAILY_PARAMS, DEADLINE, DEFAULT_ARGS, SETTINGS, START_DATE, rescheduled
 from include.ashare.settings import POOL
 from trade_date_deadline import TradeDateDeadline
+from trade_date_priority import TODAY_FIRST
 from trade_date_timetable import TradeDateTimetable
 from trading_day_sensor import TradingDaySensor
 
@@ -90,7 +91,7 @@ def record_status() -> None:
     params=DAILY_PARAMS,
     tags=["ashare", "baostock"],
     doc_md=__doc__,
-    default_args=DEFAULT_ARGS,
+    default_args={**DEFAULT_ARGS, "weight_rule": TODAY_FIRST},
 )
 def ashare_daily() -> None:
     waited = TradingDaySensor(

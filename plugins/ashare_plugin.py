@@ -8,12 +8,14 @@ import ashare_listeners
 from ashare_page import EXTERNAL_VIEWS, FASTAPI_APP
 from ashare_run_note import RUN_NOTES
 from trade_date_deadline import TradeDateDeadline
+from trade_date_priority import TradeDatePriority
 from trade_date_timetable import TradeDateTimetable
 
 
 class AsharePlugin(AirflowPlugin):
     name = "ashare"
     timetables = [TradeDateTimetable]
+    priority_weight_strategies = [TradeDatePriority]
     deadline_references = [TradeDateDeadline]
     listeners = [ashare_listeners]
     fastapi_apps = [FASTAPI_APP]

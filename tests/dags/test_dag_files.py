@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,34 @@ from airflow.dag_processing.dagbag import DagBag
 loaded = time.perf_counter()
 bag = DagBag({folder!r})
 seconds = time.perf_counter() - loaded
+from types import SimpleNamespace
 from airflow.serialization.serialized_objects import DagSerialization
-for dag in bag.dags.values():
-    DagSerialization.to_dict(dag)
+from airflow.utils.types import DagRunType
+from include.ashare.dates import beijing_now
+import pendulum
+serialized = {{dag.dag_id: DagSerialization.from_dict(DagSerialization.to_dict(dag)) for dag in bag.dags.values()}}
+def weights(dag, kind, key):
+    named = {{"partition_key": key}} if key else {{}}  # a run by hand has its key in no id
+    run_id = dag.timetable.generate_run_id(
+        run_type=kind, run_after=pendulum.now("UTC"), data_interval=None, **named
+    )
+    return {{
+        task.task_id: task.weight_rule.get_weight(SimpleNamespace(task=task, run_id=run_id))
+        for task in dag.tasks if task.pool == "baostock"
+    }}
+daily, today = serialized["ashare_daily"], str(beijing_now().date())
 print(json.dumps({{
     "seconds": seconds,
     "errors": bag.import_errors,
     "warnings": list(getattr(bag, "captured_warnings", {{}})),
+    "weights": {{
+        "today": weights(daily, DagRunType.SCHEDULED, today),
+        "today, by a backfill": weights(daily, DagRunType.BACKFILL_JOB, today),
+        "by hand": weights(daily, DagRunType.MANUAL, None),
+        "late": weights(daily, DagRunType.SCHEDULED, "2025-10-09"),
+        "past": weights(daily, DagRunType.BACKFILL_JOB, "2025-10-09"),
+        "history": weights(serialized["ashare_history"], DagRunType.MANUAL, None),
+    }},
     "heavy": sorted(set(sys.modules) & {{"pandas", "numpy", "baostock", "psycopg"}}),
     "dags": {{
         dag.dag_id: {{
@@ -124,6 +146,17 @@ def test_whatever_speaks_to_baostock_queues_in_the_pool(parsed: dict[str, Any]) 
     for dag_id, others in (("ashare_daily", {"record_status"}), ("ashare_history", {"record_status"})):
         tasks = parsed["dags"][dag_id]["tasks"]
         assert {name for name, task in tasks.items() if task["pool"] == "baostock"} == set(tasks) - others
+
+
+def test_todays_tasks_go_first_in_the_pool_then_a_persons_then_past_dates_then_years(parsed: dict[str, Any]) -> None:
+    weights = {run: found.values() for run, found in parsed["weights"].items()}
+    order = (("today", "today, by a backfill"), ("by hand",), ("late", "past"), ("history",))
+    for first, second in pairwise(order):
+        for ahead, behind in product(first, second):
+            assert min(weights[ahead]) > max(weights[behind]), (ahead, behind)
+    for run in ("today", "by hand", "past"):  # inside a run, what most others wait for
+        found = parsed["weights"][run]
+        assert found["wait_for_trading_day"] > found["plan_batches"] > found["fetch_and_copy"], run
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)

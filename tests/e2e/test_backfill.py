@@ -244,6 +244,9 @@ def test_a_daily_run_and_a_backfill_at_once_share_the_one_connection(
         if task["task_id"] == "fetch_and_copy" and task["pid"]
     ]
     assert len({task["pid"] for task in fetches}) >= 6
+    by_run = {run_id: {t["priority_weight"] for t in fetches if t["dag_run_id"] == run_id} for run_id in mine}
+    ahead = by_run.pop(by_hand["dag_run_id"])
+    assert min(ahead) > max(weight for weights in by_run.values() for weight in weights)
     ends = sorted((task["start_date"], task["end_date"]) for task in fetches)
     assert any(later[0] < earlier[1] for earlier, later in pairwise(ends))
 
