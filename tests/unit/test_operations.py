@@ -14,6 +14,7 @@ OTHERS = (
     "service ",
     "password authentication",
     "Timetable class",
+    "Priority weight strategy class",
     "10001",
     "syncing",
     "unhealthy",
