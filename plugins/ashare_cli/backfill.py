@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, time, timezone
+from datetime import date, datetime, time, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow.exceptions import AirflowConfigException
@@ -22,8 +23,8 @@ from sqlalchemy import select
 
 import ashare_backfills
 from ashare_backfills import Refused, WrongUsage
-from ashare_cli import known, usage
-from ashare_cli.outcome import SyncStatus
+from ashare_cli import usage
+from ashare_cli.known import Known, Unreadable
 from ashare_cli.watch import Display, Interrupt, NobodyWorks, WatchedRun, Watcher, print_table
 from include.ashare.dates import SHANGHAI
 from include.ashare.steps.run import DEFAULT_KINDS
@@ -77,11 +78,15 @@ def _backfill(args: Namespace, console: Console) -> int:
         if not infos:
             _say(console, f"No run of {request.dag.dag_id} falls into this range (a weekend?): nothing to do.")
             return 0
-        left_alone = len(infos) - len(to_run)
+        known = None
+        has_run = [info for info in infos if info not in to_run]
         if request.dag.dag_id == ashare_backfills.DAG_ID:
-            request, to_run = _without_complete(console, request, to_run)
+            known = Known(request.conf.get("kinds") or DEFAULT_KINDS)
+            ended_well = _ended_well(request.dag, has_run, session)
+            request, is_wanted = _by_rows(console, request, known, map(_day, to_run), ended_well)
+            to_run = _infos_to_run(request, session) if is_wanted else []
         if args.dry_run:
-            return _dry_run(console, to_run, left_alone)
+            return _dry_run(console, to_run, sum(info not in to_run for info in has_run))
         if not to_run and not _runs_of(request.dag, infos, None, session):
             _say(console, "Nothing to do.")
             return 0
@@ -94,7 +99,7 @@ def _backfill(args: Namespace, console: Console) -> int:
             if to_run:
                 # Ctrl-C while the runs are being created would leave an active backfill without runs.
                 backfill_id = _create(request)
-            return _watch(console, request, infos, backfill_id, interrupt)
+            return _watch(console, request, infos, backfill_id, known, interrupt)
     except KeyboardInterrupt:
         if backfill_id is None:
             raise
@@ -140,26 +145,47 @@ def _infos_to_run(request: _Request, session: Session) -> list[DagRunInfo]:
     )
 
 
-def _without_complete(
-    console: Console, request: _Request, to_run: list[DagRunInfo]
-) -> tuple[_Request, list[DagRunInfo]]:
-    """Leave out the dates that are complete, however they came, at both ends of the range; say what is better."""
-    knows = known.Known(request.conf.get("kinds") or DEFAULT_KINDS)
-    days = {_moment(info).astimezone(SHANGHAI).date(): info for info in to_run}
-    complete = set() if request.reprocess is ReprocessBehavior.COMPLETED else knows.complete(days)
-    wanting = [day for day in days if day not in complete]
-    if complete:
-        left_out = f"{len(complete)} dates are complete in ashare.sync_status"
-        _say(console, f"{left_out}: nothing is to be done for them (--reset-dagruns runs them all the same).")
-    if not wanting:
-        return request, []
-    if better := knows.better_way(wanting):
+def _by_rows(
+    console: Console, request: _Request, known: Known, without_run: Iterable[date], ended_well: Collection[date]
+) -> tuple[_Request, bool]:
+    """Narrow a request to what is not complete by the rows that are there, and say what would be better.
+
+    Dates that lie between others are run though they are complete: Airflow runs a range, and they ask for nothing.
+
+    :param without_run: the dates that Airflow would run.
+    :param ended_well: the dates that Airflow would leave alone because their last run ended well.
+    :returns: the request, and whether anything is to be run.
+    """
+    wanted = set(without_run)
+    complete: set[date] = set()
+    if request.reprocess is not ReprocessBehavior.COMPLETED:
+        try:
+            complete = known.complete([*wanted, *ended_well])
+            lost = [day for day in ended_well if day not in complete]
+        except Unreadable as problem:
+            _say(console, str(problem))  # the end of each date says so, too
+            lost = []
+        if left_out := len(complete & wanted):
+            _say(
+                console,
+                f"{left_out} dates are complete in ashare.sync_status: "
+                "nothing is to be done for them (--reset-dagruns runs them all the same).",
+            )
+        if lost:
+            _say(
+                console,
+                f"{len(lost)} dates have a run that ended well, and are not complete by the rows in the database: "
+                "they are run again.",
+            )
+            request = replace(request, reprocess=ReprocessBehavior.COMPLETED)
+            wanted.update(lost)
+    wanted -= complete
+    if not wanted:
+        return request, False
+    if better := known.better_way(wanted):
         _say(console, better)
-    bounds = [datetime.combine(day, time(), timezone.utc) for day in (min(wanting), max(wanting))]
-    return (
-        replace(request, from_date=bounds[0], to_date=bounds[1]),
-        [days[day] for day in days if min(wanting) <= day <= max(wanting)],
-    )
+    bounds = [datetime.combine(day, time(), timezone.utc) for day in (min(wanted), max(wanted))]
+    return replace(request, from_date=bounds[0], to_date=bounds[1]), True
 
 
 def _dry_run(console: Console, to_run: list[DagRunInfo], left_alone: int) -> int:
@@ -217,7 +243,12 @@ def _runs_of(
 
 
 def _watch(
-    console: Console, request: _Request, infos: list[DagRunInfo], backfill_id: int | None, interrupt: Interrupt
+    console: Console,
+    request: _Request,
+    infos: list[DagRunInfo],
+    backfill_id: int | None,
+    known: Known | None,
+    interrupt: Interrupt,
 ) -> int:
     dag_id = request.dag.dag_id
     with create_session() as session:
@@ -228,10 +259,9 @@ def _watch(
     else:
         new = len(runs) - left_alone
         _say(console, f"Backfill {backfill_id} of {dag_id}: dates to run {new}, left alone {left_alone}.")
-    synced = SyncStatus(enabled=dag_id == ashare_backfills.DAG_ID)
     try:
         with Display(console, dag_id, len(runs)) as display:
-            outcomes = Watcher(dag_id, backfill_id, runs, synced, display, interrupt).wait()
+            outcomes = Watcher(dag_id, backfill_id, runs, known, display, interrupt).wait()
     except NobodyWorks as problem:
         raise Refused(
             f"{problem} The backfill is not lost: it goes on where it was when `airflow scheduler` runs again."
@@ -240,11 +270,21 @@ def _watch(
         ashare_backfills.complete_ended_backfills(dag_id, session)
     print_table(console, outcomes)
     failed = [outcome for outcome in outcomes if outcome.failed]
-    if any(outcome.left_alone for outcome in failed):
+    if any(outcome.status == "unknown" for outcome in failed):
+        _say(console, "Mend the database, then run the command again: it looks at the rows.")
+    elif any(outcome.left_alone for outcome in failed):
         _say(console, "Use --rerun-failed-tasks to run failed dates again.")
     elif failed:
         _say(console, "The task's log in the UI says more; --rerun-failed-tasks runs the failed dates again.")
     return FAILED if failed else 0
+
+
+def _ended_well(dag: SerializedDAG, infos: list[DagRunInfo], session: Session) -> set[date]:
+    """The dates whose newest run is a success to Airflow."""
+    days = {_key(info): _day(info) for info in infos}
+    runs = {run.run_id: days[run.key] for run in _runs_of(dag, infos, None, session)}
+    query = select(DagRun.id).where(DagRun.id.in_(runs), DagRun.state == DagRunState.SUCCESS)
+    return {runs[number] for number in session.scalars(query)}
 
 
 def _key(info: DagRunInfo) -> str:
@@ -256,6 +296,10 @@ def _moment(info: DagRunInfo) -> datetime:
     if moment is None:
         raise Refused("This DAG's timetable gives its runs neither a partition nor a logical date.")
     return moment
+
+
+def _day(info: DagRunInfo) -> date:
+    return _moment(info).astimezone(SHANGHAI).date()
 
 
 def _say(console: Console, text: str) -> None:

@@ -1,12 +1,11 @@
-"""How a date ended: the state of its run, and what `ashare.sync_status` says about it."""
+"""How a date ended: by the rows that are there and what `ashare.sync_status` says, whatever its run's state is."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from datetime import date, datetime
+from typing import TYPE_CHECKING, NamedTuple
 
 from airflow.models.dagrun import DagRunNote
 from airflow.models.taskinstance import TaskInstance
@@ -16,8 +15,9 @@ from sqlalchemy import select
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-CONNECTION = "ashare_postgres"
-_RECORDED = ("success", "skipped", "failed")
+    from ashare_cli.known import Known, Record, Unreadable
+
+NOTHING_RECORDED = "nothing is recorded of it in ashare.sync_status: run it again with --reset-dagruns"
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Outcome:
     """One date that has ended.
 
     :param key: the trade date.
-    :param status: ``success``, ``skipped`` or ``failed``, or the run's state.
+    :param status: ``success``, ``skipped`` or ``failed``, or the run's state; ``unknown``: the rows cannot be read.
     :param rows: rows in the table for that date, when known.
     :param seconds: how long the run took.
     :param reason: why it failed or was skipped.
@@ -59,18 +59,65 @@ class RunRow(NamedTuple):
 
 
 def outcome_of(
-    key: str, run: RunRow, dag_id: str, synced: SyncStatus, *, left_alone: bool, session: Session
+    key: str, run: RunRow, dag_id: str, known: Known | None, *, left_alone: bool, session: Session
 ) -> Outcome:
+    """How a date has ended: by its rows where they are known, else by the state of its run.
+
+    :raises Unreadable: its rows are not known now.
+    """
+    outcome = _of_run(key, run, left_alone)
+    if known is not None:
+        outcome = _by_rows(outcome, run.run_id, known.record(date.fromisoformat(key)), known.kinds)
+    return _with_reason(outcome, run, dag_id, session)
+
+
+def unknown_outcome(
+    key: str, run: RunRow, dag_id: str, problem: Unreadable, *, left_alone: bool, session: Session
+) -> Outcome:
+    """How a date has ended whose rows nobody can read: never well."""
+    outcome = _of_run(key, run, left_alone)
+    if not outcome.failed:
+        outcome = replace(
+            outcome, status="unknown", reason=f"its run ended well, and its rows cannot be read: {problem}"
+        )
+    return _with_reason(outcome, run, dag_id, session)
+
+
+def _of_run(key: str, run: RunRow, left_alone: bool) -> Outcome:
     seconds = (run.end_date - run.start_date).total_seconds() if run.start_date and run.end_date else None
-    outcome = Outcome(key, str(run.state), seconds=seconds, left_alone=left_alone)
-    row = synced.read(key)
-    # A failed run that did not come as far as recording has an older run's row, which is not about it.
-    if row is not None and (row["run_id"] == run.run_id or left_alone or not outcome.failed):
-        outcome = replace(outcome, rows=row["loaded"], reason=row["reason"] or "")
-        if row["status"] in _RECORDED:
-            outcome = replace(outcome, status=row["status"])
+    return Outcome(key, str(run.state), seconds=seconds, left_alone=left_alone)
+
+
+def _by_rows(outcome: Outcome, run_id: str, record: Record | None, kinds: Sequence[str]) -> Outcome:
+    # A failed run that did not come as far as recording has an older run's record, which is not about it.
+    if outcome.failed and not outcome.left_alone and (record is None or record.run_id != run_id):
+        return outcome
+    if record is None:
+        if outcome.failed:
+            return outcome
+        return replace(outcome, status="failed", rows=0, reason=f"its run ended well, and {NOTHING_RECORDED}")
+    rows = None if record.loaded is None else min(record.loaded, record.bars)
+    outcome = replace(outcome, rows=rows, reason=record.reason or "")
+    if record.status in ("skipped", "failed"):
+        return replace(outcome, status=record.status)
+    problem = _lacking(record, kinds)
+    return replace(outcome, status="failed", reason=problem) if problem else replace(outcome, status="success")
+
+
+def _lacking(record: Record, kinds: Sequence[str]) -> str:
+    """What keeps a date from being complete that is recorded as such, or as under way."""
+    if record.status != "success":
+        return f"the run {record.run_id} is at work on it, or has died"
+    lost = (record.loaded or 0) - record.bars
+    if lost > 0:
+        return f"{lost:,} of its {record.loaded:,} rows are gone"
+    lacking = [kind for kind in kinds if kind not in record.kinds]
+    return f"it is complete for {', '.join(record.kinds)}, not for {', '.join(lacking)}" if lacking else ""
+
+
+def _with_reason(outcome: Outcome, run: RunRow, dag_id: str, session: Session) -> Outcome:
     if outcome.failed and not outcome.reason:
-        outcome = replace(outcome, reason=_reason_in_airflow(dag_id, run, session))
+        return replace(outcome, reason=_reason_in_airflow(dag_id, run, session))
     return outcome
 
 
@@ -89,52 +136,3 @@ def _reason_in_airflow(dag_id: str, run: RunRow, session: Session) -> str:
         .order_by(TaskInstance.task_id)
     ).all()
     return f"failed: {', '.join(tasks)} (see the task's log)" if tasks else "cancelled or marked failed"
-
-
-class SyncStatus:
-    """Reads ``ashare.sync_status``; when it cannot be read, the runs' states have to do."""
-
-    def __init__(self, *, enabled: bool) -> None:
-        self._enabled = enabled
-        self.problem = ""
-
-    def read(self, key: str) -> Mapping[str, Any] | None:
-        """The row of a trade date."""
-        rows = self._ask("SELECT status, loaded, reason, run_id FROM ashare.sync_status WHERE trade_date = %s", key)
-        return dict(zip(("status", "loaded", "reason", "run_id"), rows[0], strict=True)) if rows else None
-
-    def waits_for(self, keys: Iterable[str]) -> str:
-        """What the earliest of these dates waits for (a ban's end, the next day's budget), or nothing."""
-        rows = self._ask(
-            "SELECT trade_date, reason FROM ashare.sync_status "
-            "WHERE trade_date = ANY (%s::date[]) AND status = 'syncing' AND reason IS NOT NULL ORDER BY 1 LIMIT 1",
-            list(keys),
-        )
-        return f"{rows[0][0]} waits: {rows[0][1]}" if rows else ""
-
-    def _ask(self, query: str, value: object) -> Sequence[tuple[Any, ...]]:
-        if not self._enabled:
-            return []
-        try:
-            return self._query(query, value)
-        except Exception as error:  # noqa: BLE001  (whatever it is, the backfill itself goes on)
-            self._enabled = False
-            # The driver's text may hold parts of the connection.
-            self.problem = (
-                f"ashare.sync_status cannot be read through the connection {CONNECTION} ({type(error).__name__}): "
-                "rows and reasons are not shown."
-            )
-            return []
-
-    def _query(self, query: str, value: object) -> Sequence[tuple[Any, ...]]:
-        from airflow.providers.postgres.hooks.postgres import PostgresHook
-
-        os.environ.setdefault("PGCONNECT_TIMEOUT", "5")  # a host that does not answer must not hold up the display
-        connection = PostgresHook(postgres_conn_id=CONNECTION).get_conn()
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(query, (value,))
-                rows: Sequence[tuple[Any, ...]] = cursor.fetchall()
-        finally:
-            connection.close()
-        return rows

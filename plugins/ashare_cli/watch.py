@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from ashare_backfills import scheduler_is_alive
-from ashare_cli.outcome import Outcome, RunRow, SyncStatus, outcome_of
+from ashare_cli.known import Known, Unreadable
+from ashare_cli.outcome import Outcome, RunRow, outcome_of, unknown_outcome
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -33,6 +35,8 @@ _HEALTH_CHECK_SECONDS = 5.0
 _SCHEDULER_GRACE_SECONDS = 120.0
 """A scheduler that is restarted is back by then; one that is not is for a person to start."""
 _NOTHING_STARTS_SECONDS = 60.0
+_TABLES_GRACE_SECONDS = 120.0
+"""A database of the bars that is restarted is back by then."""
 _TABLE_LINES = 60
 _COLOURS = {"success": "green", "skipped": "cyan", "failed": "red"}
 
@@ -133,6 +137,7 @@ class Watcher:
     """Follows runs until all have ended.
 
     :param backfill_id: None when nothing had to be created and only runs that were there are followed.
+    :param known: what the tables say of the dates; None: the runs' states have to do.
     """
 
     def __init__(
@@ -140,19 +145,20 @@ class Watcher:
         dag_id: str,
         backfill_id: int | None,
         runs: Iterable[WatchedRun],
-        synced: SyncStatus,
+        known: Known | None,
         display: Display,
         interrupt: Interrupt,
     ) -> None:
         self._dag_id = dag_id
         self._backfill_id = backfill_id
         self._pending = {run.run_id: run for run in runs}
-        self._synced = synced
+        self._known = known
         self._display = display
         self._interrupt = interrupt
         self._outcomes: list[Outcome] = []
         self._notice = ""
         self._checked_at = self._alive_at = self._started_at = time.monotonic()
+        self._unread_since: float | None = None
 
     def wait(self) -> list[Outcome]:
         """Return the outcomes in the order in which the dates ended.
@@ -179,24 +185,36 @@ class Watcher:
         for run_id in self._pending.keys() - found.keys():
             self._end(Outcome(self._pending.pop(run_id).key, "deleted", reason="its run was deleted"))
         running = 0
+        is_readable = True
         for row in found.values():
             if row.state in (DagRunState.SUCCESS, DagRunState.FAILED):
-                run = self._pending.pop(row.id)
-                self._end(
-                    outcome_of(run.key, row, self._dag_id, self._synced, left_alone=run.left_alone, session=session)
-                )
+                is_readable = is_readable and self._judge(row, session)
             elif row.state == DagRunState.RUNNING:
                 running += 1
         if running or not self._pending:
             self._started_at = time.monotonic()
         self._display.running(running)
 
+    def _judge(self, row: RunRow, session: Session) -> bool:
+        """Say how a run's date has ended; False when its rows cannot be read now, and will be looked at again."""
+        run = self._pending[row.id]
+        try:
+            outcome = outcome_of(run.key, row, self._dag_id, self._known, left_alone=run.left_alone, session=session)
+            self._unread_since = None
+        except Unreadable as problem:
+            self._unread_since = self._unread_since or time.monotonic()
+            grace = _TABLES_GRACE_SECONDS if self._known and self._known.was_read else 0.0
+            if time.monotonic() - self._unread_since < grace:
+                self._tell_once(f"{problem} The dates that end are looked at again for two minutes.")
+                return False
+            outcome = unknown_outcome(run.key, row, self._dag_id, problem, left_alone=run.left_alone, session=session)
+        del self._pending[row.id]
+        self._end(outcome)
+        return True
+
     def _end(self, outcome: Outcome) -> None:
         self._outcomes.append(outcome)
         self._display.ended(outcome)
-        if self._synced.problem:
-            self._display.say(self._synced.problem)
-            self._synced.problem = ""
 
     def _check_health(self, session: Session) -> None:
         self._checked_at = time.monotonic()
@@ -209,16 +227,25 @@ class Watcher:
             self._tell_once(f"The DAG was paused: dates not started wait for `airflow dags unpause {self._dag_id}`.")
         elif session.scalar(select(Backfill.is_paused).where(Backfill.id == self._backfill_id)):
             self._tell_once("The backfill was paused or cancelled in the UI: no more dates start.")
+        elif self._unread_since:
+            return  # that is said already
         elif self._checked_at - self._started_at > _NOTHING_STARTS_SECONDS:
             self._tell_once(
                 "No date has started for a minute though the scheduler is alive. A scheduler that was started "
                 "before this package was installed does not know its timetable: restart it; else see its log."
             )
-        elif waiting := self._synced.waits_for(run.key for run in self._pending.values()):
+        elif waiting := self._waits_for():
             self._tell_once(waiting)
         elif self._notice:
             self._tell_once("")
             self._display.say("It goes on.")
+
+    def _waits_for(self) -> str:
+        try:
+            days = [date.fromisoformat(run.key) for run in self._pending.values()] if self._known else []
+            return self._known.waits_for(days) if self._known else ""
+        except Unreadable as problem:
+            return str(problem)
 
     def _tell_once(self, text: str) -> None:
         if text and text != self._notice:

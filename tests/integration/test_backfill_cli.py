@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -155,7 +155,7 @@ class Airflow:
         self.do("INSERT INTO slot_pool (pool, slots, include_deferred) VALUES ('baostock', 8, false)")
         self.scheduler_beats()
         with self.connect("backfill_cli_bars") as bars:
-            bars.execute("DELETE FROM ashare.sync_status")
+            bars.execute("TRUNCATE ashare.sync_status, ashare.daily_bar")
 
     def add_backfill(self) -> int:
         ((number,),) = self.do(
@@ -180,12 +180,18 @@ class Airflow:
             )
 
     def add_status(self, day: str, status: str, loaded: int, reason: str) -> None:
+        """What the date's run has recorded, with its rows."""
         ((run_id,),) = self.do("SELECT run_id FROM dag_run WHERE partition_key = %s", day)
         with self.connect("backfill_cli_bars") as bars:
             bars.execute(
-                "INSERT INTO ashare.sync_status (trade_date, status, loaded, reason, run_id) "
-                "VALUES (%s, %s, %s, %s, %s)",
+                "INSERT INTO ashare.sync_status (trade_date, status, kinds, loaded, reason, run_id) "
+                "VALUES (%s, %s, '{stock,index}', %s, %s, %s)",
                 (day, status, loaded, reason, run_id),
+            )
+            bars.execute(
+                "INSERT INTO ashare.daily_bar (trade_date, code, is_trading) "
+                "SELECT %s, 'sh.' || 600000 + n, true FROM generate_series(1, %s) AS n",
+                (day, loaded),
             )
 
     def add_complete(self, *days: str, kinds: str = "{stock,index}") -> None:
@@ -364,6 +370,7 @@ def test_a_dry_run_lists_the_dates(airflow: Airflow, arguments: tuple[str, ...],
 )
 def test_what_is_run_again(airflow: Airflow, flag: tuple[str, ...], expected: list[str]) -> None:
     airflow.add_run("2025-10-08", "success")
+    airflow.add_status("2025-10-08", "success", 3, "")
     airflow.add_run("2025-10-09", "failed")
     said = airflow.backfill("ashare_daily", "-n", "-s", "2025-10-08", "-e", "2025-10-10", *flag)
     assert said.out.splitlines()[:-1] == expected
@@ -439,18 +446,83 @@ def test_dates_that_have_run_are_shown(airflow: Airflow) -> None:
     assert airflow.do("SELECT count(*) FROM backfill") == [(0,)]
 
 
-def test_states_have_to_do_where_the_status_cannot_be_read(airflow: Airflow) -> None:
-    airflow.add_run("2025-10-08", "success")
-    with airflow.connect("backfill_cli_bars") as bars:
-        bars.execute("ALTER TABLE ashare.sync_status RENAME TO elsewhere")
+@contextmanager
+def gone(airflow: Airflow, name: str) -> Iterator[None]:
+    """While a database takes no connections, as when its server is restarted."""
+    with airflow.connect("postgres") as admin:
+        admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
         try:
-            said = airflow.backfill("ashare_daily", "-s", "2025-10-08")
+            yield
         finally:
-            bars.execute("ALTER TABLE ashare.elsewhere RENAME TO sync_status")
-    assert said.code == 0
-    assert "ashare.sync_status cannot be read through the connection ashare_postgres (UndefinedTable)" in said.out
-    assert "already run: success" in said.out
+            admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+
+def test_a_date_whose_rows_cannot_be_read_is_no_success(airflow: Airflow) -> None:
+    airflow.add_run("2025-10-08", "success")
+    with gone(airflow, "backfill_cli_bars"):
+        said = airflow.backfill("ashare_daily", "-s", "2025-10-08")
+    assert said.code == 1
+    assert "The database of the connection ashare_postgres cannot be reached" in said.out
+    assert re.search(r"already run: unknown .* its run ended well, and its rows cannot be read", said.out)
+    assert "1 trade dates: 1 unknown." in said.out
     assert "hunter2" not in said.out + said.err
+    assert airflow.do("SELECT count(*) FROM backfill") == [(0,)]
+
+
+RUN_AGAIN = (
+    "1 dates have a run that ended well, and are not complete by the rows in the database: they are run again."
+)
+
+
+@pytest.mark.parametrize(
+    ("case", "flag"),
+    [
+        ("nothing recorded", ()),
+        ("no schema", ()),
+        ("rows gone", ("--rerun-failed-tasks",)),
+        ("failed since", ()),
+        ("other kinds", ()),
+    ],
+)
+def test_a_date_is_run_again_whose_rows_are_not_there_whatever_runs_airflow_remembers(
+    airflow: Airflow, case: str, flag: tuple[str, ...]
+) -> None:
+    airflow.add_run("2025-10-07", "failed")
+    for day in ("2025-10-08", "2025-10-09"):
+        airflow.add_run(day, "success")
+    airflow.add_status("2025-10-08", "skipped", 0, "closed: National Day")
+    if case not in ("nothing recorded", "no schema"):
+        airflow.add_status("2025-10-09", "failed" if case == "failed since" else "success", 5, "")
+    with airflow.connect("backfill_cli_bars") as bars:
+        if case == "rows gone":
+            bars.execute("DELETE FROM ashare.daily_bar WHERE code = 'sh.600003'")
+        if case == "no schema":
+            bars.execute("ALTER SCHEMA ashare RENAME TO elsewhere")
+        try:
+            conf = ("-c", '{"kinds": ["etf"]}') if case == "other kinds" else ()
+            said = airflow.backfill("ashare_daily", "-n", "-s", "2025-10-07", "-e", "2025-10-09", *flag, *conf)
+        finally:
+            if case == "no schema":
+                bars.execute("ALTER SCHEMA elsewhere RENAME TO ashare")
+    assert said.code == 0
+    *notes, last = said.out.splitlines()
+    # Of a schema that is not there, the closed day is not known either.
+    closed = ["2025-10-08"] if case == "no schema" else []
+    assert RUN_AGAIN.replace("1", str(1 + len(closed)), 1) in notes
+    failed = ["2025-10-07", "2025-10-08"] if flag else closed
+    dates = [note for note in notes if re.fullmatch(r"2025-10-\d\d", note)]
+    assert dates == [*failed, "2025-10-09"]
+    assert last == f"{len(dates)} would be run, {3 - len(dates)} left alone because they have a run."
+
+
+def test_a_range_of_holidays_ends_well_and_none_of_them_is_called_success(airflow: Airflow) -> None:
+    for day in ("2025-10-07", "2025-10-08"):
+        airflow.add_run(day, "success")
+        airflow.add_status(day, "skipped", 0, "closed: National Day")
+    said = airflow.backfill("ashare_daily", "-s", "2025-10-07", "-e", "2025-10-08")
+    assert said.code == 0
+    assert "2 trade dates: 2 skipped." in said.out
 
 
 # Waiting. This test is the scheduler: it moves the runs from state to state.
@@ -480,10 +552,12 @@ def start(airflow: Airflow, tmp_path: Path) -> Iterator[Callable[..., subprocess
 
 def test_it_waits_and_shows_each_date(airflow: Airflow, start: Callable[..., subprocess.Popen[str]]) -> None:
     airflow.add_run("2025-10-08", "success")
+    airflow.add_status("2025-10-08", "success", 3, "")
     process = start("-s", "2025-10-08", "-e", "2025-10-10", "--max-active-runs", "3", "-c", '{"batch_size": 7}')
     until(lambda: airflow.do("SELECT count(*) FROM dag_run") == [(3,)])
     (backfill,) = airflow.do("SELECT id, max_active_runs, dag_run_conf, reprocess_behavior FROM backfill")
     assert backfill[1:] == (3, {"batch_size": 7}, "none")
+    airflow.add_status("2025-10-09", "success", 4, "")
     airflow.add_status("2025-10-10", "failed", 10, "the source refused")
     end = "UPDATE dag_run SET state = %s, start_date = now(), end_date = now() "
     airflow.do(end + "WHERE partition_key = '2025-10-09'", "success")
@@ -499,10 +573,32 @@ def test_it_waits_and_shows_each_date(airflow: Airflow, start: Callable[..., sub
     said += process.communicate(timeout=60)[0]
     assert process.returncode == 1, said
     assert re.search(r"\[1/3\] 2025-10-08 +already run: success", said)
-    assert re.search(r"\[2/3\] 2025-10-09 +success", said)
+    assert re.search(r"\[2/3\] 2025-10-09 +success +4 rows", said)
     assert re.search(r"\[3/3\] 2025-10-10 +failed +10 rows +0 s +the source refused", said)
     assert "3 trade dates: 1 failed, 2 success." in said
     assert airflow.do("SELECT count(*) FROM backfill WHERE completed_at IS NULL") == [(0,)]
+
+
+def test_the_database_is_read_again_after_it_was_lost_and_a_run_without_rows_is_no_success(
+    airflow: Airflow, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    process = start("-s", "2025-10-08", "-e", "2025-10-09")
+    until(lambda: airflow.do("SELECT count(*) FROM dag_run") == [(2,)])
+    airflow.add_status("2025-10-08", "success", 3, "")
+    assert process.stdout
+    said = ""
+    with gone(airflow, "backfill_cli_bars"):
+        airflow.do("UPDATE dag_run SET state = 'success', end_date = now()")
+        while "looked at again for two minutes" not in said:
+            line = process.stdout.readline()
+            assert line, said
+            said += line
+        airflow.scheduler_beats()
+    said += process.communicate(timeout=60)[0]
+    assert process.returncode == 1, said
+    assert re.search(r"\[\d/2\] 2025-10-08 +success +3 rows", said)
+    assert re.search(r"\[\d/2\] 2025-10-09 +failed +0 rows .* nothing is recorded of it in ashare.sync_status", said)
+    assert "2 trade dates: 1 failed, 1 success." in said
 
 
 def test_after_ctrl_c_the_backfill_goes_on(airflow: Airflow, start: Callable[..., subprocess.Popen[str]]) -> None:

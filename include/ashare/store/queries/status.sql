@@ -70,3 +70,14 @@ SELECT EXISTS (SELECT FROM ashare.sync_status
 INSERT INTO ashare.publication_look (trade_date, waits_for, looks) VALUES (%(day)s, %(waits_for)s, 1)
 ON CONFLICT (trade_date, waits_for) DO UPDATE SET looks = publication_look.looks + 1, looked_at = clock_timestamp()
 RETURNING looks
+
+-- name: record
+-- What is recorded of a date, and how many rows it has.
+SELECT status, kinds, loaded, reason, run_id,
+       (SELECT count(*) FROM ashare.daily_bar b WHERE b.trade_date = s.trade_date) AS bars
+FROM ashare.sync_status s WHERE trade_date = %(day)s
+
+-- name: waiting
+SELECT trade_date, reason FROM ashare.sync_status
+WHERE trade_date = ANY (%(days)s::date[]) AND status = 'syncing' AND reason IS NOT NULL
+ORDER BY trade_date LIMIT 1
