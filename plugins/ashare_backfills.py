@@ -27,7 +27,7 @@ from airflow.models.serialized_dag import SerializedDagModel
 from airflow.sdk.exceptions import AirflowException
 from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState
-from sqlalchemy import and_, exists, select
+from sqlalchemy import and_, exists, select, update
 
 from include.ashare.dates import SHANGHAI
 
@@ -96,6 +96,7 @@ def check_pools(wanted: Iterable[str], dag_id: str, session: Session) -> None:
 def check_no_other_backfill(dag_id: str, session: Session) -> None:
     """Airflow allows one active backfill per DAG."""
     complete_ended_backfills(dag_id, session)
+    release_cancelled(dag_id, session)
     other = active_backfill(dag_id, session)
     if other is not None:
         since = other.created_at.astimezone(SHANGHAI)
@@ -136,6 +137,42 @@ def complete_ended_backfills(dag_id: str, session: Session) -> None:
     for backfill in ended:
         backfill.completed_at = datetime.now(timezone.utc)
     session.commit()
+
+
+def release_cancelled(dag_id: str, session: Session) -> None:
+    """Let runs of cancelled backfills start that are cleared later.
+
+    Airflow pauses a backfill to cancel it, for good; a paused backfill's run never starts, whoever has cleared it.
+    """
+    cancelled = session.scalars(
+        select(Backfill)
+        .where(
+            Backfill.dag_id == dag_id,
+            Backfill.completed_at.is_not(None),
+            Backfill.is_paused.is_(True),
+            # Of one that is still being made no run can be seen yet: its runs would start after all.
+            exists().where(BackfillDagRun.backfill_id == Backfill.id),
+        )
+        .with_for_update()
+    ).all()
+    for backfill in cancelled:
+        # What waits and was never cleared was made while the backfill was cancelled.
+        session.execute(
+            update(DagRun)
+            .where(DagRun.backfill_id == backfill.id, DagRun.state == DagRunState.QUEUED, DagRun.clear_number == 0)
+            .values(state=DagRunState.FAILED)
+            .execution_options(synchronize_session=False)
+        )
+        backfill.is_paused = False
+    session.commit()
+
+
+def was_cancelled(backfill: Backfill, session: Session) -> bool:
+    """Whether runs of a backfill were cancelled before they began: those have failed without an end."""
+    never_began = select(DagRun.id).where(
+        DagRun.backfill_id == backfill.id, DagRun.state == DagRunState.FAILED, DagRun.end_date.is_(None)
+    )
+    return backfill.completed_at is not None and session.scalar(never_began.limit(1)) is not None
 
 
 def _has_ended() -> ColumnElement[bool]:

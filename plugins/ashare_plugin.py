@@ -5,6 +5,7 @@ from __future__ import annotations
 from airflow.plugins_manager import AirflowPlugin
 
 import ashare_listeners
+from ashare_cancelled import CANCELLED
 from ashare_page import EXTERNAL_VIEWS, FASTAPI_APP
 from ashare_run_note import RUN_NOTES
 from trade_date_deadline import TradeDateDeadline
@@ -19,5 +20,5 @@ class AsharePlugin(AirflowPlugin):
     deadline_references = [TradeDateDeadline]
     listeners = [ashare_listeners]
     fastapi_apps = [FASTAPI_APP]
-    fastapi_root_middlewares = [RUN_NOTES]
+    fastapi_root_middlewares = [RUN_NOTES, CANCELLED]
     external_views = EXTERNAL_VIEWS

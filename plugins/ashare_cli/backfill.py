@@ -261,7 +261,7 @@ def _watch(
         _say(console, f"Backfill {backfill_id} of {dag_id}: dates to run {new}, left alone {left_alone}.")
     try:
         with Display(console, dag_id, len(runs)) as display:
-            outcomes = Watcher(dag_id, backfill_id, runs, known, display, interrupt).wait()
+            outcomes = Watcher(dag_id, runs, known, display, interrupt).wait()
     except NobodyWorks as problem:
         raise Refused(
             f"{problem} The backfill is not lost: it goes on where it was when `airflow scheduler` runs again."

@@ -22,7 +22,7 @@ from rich.table import Table
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from ashare_backfills import scheduler_is_alive
+from ashare_backfills import release_cancelled, scheduler_is_alive
 from ashare_cli.known import Known, Unreadable
 from ashare_cli.outcome import Outcome, RunRow, outcome_of, unknown_outcome
 
@@ -136,21 +136,18 @@ class Display:
 class Watcher:
     """Follows runs until all have ended.
 
-    :param backfill_id: None when nothing had to be created and only runs that were there are followed.
     :param known: what the tables say of the dates; None: the runs' states have to do.
     """
 
     def __init__(
         self,
         dag_id: str,
-        backfill_id: int | None,
         runs: Iterable[WatchedRun],
         known: Known | None,
         display: Display,
         interrupt: Interrupt,
     ) -> None:
         self._dag_id = dag_id
-        self._backfill_id = backfill_id
         self._pending = {run.run_id: run for run in runs}
         self._known = known
         self._display = display
@@ -225,8 +222,11 @@ class Watcher:
         self._alive_at = self._checked_at
         if session.scalar(select(DagModel.is_paused).where(DagModel.dag_id == self._dag_id)):
             self._tell_once(f"The DAG was paused: dates not started wait for `airflow dags unpause {self._dag_id}`.")
-        elif session.scalar(select(Backfill.is_paused).where(Backfill.id == self._backfill_id)):
-            self._tell_once("The backfill was paused or cancelled in the UI: no more dates start.")
+        elif (paused := self._paused_backfill(session)) is not None:
+            self._tell_once(
+                f"Backfill {paused} is paused: its dates do not start until it is unpaused, in the UI or with "
+                f"the API, PUT /api/v2/backfills/{paused}/unpause."
+            )
         elif self._unread_since:
             return  # that is said already
         elif self._checked_at - self._started_at > _NOTHING_STARTS_SECONDS:
@@ -239,6 +239,17 @@ class Watcher:
         elif self._notice:
             self._tell_once("")
             self._display.say("It goes on.")
+
+    def _paused_backfill(self, session: Session) -> int | None:
+        """A paused backfill that holds back a date, this one or an earlier one."""
+        release_cancelled(self._dag_id, session)
+        waiting = DagRun.id.in_(self._pending) & (DagRun.state == DagRunState.QUEUED)
+        paused: int | None = session.scalar(
+            select(Backfill.id).where(
+                Backfill.is_paused.is_(True), Backfill.id.in_(select(DagRun.backfill_id).where(waiting))
+            )
+        )
+        return paused
 
     def _waits_for(self) -> str:
         try:

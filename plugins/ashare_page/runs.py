@@ -223,7 +223,7 @@ def progress(backfill: Backfill, reader: StatusReader, session: Session) -> dict
     speed = work["lately"] / max(min(seconds, LATELY_SECONDS), 1.0) if not is_over else work["rows"] / max(seconds, 1)
     left = _seconds_left(len(states), len(ended), seconds)
     percent = round(100 * len(ended) / len(states), 1) if states else 0.0
-    state = _state(backfill, is_over, bool(failed))
+    state = _state(backfill, is_over, bool(failed), session)
     return {
         "status": state,
         "total": len(states),
@@ -266,10 +266,10 @@ def _error(row: dict[str, Any] | None, state: str) -> str:
     return "Its run failed; see its log."
 
 
-def _state(backfill: Backfill, is_over: bool, has_failed: bool) -> str:
+def _state(backfill: Backfill, is_over: bool, has_failed: bool, session: Session) -> str:
     if not is_over:
         return "running"
-    if backfill.is_paused and backfill.completed_at:
+    if ashare_backfills.was_cancelled(backfill, session):
         return "cancelled"
     return "failed" if has_failed else "completed"
 
@@ -294,7 +294,7 @@ def _waits_for(
     backfill: Backfill, under_way: list[date], recorded: dict[date, dict[str, Any]], session: Session
 ) -> str | None:
     if backfill.is_paused:
-        return "The backfill was paused or cancelled: no more dates start."
+        return "The backfill is paused: no more dates start until it is unpaused in Airflow."
     try:
         ashare_backfills.check_can_run(ashare_backfills.load_dag(DAG_ID, session), session)
     except Refused as refused:
@@ -310,14 +310,17 @@ def _is_waiting(row: dict[str, Any]) -> bool:
 def cancel(backfill: Backfill, session: Session) -> None:
     """Cancel a backfill, as Airflow's own route does: dates under way finish, the others are marked failed.
 
-    :raises Refused: it has ended.
+    :raises Refused: it has ended, or its runs are still being made and would not be marked.
     """
     from airflow.api_fastapi.core_api.routes.public.backfills import cancel_backfill
     from fastapi import HTTPException
 
     ashare_backfills.complete_ended_backfills(DAG_ID, session)  # one that is over cannot be cancelled any more
+    if session.scalar(select(BackfillDagRun.id).where(BackfillDagRun.backfill_id == backfill.id).limit(1)) is None:
+        raise Refused(f"Backfill {backfill.id} is still being made: cancel it again in some seconds.")
     try:
         cancel_backfill(backfill.id, session)
     except HTTPException as error:
         raise Refused(f"Backfill {backfill.id} cannot be cancelled: {error.detail}") from None
     session.commit()
+    ashare_backfills.release_cancelled(DAG_ID, session)

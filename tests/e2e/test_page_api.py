@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import pytest
 
@@ -15,6 +16,7 @@ from include.ashare.emulator.faults import fault
 from include.ashare.emulator.server import Emulator
 from include.local.stack import Stack
 from tests.e2e.conftest import Api, Cli, Query
+from tests.waiting import until
 
 API = "/ashare/api/v1/sync-status/"
 MARKET = "query_daily_history_k_AStock"
@@ -358,24 +360,31 @@ def test_a_red_date_is_accepted_as_it_is_shown_so_and_taken_back(as_user: Ask, q
         for row in bars:
             query(f"INSERT INTO ashare.daily_bar VALUES ({', '.join(['%s'] * len(row))})", *row)
         query(
-            "UPDATE ashare.sync_status SET status = 'success', loaded = loaded + 2, reason = %s, missing = %s "
+            "UPDATE ashare.sync_status SET status = 'success', complete_kinds = kinds, loaded = loaded + 2, "
+            "reason = %s, missing = %s "
             "WHERE trade_date = '2025-09-26'",
             *kept,
         )
 
 
-def test_cancelling_lets_dates_under_way_finish(as_user: Ask, source: Emulator, query: Query) -> None:
+@pytest.mark.parametrize("by", ["the page", "Airflow's own button"])
+def test_cancelling_lets_dates_under_way_finish_and_the_others_be_cleared(
+    as_user: Ask, api: Api, source: Emulator, by: str
+) -> None:
     free(as_user)
     source.add_fault(fault("*", "delay", times=0, seconds=0.5))
     try:
-        body = {"start_date": "2025-09-01", "end_date": "2025-09-24", "reprocess": "all"}
+        body = {"start_date": "2025-09-01", "end_date": "2025-09-16", "reprocess": "all"}
         task_id = as_user("POST", "sync/batch", body).body["data"]["task_id"]
         deadline = time.monotonic() + 60
         while not as_user("GET", f"sync/batch/progress/{task_id}").body["data"]["running"]:
             assert time.monotonic() < deadline
             time.sleep(0.2)
-        cancelled = as_user("POST", f"sync/batch/cancel/{task_id}")
-        assert cancelled.code == 200, cancelled.body
+        if by == "the page":
+            cancelled = as_user("POST", f"sync/batch/cancel/{task_id}")
+            assert cancelled.code == 200, cancelled.body
+        else:
+            assert api("PUT", f"/api/v2/backfills/{task_id}/cancel")["completed_at"]
         assert as_user("POST", f"sync/batch/cancel/{task_id}").code == 409
     finally:
         source.clear_faults()
@@ -383,6 +392,11 @@ def test_cancelling_lets_dates_under_way_finish(as_user: Ask, source: Emulator, 
     assert done["status"] == "cancelled"
     assert done["failed"] > 0 < done["success"]
     assert done["current"] == done["total"]
+    # Airflow would leave the backfill paused, and a run of it that is cleared queued for ever.
+    found = api("GET", "/api/v2/dags/ashare_daily/dagRuns?limit=1&state=failed&order_by=-id")["dag_runs"]
+    path = f"/api/v2/dags/ashare_daily/dagRuns/{quote(found[0]['dag_run_id'])}"
+    api("POST", f"{path}/clear", {"dry_run": False})
+    until(lambda: api("GET", path)["state"], "success".__eq__)
 
 
 def test_a_paused_dag_and_a_missing_pool_keep_a_sync_from_starting(as_user: Ask, api: Api, airflow: Cli) -> None:

@@ -601,6 +601,40 @@ def test_the_database_is_read_again_after_it_was_lost_and_a_run_without_rows_is_
     assert "2 trade dates: 1 failed, 1 success." in said
 
 
+def test_over_a_backfill_that_was_cancelled_in_the_ui_no_run_is_left_that_cannot_start(
+    airflow: Airflow, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    number = airflow.add_backfill()
+    airflow.do("UPDATE backfill SET is_paused = true, completed_at = now() WHERE id = %s", number)
+    airflow.add_run("2025-10-08", "queued", number)  # made while it was cancelled
+    airflow.add_run("2025-10-09", "queued", number)
+    airflow.do("UPDATE dag_run SET clear_number = 1 WHERE partition_key = '2025-10-09'")
+    process = start("-s", "2025-10-09", "-e", "2025-10-09", "--rerun-failed-tasks")
+    until(lambda: airflow.do("SELECT is_paused FROM backfill WHERE id = %s", number), [(False,)].__eq__)
+    airflow.add_status("2025-10-09", "success", 3, "")
+    states = dict(airflow.do("SELECT partition_key, state FROM dag_run"))
+    assert states == {"2025-10-08": "failed", "2025-10-09": "queued"}
+    airflow.do("UPDATE dag_run SET state = 'success', end_date = now() WHERE partition_key = '2025-10-09'")
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == 0, said
+
+
+def test_a_run_that_a_paused_backfill_holds_back_is_said_with_what_to_do(
+    airflow: Airflow, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    process = start("-s", "2025-10-09")
+    until(lambda: airflow.do("SELECT count(*) FROM dag_run") == [(1,)])
+    airflow.do("UPDATE backfill SET is_paused = true")
+    ((number,),) = airflow.do("SELECT id FROM backfill")
+    assert process.stdout
+    said = ""
+    while f"Backfill {number} is paused: its dates do not start until it is unpaused" not in said:
+        airflow.scheduler_beats()
+        line = process.stdout.readline()
+        assert line, said
+        said += line
+
+
 def test_after_ctrl_c_the_backfill_goes_on(airflow: Airflow, start: Callable[..., subprocess.Popen[str]]) -> None:
     process = start("-s", "2025-10-09")
     assert process.stdout
