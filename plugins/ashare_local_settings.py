@@ -8,8 +8,10 @@ import sys
 import warnings
 from contextlib import suppress
 
-# Airflow's own: every command that reads an .airflowignore would print it.
-warnings.filterwarnings("ignore", message="GitWildMatchPattern")
+# Airflow's own, printed into standard output, before the JSON of `-o json`: by every command that reads an
+# .airflowignore, and by every `airflow dags ...` where graphviz is not installed.
+for _message in ("GitWildMatchPattern", "Could not import graphviz"):
+    warnings.filterwarnings("ignore", message=_message)
 
 _command = sys.argv[1] if len(sys.argv) > 1 else ""
 

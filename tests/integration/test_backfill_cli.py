@@ -655,3 +655,16 @@ def test_the_command_is_listed(airflow: Airflow) -> None:
     for flag in ("--start-date", "--end-date", "--conf", "--dry-run", "--run-backwards", "--rerun-failed-tasks"):
         assert flag in said.out
     assert "--mark-success" not in said.out
+
+
+def test_what_is_printed_as_json_is_json_alone(airflow: Airflow) -> None:
+    done = subprocess.run(
+        [AIRFLOW, "dags", "list", "-o", "json"],
+        env=airflow.environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "ashare_daily" in {dag["dag_id"] for dag in json.loads(done.stdout)}
