@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime, time, timedelta, timezone
+from contextvars import ContextVar
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from typing import Any
 
 from airflow.exceptions import InvalidPartitionKeyError
@@ -16,9 +17,13 @@ from include.ashare.errors import InvalidInput
 
 KEY_FORMAT = "%Y-%m-%d"
 
-# The instant that a browser calls midnight lies between 13 hours before midnight UTC (Auckland in summer) and
-# 10 hours after it (Honolulu). This much later it is in the day that the viewer means, for all of them.
-_TO_VIEWERS_DAY = timedelta(hours=13, minutes=30)
+VIEWERS_ZONE: ContextVar[tzinfo | None] = ContextVar("VIEWERS_ZONE", default=None)
+"""Of whoever sends a backfill's bounds from Airflow's UI, where it is known (`trade_date_viewer`)."""
+
+# Where it is not known: the instant that a browser calls midnight lies between 13 3/4 hours before midnight UTC
+# (Chatham in summer) and 10 hours after it (Honolulu). This much later it is in the day that the viewer means, for
+# all of them. The instants of UTC-11, -12 and +14 are those of UTC+13, +12 and -10, where more people live.
+_TO_VIEWERS_DAY = timedelta(hours=13, minutes=45)
 
 
 class TradeDateTimetable(CronPartitionTimetable):
@@ -76,15 +81,17 @@ def first_day(bound: datetime) -> date:
     Airflow's command line sends midnight UTC, its UI the instant of midnight where the viewer is; an instant with
     an offset of its own is read as it is written.
     """
-    if bound.utcoffset():
+    if bound.utcoffset() or bound.time() == time():
         return bound.date()
+    if zone := VIEWERS_ZONE.get():
+        return bound.replace(tzinfo=timezone.utc).astimezone(zone).date()
     return (bound + _TO_VIEWERS_DAY).date()
 
 
 def last_day(bound: datetime) -> date:
     """The last day that a backfill's upper bound means: as ``first_day``; the UI sends 23:59:59.999."""
-    if bound.utcoffset() or bound.time() == time():
-        return bound.date()
+    if bound.utcoffset() or bound.time() == time() or VIEWERS_ZONE.get():
+        return first_day(bound)
     following = bound + timedelta(milliseconds=1)
     if following.second == 0 and bound.second == 59:
         return first_day(following.replace(tzinfo=timezone.utc)) - timedelta(days=1)

@@ -35,3 +35,5 @@ EXTERNAL_VIEWS = [
     {**_VIEW, "name": "A-share sync", "url_route": "ashare", "destination": "nav", "nav_top_level": True},
     {**_VIEW, "name": "Sync status", "url_route": "ashare-status", "destination": "dag"},
 ]
+# Under the name that the module gives its component.
+REACT_APPS = [{"name": "A-share viewer", "bundle_url": "ashare/viewer.js", "destination": "base"}]

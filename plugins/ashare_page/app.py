@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 
@@ -56,6 +57,11 @@ def _add_page(app: FastAPI) -> None:
     @app.get("/", dependencies=[READS], include_in_schema=False)
     async def page(request: Request) -> Response:
         return await files.get_response("index.html", request.scope)
+
+    @app.get("/viewer.js", include_in_schema=False)
+    async def viewer(request: Request, _: GetUserDep) -> Response:
+        """For each page of Airflow, so for every user: one who may not read this DAG, too."""
+        return await files.get_response("viewer.js", request.scope)
 
     @app.get("/static/{path:path}", dependencies=[READS], include_in_schema=False)
     async def static(path: str, request: Request) -> Response:

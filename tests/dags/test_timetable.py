@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta, timezone
+import asyncio
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from typing import Any
+from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 import pendulum
@@ -14,7 +17,8 @@ from hypothesis import strategies as st
 
 import trade_date_timetable
 from include.ashare.dates import SHANGHAI, beijing_now
-from trade_date_timetable import TradeDateTimetable
+from trade_date_timetable import VIEWERS_ZONE, TradeDateTimetable
+from trade_date_viewer import ViewersTimeZone
 
 VIEWERS = [
     "Asia/Shanghai",
@@ -24,6 +28,7 @@ VIEWERS = [
     "Europe/London",
     "Pacific/Auckland",
     "Pacific/Honolulu",
+    "Pacific/Chatham",
 ]
 LONG_AGO = st.dates(date(2005, 1, 1), date(2025, 12, 31))
 
@@ -39,9 +44,9 @@ def as_sent_by_cli(first: date, last: date) -> tuple[datetime, datetime]:
     return datetime.combine(first, time(), timezone.utc), datetime.combine(last, time(), timezone.utc)
 
 
-def as_sent_by_ui(first: date, last: date, viewer: str) -> tuple[datetime, datetime]:
+def as_sent_by_ui(first: date, last: date, viewer: str | tzinfo) -> tuple[datetime, datetime]:
     """Local 00:00 and 23:59:59.999, as instants."""
-    zone = ZoneInfo(viewer)
+    zone = ZoneInfo(viewer) if isinstance(viewer, str) else viewer
     start = datetime.combine(first, time(), zone)
     end = datetime.combine(last, time(23, 59, 59, 999000), zone)
     return start.astimezone(timezone.utc), end.astimezone(timezone.utc)
@@ -71,6 +76,64 @@ def test_any_range_of_any_viewer(viewer: str, first: date, days: int) -> None:
     last = first + timedelta(days=days)
     assert keys(*as_sent_by_ui(first, last, viewer)) == weekdays(first, last)
     assert keys(*as_sent_by_cli(first, last)) == weekdays(first, last)
+
+
+QUARTERS = [timezone(timedelta(minutes=15 * n)) for n in range(-48, 57)]
+"""Every offset from UTC-12 to UTC+14."""
+ZONES = [
+    *QUARTERS,
+    *map(ZoneInfo, [*VIEWERS, "Pacific/Pago_Pago", "Pacific/Apia", "Pacific/Kiritimati", "Etc/GMT+12"]),
+]
+
+
+async def keys_of_the_form(cookie: str, first: date, last: date, viewer: tzinfo) -> list[str | None]:
+    """As Airflow's API finds them: in a thread, behind the middleware."""
+    found: list[str | None] = []
+
+    async def api(scope: Any, receive: Any, send: Any) -> None:
+        found.extend(await asyncio.to_thread(keys, *as_sent_by_ui(first, last, viewer)))
+
+    headers = [(b"cookie", b"_token=x.y.z"), (b"cookie", f"a=1; ashare_time_zone={cookie}".encode())]
+    scope = {"type": "http", "method": "POST", "path": "/base/api/v2/backfills/dry_run", "headers": headers}
+    await ViewersTimeZone(api)(scope, None, None)  # type: ignore[arg-type]
+    return found
+
+
+@pytest.mark.parametrize("name", ["Pacific/Pago_Pago", "Etc%2FGMT%2B12", "Pacific%2FKiritimati", *VIEWERS])
+def test_a_viewer_whose_time_zone_is_known_gets_the_dates_that_were_picked(name: str) -> None:
+    viewer = ZoneInfo(unquote(name))
+    for first, last in ((date(2025, 10, 1), date(2025, 10, 9)), (date(2011, 12, 26), date(2012, 1, 6))):
+        found = asyncio.run(keys_of_the_form(name, first, last, viewer))
+        assert found == weekdays(first, last)
+
+
+def test_a_cookie_that_names_no_time_zone_is_as_good_as_none() -> None:
+    first, last = date(2025, 10, 1), date(2025, 10, 9)
+    for cookie in ("", "nowhere", "../../etc/passwd", "%00", "Asia", '"'):
+        assert asyncio.run(keys_of_the_form(cookie, first, last, SHANGHAI)) == NATIONAL_DAY, cookie
+
+
+@pytest.mark.parametrize("viewer", ZONES, ids=str)
+def test_any_offset_that_is_known_gives_the_dates_that_were_picked(viewer: tzinfo) -> None:
+    token = VIEWERS_ZONE.set(viewer)
+    try:
+        assert keys(*as_sent_by_cli(date(2025, 10, 1), date(2025, 10, 9))) == NATIONAL_DAY
+        for first in (date(2025, 10, 1) + timedelta(days=n) for n in range(9)):
+            for last in (first, first + timedelta(days=8)):
+                assert keys(*as_sent_by_ui(first, last, viewer)) == weekdays(first, last)
+    finally:
+        VIEWERS_ZONE.reset(token)
+
+
+def test_without_that_the_dates_are_right_from_honolulu_to_chatham() -> None:
+    """An offset is told from the instant of its midnight, and two that are 24 hours apart have the same ones."""
+    first, last = date(2025, 10, 1), date(2025, 10, 9)
+    right = {
+        (viewer.utcoffset(None) or timedelta()) / timedelta(hours=1)
+        for viewer in QUARTERS
+        if keys(*as_sent_by_ui(first, last, viewer)) == NATIONAL_DAY
+    }
+    assert right == {n / 4 for n in range(-40, 56)}  # -10:00 to +13:45
 
 
 @pytest.mark.parametrize(

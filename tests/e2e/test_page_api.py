@@ -94,7 +94,9 @@ def test_every_route_but_health_needs_a_user(ask: Ask, as_user: Ask) -> None:
     described = as_user("GET", "/ashare/openapi.json").body
     routes = [(method.upper(), path) for path, methods in described["paths"].items() for method in methods]
     assert len(routes) >= 22
-    routes += [("GET", path) for path in ("/", "/openapi.json", "/static/main.js", "/static/vendor/README.md")]
+    routes += [
+        ("GET", path) for path in ("/", "/openapi.json", "/viewer.js", "/static/main.js", "/static/vendor/README.md")
+    ]
     for method, path in routes:
         answer = ask(method, "/ashare" + filled(path))
         if path.endswith("/health"):
