@@ -679,3 +679,60 @@ def test_a_panel_of_few_columns(tmp_path: Path) -> None:
         path.write_text(text, encoding="utf-8")
         with pytest.raises(ValueError, match=r"\.$"):
             PanelMarket([path])
+
+
+BARS = "date,code,close\n2026-03-02,sh.600000,9.6800\n"
+BASIC = "code,code_name,ipoDate,outDate,type,status\nsh.600000,浦发银行,1999-11-10,,1,1\n"
+CALENDAR = "calendar_date,is_trading_day\n2026-03-02,1\n"
+FACTORS = "code,dividOperateDate,backAdjustFactor\nsh.600000,2026-03-02,1.500000\n"
+FILES = {"panel": BARS, "basic": BASIC, "calendar": CALENDAR, "factors": FACTORS}
+
+
+def panel_of(folder: Path, **contents: bytes) -> PanelMarket:
+    """The market of the four files, UTF-8 where nothing else is given."""
+    for name, text in FILES.items():
+        (folder / f"{name}.csv").write_bytes(contents.get(name, text.encode()))
+    more: dict[str, Any] = {"basic": folder / "basic.csv", "calendar": folder / "calendar.csv"}
+    return PanelMarket([folder / "panel.csv"], **more, factors=[folder / "factors.csv"])
+
+
+def test_csv_files_with_a_byte_order_mark_are_read_like_others(tmp_path: Path) -> None:
+    marked = {name: text.encode("utf-8-sig") for name, text in FILES.items()}
+    plain, market = panel_of(tmp_path), panel_of(tmp_path, **marked)
+    day = date(2026, 3, 2)
+    assert market.bars_on(day, "stock") == plain.bars_on(day, "stock") != []
+    assert market.listed_on(day) == plain.listed_on(day) == [("sh.600000", "1", "浦发银行")]
+    assert market.trade_dates(day, day) == plain.trade_dates(day, day) == [(day, True)]
+    assert market.factors_on(day) == plain.factors_on(day) != []
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize(
+    "contents",
+    [
+        "date,浦发银行\n".encode("gbk"),
+        BASIC.encode("gbk"),
+        BASIC.encode("utf-16"),
+        FILES["panel"].encode() + b"2026-03-03,sh.600000,\xff\n",
+        b"\0" * 40,
+        b"",
+        b"code\n" + b"x" * 200_000,
+    ],
+    ids=["gbk-header", "gbk", "utf-16", "one-bad-byte", "nul", "empty", "endless-value"],
+)
+def test_a_file_that_cannot_be_read_is_named_in_one_sentence(tmp_path: Path, name: str, contents: bytes) -> None:
+    with pytest.raises(ValueError, match=r"\.$") as refused:
+        panel_of(tmp_path, **{name: contents})
+    assert str(tmp_path / f"{name}.csv") in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("contents", [BARS.encode(), gzip.compress(BARS.encode() * 500)[:-30], b""])
+def test_a_gzip_file_that_is_not_whole_is_named_at_the_prompt(tmp_path: Path, contents: bytes) -> None:
+    path = tmp_path / "panel.csv.gz"
+    path.write_bytes(contents)
+    done = run("serve", "--port", "0", "--panel", str(path))
+    assert done.returncode == 2
+    assert str(path) in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.endswith(".\n")

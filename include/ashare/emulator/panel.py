@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zlib
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -27,10 +28,26 @@ def kind_of(code: str) -> str:
 def _read(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> Iterator[list[str]]:
     """The rows of a CSV file as values of the required and then the optional columns; blank where one is missing.
 
-    :raises ValueError: a required column is missing, or a line is too short or too long; the text is one sentence.
+    :raises OSError: there is no such file, or it may not be read.
+    :raises ValueError: what is in it is no such table; the text is one sentence that names the file.
     """
+    try:
+        yield from _rows(path, required, optional)
+    except UnicodeDecodeError:
+        raise ValueError(
+            f"{path} is not UTF-8: save it as UTF-8, with or without a byte order mark (of GBK: "
+            f"iconv -f GBK -t UTF-8)."
+        ) from None
+    except csv.Error as error:
+        raise ValueError(f"{path} is not CSV: {error}.") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{path} is not a whole gzip file: {error}.".replace("..", ".")) from None
+
+
+def _rows(path: Path, required: Sequence[str], optional: Sequence[str]) -> Iterator[list[str]]:
     with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-        rows = csv.reader(io.TextIOWrapper(file, encoding="utf-8", newline=""))
+        # Excel, and pandas with utf-8-sig, begin a file with a byte order mark.
+        rows = csv.reader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""))
         header = next(rows, [])
         for name in required:
             if name not in header:
@@ -62,7 +79,7 @@ class PanelMarket:
     :param calendar: a file with ``calendar_date, is_trading_day``.
     :param factors: files with ``code, dividOperateDate, backAdjustFactor``; without them there are no ex-dates.
     :raises OSError: a file cannot be read.
-    :raises ValueError: a file lacks a column or holds something that is not a date; the text is one sentence.
+    :raises ValueError: a file is not a UTF-8 CSV file of such a table; the text is one sentence that names it.
     """
 
     def __init__(
