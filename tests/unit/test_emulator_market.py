@@ -61,8 +61,9 @@ def digest(market: GeneratedMarket) -> str:
 def test_calendar_is_that_of_exchange_calendars() -> None:
     import exchange_calendars
 
-    known = exchange_calendars.get_calendar("XSHG", start="1990-12-19", end=calendar.last_known_day().isoformat())
-    assert [day.date() for day in known.sessions] == calendar.sessions(calendar.FIRST_DAY, calendar.last_known_day())
+    until = calendar.last_published_day()
+    known = exchange_calendars.get_calendar("XSHG", start="1990-12-19", end=until.isoformat())
+    assert [day.date() for day in known.sessions] == calendar.sessions(calendar.FIRST_DAY, until)
 
 
 def test_calendar_is_that_of_baostock() -> None:
@@ -76,20 +77,43 @@ def test_calendar_is_that_of_baostock() -> None:
     assert GeneratedMarket(stocks=1).trade_dates(recorded[0][0], recorded[-1][0]) == recorded
 
 
-def test_nothing_is_invented_beyond_the_known_calendar() -> None:
-    after = calendar.last_known_day() + timedelta(days=1)
-    market = GeneratedMarket(start=date(2026, 12, 1), end=date(2030, 1, 1), stocks=20)
-    assert market.end == calendar.last_known_day()
-    assert market.trade_dates(after, date(2030, 1, 1)) == []
-    assert market.listed_on(date(2027, 3, 1)) == []
+# Chinese New Year's days as astronomers have them.
+NEW_YEARS = ("2027-02-06", "2028-01-26", "2029-02-13", "2030-02-03", "2031-01-23", "2035-02-08", "2045-02-17")
+
+
+def test_the_calendar_goes_on_beyond_the_published_holidays_by_the_rule() -> None:
+    for text in NEW_YEARS:
+        new_year = date.fromisoformat(text)
+        closed = [new_year + timedelta(days=n) for n in range(6)]
+        assert not calendar.sessions(closed[0], closed[-1]), text
+    for year in range(calendar.last_published_day().year + 1, calendar.LAST_DAY.year + 1):
+        days = calendar.sessions(date(year, 1, 1), date(year, 12, 31))
+        assert 241 <= len(days) <= 251, year
+        assert not {date(year, 1, 1), date(year, 5, 1), date(year, 10, 1)} & set(days)
+        assert max(after - before for before, after in itertools.pairwise(days)) < timedelta(days=14), year
     with pytest.raises(ValueError, match="known from"):
-        calendar.is_session(after)
+        calendar.is_session(calendar.LAST_DAY + timedelta(days=1))
+
+
+def test_a_later_end_changes_nothing_of_the_years_before_it() -> None:
+    until = calendar.last_published_day()
+    short = GeneratedMarket(start=date(2025, 11, 3), stocks=120)
+    longer = GeneratedMarket(start=date(2025, 11, 3), end=date(2028, 12, 31), stocks=120)
+    assert short.end == until
+    assert short.securities() == longer.securities()
+    for day in calendar.sessions(date(2025, 11, 3), until):
+        for kind in ("stock", "etf"):
+            assert short.bars_on(day, kind) == longer.bars_on(day, kind)  # type: ignore[arg-type]
+        assert (short.listed_on(day), short.factors_on(day)) == (longer.listed_on(day), longer.factors_on(day))
+    assert len(longer.bars_on(date(2028, 12, 29), "stock")) > 100
+    assert any(longer.factors_on(day) for day in calendar.sessions(date(2028, 6, 1), date(2028, 6, 30)))
 
 
 @pytest.mark.parametrize(
     ("start", "end", "count"),
     [
-        (date(2027, 1, 1), None, 20),
+        (date(2101, 1, 1), None, 20),
+        (date(2027, 1, 2), date(2027, 1, 3), 20),
         (date(1990, 1, 1), None, 20),
         (date(2026, 10, 1), date(2026, 10, 5), 20),
         (FIRST, LAST, 0),

@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--stocks", type=a_count, default=5200, help="generated market: number of stocks (default: %(default)s)")
     add("--seed", type=a_count, default=1, help="generated market: seed (default: %(default)s)")
     add("--start", type=a_date, default=date(2024, 1, 1), help="generated market: first day (default: %(default)s)")
-    add("--end", type=a_date, help="generated market: last day (default: as far as the holidays are known)")
+    add("--end", type=a_date, help="generated market: last day (default: the end of next year)")
     add("--panel", type=Path, action="append", default=[], help="CSV file (.gz too) of daily bars to serve instead")
     add("--basic", type=Path, help="with --panel: CSV file of the securities, as query_stock_basic has them")
     add("--calendar", type=Path, help="with --panel: CSV file of the calendar, as query_trade_dates has it")
@@ -105,12 +105,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _market(options: argparse.Namespace) -> Market:
+def _market(options: argparse.Namespace, today: date) -> Market:
     if options.panel:
         return PanelMarket(options.panel, basic=options.basic, calendar=options.calendar, factors=options.factors)
     if options.basic or options.calendar or options.factors:
         raise ValueError("The options --basic, --calendar and --factors go with --panel.")
-    return GeneratedMarket(start=options.start, end=options.end, stocks=options.stocks, seed=options.seed)
+    # A server that runs into the next year still has a market.
+    end = options.end or date(max(today.year, options.start.year) + 1, 12, 31)
+    return GeneratedMarket(start=options.start, end=end, stocks=options.stocks, seed=options.seed)
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -125,7 +127,7 @@ def _serve(options: argparse.Namespace) -> int:
     def published(since: time) -> Callable[[], date]:
         return lambda: now().date() - timedelta(days=int(now().time() < since))
 
-    market = _market(options)
+    market = _market(options, now().date())
     server = Emulator(
         market,
         host=options.host,

@@ -277,7 +277,8 @@ class GeneratedMarket:
     """About ``stocks`` listed stocks with indices, ETFs, suspensions, listings, delistings and ex-dates.
 
     :param start: the first day of the simulation; securities listed before it have no bars before it.
-    :param end: the last day; never later than the calendar is known (see ``calendar.last_known_day``).
+    :param end: the last day; by default that of the last published holidays' year, or of the start's, if later. It
+        changes nothing of the years with published holidays: in the years after them, nobody is listed or delisted.
     :param etfs: number of ETFs; by default in proportion to ``stocks``, as are ``indices``.
     :raises ValueError: parameters that give no market; the text is one sentence.
     """
@@ -292,8 +293,8 @@ class GeneratedMarket:
         etfs: int | None = None,
         indices: int | None = None,
     ) -> None:
-        known = calendar.last_known_day()
-        self._end = min(end or known, known)
+        published = calendar.last_published_day()
+        self._end = min(end or max(published, date(start.year, 12, 31)), calendar.LAST_DAY)
         if not calendar.FIRST_DAY <= start <= self._end:
             raise ValueError(f"The start {start} must lie between {calendar.FIRST_DAY} and the end {self._end}.")
         if not 1 <= stocks <= 5400:
@@ -307,7 +308,7 @@ class GeneratedMarket:
         self._members = _Universe(
             self._noise,
             start,
-            self._end,
+            min(self._end, published) if start <= published else self._end,
             stocks,
             stocks * 3 // 13 if etfs is None else etfs,
             stocks // 10 if indices is None else indices,
@@ -485,7 +486,7 @@ class GeneratedMarket:
         return self._end
 
     def trade_dates(self, start: date, end: date) -> list[tuple[date, bool]]:
-        """Calendar days with whether each is a trading day, from 1990-12-19 to the last known year's end."""
+        """Calendar days with whether each is a trading day, from 1990-12-19 to the end of 2100."""
         return calendar.calendar_days(start, end)
 
     def securities(self) -> list[Security]:
