@@ -8,8 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
-IS_DEMO := $(filter-out 0 no false,$(DEMO))
-STATE := $(if $(ASHARE_STATE_DIR),$(ASHARE_STATE_DIR),.airflow)$(if $(IS_DEMO),/demo)
+STATE := $(or $(ASHARE_STATE_DIR),.airflow)
 UNFINISHED := $(VENV)/.unfinished
 
 .NOTPARALLEL:
@@ -21,7 +20,7 @@ help:  ## This list
 
 install: $(RUN_READY)  ## Make .venv with the pinned requirements (PYTHON=... chooses an interpreter)
 
-demo: $(RUN_READY)  ## Two weeks of a generated market through a real Airflow (DEMO_START, DEMO_END)
+demo: $(RUN_READY)  ## Two weeks of a generated market through a real Airflow, from nothing (DEMO_START, DEMO_END)
 	@$(BIN)/python -m include.local.demo
 
 up: $(RUN_READY)  ## Airflow on http://localhost:8080 with the real Baostock (PORT=8081; DEMO=1: the emulator)
@@ -30,7 +29,7 @@ up: $(RUN_READY)  ## Airflow on http://localhost:8080 with the real Baostock (PO
 env:  ## For the containers: passwords and keys into .env, what is there stays (CELERY=1: with workers)
 	@CELERY="$(CELERY)" sh deploy/env.sh
 
-down:  ## Stop what `make up` or `make demo` runs or has left behind
+down:  ## Stop what `make up` and `make demo` run or have left behind (DEMO=1: the demo alone)
 	@if [ -e $(RUN_READY) ]; then $(BIN)/python -m include.local.down; else echo "Nothing was running."; fi
 
 psql: $(RUN_READY)  ## psql on the ashare database (DEMO=1: the demo's; ARGS='-c "select 1"')
@@ -42,16 +41,8 @@ backup: $(RUN_READY)  ## The schema ashare as one file in backups/ (FILE=path; D
 restore: $(RUN_READY)  ## A backup into the database, all or nothing (FILE=path; OVERWRITE=1: in place of what is there)
 	@$(BIN)/python -m include.local.restore
 
-# One's own connections go before those of the file, as for `make psql`.
 doctor: $(RUN_READY)  ## Whether source, database, pool, calendar, budget, ban and the last dates are well (DEMO=1)
-	@postgres="$$AIRFLOW_CONN_ASHARE_POSTGRES"; baostock="$$AIRFLOW_CONN_BAOSTOCK"; \
-	if [ -e "$(STATE)/env.sh" ]; then . "$(STATE)/env.sh"; \
-	elif [ -z "$$AIRFLOW_HOME" ]; then \
-		echo "Nothing is set up here yet: run \`make up$(if $(IS_DEMO), DEMO=1)\` first." >&2; exit 1; \
-	fi; \
-	if [ -n "$$postgres" ]; then export AIRFLOW_CONN_ASHARE_POSTGRES="$$postgres"; fi; \
-	if [ -n "$$baostock" ]; then export AIRFLOW_CONN_BAOSTOCK="$$baostock"; fi; \
-	$(BIN)/python -m include.ashare.doctor
+	@$(BIN)/python -m include.local.doctor
 
 test: $(DEV_READY)  ## Install the tools and run all tests (PYTEST_ARGS="-k name")
 	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder $(PYTEST_ARGS)
@@ -78,9 +69,17 @@ lock: $(DEV_READY)  ## Renew constraints.txt from the requirements
 	$(BIN)/uv pip compile --universal --python-version 3.10 --no-header --no-emit-index-url \
 		requirements-dev.txt -o constraints.txt
 
-clean: down  ## Stop everything and delete .venv, .airflow and the caches
-	rm -rf $(VENV) .airflow .test .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean:  ## Stop everything and delete .venv and the caches; DATABASE=.airflow: the database, too
+	@case "$(DATABASE)" in "" | "$(STATE)" | "$(STATE)/demo") ;; *) \
+		echo "DATABASE is '$(DATABASE)': it must be $(STATE), or $(STATE)/demo for the demo's." >&2; exit 1;; esac
+	@if [ -n "$(DATABASE)" ] && [ -e "$(DATABASE)" ] && \
+		! ls "$(DATABASE)/secrets.json" "$(DATABASE)/demo/secrets.json" 2>/dev/null | grep -q .; then \
+		echo "$(DATABASE) is none that \`make up\` or \`make demo\` has made: delete it yourself." >&2; exit 1; fi
+	@$(MAKE) --no-print-directory down DEMO=
+	rm -rf $(VENV) .test .pytest_cache .mypy_cache .ruff_cache .hypothesis $(if $(DATABASE),"$(DATABASE)")
 	find dags include plugins tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+	@if [ -e "$(STATE)" ]; then \
+		echo "Kept: the databases in $(STATE). \`make clean DATABASE=$(STATE)\` deletes them, with all bars."; fi
 
 # The stamps are written last, and an installation that was interrupted is begun anew.
 $(RUN_READY): requirements.txt constraints.txt

@@ -1,11 +1,37 @@
-"""Airflow's connections as text for the environment."""
+"""Airflow's connections as text for the environment, and which of them a stack has made for itself."""
 
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Mapping
+
+CONNECTIONS = ("AIRFLOW_CONN_ASHARE_POSTGRES", "AIRFLOW_CONN_BAOSTOCK")
+MADE_BY = "made by the stack in "
 
 
 def baostock_json(host: str, port: int, login: str = "anonymous", password: str = "123456") -> str:
     """A value for ``AIRFLOW_CONN_BAOSTOCK``."""
     fields = {"conn_type": "generic", "host": host, "port": port, "login": login, "password": password}
     return json.dumps(fields)
+
+
+def made_by(value: str, state_dir: object) -> str:
+    """The connection with a description that says which stack has made it."""
+    return json.dumps({**json.loads(value), "description": f"{MADE_BY}{state_dir}"})
+
+
+def own_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment without the connections that a stack has made: they came by its ``env.sh``.
+
+    In a terminal that has read one, they would be taken for a database and a source of the person's own, and
+    `make up` would write real bars into the demo.
+    """
+    return {name: value for name, value in environment.items() if not (name in CONNECTIONS and _is_of_a_stack(value))}
+
+
+def _is_of_a_stack(value: str) -> bool:
+    try:
+        return str(json.loads(value).get("description", "")).startswith(MADE_BY)
+    except (ValueError, AttributeError):
+        return False

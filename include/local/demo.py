@@ -11,14 +11,17 @@ from psycopg.rows import TupleRow
 
 from include.ashare.dates import parse_trade_date_range
 from include.ashare.errors import AshareError
+from include.local.other_bars import refuse_other_bars
 from include.local.stack import Stack, StackError, wipe
 from include.local.terminal import (
+    KEPT,
     Phases,
     Stopped,
     console,
     demo_dir,
     demo_market,
     errors,
+    flag,
     print_columns,
     shown,
     stop_signals,
@@ -66,6 +69,13 @@ def main() -> int:
 
 def _run(start: date, end: date, phases: Phases) -> None:
     state = demo_dir()
+    refuse_other_bars(start)
+    if (state / KEPT).exists() and not flag("OVERWRITE"):
+        raise StackError(
+            f"{shown(state)} holds the bars of `make up DEMO=1`, and `make demo` begins with an empty database: "
+            "`make demo OVERWRITE=1` deletes them, `make up DEMO=1` goes on with them, and with another "
+            "ASHARE_STATE_DIR they stay where they are."
+        )
     wipe(state)
     emulator = demo_market(start)
     with Stack(state, emulator=emulator, durable=False, scheduled=False, report=phases.begin) as stack:
@@ -91,7 +101,7 @@ def _show(stack: Stack, start: date, end: date) -> None:
     with stack.ashare_connection() as connection:
         _print_table(connection, f"ashare.sync_status, {start} to {end}", STATUS, start, end)
         _print_table(connection, "ashare.daily_bar, the three most traded", SAMPLE, start, end)
-    if "AIRFLOW_CONN_ASHARE_POSTGRES" in os.environ:
+    if stack.has_own_database:
         console.print(f"\nLook further:      . {shown(stack.env_file)}; psql", markup=False)
         return
     console.print(

@@ -1,4 +1,4 @@
-"""`make down`: stop what runs on this project's state directory, and what was left behind there."""
+"""`make down`: stop what runs on this project's state directories, and what was left behind there."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 
 from include.local import processes
 from include.local.stack import StackError, claim, holder, stop_left_over
-from include.local.terminal import console, demo_dir, errors, shown, state_dir
+from include.local.terminal import console, demo_dir, errors, shown, state_dir, wants_demo
 
 WAIT_SECONDS = 90
 
 
 def main() -> int:
-    """Stop both the stack and the demo; the exit code."""
+    """Stop both the stack and the demo, or with ``DEMO=1`` the demo alone; the exit code."""
     stopped = False
     try:
-        for directory in (demo_dir(), state_dir()):
+        for directory in (demo_dir(),) if wants_demo() else (demo_dir(), state_dir()):
             if directory.exists():
                 stopped |= bring_down(directory)
     except StackError as error:

@@ -86,6 +86,11 @@ class EmbeddedPostgres:
         return self._socket_dir
 
     @property
+    def socket_file(self) -> Path:
+        """The unix socket itself."""
+        return self.socket_dir / f".s.PGSQL.{PORT}"
+
+    @property
     def pid(self) -> int | None:
         """The postmaster's process id while it runs."""
         return self._process.pid if self._process and self._process.poll() is None else None

@@ -15,6 +15,7 @@ from typing import IO
 
 from include.ashare.connection import CONNECT_SECONDS, POSTGRES_VARIABLE, libpq_env
 from include.ashare.errors import AshareError
+from include.local.connections import own_environment
 from include.local.postgres import EmbeddedPostgres, PostgresError, bin_dir, running_server
 from include.local.stack import PROJECT, StackError, claim
 from include.local.terminal import Stopped, demo_dir, errors, flag, shown, state_dir, stop_signals, wants_demo
@@ -205,7 +206,7 @@ def own_database(*, may_be_new: bool = False) -> Iterator[dict[str, str]]:
 
     :param may_be_new: make the embedded one if it is not there.
     """
-    if given := os.environ.get(POSTGRES_VARIABLE):
+    if given := own_environment().get(POSTGRES_VARIABLE):
         yield libpq_env(POSTGRES_VARIABLE, given)
         return
     directory = demo_dir() if wants_demo() else state_dir()

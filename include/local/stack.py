@@ -27,7 +27,7 @@ import psycopg
 
 from include.ashare.connection import CONNECT_SECONDS, PARAMETERS, POSTGRES_VARIABLE, libpq_env
 from include.ashare.errors import AshareError
-from include.local import connections, processes
+from include.local import connections, processes, sourced
 from include.local.postgres import EmbeddedPostgres, PostgresError, bin_dir, stop_left_behind
 from include.local.processes import Component, Patience, Record
 
@@ -38,6 +38,7 @@ SOURCE_SECONDS = 60
 
 SCHEDULER, API_SERVER, DAG_PROCESSOR, TRIGGERER = "scheduler", "api-server", "dag-processor", "triggerer"
 EMULATOR, PREPARE = "emulator", "prepare"
+JOB_SCHEDULE = "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE"
 
 # The triggerer's child waits for triggers to clean up, also when there are none.
 PATIENCE = {TRIGGERER: Patience(leader=1, everyone=1)}
@@ -100,7 +101,8 @@ class Stack:
         self.dags = tuple(dags)
         self.components: dict[str, Component] = {}
         self.postgres = EmbeddedPostgres(self.state_dir / "postgres", durable=durable)
-        self._given = dict(os.environ if environment is None else environment)
+        self._given = connections.own_environment(os.environ if environment is None else environment)
+        self._is_demo = emulator is not None
         self._emulator = emulator if "AIRFLOW_CONN_BAOSTOCK" not in self._given else None
         self._folders = (dags_folder.absolute(), plugins_folder.absolute())
         self._migrate = migrate
@@ -164,10 +166,10 @@ class Stack:
         """Whether the emulator is the source."""
         return self._emulator is not None
 
-    def write_env_file(self, path: Path) -> None:
-        """Write the shell file that gives the stack's environment to a terminal."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_env_file(path, self.env, self._ashare_libpq_env())
+    @property
+    def has_own_database(self) -> bool:
+        """Whether the database ``ashare`` is one given from outside."""
+        return bool(self._given.get(POSTGRES_VARIABLE))
 
     def check(self) -> None:
         """:raises StackError: one of the stack's processes has ended."""
@@ -264,9 +266,11 @@ class Stack:
         if self._emulator is not None:
             self.wait_for("Baostock emulator", lambda: bool(port_file.exists() and port_file.read_text().strip()))
             port = int(port_file.read_text())
-            self.env["AIRFLOW_CONN_BAOSTOCK"] = connections.baostock_json("127.0.0.1", port)
+            self.env["AIRFLOW_CONN_BAOSTOCK"] = connections.made_by(
+                connections.baostock_json("127.0.0.1", port), self.state_dir
+            )
         self._wait_until_prepared()
-        self.write_env_file(self.env_file)
+        write_env_file(self.env_file, self._env_of_a_terminal(), self._ashare_libpq_env(), self._sourced())
         self._report("Airflow")
         self._spawn(API_SERVER, "airflow", API_SERVER, "--host", self.host, "--port", str(self.port))
         # Their logs are files that the API server reads itself.
@@ -351,9 +355,22 @@ class Stack:
             return connection.execute(query, (dag_id,)).fetchone() is not None
 
     def _ashare_libpq_env(self) -> dict[str, str]:
-        if given := self._given.get(POSTGRES_VARIABLE):
-            return libpq_env(POSTGRES_VARIABLE, given)
+        if self.has_own_database:
+            return libpq_env(POSTGRES_VARIABLE, self._given[POSTGRES_VARIABLE])
         return self.postgres.libpq_env("ashare")
+
+    def _env_of_a_terminal(self) -> dict[str, str]:
+        """Without what would be taken as given by the next `make up` there."""
+        return {name: value for name, value in self.env.items() if name != JOB_SCHEDULE or name in self._given}
+
+    def _sourced(self) -> list[str]:
+        """The command at the end of ``env.sh``, which says what this stack is, and whether it runs."""
+        name = f"the stack in {self.state_dir}"
+        if self._is_demo:
+            name = f"the DEMO in {self.state_dir}{', with generated bars' if self.has_emulator else ''}"
+        embedded = "" if self.has_own_database else str(self.postgres.socket_file)
+        what = (str(self.state_dir), name, "make up DEMO=1" if self._is_demo else "make up", str(self.port), embedded)
+        return [sys.executable, "-I", str(Path(sourced.__file__)), *what]
 
     def _environment(self) -> dict[str, str]:
         assert self._secrets is not None
@@ -391,9 +408,11 @@ class Stack:
             "PATH": f"{PYTHON_BIN}{os.pathsep}{self._given.get('PATH', os.defpath)}",
         }
         if not self._scheduled:
-            fixed["AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE"] = "False"
+            fixed[JOB_SCHEDULE] = "False"
         env = TASTE | self._given | fixed | _local_is_no_proxy(self._given)
-        env.setdefault("AIRFLOW_CONN_ASHARE_POSTGRES", self.postgres.connection_json("ashare"))
+        env.setdefault(
+            POSTGRES_VARIABLE, connections.made_by(self.postgres.connection_json("ashare"), self.state_dir)
+        )
         return env
 
 
@@ -502,6 +521,14 @@ def load_secrets(state_dir: Path) -> Secrets:
     return loaded
 
 
+LEFT_BY_OTHERS = (
+    *("PGPASSWORD", "PGSERVICE", "PGHOSTADDR", "PGSSLMODE", "PGSSLROOTCERT", "PGSSLCERT", "PGSSLKEY", "PGOPTIONS"),
+    *connections.CONNECTIONS,
+    "AIRFLOW_CONN_ASHARE_ALERTS",
+)
+"""Variables of a terminal that an ``env.sh`` begins by unsetting."""
+
+
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read, whole or not at all."""
     draft = path.with_name(path.name + ".new")
@@ -511,16 +538,29 @@ def write_private(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def write_env_file(path: Path, env: Mapping[str, str], libpq: Mapping[str, str]) -> None:
-    """Write ``env.sh``: the Airflow settings, the way to ``airflow`` and ``psql``, and psql's defaults."""
+def write_env_file(path: Path, env: Mapping[str, str], libpq: Mapping[str, str], check: Sequence[str] = ()) -> None:
+    """Write ``env.sh``: the Airflow settings, the way to ``airflow`` and ``psql``, and psql's defaults.
+
+    :param check: a command whose exit code is that of reading the file.
+    """
     chosen = {name: value for name, value in env.items() if name.startswith(("AIRFLOW_", "ASHARE_"))}
     chosen |= {"PYTHONPATH": env["PYTHONPATH"], **libpq}
-    # Unset first: a password or service of another database would be used for this one.
-    lines = ["# . this file, in sh, bash or zsh. It holds secrets.", "unset PGPASSWORD PGSERVICE PGHOSTADDR"]
+    # Unset first: what another database, or another stack's file, has left would be used for this one.
+    lines = ["# . this file, in sh, bash or zsh. It holds secrets.", f"unset {' '.join(LEFT_BY_OTHERS)}"]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in sorted(chosen.items())]
     # One's own psql, where there is one, stays the first choice.
     lines.append(f'export PATH={shlex.quote(str(PYTHON_BIN))}:"$PATH":{shlex.quote(str(bin_dir()))}')
+    if check:
+        gone = f"echo {shlex.quote(f'{check[0]} is gone, and airflow with it: run `make install` in {PROJECT}.')} >&2"
+        lines.append(f"if [ -x {shlex.quote(check[0])} ]; then {shlex.join(check)}; else {gone}; false; fi")
     write_private(path, "\n".join(lines) + "\n")
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """The variables of an ``env.sh``, but for the way to programs."""
+    words = iter(shlex.split(path.read_text(), comments=True))
+    pairs = (next(words).partition("=") for word in words if word == "export")
+    return {name: value for name, _, value in pairs if name != "PATH"}
 
 
 def connect(libpq: Mapping[str, str]) -> psycopg.Connection:

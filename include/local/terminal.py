@@ -20,6 +20,8 @@ console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 DEMO_FROM = date(2015, 1, 1)
+KEPT = "kept"
+"""A file in the demo's state: it holds what `make up DEMO=1` has loaded, and not only what `make demo` makes anew."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -87,7 +89,12 @@ def demo_market(first: date = DEMO_FROM) -> tuple[str, ...]:
 
     :param first: a trade date that it has to have.
     """
-    return ("--start", str(min(DEMO_FROM, date(first.year, 1, 1))))
+    return ("--start", str(first_day(first)))
+
+
+def first_day(first: date) -> date:
+    """Of the market of a demo that has to have a trade date."""
+    return min(DEMO_FROM, date(first.year, 1, 1))
 
 
 def state_dir() -> Path:

@@ -8,8 +8,11 @@ import time
 
 from include.ashare.errors import AshareError, InvalidInput
 from include.local import stack as local
+from include.local.other_bars import refuse_other_bars
 from include.local.stack import Stack, StackError
 from include.local.terminal import (
+    DEMO_FROM,
+    KEPT,
     Phases,
     Stopped,
     console,
@@ -46,14 +49,16 @@ def _run() -> None:
         raise StackError(local.already_running(directory, pid))
     if not local.port_is_free(port, host):
         raise StackError(f"Port {port} is taken: set another, for example `make up PORT={_another_port(port)}`.")
+    if demo:
+        refuse_other_bars(DEMO_FROM)
     phases = Phases()
     with Stack(
         directory, port=port, host=host, emulator=demo_market() if demo else None, report=phases.begin
     ) as stack:
         try:
             phases.end()
-            # Also where everybody looks for it, and not only beside the demo's own state.
-            stack.write_env_file(state_dir() / "env.sh")
+            if demo and not stack.has_own_database:
+                (directory / KEPT).touch()
             _welcome(stack)
             if not stack.has_emulator:
                 _check_source(stack)
@@ -78,12 +83,11 @@ def _another_port(port: int) -> int:
 
 
 def _welcome(stack: Stack) -> None:
-    env_file = shown(state_dir() / "env.sh")
     console.print(
         f"\nAirflow    {stack.url}   user: admin   password: {stack.password}"
-        f"\nCommands   . {env_file}   then airflow, psql"
+        f"\nCommands   . {shown(stack.env_file)}   then airflow, psql"
         f"\nLogs       {shown(stack.logs)}"
-        "\nStop       Ctrl-C, or `make down` in another terminal\n",
+        f"\nStop       Ctrl-C, or `make down{' DEMO=1' if wants_demo() else ''}` in another terminal\n",
         markup=False,
     )
 

@@ -103,7 +103,7 @@ def test_a_later_end_changes_nothing_of_the_years_before_it() -> None:
     assert short.securities() == longer.securities()
     for day in calendar.sessions(date(2025, 11, 3), until):
         for kind in ("stock", "etf"):
-            assert short.bars_on(day, kind) == longer.bars_on(day, kind)  # type: ignore[arg-type]
+            assert short.bars_on(day, kind) == longer.bars_on(day, kind)
         assert (short.listed_on(day), short.factors_on(day)) == (longer.listed_on(day), longer.factors_on(day))
     assert len(longer.bars_on(date(2028, 12, 29), "stock")) > 100
     assert any(longer.factors_on(day) for day in calendar.sessions(date(2028, 6, 1), date(2028, 6, 30)))

@@ -11,26 +11,31 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from include.ashare.connection import libpq_env
 from include.ashare.errors import InvalidInput
-from include.local import down, processes, up
+from include.local import connections, down, processes, sourced, up
 from include.local.processes import Component, Patience, Record
 from include.local.stack import (
     PROJECT,
+    Stack,
     StackError,
     claim,
     free_port,
     holder,
     load_secrets,
     port_is_free,
+    read_env_file,
     stop_left_over,
     wipe,
     write_env_file,
 )
+from include.local.terminal import KEPT
 
 AWKWARD = """it's "quoted" $HOME `id` \\ 100% 中文"""
 SHELLS = [shell for shell in ("sh", "bash", "zsh") if shutil.which(shell)]
@@ -240,10 +245,178 @@ except Stopped:
     sys.exit(0)
 """
     command = [sys.executable, "-c", code]
-    live = subprocess.Popen(
-        command, cwd=PROJECT, env=os.environ | {"PYTHONPATH": str(PROJECT)}, stdout=subprocess.PIPE
-    )
+    live = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE)
     assert live.stdout is not None and live.stdout.read(5) == b"ready"
     assert down.bring_down(state)
     assert live.wait(10) == 0
     live.stdout.close()
+
+
+# Two stacks, two files
+
+
+@contextmanager
+def listening(path: Path) -> Iterator[int]:
+    """A database's socket, and a port of Airflow's."""
+    with socket.socket(socket.AF_UNIX) as database, socket.socket() as airflow:
+        database.bind(str(path))
+        airflow.bind(("127.0.0.1", 0))
+        for opened in (database, airflow):
+            opened.listen()
+        yield airflow.getsockname()[1]
+
+
+def sourced_in(shell: str, env_file: Path) -> subprocess.CompletedProcess[str]:
+    """What a line of cron prints that reads the file, and goes on only if that is well."""
+    script = f'. "{env_file}" && echo "for $AIRFLOW_CONN_X"'
+    given = {"PATH": os.environ["PATH"]}
+    return subprocess.run([shell, "-c", script], env=given, capture_output=True, text=True, timeout=30, check=False)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_an_env_file_says_on_reading_which_stack_it_is_of_and_whether_that_runs(shell: str) -> None:
+    with TemporaryDirectory(prefix="ashare it's ") as directory:  # short enough for a socket
+        state, env_file = Path(directory), Path(directory, "env.sh")
+
+        def written(port: int, database: str) -> Path:
+            what = (directory, f"the DEMO in {directory}", "make up DEMO=1", str(port), database)
+            check = [sys.executable, "-I", sourced.__file__, *what]
+            write_env_file(env_file, {"AIRFLOW_CONN_X": AWKWARD, "PYTHONPATH": "/"}, {}, check)
+            return env_file
+
+        database = state / ".s.PGSQL.5432"
+        with listening(database) as port:
+            with claim(state):
+                runs = sourced_in(shell, written(port, str(database)))
+            other_stack = sourced_in(shell, env_file)
+        dead = sourced_in(shell, env_file)
+        own_database = sourced_in(shell, written(port, ""))
+    assert runs.stderr == f"This terminal is set to the DEMO in {directory}: Airflow at http://localhost:{port}.\n"
+    assert runs.stdout == own_database.stdout == f"for {AWKWARD}\n"
+    again = "start it with `make up DEMO=1`, then read this file again.\n"
+    assert "whose Airflow does not run (its database runs): " + again in other_stack.stderr, "another has its port"
+    assert dead.stderr == f"This terminal is set to the DEMO in {directory}, which does not run: {again}"
+    assert (dead.returncode, dead.stdout) == (1, ""), "what needs the database is not begun"
+    assert "(its database is one of your own)" in own_database.stderr
+
+
+def test_what_one_env_file_sets_does_not_outlast_the_reading_of_another(tmp_path: Path) -> None:
+    demo, real = tmp_path / "demo.sh", tmp_path / "real.sh"
+    emulator = connections.made_by(connections.baostock_json("127.0.0.1", 1), tmp_path)
+    write_env_file(demo, {"AIRFLOW_CONN_BAOSTOCK": emulator, "PYTHONPATH": "/"}, {"PGPASSWORD": "demo"})
+    write_env_file(real, {"AIRFLOW_CONN_ASHARE_POSTGRES": "real", "PYTHONPATH": "/"}, {})
+    script = f'. {demo}; . {real}; echo "$AIRFLOW_CONN_BAOSTOCK$PGPASSWORD$AIRFLOW_CONN_ASHARE_POSTGRES"'
+    assert subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout == "real\n"
+
+
+EMBEDDED = json.dumps({"conn_type": "postgres", "host": "/nowhere", "port": 5432, "schema": "ashare"})
+
+
+def test_a_stacks_own_connections_are_not_taken_for_a_persons(tmp_path: Path) -> None:
+    of_a_demo = {
+        "AIRFLOW_CONN_ASHARE_POSTGRES": connections.made_by(EMBEDDED, tmp_path / "demo"),
+        "AIRFLOW_CONN_BAOSTOCK": connections.made_by(connections.baostock_json("127.0.0.1", 1), tmp_path / "demo"),
+    }
+    assert not Stack(tmp_path, environment=of_a_demo).has_own_database
+    assert Stack(tmp_path, environment=of_a_demo, emulator=()).has_emulator
+    assert Stack(tmp_path, environment={"AIRFLOW_CONN_ASHARE_POSTGRES": EMBEDDED}).has_own_database
+    # Each make target goes by DEMO=1 alone, whatever env.sh the terminal has read.
+    for demo, place in (("", "state"), ("1", "state/demo")):
+        done = run("include.local.psql", tmp_path, DEMO=demo, **of_a_demo)
+        assert f"There is no database in {tmp_path / place} yet" in done.stderr
+        done = run(
+            "include.local.doctor", tmp_path, DEMO=demo, AIRFLOW_HOME=str(tmp_path / "own" / "airflow"), **of_a_demo
+        )
+        assert "The Airflow connection 'ashare_postgres' is not set" in done.stdout, "one's own Airflow"
+        (tmp_path / "env.sh").touch()
+        done = run("include.local.doctor", tmp_path, DEMO=demo, AIRFLOW_HOME=str(tmp_path / "airflow"), **of_a_demo)
+        assert done.stderr.startswith(f"Nothing is set up here yet: run `make up{' DEMO=1' if demo else ''}` first.")
+
+
+def test_the_doctor_looks_at_the_stack_that_is_meant_and_says_which(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    for directory in (state / "demo", state):
+        directory.mkdir(exist_ok=True, parents=True)
+        value = connections.made_by(EMBEDDED.replace("/nowhere", f"{directory}/postgres"), directory)
+        env = {"AIRFLOW_CONN_ASHARE_POSTGRES": value, "PYTHONPATH": str(PROJECT), "AIRFLOW_HOME": str(directory)}
+        write_env_file(directory / "env.sh", env, {})
+    stale = dict(read_env_file(state / "demo" / "env.sh"))
+    assert "PATH" not in stale
+    for demo, kind, directory in (("", "stack", state), ("1", "demo", state / "demo")):
+        said = run("include.local.doctor", tmp_path, **stale, DEMO=demo).stdout
+        assert said.startswith(f"The {kind} in {directory}:\n")
+        assert f"{directory}/postgres/.s.PGSQL" in said, said
+
+
+@pytest.fixture
+def two_stacks(tmp_path: Path) -> Iterator[dict[str, Component]]:
+    """What two killed stacks have left, by whose it is."""
+    left = {}
+    for name, directory in (("real", tmp_path / "state"), ("demo", tmp_path / "state" / "demo")):
+        directory.mkdir()
+        left[name] = start(
+            tmp_path, 'import sys, time; sys.stdout.write("ready"); sys.stdout.flush(); time.sleep(60)'
+        )
+        processes.write_records(directory / "processes.json", [left[name].record])
+    yield left
+    for component in left.values():
+        component.process.kill()
+        component.process.wait()
+
+
+def test_down_with_demo_stops_the_demo_alone(tmp_path: Path, two_stacks: dict[str, Component]) -> None:
+    assert "Stopped what was left behind on " in run("include.local.down", tmp_path, DEMO="1").stdout
+    assert two_stacks["demo"].process.wait(10) is not None
+    assert two_stacks["real"].ended is None
+    run("include.local.down", tmp_path)
+    assert two_stacks["real"].process.wait(10) is not None
+
+
+def test_down_leaves_nothing_of_this_checkout_running(tmp_path: Path, two_stacks: dict[str, Component]) -> None:
+    run("include.local.down", tmp_path)
+    assert all(component.process.wait(10) is not None for component in two_stacks.values())
+
+
+def test_the_demo_does_not_delete_what_make_up_has_loaded_unless_asked_to(tmp_path: Path) -> None:
+    bars = tmp_path / "state" / "demo" / "postgres" / "data"
+    bars.mkdir(parents=True)
+    (tmp_path / "state" / "demo" / KEPT).touch()
+    refused = run("include.local.demo", tmp_path)
+    assert refused.returncode == 1
+    assert "`make demo OVERWRITE=1` deletes them" in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1
+    assert bars.exists()
+    nowhere = f"postgresql://ashare@127.0.0.1:{free_port()}/ashare?sslmode=bogus"
+    # Refused for another reason, before anything is deleted.
+    assert run("include.local.demo", tmp_path, AIRFLOW_CONN_ASHARE_POSTGRES=nowhere, OVERWRITE="1").returncode == 1
+    assert bars.exists()
+
+
+def make_clean(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("ASHARE", "MAKE", "DEMO"))}
+    command = ["make", "clean", *arguments]
+    return subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_clean_deletes_no_database_that_is_not_named(tmp_path: Path) -> None:
+    shutil.copy(PROJECT / "Makefile", tmp_path)
+    for directory in (".airflow", ".airflow/demo"):
+        (tmp_path / directory / "postgres").mkdir(parents=True)
+        (tmp_path / directory / "secrets.json").touch()
+    (tmp_path / ".venv").mkdir()
+    for folder in ("elsewhere", "dags", "include", "plugins", "tests", "bench"):
+        (tmp_path / folder).mkdir()
+    done = make_clean(tmp_path)
+    assert "Kept: the databases in .airflow. `make clean DATABASE=.airflow` deletes them" in done.stdout
+    assert not (tmp_path / ".venv").exists()
+    assert (tmp_path / ".airflow/postgres").exists() and (tmp_path / ".airflow/demo/postgres").exists()
+    for wrong in ("elsewhere", "..", "/", "1"):
+        refused = make_clean(tmp_path, f"DATABASE={wrong}")
+        assert refused.returncode and f"DATABASE is '{wrong}': it must be .airflow, or" in refused.stderr
+    foreign = make_clean(tmp_path, "DATABASE=elsewhere", "ASHARE_STATE_DIR=elsewhere")
+    assert foreign.returncode and "elsewhere is none that `make up` or `make demo` has made" in foreign.stderr
+    assert (tmp_path / "elsewhere").exists()
+    make_clean(tmp_path, "DATABASE=.airflow/demo")
+    assert (tmp_path / ".airflow/postgres").exists() and not (tmp_path / ".airflow/demo").exists()
+    assert "Kept" not in make_clean(tmp_path, "DATABASE=.airflow").stdout
+    assert not (tmp_path / ".airflow").exists()

@@ -1,0 +1,35 @@
+"""`make doctor`: the doctor's look at the stack that is meant, the demo's with ``DEMO=1``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from include.local.connections import CONNECTIONS, own_environment
+from include.local.stack import read_env_file
+from include.local.terminal import console, demo_dir, errors, shown, state_dir, wants_demo
+
+
+def main() -> int:
+    """Ask the doctor in the stack's environment; the exit code."""
+    directory = demo_dir() if wants_demo() else state_dir()
+    own = own_environment()
+    env_file = directory / "env.sh"
+    if env_file.exists():
+        # One's own connections go before those of the file, as for `make psql`.
+        chosen = {name: own[name] for name in CONNECTIONS if name in own}
+        environment = {**own, **read_env_file(env_file), **chosen}
+        console.print(f"The {'demo' if wants_demo() else 'stack'} in {shown(directory)}:", markup=False)
+    elif "AIRFLOW_HOME" in own and not (Path(own["AIRFLOW_HOME"]).parent / "env.sh").exists():
+        environment = own
+    else:
+        errors.print(f"Nothing is set up here yet: run `make up{' DEMO=1' if wants_demo() else ''}` first.")
+        return 1
+    sys.stdout.flush()
+    command = [sys.executable, "-m", "include.ashare.doctor"]
+    return subprocess.run(command, env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
