@@ -288,6 +288,22 @@ def test_another_selection_is_not_mixed_in(run: Callable[..., Summary], tmp_path
     assert not (tmp_path / "bars" / OLD).parent.exists()
 
 
+def test_another_databases_bars_are_not_mixed_in(
+    loaded: Database, run: Callable[..., Summary], tmp_path: Path
+) -> None:
+    run()
+    before = contents(tmp_path / "bars")
+    # What tells it from any other: no two schemas are made in the same microsecond.
+    loaded.do("UPDATE ashare.schema_migration SET applied_at = applied_at + interval '1 microsecond'")
+    loaded.do("UPDATE ashare.daily_bar SET loaded_at = now()")
+    with pytest.raises(InvalidInput, match=r"was exported from another database .* with --rewrite") as refused:
+        run()
+    assert "\n" not in str(refused.value)
+    assert contents(tmp_path / "bars") == before
+    assert len(run(rewrite=True).written) == 6
+    assert run().written == []
+
+
 def test_nothing_to_export_touches_nothing(loaded: Database, cli: Cli, tmp_path: Path) -> None:
     assert cli(tmp_path / "bars").returncode == 0
     before = contents(tmp_path / "bars")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +113,8 @@ def export(
     :param rewrite: write all files anew, whatever they were made from.
     :param connection: libpq's string or URI; ``None``: what ``AIRFLOW_CONN_ASHARE_POSTGRES`` says.
     :param say: is told of each file that was written or removed.
-    :raises InvalidInput: the directory holds another selection, there is nothing to export, or no such database.
+    :raises InvalidInput: the directory holds another selection or another database's bars, there is nothing to
+        export, or no such database.
     :raises TransientError: another export is at work on the directory, it cannot be written, or the database is away.
     """
     selection = selection or Selection()
@@ -146,6 +148,8 @@ class _Export:
 
     def run(self) -> Summary:
         self.connection.execute(queries("export")["settings"])
+        if not self.rewrite:
+            self._refuse_other_database()
         years = self.connection.execute(queries("export")["years"], self.selection.values).fetchall()
         if not years:
             raise InvalidInput(
@@ -159,6 +163,23 @@ class _Export:
             self._year(year, bars, state)
         self._remove_others({year for year, *_ in years})
         return self.done
+
+    @cached_property
+    def _database(self) -> str:
+        """When the schema was made, to the microsecond: what tells two databases apart, and a backup brings along."""
+        row = self.connection.execute(queries("export")["made_at"]).fetchone()
+        return str(row[0]) if row else ""
+
+    def _refuse_other_database(self) -> None:
+        for file in files.years(self.directory):
+            other = files.notes(file).get("database", self._database)
+            if other != self._database:
+                raise InvalidInput(
+                    f"{self.directory} was exported from another database (its schema ashare was made at {other}, "
+                    f"that of {self.connection.info.dbname} at {self.connection.info.host or 'localhost'} at "
+                    f"{self._database}): look at AIRFLOW_CONN_ASHARE_POSTGRES, choose another directory, or have all "
+                    "of it written anew with --rewrite."
+                )
 
     def _table(self, name: str) -> None:
         columns = arrow.schema(TABLES[name])
@@ -195,7 +216,7 @@ class _Export:
         return False
 
     def _write(self, file: Path, tables: Iterable[pa.Table], columns: pa.Schema, fingerprint: str, what: str) -> None:
-        noted = {"fingerprint": fingerprint, "options": self.selection.options}
+        noted = {"fingerprint": fingerprint, "options": self.selection.options, "database": self._database}
         files.write(self.directory, file, tables, columns, noted)
         self.done.written.append(self._relative(file))
         self.say(f"{self._relative(file)}: {what}, {file.stat().st_size / 1e6:.1f} MB")

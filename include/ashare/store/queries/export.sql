@@ -2,6 +2,9 @@
 -- A year of the whole market is sorted in memory.
 SELECT set_config('work_mem', '256MB', true)
 
+-- name: made_at
+SELECT to_char(min(applied_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') FROM ashare.schema_migration
+
 -- name: years
 -- Each year's bars and factors in a number each, which another one takes the place of when any of them has changed.
 WITH bar AS MATERIALIZED (
