@@ -1,7 +1,7 @@
 # Everything a newcomer needs: `make demo`, `make up`, `make test`. Works with GNU make 3.81 (macOS) and later.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up env down psql backup restore doctor test test-compose soak bench lint format lock clean
+.PHONY: help install demo up env down psql backup restore doctor test test-clock test-compose soak bench lint format lock clean
 
 UV_VERSION := 0.13.9
 VENV := .venv
@@ -46,6 +46,9 @@ doctor: $(RUN_READY)  ## Whether source, database, pool, calendar, budget, ban a
 
 test: $(DEV_READY)  ## Install the tools and run all tests (PYTEST_ARGS="-k name")
 	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder $(PYTEST_ARGS)
+
+test-clock: $(DEV_READY)  ## The quick tests at another time of Beijing (AT='2027-01-04 18:30'; PYTEST_ARGS; needs faketime)
+	@$(BIN)/python -m tests.clock "$(AT)" $(PYTEST_ARGS)
 
 test-compose: $(DEV_READY)  ## docker-compose.yaml by a real Docker engine, in a stack of its own that is then removed
 	@ASHARE_TEST_COMPOSE=1 $(BIN)/python -m pytest -q -x tests/containers/test_engine.py

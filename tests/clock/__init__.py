@@ -1,0 +1,1 @@
+"""Tests at another hour of another day, under faketime."""
