@@ -7,5 +7,5 @@ connections into settings.
 
 from __future__ import annotations
 
-__version__ = "1.1.0"
+__version__ = "1.2.0"
 """CHANGELOG.md says what each brings."""
