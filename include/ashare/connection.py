@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from include.ashare.errors import InvalidInput, StoreUnavailable
-from include.ashare.store.gate import one_line
+from include.ashare.store.database import one_line
 from include.ashare.store.queries import queries
 
 if TYPE_CHECKING:

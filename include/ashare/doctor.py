@@ -29,7 +29,7 @@ from include.ashare.settings import POOL, Settings
 from include.ashare.source import Session, SourceConfig
 from include.ashare.steps.run import GIVE_UP, newest_published
 from include.ashare.store import SourceGate, Store
-from include.ashare.store.gate import one_line
+from include.ashare.store.database import one_line
 from include.ashare.store.migrate import MIGRATIONS, applied
 from include.ashare.store.queries import queries
 from include.ashare.texts import named

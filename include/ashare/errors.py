@@ -86,5 +86,13 @@ class StoreUnavailable(TransientError):
     """PostgreSQL cannot be reached or went away; what was not committed is not there."""
 
 
+class StoreBusy(StoreUnavailable):
+    """Another session held a lock in the database for longer than we wait; the text says which."""
+
+
+class StoreRefused(TerminalError):
+    """PostgreSQL does not take what is to be written, and would not the next time either."""
+
+
 class IncompleteDate(TransientError):
     """A trade date is not complete; the text says what is missing and why."""

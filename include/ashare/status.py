@@ -20,7 +20,8 @@ from include.ashare.settings import Settings
 from include.ashare.steps.reference import closed_reason
 from include.ashare.steps.run import BARS_APPEAR, GIVE_UP, MARKET_DAY_FROM, newest_published
 from include.ashare.store import Expectation, Store
-from include.ashare.store.gate import SourceLimit, one_line
+from include.ashare.store.database import one_line
+from include.ashare.store.gate import SourceLimit
 from include.ashare.store.queries import queries
 
 if TYPE_CHECKING:

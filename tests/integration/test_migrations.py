@@ -13,20 +13,26 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import sql
 
-from include.ashare.store import migrate
+from include.ashare.errors import StoreBusy
+from include.ashare.store import Store, migrate
 from include.ashare.store.migrate import MIGRATIONS, applied
 from include.local.postgres import bin_dir
 from include.local.stack import PROJECT
 from tests.conftest import Database
+from tests.waiting import until
+
+module = importlib.import_module("include.ashare.store.migrate")
 
 FILES = sorted(MIGRATIONS.glob("[0-9]*.sql"))
 TODAY = len(FILES)
@@ -371,22 +377,117 @@ def test_a_migration_that_fails_leaves_the_version_before(
     version: int, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bring_to(database, version, tmp_path)
-    before, schema = fill(database), catalog(database)
+    before = fill(database)
     broken = tmp_path / "broken"
     shutil.copytree(MIGRATIONS, broken)
     bad = "DELETE FROM ashare.daily_bar; DROP TABLE ashare.security CASCADE; SELECT 1 / 0;"
     (broken / f"{TODAY + 1:04}_bad.sql").write_text(bad)
-    module = importlib.import_module("include.ashare.store.migrate")
     monkeypatch.setattr(module, "MIGRATIONS", broken)
     with database.connect() as connection, pytest.raises(psycopg.errors.DivisionByZero):
         migrate(connection)
     with database.connect() as connection:
-        assert applied(connection) == version
-    assert (rows_of(database, before), catalog(database)) == (before, schema)
-    monkeypatch.undo()
-    with database.connect() as connection:  # and the mended release goes on from there
-        assert len(migrate(connection)) == TODAY - version
+        assert applied(connection) == TODAY  # each file before it is there, whole
     assert rows_of(database, before) == before
+    schema = catalog(database)
+    monkeypatch.undo()
+    with database.connect() as connection:  # and the mended release has nothing to take back
+        assert migrate(connection) == []
+    assert (rows_of(database, before), catalog(database)) == (before, schema)
+
+
+def test_who_was_killed_between_two_files_goes_on_at_the_next(database: Database, tmp_path: Path) -> None:
+    code = (
+        "import os, psycopg, signal\nfrom include.ashare.store import migrate\n"
+        "from include.ashare.store.migrate import log\n"
+        "log.info = lambda text, name: name.startswith('0003') and os.kill(os.getpid(), signal.SIGKILL)\n"
+        "with psycopg.connect() as connection: migrate(connection)"
+    )
+    env = {**os.environ, **database.server.libpq_env(database.name)}
+    bring_to(database, 1, tmp_path)
+    before = fill(database)
+    assert subprocess.run([sys.executable, "-c", code], env=env, cwd=PROJECT, timeout=60).returncode == -9
+    with database.connect() as connection:
+        assert applied(connection) == 3
+        assert migrate(connection) == [file.name for file in FILES[3:]]
+    assert rows_of(database, before) == before
+
+
+# ---------------------------------------------------------------------- beside others
+
+
+@pytest.fixture
+def altered(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A database of today's version, and a release with two migrations more, which alter tables."""
+    store = Store(database.connect)
+    store.migrate()
+    release = tmp_path / "next"
+    shutil.copytree(MIGRATIONS, release)
+    (release / f"{TODAY + 1:04}_a.sql").write_text("ALTER TABLE ashare.trade_calendar ADD COLUMN a integer")
+    (release / f"{TODAY + 2:04}_b.sql").write_text("ALTER TABLE ashare.security ADD COLUMN b integer")
+    monkeypatch.setattr(module, "MIGRATIONS", release)
+    return store
+
+
+def slowest_read(database: Database, over: threading.Event) -> float:
+    """The longest that a reader of the table has waited, until ``over``."""
+    slowest = 0.0
+    while not over.is_set():
+        began = time.monotonic()
+        database.rows("SELECT count(*) FROM ashare.security")
+        slowest = max(slowest, time.monotonic() - began)
+        time.sleep(0.02)
+    return slowest
+
+
+def test_a_long_reader_holds_up_the_migration_and_no_other_reader(altered: Store, database: Database) -> None:
+    over = threading.Event()
+    with ThreadPoolExecutor() as beside, database.connect() as reader:
+        reader.execute("SELECT set_config('application_name', 'a long report', false)")
+        reader.execute("SELECT count(*) FROM ashare.security")
+        slowest = beside.submit(slowest_read, database, over)
+        migrating = beside.submit(altered.migrate)
+        until(lambda: database.rows("SELECT max(version) FROM ashare.schema_migration") == [(TODAY + 1,)])
+        time.sleep(3)  # several times at the table
+        assert not migrating.done()
+        reader.rollback()
+        assert migrating.result(timeout=30) == [f"{TODAY + 1:04}_a.sql", f"{TODAY + 2:04}_b.sql"]
+        over.set()
+        assert slowest.result() < 1.5
+    database.rows("SELECT a FROM ashare.trade_calendar UNION SELECT b FROM ashare.security")
+
+
+def test_a_migration_that_cannot_be_applied_says_who_is_in_the_way(altered: Store, database: Database) -> None:
+    altered.on_behalf_of("the migration", 2.0)
+    with database.connect() as reader:
+        reader.execute("SELECT set_config('application_name', 'a long report', false)")
+        reader.execute("SELECT count(*) FROM ashare.security")
+        with pytest.raises(StoreBusy) as busy:
+            altered.migrate()
+        pid = reader.info.backend_pid
+    said = rf"within 2 s, as others use its tables \(held by a long report \(pid {pid}, user postgres, local, "
+    assert re.search(said + r"idle in transaction since \d\d-\d\d \d\d:\d\d:\d\d\)", str(busy.value))
+    assert altered.migrate() == [f"{TODAY + 2:04}_b.sql"]  # the first was applied
+
+
+def test_whoever_waits_for_one_who_migrates_says_for_whom(altered: Store, database: Database) -> None:
+    altered.on_behalf_of("me", 0.3)
+    with database.connect() as other:
+        other.execute("SELECT set_config('application_name', 'another release', false)")
+        other.execute("SELECT pg_advisory_lock(hashtextextended('ashare schema', 0))")
+        with pytest.raises(
+            StoreBusy, match=r"at work on the schema ashare for over 0\.3 s \(held by another release"
+        ):
+            altered.migrate()
+
+
+def test_an_up_to_date_schema_waits_for_nobody(database: Database) -> None:
+    store = Store(database.connect)
+    store.migrate()
+    store.on_behalf_of("me", 0.3)
+    with database.connect() as other:
+        other.execute("SELECT pg_advisory_lock(hashtextextended('ashare schema', 0))")
+        other.execute("LOCK TABLE ashare.daily_bar, ashare.security, ashare.schema_migration IN EXCLUSIVE MODE")
+        assert store.migrate() == []
 
 
 # ---------------------------------------------------------------------- how a version is brought about
@@ -398,7 +499,6 @@ def bring_to(database: Database, version: int, tmp_path: Path) -> None:
     release.mkdir()
     for file in FILES[:version]:
         shutil.copy(file, release)
-    module = importlib.import_module("include.ashare.store.migrate")
     with pytest.MonkeyPatch.context() as patch, database.connect() as connection:
         patch.setattr(module, "MIGRATIONS", release)
         assert migrate(connection) == [file.name for file in FILES[:version]]

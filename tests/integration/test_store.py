@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from include.ashare.emulator.server import Emulator
-from include.ashare.errors import InvalidInput, StoreUnavailable, TerminalError
+from include.ashare.errors import InvalidInput, SourceBusy, StoreBusy, StoreRefused, StoreUnavailable, TerminalError
 from include.ashare.store import Batch, Store, migrate
 from include.ashare.store.migrate import MIGRATIONS
 from include.ashare.store.queries import queries
@@ -148,7 +148,7 @@ def test_new_equal_and_changed_rows(store: Store, database: Database) -> None:
 
 
 def test_a_batch_with_a_bad_line_leaves_nothing_behind(store: Store, database: Database) -> None:
-    with pytest.raises(psycopg.DataError):
+    with pytest.raises(StoreRefused, match=r"does not take what was to be written \(.*COPY incoming, line 2"):
         load(store, bar("sh.600000"), bar("sh.600004", "not a number"))
     assert database.rows("SELECT count(*) FROM ashare.daily_bar") == [(0,)]
     assert database.rows("SELECT status FROM ashare.sync_batch") == [("pending",)]
@@ -192,12 +192,61 @@ def test_an_unreachable_database_is_one_sentence_without_a_password() -> None:
     assert "\n" not in str(unavailable.value)
 
 
-def test_a_second_at_the_same_work_waits_and_is_bounded(store: Store, database: Database) -> None:
-    from include.ashare.errors import SourceBusy
+@pytest.mark.parametrize(
+    ("lock", "what"),
+    [
+        ("ashare merge", "load"),
+        (f"ashare batches {DAY}", "plan"),
+    ],
+)
+def test_a_wait_for_a_lock_of_the_store_ends_and_says_for_whom(
+    store: Store, database: Database, lock: str, what: str
+) -> None:
+    (batch,) = store.replace_batches(DAY, [Batch("stock", "market_day", None, "stocks")], "run")
+    store.on_behalf_of("fetch_and_copy", 0.3)
 
+    def work() -> None:
+        if what == "load":
+            store.load(DAY, batch.batch_no, Harvest(io.StringIO(bar("sh.600000")), 1), "run")
+        else:
+            store.replace_batches(DAY, [batch], "run")
+
+    with database.connect() as other:
+        other.execute("SELECT set_config('application_name', 'somebody', false)")
+        other.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [lock])
+        said = (
+            rf'lock "{lock}" was not free within 0\.3 s \(held by somebody \(pid {other.info.backend_pid}, .*in tra'
+        )
+        with pytest.raises(StoreBusy, match=said):
+            work()
+        assert database.rows("SELECT count(*) FROM ashare.daily_bar") == [(0,)]
+    work()
+
+
+@pytest.mark.parametrize("how", ["UPDATE ashare.sync_status SET run_id = 'x'", "LOCK TABLE ashare.sync_status"])
+def test_a_wait_for_a_row_or_a_table_ends_and_says_for_whom(store: Store, database: Database, how: str) -> None:
+    store.start_date(DAY, ["stock"], "run")
+    store.on_behalf_of("plan_batches", 0.3)
+    with database.connect() as reader, database.connect() as other:
+        reader.execute("SELECT set_config('application_name', 'a reader', false)")
+        reader.execute("SELECT * FROM ashare.daily_bar")
+        other.execute("SELECT set_config('application_name', 'somebody', false)")
+        other.execute(how)
+        said = (
+            r"tables of the schema ashare was not free within 0\.3 s \(held by somebody \(pid \d+, [^;]*\)\); nothing"
+        )
+        with pytest.raises(StoreBusy, match=said):
+            store.start_date(DAY, ["stock"], "run")
+    store.start_date(DAY, ["stock"], "run")
+
+
+def test_a_second_at_the_same_work_waits_and_is_bounded(store: Store, database: Database) -> None:
+    store.on_behalf_of("plan_batches", 20)
     with store.alone("the calendar", 5), Store(database.connect) as other:
         with (
-            pytest.raises(SourceBusy, match=r"at work on the calendar for over 0\.1 s"),
+            pytest.raises(
+                SourceBusy, match=r"at work on the calendar for over 0\.1 s: held by ashare: plan_batches \(pid"
+            ),
             other.alone("the calendar", 0.1),
         ):
             pass

@@ -12,7 +12,7 @@ from include.ashare.alerts.delivery import Delivery
 from include.ashare.dates import SHANGHAI
 from include.ashare.errors import AshareError
 from include.ashare.store import Store
-from include.ashare.store.gate import one_line
+from include.ashare.store.database import one_line
 from include.ashare.store.queries import queries
 from include.ashare.texts import joined
 

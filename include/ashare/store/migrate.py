@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from include.ashare.errors import InvalidInput, TerminalError
+from include.ashare.errors import InvalidInput, StoreBusy, TerminalError
+from include.ashare.store.database import LOCK_SECONDS, LockHeld, holders, in_the_way, limit_wait, take_lock
 from include.ashare.store.queries import queries
 
 if TYPE_CHECKING:
@@ -16,36 +20,36 @@ log = logging.getLogger(__name__)
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
+LOCK = "ashare schema"
 
-def migrate(connection: psycopg.Connection[Any]) -> list[str]:
+TABLE_LOCK_SECONDS = 0.5
+"""How long a migration waits for a table at a time: whoever comes to read it meanwhile waits behind it."""
+PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 15.0
+"""Between two such times: the first pause, which doubles, and the longest."""
+
+
+def migrate(connection: psycopg.Connection[Any], wait_seconds: float = LOCK_SECONDS) -> list[str]:
     """Bring the schema ``ashare`` up to date; a cheap no-op when it is. Returns the files applied.
 
-    Safe at every start and from several processes at once: all of it is one transaction under a lock.
+    Safe at every start and from several processes at once: one at a time applies the files, each in a transaction of
+    its own, so that whoever was killed goes on at the next. A table that others use is not waited for in one go:
+    those who come to read it would wait, too.
 
+    :param connection: without a transaction that is open.
+    :param wait_seconds: how long to wait for others, who migrate or use a table.
     :raises InvalidInput: the database user may not create the schema.
+    :raises StoreBusy: others kept it waiting; the text says who. What was applied before stays.
     :raises TerminalError: the database is newer than this code.
     """
     from psycopg import errors
 
     files = sorted(MIGRATIONS.glob("[0-9]*.sql"))
-    sql = queries("migrate")
+    with connection.transaction():
+        if applied(connection) == len(files):
+            return []
     try:
-        with connection.transaction():
-            if applied(connection) == len(files):
-                return []
-            connection.execute(sql["lock"])
-            connection.execute(sql["create_schema"])
-            done = applied(connection)
-            if done > len(files):
-                raise TerminalError(
-                    f"The schema ashare is at version {done}, newer than this code knows ({len(files)}): "
-                    "update the package."
-                )
-            for number, file in enumerate(files[done:], start=done + 1):
-                connection.execute(file.read_bytes())
-                connection.execute(sql["record"], {"version": number, "name": file.name})
-                log.info("Applied schema migration %s", file.name)
-            return [file.name for file in files[done:]]
+        with _one_at_a_time(connection, wait_seconds):
+            return _apply(connection, files, wait_seconds)
     except errors.InsufficientPrivilege as error:
         info = connection.info
         raise InvalidInput(
@@ -54,6 +58,76 @@ def migrate(connection: psycopg.Connection[Any]) -> list[str]:
             f"GRANT CREATE ON DATABASE {info.dbname} TO {info.user}, or where the schema is there, "
             f"GRANT ALL ON SCHEMA ashare TO {info.user}."
         ) from error
+
+
+@contextmanager
+def _one_at_a_time(connection: psycopg.Connection[Any], wait_seconds: float) -> Iterator[None]:
+    import psycopg
+
+    sql = queries("migrate")
+    try:
+        with connection.transaction():
+            limit_wait(connection, wait_seconds)
+            take_lock(connection, sql["lock_session"], LOCK)
+    except LockHeld:
+        with connection.transaction():
+            who = holders(connection, LOCK)
+        raise StoreBusy(
+            f"Another process has been at work on the schema ashare for over {wait_seconds:g} s ({who}); nothing was "
+            "changed."
+        ) from None
+    try:
+        yield
+    finally:
+        # A lost connection has given the lock up already, and is not the error to be told.
+        with suppress(psycopg.Error), connection.transaction():
+            connection.execute(sql["unlock_session"])
+
+
+def _apply(connection: psycopg.Connection[Any], files: list[Path], wait_seconds: float) -> list[str]:
+    from psycopg import errors
+
+    done: list[str] = []
+    deadline, pause = time.monotonic() + wait_seconds, PAUSE_SECONDS
+    while True:
+        try:
+            with connection.transaction():
+                limit_wait(connection, TABLE_LOCK_SECONDS)
+                file = _apply_next(connection, files)
+        except (errors.LockNotAvailable, errors.DeadlockDetected):
+            with connection.transaction():
+                who = in_the_way(connection, readers=True)
+            if time.monotonic() + pause > deadline:
+                raise StoreBusy(
+                    f"The schema ashare could not be brought up to date within {wait_seconds:g} s, as others use its "
+                    f"tables ({who}): it is tried again; stop them if they do not end."
+                ) from None
+            log.info("A schema migration waits %g s for others who use the tables (%s).", pause, who)
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+        else:
+            if file is None:
+                return done
+            log.info("Applied schema migration %s", file.name)
+            done.append(file.name)
+
+
+def _apply_next(connection: psycopg.Connection[Any], files: list[Path]) -> Path | None:
+    """Apply the first file that this database has not, and record it, in the caller's transaction."""
+    sql = queries("migrate")
+    number = applied(connection)
+    if number == len(files):
+        return None
+    if number > len(files):
+        raise TerminalError(
+            f"The schema ashare is at version {number}, newer than this code knows ({len(files)}): "
+            "update the package."
+        )
+    connection.execute(sql["create_schema"])
+    file = files[number]
+    connection.execute(file.read_bytes())
+    connection.execute(sql["record"], {"version": number + 1, "name": file.name})
+    return file
 
 
 def applied(connection: psycopg.Connection[Any]) -> int:

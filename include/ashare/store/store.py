@@ -8,11 +8,22 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from typing import IO, TYPE_CHECKING, Any
 
-from include.ashare.errors import InvalidInput, SourceBusy, StoreUnavailable
+from include.ashare.errors import InvalidInput, SourceBusy, StoreBusy, StoreUnavailable
 from include.ashare.store import cross_check
 from include.ashare.store.accepted import ROWS_CHANGED, AcceptedDates
 from include.ashare.store.cross_check import Contradiction, CrossCheck, Tolerance
-from include.ashare.store.gate import SourceLimit, one_line
+from include.ashare.store.database import (
+    LOCK_SECONDS,
+    LockHeld,
+    holders,
+    limit_wait,
+    one_line,
+    reported,
+    set_up,
+    take_lock,
+    told,
+)
+from include.ashare.store.gate import SourceLimit
 from include.ashare.store.migrate import applied, migrate
 from include.ashare.store.queries import queries
 from include.ashare.store.sent import make_texts_storable
@@ -24,6 +35,8 @@ if TYPE_CHECKING:
 FACTOR_BATCH = 0
 
 BEFORE_THE_FIRST_BAR = "before its first bar at the source"
+MERGE = "ashare merge"
+"""The lock under which bars are merged, as ``bars.sql`` hashes it."""
 
 
 @dataclass(frozen=True)
@@ -194,6 +207,7 @@ class Store:
     def __init__(self, connect: Callable[[], psycopg.Connection[Any]]) -> None:
         self._connect = connect
         self._connection: psycopg.Connection[Any] | None = None
+        self._name, self._lock_seconds = "ashare", LOCK_SECONDS
 
     def __enter__(self) -> Store:
         return self
@@ -207,22 +221,33 @@ class Store:
             self._connection.close()
             self._connection = None
 
+    def on_behalf_of(self, who: str, wait_seconds: float) -> None:
+        """Name the sessions for those who look who holds a lock, and bound how long a statement waits for one."""
+        name, lock_seconds = f"ashare: {who}", min(wait_seconds, LOCK_SECONDS)
+        if (name, lock_seconds) != (self._name, self._lock_seconds):
+            self.close()  # the next use opens one with these
+            self._name, self._lock_seconds = name, lock_seconds
+
     def connect(self) -> psycopg.Connection[Any]:
-        """Open a connection of one's own, in autocommit: a statement costs one message, not three.
+        """Open a connection of one's own, set up as the store's.
 
         :raises StoreUnavailable: PostgreSQL cannot be reached, or refuses; the text never holds a password.
+        :raises InvalidInput: the connection is not well-formed, or the database has another encoding than UTF8.
         """
         import psycopg
 
         try:
             connection = self._connect()
-            connection.autocommit = True
-            connection.execute(queries("gate")["set_up"])
-            make_texts_storable(connection)
+            try:
+                set_up(connection, self._name, self._lock_seconds)
+                make_texts_storable(connection)
+            except BaseException:
+                connection.close()
+                raise
             return connection
         except psycopg.ProgrammingError as error:
             raise InvalidInput(f"The connection ashare_postgres is not well-formed ({one_line(error)}).") from error
-        except psycopg.OperationalError as error:
+        except psycopg.Error as error:
             raise StoreUnavailable(
                 f"The database of the connection ashare_postgres cannot be reached ({one_line(error)}): "
                 "check that it runs, and AIRFLOW_CONN_ASHARE_POSTGRES or Admin > Connections."
@@ -236,7 +261,7 @@ class Store:
 
     @contextmanager
     def _connected(self) -> Iterator[psycopg.Connection[Any]]:
-        """The connection, each statement a transaction of its own."""
+        """The connection, each statement a transaction of its own; what the database says is an error of ours."""
         import psycopg
 
         if self._connection is None:
@@ -244,18 +269,11 @@ class Store:
         connection = self._connection
         try:
             yield connection
-        except psycopg.errors.LockNotAvailable:
-            raise
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            self.close()
-            raise StoreUnavailable(
-                f"The database went away or refused ({one_line(error)}); nothing of this step was written."
-            ) from error
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise InvalidInput(
-                f"The database user {connection.info.user} lacks a right in the schema ashare "
-                f"({error.diag.message_primary}): grant it, or connect as the schema's owner."
-            ) from error
+        except (psycopg.Error, UnicodeError, LockHeld) as error:
+            ours = told(error, connection, self._lock_seconds)
+            if isinstance(ours, StoreUnavailable) and not isinstance(ours, StoreBusy):
+                self.close()
+            raise ours from error
 
     @property
     def accepted(self) -> AcceptedDates:
@@ -264,12 +282,14 @@ class Store:
 
     def another(self) -> Store:
         """The same database over a connection of its own, for another thread."""
-        return Store(self._connect)
+        other = Store(self._connect)
+        other._name, other._lock_seconds = self._name, self._lock_seconds
+        return other
 
     def migrate(self) -> list[str]:
         """Bring the schema up to date; see ``store.migrate``."""
-        with self.transaction() as connection:
-            return migrate(connection)
+        with self._connected() as connection:
+            return migrate(connection, self._lock_seconds)
 
     def version(self) -> tuple[int, str]:
         """The schema's version, and the database and host that it is in."""
@@ -280,18 +300,22 @@ class Store:
     def alone(self, work: str, wait_seconds: float) -> Iterator[None]:
         """Hold a lock on a piece of work, so that of two who need it done the second finds it done.
 
-        :raises SourceBusy: another kept at it for longer than ``wait_seconds``.
+        :raises SourceBusy: another kept at it for longer than ``wait_seconds``; the text says who.
         """
-        from psycopg import errors
-
-        limit = {"milliseconds": str(round(wait_seconds * 1000))}
-        try:
-            with self.transaction() as connection:
-                connection.execute(queries("gate")["limit_wait"], limit)
-                connection.execute(queries("universe")["alone"], {"work": work})
-                connection.execute(queries("gate")["limit_wait"], {"milliseconds": "0"})
-        except errors.LockNotAvailable:
-            raise SourceBusy(f"Another task has been at work on {work} for over {wait_seconds:g} s.") from None
+        values, lock = {"work": work}, f"ashare work: {work}"
+        with self._connected() as connection:
+            try:
+                with connection.transaction():
+                    limit_wait(connection, wait_seconds)
+                    row = connection.execute(queries("universe")["try_alone"], values).fetchone()
+                    if row and not row[0]:
+                        with reported(self.connect, lock, f"Waiting for another task that is at work on {work}"):
+                            take_lock(connection, queries("universe")["alone"], lock, values)
+            except LockHeld as held:
+                raise SourceBusy(
+                    f"Another task has been at work on {work} for over {wait_seconds:g} s: "
+                    f"{holders(connection, held.lock)}."
+                ) from None
         try:
             yield
         finally:
@@ -427,7 +451,7 @@ class Store:
             "again": batch.again,
             "run_id": run_id,
         }
-        connection.execute(queries("batches")["lock"], {"day": day})
+        take_lock(connection, queries("batches")["lock"], f"ashare batches {day}", {"day": day})
         row = connection.execute(queries("batches")["add"], values).fetchone()
         assert row is not None
         return replace(batch, batch_no=row[0])
@@ -735,7 +759,7 @@ def _record_rejected(
 def _merge_rows(connection: psycopg.Connection[Any], harvest: Harvest, run_id: str) -> Merged:
     bars = queries("bars")
     if not harvest.rows:
-        connection.execute(bars["lock"])
+        take_lock(connection, bars["lock"], MERGE)
         return Merged(0, 0, 0)
     connection.execute(bars["stage"])
     with connection.cursor() as cursor:
@@ -744,7 +768,7 @@ def _merge_rows(connection: psycopg.Connection[Any], harvest: Harvest, run_id: s
             while chunk := harvest.bars.read(1 << 18):
                 copy.write(chunk)
         cursor.execute(bars["analyze"])
-        cursor.execute(bars["lock"])
+        take_lock(connection, bars["lock"], MERGE)
         came_late = frozenset(row[0] for row in cursor.execute(bars["no_longer_absent"]).fetchall())
         cursor.execute(bars["no_longer_rejected"])
         cursor.execute(bars["no_longer_blanked"])

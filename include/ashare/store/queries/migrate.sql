@@ -7,6 +7,13 @@ SELECT coalesce(max(version), 0) FROM ashare.schema_migration
 -- name: lock
 SELECT pg_advisory_xact_lock(hashtextextended('ashare schema', 0))
 
+-- name: lock_session
+-- The same lock, beyond the end of a transaction.
+SELECT pg_advisory_lock(hashtextextended('ashare schema', 0))
+
+-- name: unlock_session
+SELECT pg_advisory_unlock(hashtextextended('ashare schema', 0))
+
 -- name: create_schema
 DO $$
 BEGIN

@@ -1,0 +1,251 @@
+"""A session of PostgreSQL: how it is set up, how long it waits for locks, and what its errors mean to an operator."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from datetime import datetime
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING, Any
+
+from include.ashare.dates import SHANGHAI
+from include.ashare.errors import AshareError, InvalidInput, StoreBusy, StoreRefused, StoreUnavailable
+from include.ashare.store.queries import queries
+
+if TYPE_CHECKING:
+    import psycopg
+    from typing_extensions import LiteralString  # in typing since Python 3.11
+
+log = logging.getLogger(__name__)
+
+LOCK_SECONDS = 300.0
+"""The longest wait for any lock in the database, but for that on Baostock and those on a piece of work."""
+
+NOTHING_WRITTEN = "nothing of this step was written"
+REPORT_EVERY_SECONDS = 60
+NAMED = 3
+"""Sessions that an error names."""
+
+Session = tuple[int, str | None, str | None, IPv4Address | IPv6Address | None, str | None, datetime | None]
+"""Of another session: pid, application_name, user, address, state, since when."""
+
+
+def set_up(connection: psycopg.Connection[Any], name: str, lock_seconds: float) -> None:
+    """Make a new connection what the store needs, whatever role, database and environment set.
+
+    In autocommit: a statement costs one message, not three.
+
+    :param name: shown to those who look who holds a lock.
+    :param lock_seconds: how long a statement waits for a lock.
+    :raises InvalidInput: the database's encoding cannot hold the names of the securities.
+    """
+    refuse_encoding(connection.info.parameter_status("server_encoding"), connection.info.dbname)
+    if connection.info.parameter_status("client_encoding") != "UTF8":
+        # By libpq: psycopg cannot send a statement in an encoding that Python does not know.
+        connection.pgconn.exec_(queries("database")["client_encoding"].encode())
+    connection.autocommit = True
+    connection.execute(queries("database")["set_up"], {"name": name, "lock_timeout": _milliseconds(lock_seconds)})
+    _notice_silence(connection)
+
+
+def refuse_encoding(encoding: str | None, database: str) -> None:
+    """Refuse a database that is not in UTF8.
+
+    LATIN1 has no Chinese, EUC_CN lacks characters of some names, and SQL_ASCII keeps bytes without knowing what they
+    mean, so that each client reads something else.
+
+    :raises InvalidInput: it is another.
+    """
+    if encoding != "UTF8":
+        raise InvalidInput(
+            f"The database {database} has the encoding {encoding}, which cannot hold the names of the securities; "
+            "nothing was written: make another with CREATE DATABASE name ENCODING 'UTF8' LOCALE 'C' TEMPLATE "
+            "template0, and point the connection ashare_postgres to it."
+        )
+
+
+def limit_wait(connection: psycopg.Connection[Any], seconds: float) -> None:
+    """Let the statements of the transaction that is open wait so long for a lock, each."""
+    connection.execute(queries("database")["limit_wait"], {"lock_timeout": _milliseconds(seconds)})
+
+
+class LockHeld(Exception):
+    """An advisory lock was not to be had in time.
+
+    :ivar lock: its name, of which the key is the hash.
+    """
+
+    def __init__(self, lock: str) -> None:
+        super().__init__(lock)
+        self.lock = lock
+
+
+def take_lock(
+    connection: psycopg.Connection[Any],
+    statement: LiteralString,
+    lock: str,
+    values: Mapping[str, Any] | None = None,
+) -> None:
+    """Take an advisory lock.
+
+    :param lock: the lock's name, as the statement hashes it.
+    :raises LockHeld: another session kept it for longer than ``lock_timeout``.
+    """
+    from psycopg import errors
+
+    try:
+        connection.execute(statement, values)
+    except errors.LockNotAvailable as error:
+        raise LockHeld(lock) from error
+
+
+@contextmanager
+def reported(connect: Callable[[], psycopg.Connection[Any]], lock: str, waiting: str) -> Iterator[None]:
+    """While the block waits for an advisory lock, log every minute who holds it.
+
+    Over another connection: to give up waiting for as long as asking takes would lose the place in the queue.
+    """
+    over = threading.Event()
+
+    def report() -> None:
+        import psycopg
+
+        while not over.wait(REPORT_EVERY_SECONDS):
+            with suppress(AshareError, psycopg.Error), closing(connect()) as beside:
+                who = holders(beside, lock)
+                if not over.is_set():
+                    log.info("%s: %s.", waiting, who)
+
+    threading.Thread(target=report, name="lock-report", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def holders(connection: psycopg.Connection[Any], lock: str) -> str:
+    """Who holds an advisory lock, in words."""
+    return _named(connection.execute(queries("database")["holders"], {"lock": lock}).fetchall())
+
+
+def in_the_way(connection: psycopg.Connection[Any], *, readers: bool) -> str:
+    """Who holds locks on the tables, in words.
+
+    :param readers: those who only read are in the way, too.
+    """
+    return _named(connection.execute(queries("database")["in_the_way"], {"readers": readers}).fetchall())
+
+
+def _named(sessions: Sequence[Session]) -> str:
+    if not sessions:
+        return "whoever held it has just ended"
+    more = f" and {len(sessions) - NAMED} more" if len(sessions) > NAMED else ""
+    return f"held by {'; '.join(map(_in_words, sessions[:NAMED]))}{more}"
+
+
+def _in_words(session: Session) -> str:
+    pid, name, user, address, state, since = session
+    parts = [f"pid {pid}", f"user {user}", str(address or "local")]
+    if state:
+        parts.append(f"{state} since {since.astimezone(SHANGHAI):%m-%d %H:%M:%S}" if since else state)
+    return f"{name or 'an unnamed session'} ({', '.join(parts)})"
+
+
+def is_lost(error: Exception, connection: psycopg.Connection[Any]) -> bool:
+    """Whether the session has ended, and with it what it held."""
+    import psycopg
+
+    if connection.closed or isinstance(error, psycopg.InterfaceError):
+        return True
+    # Said before the connection is closed: by libpq (no code), a pooler or the server.
+    code = getattr(error, "sqlstate", None)
+    return isinstance(error, psycopg.OperationalError) and (code is None or code.startswith(("08", "57P")))
+
+
+def told(error: Exception, connection: psycopg.Connection[Any], lock_seconds: float) -> AshareError:
+    """What an error of the database means, as an error of this package. No transaction is open any more.
+
+    :param error: of psycopg, or ``UnicodeError`` (a text that UTF-8 cannot carry), or ``LockHeld``.
+    """
+    import psycopg
+    from psycopg import errors
+
+    info = connection.info
+    if isinstance(error, LockHeld):
+        who = _asked(connection, lambda: holders(connection, error.lock))
+        return StoreBusy(
+            f'The database\'s lock "{error.lock}" was not free within {lock_seconds:g} s ({who}); {NOTHING_WRITTEN}.'
+        )
+    if isinstance(error, errors.LockNotAvailable):
+        who = _asked(connection, lambda: in_the_way(connection, readers=False))
+        return StoreBusy(
+            f"A lock on the tables of the schema ashare was not free within {lock_seconds:g} s ({who}); "
+            f"{NOTHING_WRITTEN}."
+        )
+    if isinstance(error, errors.ReadOnlySqlTransaction):
+        return StoreUnavailable(
+            f"The database {info.dbname} at {info.host or 'localhost'} is read-only ({_why_read_only(info)}); "
+            f"{NOTHING_WRITTEN}."
+        )
+    if isinstance(error, errors.InsufficientPrivilege):
+        return InvalidInput(
+            f"The database user {info.user} lacks a right in the schema ashare ({error.diag.message_primary}): grant "
+            "it, or connect as the schema's owner."
+        )
+    if isinstance(error, errors.UndefinedTable | errors.UndefinedColumn | errors.UndefinedFunction):
+        return StoreRefused(
+            f"The schema ashare of the database {info.dbname} is not what this code knows "
+            f"({error.diag.message_primary}); {NOTHING_WRITTEN}: run python -m include.ashare.migrate; if that has "
+            "nothing to do, the schema was changed by hand: restore a backup."
+        )
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | psycopg.InternalError):
+        return StoreUnavailable(f"The database went away or refused ({one_line(error)}); {NOTHING_WRITTEN}.")
+    return StoreRefused(
+        f"The database does not take what was to be written ({one_line(error)}); {NOTHING_WRITTEN}, and the same "
+        "would be refused again: look at what the part in brackets names, then run it again."
+    )
+
+
+def _why_read_only(info: psycopg.ConnectionInfo) -> str:
+    if info.parameter_status("in_hot_standby") == "on":
+        return "a standby, as after a failover: point the connection ashare_postgres to the server that takes writes"
+    return (
+        "default_transaction_read_only is on, of the server, the database or the role; some services set it when the "
+        "disk is full: have it taken off"
+    )
+
+
+def _asked(connection: psycopg.Connection[Any], ask: Callable[[], str]) -> str:
+    """An answer for an error's text, which is told without it, too."""
+    import psycopg
+
+    try:
+        with connection.transaction():
+            return ask()
+    except psycopg.Error as error:
+        return f"by whom cannot be asked: {one_line(error)}"
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(max(1, min(round(seconds * 1000), 2**31 - 1)))
+
+
+def _notice_silence(connection: psycopg.Connection[Any]) -> None:
+    """Let this end notice a dead network sooner than the server, which gives a lock away after a minute."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as sock:
+        if sock.family not in (socket.AF_INET, socket.AF_INET6):
+            return
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        options = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
+        for name, value in options.items():
+            if hasattr(socket, name):  # not every system has all of them
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def one_line(error: Exception) -> str:
+    """The text of a database error, without line breaks."""
+    return " ".join(str(error).split())

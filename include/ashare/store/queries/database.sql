@@ -1,0 +1,44 @@
+-- name: client_encoding
+SET client_encoding = 'UTF8'
+
+-- name: set_up
+SELECT set_config('datestyle', 'ISO, YMD', false),
+       set_config('timezone', 'Asia/Shanghai', false),
+       -- What is read under a lock has to be what is there now.
+       set_config('default_transaction_isolation', 'read committed', false),
+       -- Whoever holds a lock and whose machine vanished must not keep it for hours.
+       set_config('tcp_keepalives_idle', '30', false),
+       set_config('tcp_keepalives_interval', '10', false),
+       set_config('tcp_keepalives_count', '3', false),
+       -- A session that waits for Baostock's reply is not idle.
+       set_config('idle_session_timeout', '0', false),
+       set_config('application_name', %(name)s, false),
+       set_config('lock_timeout', %(lock_timeout)s, false)
+
+-- name: limit_wait
+-- Of this transaction's statements; a role's time limit for statements would cut the wait short.
+SELECT set_config('lock_timeout', %(lock_timeout)s, true), set_config('statement_timeout', '0', true)
+
+-- name: holders
+-- Who holds the advisory lock of this name; of other users' sessions, the times are hidden.
+SELECT a.pid, a.application_name, a.usename, a.client_addr, a.state, coalesce(a.xact_start, a.state_change)
+FROM pg_locks l
+JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND l.pid <> pg_backend_pid()
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND (l.classid::bigint << 32) | l.objid::bigint = hashtextextended(%(lock)s, 0)
+
+-- name: in_the_way
+-- Who holds a lock on the schema's tables, the oldest transaction first: of those that write or change a table, and
+-- where a table is to be changed, of those that read, too.
+SELECT a.pid, a.application_name, a.usename, a.client_addr, a.state, a.xact_start
+FROM pg_locks l
+JOIN pg_class c ON c.oid = l.relation
+JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_backend_pid()
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND c.relnamespace = to_regnamespace('ashare')
+  AND (%(readers)s OR a.backend_xid IS NOT NULL OR a.backend_start IS NULL
+       OR l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock'))
+GROUP BY a.pid, a.application_name, a.usename, a.client_addr, a.state, a.xact_start
+ORDER BY a.xact_start NULLS LAST, a.pid
