@@ -123,8 +123,8 @@ def _busy(programs: Programs) -> str | None:
     holder = programs.query(queries("gate")["holder"])
     if not holder:
         return None
-    name, address, since = holder.splitlines()[0].split("|")
-    held = f"{name or 'an unnamed session'} ({address or 'local'}){f' since {since}' if since else ''}"
+    name, address, since, pid = holder.splitlines()[0].split("|")
+    held = f"{name or 'an unnamed session'} (pid {pid}, {address or 'local'}){f' since {since}' if since else ''}"
     return (
         f"A sync is at work: {held} holds the connection to Baostock. Wait for it, or stop it; nothing has changed."
     )

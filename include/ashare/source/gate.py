@@ -20,6 +20,9 @@ class Gate(Protocol):
     def end(self, request_id: int, outcome: str, reply_chars: int) -> None:
         """Record how that message ended."""
 
+    def should_give_way(self) -> bool:
+        """Whether others wait for the connection, and are to have it before the next message."""
+
     def fileno(self) -> int:
         """What becomes readable when the lock may be lost."""
 

@@ -120,6 +120,16 @@ class Session:
         """
         self._gate.admit(self._with_logins(requests) - 1)
 
+    def give_way(self) -> None:
+        """Between two calls: let those in who wait for the connection, and take it again after them.
+
+        :raises AshareError: as on entering.
+        """
+        if self._gate.should_give_way():
+            log.info("Others wait for the connection to Baostock: it is given to them, and taken again after them.")
+            self.__exit__(None, None, None)
+            self.__enter__()
+
     # ------------------------------------------------------------------ calls
 
     def trade_dates(self, start: date, end: date) -> Table:

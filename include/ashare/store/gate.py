@@ -7,10 +7,9 @@ whose requests are used up, and for as long as a ban lasts.
 
 from __future__ import annotations
 
-import logging
-import os
-import socket
 import time
+import uuid
+import zlib
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -18,16 +17,41 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from include.ashare.dates import SHANGHAI
-from include.ashare.errors import BLACKLISTED, BudgetSpent, InvalidInput, SourceBanned, SourceBusy, StoreUnavailable
+from include.ashare.errors import (
+    BLACKLISTED,
+    AshareError,
+    BudgetSpent,
+    InvalidInput,
+    SourceBanned,
+    SourceBusy,
+    StoreUnavailable,
+    TerminalError,
+)
+from include.ashare.store.database import (
+    LOCK_SECONDS,
+    LockHeld,
+    is_lost,
+    limit_wait,
+    one_line,
+    reported,
+    take_lock,
+    told,
+)
 from include.ashare.store.queries import queries
 
 if TYPE_CHECKING:
     import psycopg
 
-log = logging.getLogger(__name__)
-
-REPORT_EVERY_SECONDS = 60
+LOCK = "ashare baostock"
 RESTART_SECONDS = 120
+GIVE_WAY_SECONDS = 30
+"""The connection is given to those who wait for it at most once in so long: each time costs a login and a logout."""
+
+POOLED = (
+    "The lock on Baostock is not this session's own: a pooler between here and PostgreSQL pools by transaction, so "
+    "that two could be connected to Baostock at once, and be banned. Nothing more is sent: connect to PostgreSQL "
+    "directly, or let the pooler pool by session (pgbouncer: pool_mode = session)."
+)
 
 
 @dataclass(frozen=True)
@@ -88,6 +112,7 @@ class SourceGate:
     :param wait_seconds: how long to wait for the one connection to Baostock.
     :param budget: requests a day, over all who ask.
     :param reserved: how many of them are left to others.
+    :param party: those of one party give way to others, and not to each other.
     """
 
     def __init__(
@@ -99,10 +124,15 @@ class SourceGate:
         budget: int,
         reserved: int = 0,
         trade_date: date | None = None,
+        party: str = "",
     ) -> None:
         self._connect, self._who, self._wait = connect, who, wait_seconds
         self._budget, self._reserved = budget, reserved
         self._trade_date = trade_date
+        self._token = uuid.uuid4().hex
+        # In front, as PostgreSQL cuts a session's name after 63 bytes.
+        self._waiter = f"ashare waits {zlib.crc32((party or self._token).encode()):08x}: "
+        self._may_give_way_at = 0.0
         self._connection: psycopg.Connection[Any] | None = None
         self._begun: dict[int, float] = {}
 
@@ -111,15 +141,15 @@ class SourceGate:
 
         :raises SourceBusy: it was not to be had within ``wait_seconds``; the text says who holds it.
         :raises Postponed: the day's budget does not allow them, or a ban is in force.
+        :raises TerminalError: PostgreSQL is reached through a pooler that gives sessions to others.
         """
         import psycopg
 
         self._connection = connection = self._connect()
-        _notice_silence(connection)
         try:
             self._lock(connection)
             self.admit(requests)
-        except psycopg.OperationalError as error:
+        except psycopg.Error as error:
             self.close()
             raise StoreUnavailable(
                 f"The database went away while waiting for the connection to Baostock ({one_line(error)})."
@@ -129,27 +159,44 @@ class SourceGate:
             raise
 
     def _lock(self, connection: psycopg.Connection[Any]) -> None:
-        from psycopg import errors
-
+        """Wait once, from first to last: who gives up and comes again stands at the end of PostgreSQL's queue."""
+        sql = queries("gate")
         connection.autocommit = True
-        deadline = time.monotonic() + self._wait
-        while True:
-            left = deadline - time.monotonic()
-            slice_ms = max(1, round(1000 * min(left, REPORT_EVERY_SECONDS)))
-            try:
-                connection.execute(queries("gate")["limit_wait"], {"milliseconds": str(slice_ms)})
-                connection.execute(queries("gate")["lock"])
-            except errors.LockNotAvailable:
-                holder = self._holder(connection)
-                if time.monotonic() >= deadline:
-                    raise SourceBusy(
-                        f"The one connection to Baostock was not free within {self._wait:g} s: {holder}."
-                    ) from None
-                log.info("Waiting for the one connection to Baostock: %s.", holder)
-            else:
-                break
-        name = f"ashare source: {self._who}"[:63]
-        connection.execute(queries("gate")["name_holder"], {"name": name})
+        try:
+            # One transaction: a pooler leaves it to one server process, which is the one that holds the lock then.
+            with connection.transaction():
+                limit_wait(connection, self._wait)
+                if self._is_held_here(connection):
+                    raise TerminalError(POOLED)  # granted a second time to whom the server takes for its holder
+                connection.execute(sql["name_waiter"], {"name": f"{self._waiter}{self._who}"})
+                row = connection.execute(sql["try_lock"]).fetchone()
+                if row and not row[0]:
+                    with reported(self._connect, LOCK, "Waiting for the one connection to Baostock"):
+                        take_lock(connection, sql["lock"], LOCK)
+                name = f"ashare source: {self._who}"
+                connection.execute(sql["name_holder"], {"name": name, "token": self._token})
+        except LockHeld:
+            raise SourceBusy(
+                f"The one connection to Baostock was not free within {self._wait:g} s: {self._holder(connection)}."
+            ) from None
+
+    @staticmethod
+    def _is_held_here(connection: psycopg.Connection[Any]) -> bool:
+        row = connection.execute(queries("gate")["is_held_here"]).fetchone()
+        return bool(row and row[0])
+
+    def should_give_way(self) -> bool:
+        """Whether others wait for the connection, and were not let in a moment ago.
+
+        :raises StoreUnavailable: the database connection, and with it the lock, is lost.
+        """
+        if time.monotonic() < self._may_give_way_at:
+            return False
+        row = self._run("others_wait", party=self._waiter)
+        if not row or not row[0]:
+            return False
+        self._may_give_way_at = time.monotonic() + GIVE_WAY_SECONDS
+        return True
 
     def admit(self, requests: int) -> None:
         """Fail when so many more requests may not be sent now, as ``SourceLimit.check``."""
@@ -162,9 +209,16 @@ class SourceGate:
 
         :raises Postponed: it may not be sent now.
         :raises StoreUnavailable: the database connection, and with it the lock, is lost.
+        :raises TerminalError: the lock is another session's.
         """
         values = {"method": method, "detail": detail, "trade_date": self._trade_date, "who": self._who}
-        while (row := self._run("begin", **values, budget=self._budget - self._reserved)) is None:
+        budget = self._budget - self._reserved
+        while True:
+            row = self._run("begin", **values, budget=budget, token=self._token)
+            if row is None or not row[1]:
+                raise TerminalError(POOLED)
+            if row[0] is not None:
+                break
             self.admit(1)  # raises, unless midnight has just passed
         request_id = int(row[0])
         self._begun[request_id] = time.monotonic()
@@ -191,7 +245,7 @@ class SourceGate:
         # A database that is restarted is back within seconds, and the others are not to ask meanwhile.
         deadline = time.monotonic() + (RESTART_SECONDS if values["outcome"] == BLACKLISTED else 0)
         while True:
-            with suppress(StoreUnavailable, psycopg.OperationalError), closing(self._connect()) as connection:
+            with suppress(AshareError, psycopg.Error), closing(self._connect()) as connection:
                 connection.execute(queries("gate")["end"], values)
                 connection.commit()
                 return
@@ -225,7 +279,9 @@ class SourceGate:
             raise StoreUnavailable("The connection to Baostock is not ours: the gate is closed.")
         try:
             return self._connection.execute(queries("gate")[name], values).fetchone()
-        except psycopg.OperationalError as error:
+        except (psycopg.Error, UnicodeError) as error:
+            if not is_lost(error, self._connection):
+                raise told(error, self._connection, LOCK_SECONDS) from error
             raise StoreUnavailable(
                 "The database connection that holds the lock on Baostock was lost; nothing more is sent "
                 f"({one_line(error)})."
@@ -235,23 +291,6 @@ class SourceGate:
         row = connection.execute(queries("gate")["holder"]).fetchone()
         if row is None:
             return "it was just given up"
-        name, address, since = row
-        held = f"held by {name or 'an unnamed session'} ({address or 'local'})"
+        name, address, since, pid = row
+        held = f"held by {name or 'an unnamed session'} (pid {pid}, {address or 'local'})"
         return f"{held} since {since:%H:%M:%S}" if since else held  # hidden from other database users
-
-
-def _notice_silence(connection: psycopg.Connection[Any]) -> None:
-    """Let this end notice a dead network sooner than the server, which gives the lock away after a minute."""
-    with socket.socket(fileno=os.dup(connection.fileno())) as sock:
-        if sock.family not in (socket.AF_INET, socket.AF_INET6):
-            return
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        options = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
-        for name, value in options.items():
-            if hasattr(socket, name):  # not every system has all of them
-                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-
-
-def one_line(error: Exception) -> str:
-    """The text of a database error, without line breaks."""
-    return " ".join(str(error).split())

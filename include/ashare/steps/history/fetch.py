@@ -171,6 +171,7 @@ class _Fetcher:
         for page in rest:
             self._absent += [(day, code) for day in self._fetch_page(code, page, page[0])]
         if wants_factors:
+            self._session.give_way()
             self._fetch_factors(code)
 
     def _find_first_bar(self, code: str, pages: Sequence[Sequence[date]]) -> Sequence[Sequence[date]]:
@@ -204,6 +205,7 @@ class _Fetcher:
         :param first: from when on to ask, the page's first day or one before.
         :raises BadReply: no row came at all, nor one that is known to be there.
         """
+        self._session.give_way()
         good, sent = self._ask(code, first, page[-1])
         wanting = [day for day in page if str(day) not in good]
         if wanting:

@@ -54,7 +54,7 @@ class History:
         for code in self.codes or ():
             if not is_code(code):
                 raise InvalidInput(f"{code!r} is not a code: write it with its exchange, for example sh.600000.")
-        self.on(self.start)  # what a trade date's run refuses
+        self.on(self.start)  # what a trade date's run refuses; names the store's sessions, too
 
     @property
     def today(self) -> date:
@@ -107,5 +107,6 @@ class History:
             wait_seconds=self.settings.lock_timeout,
             budget=self.settings.request_budget,
             reserved=self.settings.reserve,
+            party=self.run_id,  # its batches take turns as it is
         )
         return Session(self.source, gate, requests)

@@ -1,21 +1,33 @@
--- name: set_up
--- Whoever holds a lock and whose machine vanished must not keep it for hours.
-SELECT set_config('tcp_keepalives_idle', '30', false),
-       set_config('tcp_keepalives_interval', '10', false),
-       set_config('tcp_keepalives_count', '3', false),
-       set_config('timezone', 'Asia/Shanghai', false)
-
--- name: limit_wait
-SELECT set_config('lock_timeout', %(milliseconds)s, false)
+-- name: try_lock
+-- Not while others wait for it: they came first.
+SELECT pg_try_advisory_lock(hashtextextended('ashare baostock', 0))
 
 -- name: lock
 SELECT pg_advisory_lock(hashtextextended('ashare baostock', 0))
 
+-- name: is_held_here
+-- Whether this server process holds the lock.
+SELECT EXISTS (SELECT FROM pg_locks l
+               WHERE l.locktype = 'advisory' AND l.granted AND l.pid = pg_backend_pid() AND l.objsubid = 1
+                 AND (l.classid::bigint << 32) | l.objid::bigint = hashtextextended('ashare baostock', 0))
+
+-- name: name_waiter
+SELECT set_config('application_name', %(name)s, false)
+
 -- name: name_holder
-SELECT set_config('application_name', %(name)s, false), set_config('lock_timeout', '0', false)
+SELECT set_config('application_name', %(name)s, false), set_config('ashare.source_holder', %(token)s, false)
+
+-- name: others_wait
+-- Whether sessions wait for the lock that are not named as those of the party.
+SELECT EXISTS (SELECT FROM pg_locks l
+               LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+               WHERE l.locktype = 'advisory' AND NOT l.granted AND l.objsubid = 1
+                 AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                 AND (l.classid::bigint << 32) | l.objid::bigint = hashtextextended('ashare baostock', 0)
+                 AND NOT starts_with(coalesce(a.application_name, ''), %(party)s))
 
 -- name: holder
-SELECT a.application_name, a.client_addr, coalesce(r.since, a.backend_start)
+SELECT a.application_name, a.client_addr, coalesce(r.since, a.backend_start), a.pid
 FROM pg_locks l
 JOIN pg_stat_activity a ON a.pid = l.pid
 -- The holder's login is the first thing it does with the lock.
@@ -31,11 +43,21 @@ WHERE l.locktype = 'advisory' AND l.granted
 SELECT used_today, day_ends, banned_at, bans, banned_until, is_banned FROM ashare.source_limit
 
 -- name: begin
--- Only the holder of the lock gets here, so that nobody else can use the day up in between.
-INSERT INTO ashare.source_request (method, detail, trade_date, who)
-SELECT %(method)s, %(detail)s, %(trade_date)s, %(who)s
-FROM ashare.source_limit WHERE used_today < %(budget)s AND NOT is_banned
-RETURNING id
+-- Only the holder of the lock gets here, so that nobody else can use the day up in between. That it is the holder is
+-- proved by the server process that runs this: a pooler may have given it, or the lock, to somebody else.
+WITH proof AS MATERIALIZED (
+    SELECT coalesce(current_setting('ashare.source_holder', true) = %(token)s, false)
+           AND EXISTS (SELECT FROM pg_locks l
+                       WHERE l.locktype = 'advisory' AND l.granted AND l.pid = pg_backend_pid() AND l.objsubid = 1
+                         AND (l.classid::bigint << 32) | l.objid::bigint = hashtextextended('ashare baostock', 0))
+           AS is_held
+), begun AS (
+    INSERT INTO ashare.source_request (method, detail, trade_date, who)
+    SELECT %(method)s, %(detail)s, %(trade_date)s, %(who)s
+    FROM ashare.source_limit, proof WHERE used_today < %(budget)s AND NOT is_banned AND is_held
+    RETURNING id
+)
+SELECT (SELECT id FROM begun), is_held FROM proof
 
 -- name: end
 UPDATE ashare.source_request
