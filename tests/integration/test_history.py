@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
@@ -35,6 +36,7 @@ from include.ashare.steps.history import History, fetch_and_copy, plan_batches, 
 from include.ashare.store import Store
 from tests.conftest import Database, at, source_of
 from tests.integration.trade_date import BY_CODE, complete
+from tests.waiting import until
 
 FIRST, LATER, LAST = date(2015, 11, 2), date(2022, 11, 1), date(2025, 10, 31)
 NOW = "2025-11-03T20:00"
@@ -733,6 +735,58 @@ def test_the_database_goes_away_while_it_loads(scene: Scene) -> None:
     scene.database.do("DROP TRIGGER fall ON ashare.daily_bar")
     scene.run(history)
     scene.assert_equals_the_market(date(2025, 9, 1), LAST)
+
+
+# ---------------------------------------------------------------------- beside others
+
+
+WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+LOGINS = "SELECT count(*) FROM ashare.source_request WHERE method = 'login' AND who = %s"
+
+
+def slow_answers(scene: Scene) -> None:
+    for call in (BY_CODE, FACTORS):
+        scene.emulator.add_fault(fault(call, "delay", seconds=0.03, times=0))
+
+
+def test_a_history_lets_others_in_between_its_pages_and_at_most_once_in_a_while(scene: Scene) -> None:
+    history = scene.history(who="the history")
+    (batch, *_), _ = plan_batches(history)
+    ((planned,),) = scene.database.rows("SELECT max(id) FROM ashare.source_request")
+    slow_answers(scene)
+    with ThreadPoolExecutor() as beside:
+        fetching = beside.submit(fetch_and_copy, history, batch.batch_no)
+        until(lambda: scene.emulator.count(BY_CODE) > 3)
+        with scene.daily(LAST, who="the daily run").session() as session:
+            assert session.trade_dates(LAST, LAST).rows
+            assert not fetching.done()
+        # Who comes a moment later waits until the batch is done: each time costs a login and a logout.
+        with scene.daily(LAST, who="another").session():
+            asked = scene.emulator.count()
+        fetching.result()
+        assert scene.emulator.count() == asked + 1  # a logout
+    assert scene.emulator.overlaps() == []
+    assert scene.database.rows(LOGINS, "the history") == [(1 + 2,)]  # the plan's, and the batch's
+    requests = "SELECT requests FROM ashare.history_batch WHERE batch_no = %s"
+    sent = "SELECT count(*)::int FROM ashare.source_request WHERE who = 'the history' AND id > %s"
+    assert scene.database.rows(requests, batch.batch_no) == scene.database.rows(sent, planned)
+    assert len(asked_of(scene.emulator)) == len(set(asked_of(scene.emulator)))
+
+
+def test_the_batches_of_one_history_do_not_take_turns_at_each_page(scene: Scene) -> None:
+    history = scene.history(batch_size=30)
+    (first, second, *_), _ = plan_batches(history)
+    logins = scene.emulator.count("login")
+    slow_answers(scene)
+    with ThreadPoolExecutor() as beside:
+        fetching = [
+            beside.submit(fetch_and_copy, scene.history(batch_size=30), batch.batch_no) for batch in (first, second)
+        ]
+        until(lambda: scene.database.rows(WAITING) == [(1,)])
+        for one in fetching:
+            one.result()
+    assert scene.emulator.count("login") == logins + 2
+    assert scene.emulator.overlaps() == []
 
 
 # ---------------------------------------------------------------------- the plan, and what is refused

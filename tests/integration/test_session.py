@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import socket
+import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from include.ashare.emulator.faults import fault
@@ -33,6 +36,8 @@ from include.ashare.source import Session, SourceConfig
 from include.ashare.steps import check_source
 from include.ashare.store import SourceGate, Store
 from tests.conftest import Database, source_of
+from tests.integration.pooler import Choice, Pooler
+from tests.waiting import until
 
 DAY = date(2025, 10, 9)
 MARKET = "query_daily_history_k_AStock"
@@ -528,3 +533,117 @@ def test_a_session_that_lost_its_lock_sends_nothing_more(
         end_holder(database)
         session.market_day(DAY, "stock")
     assert emulator.count(MARKET) == 0
+
+
+# ---------------------------------------------------------------------- whose lock it is, and who is next
+
+
+@pytest.fixture
+def pooled(database: Database, own_directory: Path) -> Iterator[Callable[..., Pooler]]:
+    """Poolers in front of the test's database."""
+    Store(database.connect).migrate()
+    with ExitStack() as poolers:
+        yield lambda choose: poolers.enter_context(
+            Pooler(database.server.socket_dir, Path(tempfile.mkdtemp(dir=own_directory)), choose)
+        )
+
+
+def through(pooler: Pooler, database: Database, who: str, wait_seconds: float = 5.0) -> SourceGate:
+    """A gate over the pooler, as a task has it."""
+
+    def connect() -> psycopg.Connection[Any]:
+        return psycopg.connect(host=str(pooler.directory), user="postgres", dbname=database.name)
+
+    return SourceGate(Store(connect).connect, who=who, wait_seconds=wait_seconds, budget=40_000, trade_date=DAY)
+
+
+@pytest.mark.parametrize("choose", [lambda free: free[-1], lambda free: free[0]], ids=["last used", "in turn"])
+def test_behind_a_pooler_by_transaction_two_never_get_through(
+    emulator: Emulator, database: Database, pooled: Callable[..., Pooler], choose: Choice
+) -> None:
+    pooler = pooled(choose)
+    refused = []
+
+    def ask(who: str) -> None:
+        try:
+            with Session(source_of(emulator), through(pooler, database, who, wait_seconds=0.5)) as session:
+                for _ in range(4):
+                    session.trade_dates(DAY, DAY)
+                    inner(who)
+        except (TerminalError, SourceBusy) as error:
+            refused.append(str(error))
+
+    def inner(who: str) -> None:
+        if who == "the first":
+            ask("the second")
+
+    ask("the first")
+    assert emulator.overlaps() == []
+    assert any("pools by transaction" in said and "pool_mode = session" in said for said in refused)
+    assert database.rows("SELECT count(*) FROM ashare.source_request WHERE who = 'the second'") == [(0,)]
+
+
+def test_where_another_server_session_holds_the_lock_nothing_is_sent(
+    emulator: Emulator, database: Database, pooled: Callable[..., Pooler]
+) -> None:
+    pooler = pooled(lambda free: free[0])
+    opened = through(pooler, database, "a task")
+    opened.open(0)  # the lock is on one of the two, and what was asked for after it is another transaction
+    holder = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
+    with psycopg.connect(host=str(pooler.directory), user="postgres", dbname=database.name) as other:
+        while other.execute("SELECT pg_backend_pid()").fetchall() != database.rows(holder):
+            other.rollback()
+        with pytest.raises(TerminalError, match="pools by transaction"):
+            opened.begin("login", "")
+    opened.close()
+    assert database.rows("SELECT * FROM ashare.source_request") == []
+
+
+def test_a_lock_that_was_given_up_is_not_begun_upon(
+    emulator: Emulator, database: Database, gate: Callable[..., SourceGate]
+) -> None:
+    opened: list[psycopg.Connection[Any]] = []
+
+    def connect() -> psycopg.Connection[Any]:
+        opened.append(database.connect())
+        return opened[-1]
+
+    mine = SourceGate(connect, who="test", wait_seconds=5.0, budget=40_000)
+    with pytest.raises(TerminalError, match="pools by transaction"), Session(source_of(emulator), mine) as session:
+        opened[0].execute("SELECT pg_advisory_unlock_all()")
+        session.market_day(DAY, "stock")
+    assert emulator.count(MARKET) == 0
+
+
+def test_those_who_wait_are_served_in_the_order_in_which_they_came(
+    database: Database,
+    gate: Callable[..., SourceGate],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("include.ashare.store.database.REPORT_EVERY_SECONDS", 0.05)
+    caplog.set_level("INFO")
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    served: list[int] = []
+
+    def wait(number: int) -> None:
+        mine = gate(f"waiter {number}")
+        mine.open(0)
+        served.append(number)
+        mine.close()
+
+    first = gate("the daily run")
+    first.open(0)
+    threads = []
+    for number in range(5):
+        threads.append(threading.Thread(target=wait, args=(number,)))
+        threads[-1].start()
+        until(lambda count=number + 1: database.rows(waiting) == [(count,)])  # type: ignore[misc]
+        time.sleep(0.12)  # those who are there are told more than once for whom they wait
+    first.close()
+    for thread in threads:
+        thread.join()
+    assert served == [0, 1, 2, 3, 4]
+    said = [text for text in caplog.messages if "Waiting for the one connection to Baostock: held by" in text]
+    assert len(said) > 5
+    assert "held by ashare source: the daily run (pid" in said[0]
