@@ -48,7 +48,6 @@ def run_of(context: Context) -> Iterator[Run]:
     task = context["task_instance"].task_id
     who = f"{_named(context)} {day} in {dag_run.run_id}"
     with store() as opened:
-        opened.migrate()
         run = Run(
             day,
             opened,
@@ -59,8 +58,24 @@ def run_of(context: Context) -> Iterator[Run]:
             run_id=dag_run.run_id,
             who=who,
         )
-        with _measured(opened, task, who):
+        with run.end_recorded():
+            opened.migrate()
+        with _measured(opened, task, who), _surprises_recorded(run):
             yield run
+
+
+@contextmanager
+def _surprises_recorded(run: Run) -> Iterator[None]:
+    """Leave in ``sync_status`` also what no step expects; what they do expect they record themselves."""
+    from airflow.sdk.exceptions import AirflowException
+
+    try:
+        yield
+    except (AshareError, AirflowException):
+        raise
+    except Exception:
+        with run.end_recorded():
+            raise
 
 
 @contextmanager
@@ -74,7 +89,6 @@ def history_of(context: Context) -> Iterator[History]:
     task = context["task_instance"].task_id
     who = f"{_named(context)} {start} to {end} in {dag_run.run_id}"
     with store() as opened:
-        opened.migrate()
         run = History(
             start,
             end,
@@ -86,6 +100,7 @@ def history_of(context: Context) -> Iterator[History]:
             run_id=dag_run.run_id,
             who=who,
         )
+        opened.migrate()
         with _measured(opened, task, who):
             yield run
 
@@ -106,8 +121,6 @@ def told(run: Run | History) -> Iterator[None]:
 
     How the run itself ends is what counts: trouble with either is logged.
     """
-    import psycopg
-
     from include.ashare import metrics
 
     is_complete = False
@@ -120,7 +133,7 @@ def told(run: Run | History) -> Iterator[None]:
                 metrics.recorded(found, run.store, run.day if isinstance(run, Run) else None)
             if is_complete:
                 _tell_recovered(run)
-        except (AshareError, psycopg.Error) as error:
+        except AshareError as error:
             log.error("Nobody was told: %s", error)
 
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from include.ashare.errors import InvalidInput, StoreUnavailable
-from include.ashare.store.database import one_line
+from include.ashare.store.database import LOCK_SECONDS, one_line, told
 from include.ashare.store.queries import queries
 
 if TYPE_CHECKING:
     import psycopg
 
 POSTGRES_VARIABLE = "AIRFLOW_CONN_ASHARE_POSTGRES"
+NOTHING_READ = "nothing was read"
 EXAMPLE = "postgresql://user:password@host:5432/ashare"
 CONNECT_SECONDS = "10"
 """For libpq, which otherwise waits for minutes for a database host that does not answer."""
@@ -27,6 +28,7 @@ LIBPQ_EXTRAS = {
     "sslcert": "PGSSLCERT",
     "sslkey": "PGSSLKEY",
     "options": "PGOPTIONS",
+    "target_session_attrs": "PGTARGETSESSIONATTRS",
     "connect_timeout": "PGCONNECT_TIMEOUT",
 }
 PARAMETERS = {
@@ -71,14 +73,14 @@ def reading(connection: psycopg.Connection[Any]) -> Iterator[None]:
     """Read within a transaction, or a part of the one that is open, of which nothing stays.
 
     :raises InvalidInput: the database has no schema ``ashare``, or the user no right to read it.
-    :raises StoreUnavailable: the database went away.
+    :raises StoreUnavailable: the database went away or refuses, or others keep the tables locked.
     """
     import psycopg
 
     try:
         # Rolled back, as settings that are local to a transaction outlive a part of it that is committed.
         with connection.transaction(force_rollback=True):
-            connection.execute(queries("read")["settings"])
+            connection.execute(queries("read")["settings"], {"lock_timeout": f"{LOCK_SECONDS:g}s"})
             yield
     except (
         psycopg.errors.UndefinedTable,
@@ -94,15 +96,22 @@ def reading(connection: psycopg.Connection[Any]) -> Iterator[None]:
             f"The database user {connection.info.user} may not read the schema ashare "
             f"({error.diag.message_primary}): grant it USAGE and SELECT."
         ) from error
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        raise StoreUnavailable(f"The database went away or refused ({one_line(error)}).") from error
+    except (psycopg.Error, UnicodeError) as error:
+        raise told(error, connection, LOCK_SECONDS, what=NOTHING_READ) from error
 
 
 def _open(parameters: dict[str, Any]) -> psycopg.Connection[Any]:
     import psycopg
 
     try:
-        opened: psycopg.Connection[Any] = psycopg.connect(**{"connect_timeout": CONNECT_SECONDS, **parameters})
+        opened: psycopg.Connection[Any] = psycopg.connect(
+            **{
+                "connect_timeout": CONNECT_SECONDS,
+                "fallback_application_name": "ashare: reading",
+                **parameters,
+                "client_encoding": "UTF8",
+            }
+        )
     except psycopg.OperationalError as error:
         raise StoreUnavailable(
             f"The database cannot be reached ({one_line(error)}): check that it runs, and {POSTGRES_VARIABLE} or the "

@@ -29,7 +29,6 @@ from include.ashare.settings import POOL, Settings
 from include.ashare.source import Session, SourceConfig
 from include.ashare.steps.run import GIVE_UP, newest_published
 from include.ashare.store import SourceGate, Store
-from include.ashare.store.database import one_line
 from include.ashare.store.migrate import MIGRATIONS, applied
 from include.ashare.store.queries import queries
 from include.ashare.texts import named
@@ -96,8 +95,6 @@ Look = Callable[[Patient], Iterator[Finding]]
 
 def _look(name: str, look: Look, patient: Patient, version: int | None) -> Iterator[Finding]:
     """Look at one thing, if the database, and this code's tables in it, are there for it."""
-    import psycopg
-
     if name in EMPTY and version is None:
         yield Finding(name, BAD, "Not known: the database cannot be read.")
     elif name in EMPTY and not version:
@@ -109,8 +106,6 @@ def _look(name: str, look: Look, patient: Patient, version: int | None) -> Itera
             yield from look(patient)
         except AshareError as error:
             yield Finding(name, BAD, str(error))
-        except psycopg.Error as error:
-            yield Finding(name, BAD, f"Not known: the database refuses ({one_line(error)}).")
 
 
 def _known() -> int:
@@ -127,8 +122,6 @@ def _package() -> Finding:
 
 def _database(patient: Patient) -> tuple[Finding, int | None]:
     """The database, and its schema's version: 0 for none yet, ``None`` when it cannot be read."""
-    import psycopg
-
     try:
         with patient.store.transaction() as connection:
             row = connection.execute(queries("health")["server"]).fetchone()
@@ -138,13 +131,14 @@ def _database(patient: Patient) -> tuple[Finding, int | None]:
         # A unix socket is the embedded server's.
         hint = " The embedded one runs for as long as `make up`." if " on socket " in str(error) else ""
         return Finding("database", BAD, f"{error}{hint}"), None
-    except psycopg.Error as error:
-        return Finding("database", BAD, f"It refuses: {one_line(error)}."), None
-    server, number, name = row
+    server, number, name, is_read_only = row
     where = f"PostgreSQL {server.split()[0]}, database {name} at {host or 'localhost'}"
     known = _known()
     if number < OLDEST_POSTGRES:
         return Finding("database", BAD, f"{where}: PostgreSQL 14 or newer is needed."), done
+    if is_read_only:
+        said = f"{where}: read-only (a standby, or default_transaction_read_only is on): no run can write anything."
+        return Finding("database", BAD, said), done
     if not done:
         return Finding("database", WARN, f"{where}: nothing is loaded yet; the first run makes the schema."), done
     if done > known:

@@ -13,7 +13,7 @@ from typing import IO
 
 from include.ashare.dates import beijing_now
 from include.ashare.store.queries import queries
-from include.local.programs import QUERY, BackupError, Programs, command
+from include.local.programs import LOCK_SECONDS, QUERY, BackupError, Programs, command
 from include.local.stack import PROJECT
 from include.local.terminal import console, shown
 
@@ -85,7 +85,10 @@ def _dump(programs: Programs, pg_dump: str, output: IO[bytes]) -> Contents:
         if not line:
             raise BrokenPipeError
         # Level 1 takes a quarter of the usual level's time, for a file that is a tenth larger.
-        wanted = ("--format=custom", "--compress=1", "--schema=ashare", f"--snapshot={snapshot}")
+        wanted = (
+            *("--format=custom", "--compress=1", "--schema=ashare", f"--snapshot={snapshot}"),
+            f"--lock-wait-timeout={LOCK_SECONDS}s",
+        )
         with programs.started(pg_dump, *wanted) as dump:
             # By a pipe: to a file that is its output, pg_dump adds its table of contents a second time.
             shutil.copyfileobj(dump.stdout, output, CHUNK)

@@ -21,6 +21,8 @@ from include.local.stack import PROJECT, StackError, claim
 from include.local.terminal import Stopped, demo_dir, errors, flag, shown, state_dir, stop_signals, wants_demo
 
 QUERY = ("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1")
+LOCK_SECONDS = 60
+"""How long to wait for those who read or write the tables just now."""
 POINTS_ELSEWHERE = ("PGPASSWORD", "PGSERVICE", "PGHOSTADDR")
 """Of the caller's environment; they would be used for this database."""
 CONTAINER = ("docker", "compose", "exec", "-T", "postgres")
@@ -45,7 +47,7 @@ class Programs:
 
     def query(self, text: str) -> str:
         """What psql prints for a query, ``|`` between its columns."""
-        return self.run(*QUERY, "-c", text).strip()
+        return self.run(*QUERY, "-c", f"SET lock_timeout = '{LOCK_SECONDS}s'", "-c", text).strip()
 
     def run(self, name: str, *arguments: str, stdin: IO[bytes] | int = subprocess.DEVNULL) -> str:
         """A program's output.
@@ -190,7 +192,7 @@ def database(name: str, *, may_be_new: bool) -> Iterator[Programs]:
     :param name: shown to those who wait for what this holds.
     :param may_be_new: make the embedded one if it is not there.
     """
-    common = {"PGAPPNAME": f"ashare source: {name}", "PGCLIENTENCODING": "UTF8"}
+    common = {"PGAPPNAME": f"ashare source: {name}", "PGCLIENTENCODING": "UTF8", "PGDATESTYLE": "ISO, YMD"}
     if flag("COMPOSE"):
         yield Programs(CONTAINER_ENV | common, in_container=True)
     else:

@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO
 
+from include.ashare.store.database import refuse_encoding
 from include.ashare.store.migrate import MIGRATIONS
 from include.ashare.store.queries import queries
 from include.local.backup import BACKUPS, CHUNK, SQL, Contents, chosen_file
@@ -97,6 +98,7 @@ def _opened(file: Path) -> Iterator[IO[bytes]]:
 
 def _check_database(programs: Programs, overwrite: bool) -> bool:
     """Whether there is a schema to be replaced."""
+    refuse_encoding(programs.query(SQL["encoding"]), programs.libpq["PGDATABASE"])
     is_there = programs.query(SQL["is_there"])
     if is_there == "0":
         return False
@@ -166,8 +168,21 @@ def _why_not(programs: Programs, said: str) -> str:
     if IN_USE in said:
         return _busy(programs) or "A sync was at work: try again; nothing has changed."
     if "lock timeout" in said:
-        return "Others read or write the schema ashare, and did not end in a minute: stop them; nothing has changed."
+        return (
+            f"Others read or write the schema ashare, and did not end in a minute{_in_the_way(programs)}: stop them; "
+            "nothing has changed."
+        )
     return f"Nothing has changed: {said}"
+
+
+def _in_the_way(programs: Programs) -> str:
+    """Who they are, as far as they are still there."""
+    found = programs.query(queries("database")["in_the_way"] % {"readers": "true"}).splitlines()
+    named = [
+        f"{name or 'an unnamed session'} (pid {pid}, user {user}, {state} since {since})"
+        for pid, name, user, _, state, since in (line.split("|") for line in found[:NAMED])
+    ]
+    return f" ({'; '.join(named)})" if named else ""
 
 
 def _newest_backups() -> str:

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 import psycopg
 
 from include.ashare import airflow_bridge, cost
-from include.ashare.errors import AshareError
+from include.ashare.errors import AshareError, StoreRefused
 from include.ashare.store import Store
 from include.ashare.store.queries import queries
 
@@ -99,7 +99,9 @@ class Known:
                 self._store = airflow_bridge.store()
             try:
                 found = read(self._store)
-            except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+            except StoreRefused as refused:
+                if not isinstance(refused.__cause__, psycopg.errors.UndefinedTable):
+                    raise
                 found = nothing
         self.was_read = True
         return found

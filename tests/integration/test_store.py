@@ -148,7 +148,7 @@ def test_new_equal_and_changed_rows(store: Store, database: Database) -> None:
 
 
 def test_a_batch_with_a_bad_line_leaves_nothing_behind(store: Store, database: Database) -> None:
-    with pytest.raises(StoreRefused, match=r"does not take what was to be written \(.*COPY incoming, line 2"):
+    with pytest.raises(StoreRefused, match=r"does not take this \(.*COPY incoming, line 2"):
         load(store, bar("sh.600000"), bar("sh.600004", "not a number"))
     assert database.rows("SELECT count(*) FROM ashare.daily_bar") == [(0,)]
     assert database.rows("SELECT status FROM ashare.sync_batch") == [("pending",)]

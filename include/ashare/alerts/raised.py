@@ -12,7 +12,6 @@ from include.ashare.alerts.delivery import Delivery
 from include.ashare.dates import SHANGHAI
 from include.ashare.errors import AshareError
 from include.ashare.store import Store
-from include.ashare.store.database import one_line
 from include.ashare.store.queries import queries
 from include.ashare.texts import joined
 
@@ -68,18 +67,14 @@ class Alerts:
 
     def failed(self, failure: Failure) -> bool:
         """Say that a run failed; whether it is news: not when it, or its backfill, was spoken of before."""
-        import psycopg
-
         try:
             self._store.migrate()
             return self._raise(self._of(failure))
-        except (AshareError, psycopg.Error) as error:
-            return self._say_blindly(self._of(failure, _text(error)))
+        except AshareError as error:
+            return self._say_blindly(self._of(failure, str(error)))
 
     def late(self, day: date, deadline: time, run_id: str, link: str) -> bool:
         """Say that a date is not complete at the deadline; not of a closed day, or one that was spoken of before."""
-        import psycopg
-
         try:
             self._store.migrate()
             status, reason, started_at, is_open = self._row("state", day=day)
@@ -87,8 +82,8 @@ class Alerts:
                 self._send_unsent()
                 return False
             return self._raise(_late(day, deadline, run_id, link, _progress(status, reason, started_at)))
-        except (AshareError, psycopg.Error) as error:
-            return self._say_blindly(_late(day, deadline, run_id, link, _text(error)))
+        except AshareError as error:
+            return self._say_blindly(_late(day, deadline, run_id, link, str(error)))
 
     def recovered(self, run_id: str, history_until: date | None = None) -> None:
         """Say what is over, now that a run has ended well: its own trouble, and that of dates which are complete.
@@ -221,10 +216,3 @@ def _progress(status: str | None, reason: str | None, started_at: datetime | Non
 def _reported(title: str, raised_at: datetime) -> str:
     what = title.removeprefix(f"{NAME}: ")
     return f'"{what}" was reported on {raised_at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}, Beijing time.'
-
-
-def _text(error: Exception) -> str:
-    """A sentence of ours, or of a driver in one line."""
-    if isinstance(error, AshareError):
-        return str(error)
-    return f"The database refuses ({one_line(error)})."

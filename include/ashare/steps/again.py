@@ -40,20 +40,21 @@ def fetch_again(run: Run, batch: Batch) -> Merged:
 
 
 def _fetch_again(run: Run, batch: Batch) -> Merged:
+    session: Session | None = None
+    recorded = run.batch_end_recorded(batch.batch_no, lambda: session.requests if session else 0, date_waits=False)
     # Of the runs of a backfill that plan the same date, the first to come reads it.
-    with run.store.alone("bars read again", run.settings.lock_timeout):
+    with recorded, run.store.alone("bars read again", run.settings.lock_timeout):
         earlier = [other for other in due_again(run) if other.day in (batch.again or ())]
         if not earlier:
             run.store.finish_batch(run.day, batch.batch_no, 0, 0)
             return Merged(0, 0, 0)
         late = {other.day for other in earlier if run.store.factors_may_be_late(other.day)}
         session = run.session(sum(len(other.kinds) for other in earlier) + len(late), leaves_reserve=True)
-        with run.batch_end_recorded(batch.batch_no, lambda: session.requests, date_waits=False):
-            caught, problems = _read(earlier, late, session)
-            merged = _load(run, caught, late, problems)
-            if problems:
-                raise BadReply(joined(problems, " "))
-            run.store.finish_batch(run.day, batch.batch_no, sum(catch.rows for catch in caught), session.requests)
+        caught, problems = _read(earlier, late, session)
+        merged = _load(run, caught, late, problems)
+        if problems:
+            raise BadReply(joined(problems, " "))
+        run.store.finish_batch(run.day, batch.batch_no, sum(catch.rows for catch in caught), session.requests)
     return merged
 
 

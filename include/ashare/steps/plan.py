@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 
 def plan_batches(run: Run) -> list[Batch]:
     """Write the trade date's remaining work to ``sync_batch`` and return it; nothing left gives no batches."""
-    run.store.start_date(run.day, run.kinds, run.run_id)
     with run.end_recorded():
+        run.store.start_date(run.day, run.kinds, run.run_id)
         ensure_reference(run)
         if "index" in run.kinds:
             run.store.note_unlisted_indices(run.day, run.settings.indices)

@@ -29,15 +29,16 @@ def record_status(run: Run) -> str:
     :returns: ``success`` or ``skipped``.
     :raises IncompleteDate: the date is not complete; it is recorded as failed, with the same text.
     """
-    known = run.store.session(run.day)
-    if known is not None and not known[0]:
-        reason = closed_reason(run.day)
-        run.store.finish_date(run.day, "skipped", run.kinds, reason=reason, run_id=run.run_id)
-        log.info(reason)
-        return "skipped"
-    # Of two dates next to each other that end at once, the second finds the first recorded.
-    with run.store.alone("the record of trade dates", run.settings.lock_timeout):
-        return _record(run, known is not None)
+    with run.end_recorded():
+        known = run.store.session(run.day)
+        if known is not None and not known[0]:
+            reason = closed_reason(run.day)
+            run.store.finish_date(run.day, "skipped", run.kinds, reason=reason, run_id=run.run_id)
+            log.info(reason)
+            return "skipped"
+        # Of two dates next to each other that end at once, the second finds the first recorded.
+        with run.store.alone("the record of trade dates", run.settings.lock_timeout):
+            return _record(run, known is not None)
 
 
 def _record(run: Run, calendar_is_known: bool) -> str:

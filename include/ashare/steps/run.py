@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 
 from include.ashare.dates import SHANGHAI, beijing_now, parse_trade_date
-from include.ashare.errors import AshareError, InvalidInput, Postponed, StoreUnavailable
+from include.ashare.errors import AshareError, IncompleteDate, InvalidInput, Postponed
 from include.ashare.settings import Settings
 from include.ashare.source import Session, SourceConfig
 from include.ashare.store import Expectation, SourceGate, Store
+
+log = logging.getLogger(__name__)
 
 KINDS = ("stock", "index", "etf")
 DEFAULT_KINDS = ("stock", "index")
@@ -115,12 +118,12 @@ class Run:
         """Leave in ``sync_status`` why the date cannot go on, or until when it waits."""
         try:
             yield
-        except StoreUnavailable:
-            raise
-        except AshareError as error:
-            with suppress(StoreUnavailable):  # the first error is the one to be told
-                record = self.store.postpone_date if isinstance(error, Postponed) else self.store.fail_date
-                record(self.day, self.kinds, str(error), self.run_id)
+        except IncompleteDate:
+            raise  # it is recorded
+        except Exception as error:
+            record = self.store.postpone_date if isinstance(error, Postponed) else self.store.fail_date
+            with recording(f"{self.day}"):
+                record(self.day, self.kinds, in_words(error), self.run_id)
             raise
 
     @contextmanager
@@ -131,13 +134,29 @@ class Run:
         try:
             yield
         except Exception as error:
-            text = f"{error}" or type(error).__name__
-            with suppress(StoreUnavailable):  # the first error is the one to be told
+            text = in_words(error)
+            with recording(f"batch {batch_no} of {self.day}"):
                 status = "pending" if isinstance(error, Postponed) else "failed"
                 self.store.stop_batch(self.day, batch_no, status, text, requests())
                 if isinstance(error, Postponed) and date_waits:
                     self.store.postpone_date(self.day, self.kinds, text, self.run_id)
             raise
+
+
+def in_words(error: Exception) -> str:
+    """An error as a reason: ours is a sentence, of another its kind is worth knowing."""
+    if isinstance(error, AshareError):
+        return f"{error}"
+    return f"{type(error).__name__}: {error}" if f"{error}" else type(error).__name__
+
+
+@contextmanager
+def recording(what: str) -> Iterator[None]:
+    """While the end of something is recorded that went wrong: what went wrong is the error to be told."""
+    try:
+        yield
+    except AshareError as problem:
+        log.error("Why %s ended could not be recorded; the database has of it what it had before. %s", what, problem)
 
 
 def published_at(day: date) -> datetime:

@@ -44,9 +44,6 @@ def set_up(connection: psycopg.Connection[Any], name: str, lock_seconds: float) 
     :raises InvalidInput: the database's encoding cannot hold the names of the securities.
     """
     refuse_encoding(connection.info.parameter_status("server_encoding"), connection.info.dbname)
-    if connection.info.parameter_status("client_encoding") != "UTF8":
-        # By libpq: psycopg cannot send a statement in an encoding that Python does not know.
-        connection.pgconn.exec_(queries("database")["client_encoding"].encode())
     connection.autocommit = True
     connection.execute(queries("database")["set_up"], {"name": name, "lock_timeout": _milliseconds(lock_seconds)})
     _notice_silence(connection)
@@ -166,9 +163,12 @@ def is_lost(error: Exception, connection: psycopg.Connection[Any]) -> bool:
     return isinstance(error, psycopg.OperationalError) and (code is None or code.startswith(("08", "57P")))
 
 
-def told(error: Exception, connection: psycopg.Connection[Any], lock_seconds: float) -> AshareError:
+def told(
+    error: Exception, connection: psycopg.Connection[Any], lock_seconds: float, what: str = NOTHING_WRITTEN
+) -> AshareError:
     """What an error of the database means, as an error of this package. No transaction is open any more.
 
+    :param what: what came of it.
     :param error: of psycopg, or ``UnicodeError`` (a text that UTF-8 cannot carry), or ``LockHeld``.
     """
     import psycopg
@@ -178,18 +178,16 @@ def told(error: Exception, connection: psycopg.Connection[Any], lock_seconds: fl
     if isinstance(error, LockHeld):
         who = _asked(connection, lambda: holders(connection, error.lock))
         return StoreBusy(
-            f'The database\'s lock "{error.lock}" was not free within {lock_seconds:g} s ({who}); {NOTHING_WRITTEN}.'
+            f'The database\'s lock "{error.lock}" was not free within {lock_seconds:g} s ({who}); {what}.'
         )
     if isinstance(error, errors.LockNotAvailable):
         who = _asked(connection, lambda: in_the_way(connection, readers=False))
         return StoreBusy(
-            f"A lock on the tables of the schema ashare was not free within {lock_seconds:g} s ({who}); "
-            f"{NOTHING_WRITTEN}."
+            f"A lock on the tables of the schema ashare was not free within {lock_seconds:g} s ({who}); {what}."
         )
     if isinstance(error, errors.ReadOnlySqlTransaction):
         return StoreUnavailable(
-            f"The database {info.dbname} at {info.host or 'localhost'} is read-only ({_why_read_only(info)}); "
-            f"{NOTHING_WRITTEN}."
+            f"The database {info.dbname} at {info.host or 'localhost'} is read-only ({_why_read_only(info)}); {what}."
         )
     if isinstance(error, errors.InsufficientPrivilege):
         return InvalidInput(
@@ -199,13 +197,13 @@ def told(error: Exception, connection: psycopg.Connection[Any], lock_seconds: fl
     if isinstance(error, errors.UndefinedTable | errors.UndefinedColumn | errors.UndefinedFunction):
         return StoreRefused(
             f"The schema ashare of the database {info.dbname} is not what this code knows "
-            f"({error.diag.message_primary}); {NOTHING_WRITTEN}: run python -m include.ashare.migrate; if that has "
+            f"({error.diag.message_primary}); {what}: run python -m include.ashare.migrate; if that has "
             "nothing to do, the schema was changed by hand: restore a backup."
         )
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | psycopg.InternalError):
-        return StoreUnavailable(f"The database went away or refused ({one_line(error)}); {NOTHING_WRITTEN}.")
+        return StoreUnavailable(f"The database went away or refused ({one_line(error)}); {what}.")
     return StoreRefused(
-        f"The database does not take what was to be written ({one_line(error)}); {NOTHING_WRITTEN}, and the same "
+        f"The database does not take this ({one_line(error)}); {what}, and the same "
         "would be refused again: look at what the part in brackets names, then run it again."
     )
 

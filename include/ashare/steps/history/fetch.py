@@ -14,11 +14,12 @@ from io import StringIO
 
 from include.ashare.checks import CheckedBars, check_bars
 from include.ashare.cost import PAGE_SESSIONS
-from include.ashare.errors import AshareError, BadReply, InvalidInput, Postponed, StoreUnavailable
+from include.ashare.errors import AshareError, BadReply, InvalidInput, Postponed
 from include.ashare.source import Session
 from include.ashare.steps.catch import ABSENT, ONE_PAGE, ask_by_code
 from include.ashare.steps.factors import FactorRows, read_factors
 from include.ashare.steps.history.span import History
+from include.ashare.steps.run import in_words, recording
 from include.ashare.store.history import HistoryBatch, HistoryStore
 from include.ashare.store.store import AbsentRange, Harvest, Merged
 from include.ashare.texts import joined, named
@@ -72,11 +73,8 @@ def _end_recorded(history: History, batch: HistoryBatch, session: Session) -> It
         yield
     except Exception as error:
         status = "pending" if isinstance(error, Postponed) else "failed"
-        text = f"{error}" or type(error).__name__
-        try:
-            history.tables.finish(batch.batch_no, status, session.requests, text)
-        except StoreUnavailable:
-            log.warning("Why %s ended could not be recorded.", batch.label)
+        with recording(batch.label):
+            history.tables.finish(batch.batch_no, status, session.requests, in_words(error))
         raise
 
 

@@ -5,6 +5,9 @@
 SELECT (to_regnamespace('ashare') IS NOT NULL)::int + (to_regclass('ashare.schema_migration') IS NOT NULL)::int
        + (to_regclass('ashare.daily_bar') IS NOT NULL)::int
 
+-- name: encoding
+SHOW server_encoding
+
 -- name: contents
 SELECT (SELECT coalesce(max(version), 0) FROM ashare.schema_migration),
        (SELECT count(*) FROM ashare.daily_bar),
@@ -13,6 +16,7 @@ SELECT (SELECT coalesce(max(version), 0) FROM ashare.schema_migration),
 -- name: snapshot
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 SET LOCAL idle_in_transaction_session_timeout = 0;
+SET LOCAL lock_timeout = '60s';
 SELECT pg_export_snapshot()
 
 -- name: leaning

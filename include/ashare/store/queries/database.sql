@@ -1,8 +1,6 @@
--- name: client_encoding
-SET client_encoding = 'UTF8'
-
 -- name: set_up
-SELECT set_config('datestyle', 'ISO, YMD', false),
+SELECT set_config('client_encoding', 'UTF8', false),
+       set_config('datestyle', 'ISO, YMD', false),
        set_config('timezone', 'Asia/Shanghai', false),
        -- What is read under a lock has to be what is there now.
        set_config('default_transaction_isolation', 'read committed', false),

@@ -2,7 +2,8 @@
 SELECT set_config('statement_timeout', '15s', false)
 
 -- name: server
-SELECT current_setting('server_version'), current_setting('server_version_num')::integer, current_database()
+SELECT current_setting('server_version'), current_setting('server_version_num')::integer, current_database(),
+       current_setting('transaction_read_only')::boolean
 
 -- name: calendar
 SELECT max(calendar_date), max(fetched_at) FROM ashare.trade_calendar

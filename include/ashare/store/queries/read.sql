@@ -1,6 +1,8 @@
 -- name: settings
 -- COPY writes dates and times as the session shows them.
-SELECT set_config('datestyle', 'ISO, YMD', true), set_config('timezone', 'UTC', true)
+SELECT set_config('datestyle', 'ISO, YMD', true), set_config('timezone', 'UTC', true),
+       set_config('client_encoding', 'UTF8', true),
+       set_config('lock_timeout', coalesce(nullif(current_setting('lock_timeout'), '0'), %(lock_timeout)s), true)
 
 -- name: bars
 COPY (
