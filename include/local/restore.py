@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO
 
+from include.ashare.errors import InvalidInput
 from include.ashare.store.database import refuse_encoding
 from include.ashare.store.migrate import MIGRATIONS
 from include.ashare.store.queries import queries
@@ -98,7 +99,10 @@ def _opened(file: Path) -> Iterator[IO[bytes]]:
 
 def _check_database(programs: Programs, overwrite: bool) -> bool:
     """Whether there is a schema to be replaced."""
-    refuse_encoding(programs.query(SQL["encoding"]), programs.libpq["PGDATABASE"])
+    try:
+        refuse_encoding(programs.query(SQL["encoding"]), programs.libpq.get("PGDATABASE", "ashare"))
+    except InvalidInput as error:
+        raise BackupError(str(error)) from None
     is_there = programs.query(SQL["is_there"])
     if is_there == "0":
         return False
@@ -126,7 +130,8 @@ def _busy(programs: Programs) -> str | None:
     if not holder:
         return None
     name, address, since, pid = holder.splitlines()[0].split("|")
-    held = f"{name or 'an unnamed session'} (pid {pid}, {address or 'local'}){f' since {since}' if since else ''}"
+    since_then = f" since {since}" if since else ""
+    held = f"{name or 'an unnamed session'} ({address or 'local'}){since_then}, pid {pid},"
     return (
         f"A sync is at work: {held} holds the connection to Baostock. Wait for it, or stop it; nothing has changed."
     )

@@ -138,3 +138,62 @@ def test_a_param_that_does_not_exist_is_refused_before_anything_is_asked(
         f"ours has no param '{name}' (did you mean '{meant}'?), and its run was not started: "
         f"its params are {', '.join(sorted(params))}."
     )
+
+
+SURPRISE = """
+import sys
+from datetime import datetime, timezone
+from types import SimpleNamespace
+from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
+from include.ashare.airflow_bridge import run_of
+from include.ashare.errors import BadReply
+raised = {
+    "KeyError": KeyError("no such key"),
+    "BadReply": BadReply("A sentence that its step has recorded."),
+    "Reschedule": AirflowRescheduleException(datetime.now(timezone.utc)),
+}[sys.argv[1]]
+context = {
+    "dag_run": SimpleNamespace(
+        partition_key="2025-10-09", logical_date=None, run_after=None, run_id="r", conf={}
+    ),
+    "dag": SimpleNamespace(dag_id="ours", params={}),
+    "params": {"kinds": ["stock"], "fetch": "auto", "batch_size": 500},
+    "task_instance": SimpleNamespace(task_id="plan_batches", map_index=-1),
+}
+try:
+    with run_of(context) as run:
+        run.store.start_date(run.day, run.kinds, run.run_id)
+        raise raised
+except type(raised) as error:
+    assert error is raised
+"""
+
+
+@pytest.mark.parametrize(
+    ("raised", "status", "reason"),
+    [
+        ("KeyError", "failed", "KeyError: 'no such key'"),
+        ("BadReply", "syncing", None),
+        ("Reschedule", "syncing", None),
+    ],
+)
+def test_what_no_step_expects_is_the_dates_reason(
+    tmp_path: Path, database: Database, raised: str, status: str, reason: str | None
+) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "ASHARE"))}
+    environment |= {
+        "AIRFLOW_HOME": str(tmp_path),
+        "PYTHONPATH": str(PROJECT),
+        "AIRFLOW_CONN_ASHARE_POSTGRES": database.server.connection_json(database.name),
+        "AIRFLOW_CONN_BAOSTOCK": "baostock://anonymous:123456@127.0.0.1:1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", SURPRISE, raised],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert database.rows("SELECT status, reason FROM ashare.sync_status") == [(status, reason)]

@@ -578,3 +578,29 @@ def test_a_restore_that_is_killed_has_changed_nothing(small: Database, say: Say,
             os.killpg(process.pid, signal.SIGTERM)  # its pg_restore, which sleeps
     until(lambda: not small.rows(at_work, "ashare source: make restore"))
     assert (contents(small), schema(small), sequences(small)) == before
+
+
+def test_a_database_that_cannot_hold_the_names_takes_no_backup(
+    small: Database, postgres: EmbeddedPostgres, say: Say, tmp_path: Path
+) -> None:
+    say(backup, small, tmp_path / "x.dump")
+    with postgres.connect("postgres") as admin:
+        admin.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+    try:
+        text = refusal(say, Database(postgres, "latin"), tmp_path / "x.dump")
+    finally:
+        with postgres.connect("postgres") as admin:
+            admin.execute("DROP DATABASE latin")
+    assert text.startswith("The database latin has the encoding LATIN1, which cannot hold the names")
+
+
+def test_whoever_is_in_the_way_of_a_restore_is_named(small: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(POSTGRES_VARIABLE, url(small))
+    with small.connect() as reader, chosen_database("make restore", may_be_new=False) as programs:
+        reader.execute("SELECT set_config('application_name', 'a report', false)")
+        reader.execute("SELECT count(*) FROM ashare.daily_bar")
+        said = restore_module._why_not(programs, "psql failed: canceling statement due to lock timeout.")
+    found = (
+        r"did not end in a minute \(a report \(pid \d+, user postgres, idle in transaction since 20.*\)\): stop them"
+    )
+    assert re.search(found, said)

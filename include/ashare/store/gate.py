@@ -292,5 +292,6 @@ class SourceGate:
         if row is None:
             return "it was just given up"
         name, address, since, pid = row
-        held = f"held by {name or 'an unnamed session'} (pid {pid}, {address or 'local'})"
-        return f"{held} since {since:%H:%M:%S}" if since else held  # hidden from other database users
+        # Since when is hidden from other database users.
+        since_then = f" since {since:%H:%M:%S}" if since else ""
+        return f"held by {name or 'an unnamed session'} ({address or 'local'}){since_then}, pid {pid}"
