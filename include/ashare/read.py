@@ -118,7 +118,7 @@ def universe(
 ) -> pd.DataFrame:
     """The point-in-time list: the securities that were listed on a day, a session or not, delisted since or not.
 
-    :param kinds: of ``stock``, ``index`` and ``etf`` (from the first day of which Baostock has bars).
+    :param kinds: of ``stock``, ``index`` and ``etf``, whether Baostock has their bars of that day or not.
     :returns: a row for each, sorted by code: ``code``, ``name`` (as of today, not of that day), ``kind``,
         ``ipo_date``, ``out_date`` (datetime64[ns]; the first day no longer listed, NaT while listed).
     :raises InvalidInput: the date is none, or later than the list of securities was read from Baostock.

@@ -187,7 +187,9 @@ def test_the_universe_of_other_kinds(loaded: Database) -> None:
     kinds = universe(DAY, ["stock", "index", "etf"])["kind"].value_counts()
     assert set(kinds.index) == {"stock", "index", "etf"}
     assert len(universe(DAY, "index")) == kinds["index"]
-    assert universe("2005-12-31", "index").empty
+    old = universe("2005-12-31", "index")
+    assert {"sh.000001", "sh.000300"} <= set(old["code"])
+    assert old["ipo_date"].max() <= pd.Timestamp("2005-12-31")
     with pytest.raises(InvalidInput, match="There is no kind 'bond': choose among stock, index, etf"):
         universe(DAY, ["stock", "bond"])
     with pytest.raises(InvalidInput, match="No kind is given: choose among"):

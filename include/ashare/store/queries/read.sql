@@ -23,9 +23,10 @@ SELECT max(updated_at) FROM ashare.security
 
 -- name: universe
 COPY (
-    SELECT code, s.name, kind, s.ipo_date, s.out_date
-    FROM ashare.expected_security(%(day)s, %(kinds)s,
-                                  ARRAY(SELECT i.code FROM ashare.security i WHERE i.kind = 'index'))
-    JOIN ashare.security s USING (code, kind)
+    -- Whether Baostock has their bars of that day or not; it has none of the Beijing exchange.
+    SELECT code, name, kind, ipo_date, out_date FROM ashare.security
+    WHERE kind = ANY (%(kinds)s) AND code NOT LIKE 'bj.%%'
+      AND (ipo_date IS NULL OR ipo_date <= %(day)s)
+      AND (least(out_date, gone_from) IS NULL OR least(out_date, gone_from) > %(day)s)
     ORDER BY code
 ) TO STDOUT (FORMAT csv, ENCODING 'UTF8')
