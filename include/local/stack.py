@@ -286,11 +286,11 @@ class Stack:
             self.wait_for(f"DAG {dag_id}", lambda dag_id=dag_id: self._dag_is_there(dag_id))  # type: ignore[misc]
 
     def _migrate_ashare(self) -> None:
-        from include.ashare.store import migrate
+        from include.ashare.store import Store
 
-        with self.ashare_connection() as connection:
+        with Store(self.ashare_connection) as store:
             try:
-                migrate(connection)
+                store.migrate()
             except AshareError as error:
                 raise StackError(str(error)) from error
 
@@ -568,7 +568,7 @@ def connect(libpq: Mapping[str, str]) -> psycopg.Connection:
 
     :raises StackError: the database refuses.
     """
-    parameters: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS}
+    parameters: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "client_encoding": "UTF8"}
     parameters |= {PARAMETERS[variable]: value for variable, value in libpq.items()}
     try:
         return psycopg.connect(**parameters)

@@ -11,8 +11,8 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 from ashare_defaults import DEFAULT_ARGS, rescheduled
 from include.ashare import errors
 
-HOPELESS = ("InvalidInput", "TerminalError", "SourceRefused", "IncompleteDate")
-PASSING = ("SourceUnreachable", "BadReply", "NotLoggedIn", "SourceBusy", "StoreUnavailable")
+HOPELESS = ("InvalidInput", "TerminalError", "SourceRefused", "StoreRefused", "IncompleteDate")
+PASSING = ("SourceUnreachable", "BadReply", "NotLoggedIn", "SourceBusy", "StoreUnavailable", "StoreBusy")
 
 
 def decision(name: str) -> RetryAction:

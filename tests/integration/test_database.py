@@ -21,7 +21,7 @@ from include.ashare.errors import AshareError, IncompleteDate, InvalidInput, Sto
 from include.ashare.read import load_bars, universe
 from include.ashare.settings import Settings
 from include.ashare.steps import Run, fetch_and_copy, plan_batches, record_status, sync_adjust_factors
-from include.ashare.store import Store
+from include.ashare.store import Store, migrate
 from include.local.postgres import EmbeddedPostgres
 from tests.conftest import Database, at, source_of
 from tests.integration.trade_date import DAY, assert_table_equals, complete, status
@@ -76,7 +76,12 @@ def test_a_database_that_cannot_hold_the_names_is_refused_before_anything_is_wri
 ) -> None:
     with another_database(postgres, f"in_{encoding.lower()}", encoding) as database:
         run = run_of(database, emulator)
-        for work in (run.store.migrate, lambda: plan_batches(run), lambda: run.session().__enter__()):
+
+        def migrate_directly() -> None:
+            with database.connect() as connection:
+                migrate(connection)
+
+        for work in (run.store.migrate, migrate_directly, lambda: plan_batches(run), run.session().__enter__):
             with pytest.raises(InvalidInput) as refused:
                 work()
             said = str(refused.value)

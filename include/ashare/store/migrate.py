@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from include.ashare.errors import InvalidInput, StoreBusy, TerminalError
-from include.ashare.store.database import LOCK_SECONDS, LockHeld, holders, in_the_way, limit_wait, take_lock
+from include.ashare.store.database import (
+    LOCK_SECONDS,
+    LockHeld,
+    holders,
+    in_the_way,
+    limit_wait,
+    refuse_encoding,
+    take_lock,
+)
 from include.ashare.store.queries import queries
 
 if TYPE_CHECKING:
@@ -37,7 +45,7 @@ def migrate(connection: psycopg.Connection[Any], wait_seconds: float = LOCK_SECO
 
     :param connection: without a transaction that is open.
     :param wait_seconds: how long to wait for others, who migrate or use a table.
-    :raises InvalidInput: the database user may not create the schema.
+    :raises InvalidInput: the database user may not create the schema, or the database's encoding cannot hold names.
     :raises StoreBusy: others kept it waiting; the text says who. What was applied before stays.
     :raises TerminalError: the database is newer than this code.
     """
@@ -47,6 +55,7 @@ def migrate(connection: psycopg.Connection[Any], wait_seconds: float = LOCK_SECO
     with connection.transaction():
         if applied(connection) == len(files):
             return []
+    refuse_encoding(connection.info.parameter_status("server_encoding"), connection.info.dbname)
     try:
         with _one_at_a_time(connection, wait_seconds):
             return _apply(connection, files, wait_seconds)
