@@ -12,7 +12,15 @@ from ashare_defaults import DEFAULT_ARGS, rescheduled
 from include.ashare import errors
 
 HOPELESS = ("InvalidInput", "TerminalError", "SourceRefused", "StoreRefused", "IncompleteDate")
-PASSING = ("SourceUnreachable", "BadReply", "NotLoggedIn", "SourceBusy", "StoreUnavailable", "StoreBusy")
+PASSING = (
+    *("SourceDropped", "SourceStalled"),
+    "SourceUnreachable",
+    "BadReply",
+    "NotLoggedIn",
+    "SourceBusy",
+    "StoreUnavailable",
+    "StoreBusy",
+)
 
 
 def decision(name: str) -> RetryAction:

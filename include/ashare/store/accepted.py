@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from include.ashare.dates import SHANGHAI
 from include.ashare.errors import SourceBusy
+from include.ashare.store.database import LockHeld, limit_wait, lock_merging
 from include.ashare.store.queries import queries
 
 if TYPE_CHECKING:
@@ -64,19 +65,17 @@ class AcceptedDates:
 
         :raises SourceBusy: another keeps at it for longer than ``wait_seconds``.
         """
-        from psycopg import errors
-
-        with self._store.alone("the record of trade dates", wait_seconds):
+        with (
+            self._store.alone("the record of trade dates", wait_seconds),
+            self._store.transaction() as connection,
+        ):
+            limit_wait(connection, wait_seconds)
             try:
-                with self._store.transaction() as connection:
-                    limit = {"milliseconds": str(round(wait_seconds * 1000))}
-                    connection.execute(queries("gate")["limit_wait"], limit)
-                    # What is being merged comes before it, or ends it.
-                    connection.execute(queries("bars")["lock"])
-                    yield
-                    connection.execute(queries("gate")["limit_wait"], {"milliseconds": "0"})
-            except errors.LockNotAvailable:
+                # What is being merged comes before it, or ends it.
+                lock_merging(connection)
+            except LockHeld:
                 raise SourceBusy(f"Bars have been merged for over {wait_seconds:g} s: try again.") from None
+            yield
 
     def latest(self, day: date) -> Acceptance | None:
         """The last acceptance of a date, whether it counts or not."""

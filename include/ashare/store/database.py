@@ -100,6 +100,14 @@ def take_lock(
         raise LockHeld(lock) from error
 
 
+def lock_merging(connection: psycopg.Connection[Any]) -> None:
+    """Take the lock under which bars are merged, until the transaction ends.
+
+    :raises LockHeld: another session kept it for longer than ``lock_timeout``.
+    """
+    take_lock(connection, queries("bars")["lock"], "ashare merge")
+
+
 @contextmanager
 def reported(connect: Callable[[], psycopg.Connection[Any]], lock: str, waiting: str) -> Iterator[None]:
     """While the block waits for an advisory lock, log every minute who holds it.

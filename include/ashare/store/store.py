@@ -17,6 +17,7 @@ from include.ashare.store.database import (
     LockHeld,
     holders,
     limit_wait,
+    lock_merging,
     one_line,
     reported,
     set_up,
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 FACTOR_BATCH = 0
 
 BEFORE_THE_FIRST_BAR = "before its first bar at the source"
-MERGE = "ashare merge"
-"""The lock under which bars are merged, as ``bars.sql`` hashes it."""
 
 
 @dataclass(frozen=True)
@@ -759,7 +758,7 @@ def _record_rejected(
 def _merge_rows(connection: psycopg.Connection[Any], harvest: Harvest, run_id: str) -> Merged:
     bars = queries("bars")
     if not harvest.rows:
-        take_lock(connection, bars["lock"], MERGE)
+        lock_merging(connection)
         return Merged(0, 0, 0)
     connection.execute(bars["stage"])
     with connection.cursor() as cursor:
@@ -768,7 +767,7 @@ def _merge_rows(connection: psycopg.Connection[Any], harvest: Harvest, run_id: s
             while chunk := harvest.bars.read(1 << 18):
                 copy.write(chunk)
         cursor.execute(bars["analyze"])
-        take_lock(connection, bars["lock"], MERGE)
+        lock_merging(connection)
         came_late = frozenset(row[0] for row in cursor.execute(bars["no_longer_absent"]).fetchall())
         cursor.execute(bars["no_longer_rejected"])
         cursor.execute(bars["no_longer_blanked"])
