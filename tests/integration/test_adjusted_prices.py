@@ -20,6 +20,7 @@ from psycopg import sql
 
 from include.ashare.status import status_reader
 from include.ashare.store import Store
+from include.ashare.store.cross_check import DAYS_MOVE
 from include.ashare.store.queries import queries
 from include.local.postgres import EmbeddedPostgres
 from tests.conftest import SHARED_DATA, Database, needs_shared_data
@@ -388,7 +389,7 @@ def cross_checked(database: Database) -> set[Mismatch]:
     sessions = [day for (day,) in database.rows("SELECT DISTINCT trade_date FROM ashare.daily_bar ORDER BY 1")]
     with database.connect() as connection:
         for before, day in pairwise(sessions):
-            values = {"day": day, "before": before, "kind": "stock"}
+            values = {"day": day, "before": before, "kind": "stock", "days_move": DAYS_MOVE}
             cursor = connection.execute(queries("cross_check")["figures"], values)
             names = [column.name for column in cursor.description or ()]
             figures = dict(zip(names, cursor.fetchone() or (), strict=True))

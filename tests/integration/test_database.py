@@ -81,7 +81,7 @@ def test_a_database_that_cannot_hold_the_names_is_refused_before_anything_is_wri
             with database.connect() as connection:
                 migrate(connection)
 
-        for work in (run.store.migrate, migrate_directly, lambda: plan_batches(run), run.session().__enter__):
+        for work in (run.store.migrate, migrate_directly, lambda: plan_batches(run), run.session):
             with pytest.raises(InvalidInput) as refused:
                 work()
             said = str(refused.value)
@@ -275,15 +275,6 @@ def test_a_date_that_cannot_be_counted_is_failed_and_not_left_syncing(database: 
         assert state == "failed"
         assert "Another task has been at work on the record of trade dates for over 0.3 s: held by ashare" in reason
     assert record_status(run) == "success"
-
-
-def test_a_text_that_utf8_cannot_carry_is_refused_in_a_sentence(database: Database) -> None:
-    store = Store(database.connect)
-    store.migrate()
-    for text in ("\ud800", "\0"):
-        with pytest.raises(StoreRefused, match="does not take this"):
-            store.fail_date(date(2025, 10, 9), ["stock"], text, "run")
-    store.fail_date(date(2025, 10, 9), ["stock"], "a reason", "run")
 
 
 def test_a_reader_behind_a_locked_table_is_told_by_whom(

@@ -472,24 +472,28 @@ def test_the_status_speaks_of_the_kinds_that_were_asked_for(make_run: MakeRun, d
 
 
 def test_a_run_of_one_kind_alone_never_lowers_what_a_date_is_complete_for(
-    make_run: MakeRun, database: Database, emulator: Emulator
+    make_run: MakeRun, database: Database
 ) -> None:
-    complete(make_run(DAY))
-    whole = status(database)
-    assert complete(make_run(DAY, kinds=("index",))) == "success"
-    assert status(database) == whole
-    assert database.rows("SELECT kinds FROM ashare.sync_status") == [(["stock", "index"],)]
-    etfs = make_run(DAY, kinds=("etf",))
-    plan_batches(etfs)  # and none of them is loaded
+    day = "2026-01-12"
+    options: dict[str, Any] = {"now": at("2026-02-02T20:00")}
+    with Emulator(GeneratedMarket(start=date(2025, 12, 1), end=date(2026, 1, 31), stocks=60)) as server:
+        options |= {"source": source_of(server)}
+        complete(make_run(day, **options))
+        whole = status(database, day)
+        assert complete(make_run(day, kinds=("index",), **options)) == "success"
+        assert status(database, day) == whole
+        assert database.rows("SELECT kinds FROM ashare.sync_status") == [(["stock", "index"],)]
+        etfs = make_run(day, kinds=("etf",), **options)
+        plan_batches(etfs)  # and none of them is loaded
     with pytest.raises(IncompleteDate, match="securities have no bar"):
         record_status(etfs)
-    assert status(database)[:4] == whole[:4]
+    assert status(database, day)[:4] == whole[:4]
     assert database.rows("SELECT kinds FROM ashare.sync_status") == [(["stock", "index"],)]
-    assert status(database)[4].startswith("only stock, index is complete; ")
+    assert status(database, day)[4].startswith("only stock, index is complete; ")
     database.do("DELETE FROM ashare.daily_bar WHERE code = 'sh.600000'")  # now it is not complete for stocks either
     with pytest.raises(IncompleteDate, match="securities have no bar"):
         record_status(etfs)
-    assert status(database)[0] == "failed"
+    assert status(database, day)[0] == "failed"
 
 
 def test_before_2010_stocks_go_one_by_one(make_run: MakeRun, database: Database) -> None:

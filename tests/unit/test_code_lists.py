@@ -11,6 +11,7 @@ from include.ashare.emulator import names
 from include.ashare.emulator.generated import GeneratedMarket
 from include.ashare.emulator.market import INDEX
 from include.ashare.settings import DEFAULT_INDICES
+from include.ashare.steps.first_bars import WITNESS
 from include.ashare.steps.history import fetch
 from tests.conftest import SHARED_DATA, needs_shared_data
 
@@ -18,7 +19,7 @@ pytestmark = needs_shared_data
 
 LISTS: dict[str, Collection[str]] = {
     "settings.DEFAULT_INDICES": DEFAULT_INDICES,
-    "history.fetch": (fetch.WITNESS, fetch.INDEX),
+    "the witnesses of absence": (WITNESS, fetch.INDEX),
     "names.ALWAYS": names.ALWAYS,
     "names.INDICES": names.INDICES,
     "names.BEIJING": names.BEIJING,

@@ -11,7 +11,7 @@ from include.ashare.store.store import AbsentRange
 LEAST_EMPTY = timedelta(days=90)
 """An answer without a bar says that an index begins later if it is about so many days; of fewer, it may be late."""
 WITNESS = "sh.600000"
-"""A stock that is listed since 1999, and has a bar of every session."""
+"""A stock that is listed since 1999, has a bar of every session, and has gone ex nearly every year since 2000."""
 
 
 def ask_a_witness(catch: Catch, session: Session) -> None:

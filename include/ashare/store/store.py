@@ -238,8 +238,8 @@ class Store:
         try:
             connection = self._connect()
             try:
-                set_up(connection, self._name, self._lock_seconds)
                 make_texts_storable(connection)
+                set_up(connection, self._name, self._lock_seconds)
             except BaseException:
                 connection.close()
                 raise

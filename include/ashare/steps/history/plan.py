@@ -63,7 +63,7 @@ def plan_batches(history: History) -> tuple[list[HistoryBatch], str]:
     history.tables.forget_plan()
     ensure_reference(history)
     check_codes(history)
-    begins = first_day_with_bars(history)
+    begins = first_day_with_bars(history) if history.codes is None else None
     if begins is not None:
         log.info("Baostock has no bars before %s: the range begins there.", begins)
         history = replace(history, start=begins)
