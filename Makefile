@@ -47,7 +47,7 @@ doctor: $(RUN_READY)  ## Whether source, database, pool, calendar, budget, ban a
 test: $(DEV_READY)  ## Install the tools and run all tests (PYTEST_ARGS="-k name")
 	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder $(PYTEST_ARGS)
 
-test-clock: $(DEV_READY)  ## The quick tests at another time of Beijing (AT='2027-01-04 18:30'; PYTEST_ARGS; needs faketime)
+test-clock: $(DEV_READY)  ## The quick tests at another Beijing time (AT='2027-01-04 18:30'; PYTEST_ARGS; needs faketime)
 	@$(BIN)/python -m tests.clock "$(AT)" $(PYTEST_ARGS)
 
 test-compose: $(DEV_READY)  ## docker-compose.yaml by a real Docker engine, in a stack of its own that is then removed
@@ -72,7 +72,7 @@ lock: $(DEV_READY)  ## Renew constraints.txt from the requirements
 	$(BIN)/uv pip compile --universal --python-version 3.10 --no-header --no-emit-index-url \
 		requirements-dev.txt -o constraints.txt
 
-clean:  ## Stop everything and delete .venv and the caches; DATABASE=.airflow: the database, too
+clean:  ## Stop everything, delete .venv and the caches (DATABASE=.airflow: all databases, too; DATABASE=.airflow/demo: the demo's)
 	@case "$(DATABASE)" in "" | "$(STATE)" | "$(STATE)/demo") ;; *) \
 		echo "DATABASE is '$(DATABASE)': it must be $(STATE), or $(STATE)/demo for the demo's." >&2; exit 1;; esac
 	@if [ -n "$(DATABASE)" ] && [ -e "$(DATABASE)" ] && \

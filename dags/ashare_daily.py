@@ -47,7 +47,8 @@ def fetch_and_copy(batch: dict[str, Any]) -> dict[str, int]:
     """Fetch a batch from Baostock, check every row, COPY and merge: the whole batch is there, or nothing of it.
 
     **Red:** the log's last line says why; `sync_batch.error` too. Clear it: what is loaded is not fetched again.
-    Waiting (up for reschedule): today's bars are not all out; what is not there by 20:00 is believed absent.
+    Waiting (up for reschedule): today's bars are not all out. From 20:00 on, a missing bar is believed absent, if
+    others of its kind are there and at most ASHARE_MAX_ABSENT are missing. At 23:00 the task gives up.
     """
     from include.ashare import airflow_bridge, steps
 
@@ -99,7 +100,7 @@ def ashare_daily() -> None:
         pool=POOL,
         poke_interval=SETTINGS.poll_seconds,
         doc_md="Waits until the trade date's bars are out, holding no worker; a closed day is skipped. **Red:** the "
-        "calendar does not cover the date, Baostock is out of reach, or nothing was published by 23:00.",
+        "calendar does not cover the date, Baostock is out of reach, or not enough was published by 23:00.",
     )
     planned = plan_batches()
     waited >> planned >> sync_adjust_factors() >> (recorded := record_status())

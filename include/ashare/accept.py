@@ -21,7 +21,7 @@ from include.ashare.store import Store
 
 DESCRIPTION = """\
 Take a red trade date as it is. It counts as complete (status success) from then on, with your reason and with what
-was wrong in its record, and nothing of it is asked of Baostock again. When one of its bars is added, changed or
+was wrong in its record, and no run plans its bars again. When one of its bars is added, changed or
 deleted later, the date is judged again, and red again if it is not complete by then.
 """
 EPILOG = """\

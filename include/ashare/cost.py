@@ -107,7 +107,8 @@ def better_way(connection: psycopg.Connection[Any] | None, days: Collection[date
     past = sorted(day for day in days if day < today)
     if not past or "stock" not in kinds:
         return ""
-    budget = Settings().request_budget
+    settings = Settings()
+    budget = settings.request_budget - settings.reserve
     one_by_one, _ = by_date(connection, past)
     together = of_all_stocks(connection, past[0], past[-1])
     if not together.is_less_than(one_by_one, budget, budget):

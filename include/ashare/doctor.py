@@ -233,10 +233,14 @@ def _source(patient: Patient) -> Iterator[Finding]:
 
 
 def _budget(patient: Patient) -> Iterator[Finding]:
-    limit, budget = patient.store.source_limit(), patient.settings().request_budget
+    limit, settings = patient.store.source_limit(), patient.settings()
+    budget, reserve = settings.request_budget, settings.reserve
     sent = f"{limit.used_today} of {budget} requests sent today (ASHARE_REQUEST_BUDGET)"
     if limit.used_today >= budget:
         yield Finding("budget", BAD, f"{sent}: runs wait until {_clock(limit.day_ends)}, Beijing time.")
+    elif limit.used_today >= budget - reserve:
+        others = f"earlier dates and histories wait until {_clock(limit.day_ends)}, Beijing time"
+        yield Finding("budget", WARN, f"{sent}; {others} (ASHARE_HISTORY_RESERVE, {reserve}).")
     else:
         nearly = limit.used_today >= NEARLY_SPENT * budget
         yield Finding("budget", WARN if nearly else OK, f"{sent}.")
@@ -307,7 +311,9 @@ def _syncing(
 ) -> Finding:
     since = f" since {_clock(started_at)}" if started_at else ""
     limit = patient.store.source_limit()
-    spent = limit.used_today >= NEARLY_SPENT * patient.settings().request_budget
+    settings = patient.settings()
+    most = min(NEARLY_SPENT * settings.request_budget, settings.request_budget - settings.reserve)
+    spent = limit.used_today >= most
     if why and (limit.is_banned or spent or day == patient.now().date()):
         return Finding(str(day), WARN, f"waiting{since}: {why}")
     # What it waited for is over: since then, it has had time.

@@ -278,9 +278,12 @@ class StatusReader:
         notes = []
         if by_code:
             notes.append(f"Before {MARKET_DAY_FROM['stock']} each of {by_code} stocks is asked for by itself.")
-        left = max(self.settings.request_budget - self.source_limit().used_today, 0)
+        # Earlier dates than the newest leave a part of the day's requests to it.
+        is_earlier = any(day < newest_published(self.now()) for day in wanting)
+        a_day = self.settings.request_budget - (self.settings.reserve if is_earlier else 0)
+        left = max(a_day - self.source_limit().used_today, 0)
         if cost.requests > left:
-            more = cost.quota_days(left, self.settings.request_budget) - int(left > 0)
+            more = cost.quota_days(left, a_day) - int(left > 0)
             notes.append(
                 f"About {cost.requests} requests, and {left} are left today: it waits for midnight, Beijing time, "
                 f"and goes on by itself, {more} {'day' if more == 1 else 'days'} long."

@@ -47,13 +47,17 @@ def test_a_broken_backfill_is_told_once_and_once_that_it_is_mended(
     assert query("SELECT count(*) FROM ashare.alert WHERE resolved_at IS NULL AND subject ~ '^backfill'") == [(0,)]
 
 
-def test_a_date_that_is_not_complete_at_its_deadline_is_told(api: Api, stack: Stack, listener: Listener) -> None:
+def test_a_date_that_is_not_complete_at_its_deadline_is_told(
+    api: Api, stack: Stack, listener: Listener, query: Query
+) -> None:
     """Today's run, held back by a paused DAG; its deadline is then put into the past, as if it had come."""
     while (now := beijing_now()).time() >= datetime_time(23, 58):
         time.sleep(1)  # today's deadline is 23:59
     day = now.date()
     deadline = datetime(day.year, day.month, day.day, 23, 59, tzinfo=SHANGHAI)
     api("PATCH", "/api/v2/dags/ashare_daily", {"is_paused": True})
+    # Of a day that is known to be closed, nobody is told.
+    known = query("DELETE FROM ashare.trade_calendar WHERE calendar_date = %s RETURNING is_trading_day", day)
     try:
         run = api("POST", "/api/v2/dags/ashare_daily/dagRuns", {"logical_date": None, "partition_key": str(day)})
         past = api("POST", "/api/v2/dags/ashare_daily/dagRuns", {"logical_date": None, "partition_key": "2025-10-31"})
@@ -73,6 +77,8 @@ def test_a_date_that_is_not_complete_at_its_deadline_is_told(api: Api, stack: St
             with stack.postgres.connect("airflow") as database:
                 database.execute("DELETE FROM dag_run WHERE run_id = %s", (made["dag_run_id"],))
     finally:
+        for (is_open,) in known:
+            query("INSERT INTO ashare.trade_calendar (calendar_date, is_trading_day) VALUES (%s, %s)", day, is_open)
         api("PATCH", "/api/v2/dags/ashare_daily", {"is_paused": False})
 
 

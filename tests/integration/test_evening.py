@@ -347,7 +347,7 @@ def test_an_index_that_baostock_does_not_list_is_said_once_and_not_asked_for(
     assert asked == {"sh.000001"}
     assert status(database, "2025-09-29") == (
         "success", 1, 1, 0,
-        "ASHARE_INDICES has what Baostock's list has not, and it is not asked for: sh.000688, sz.000001",
+        "Baostock's list has no such index of ASHARE_INDICES, so none is asked for: sh.000688, sz.000001",
     )  # fmt: skip
     assert status(database, "2025-09-30") == ("success", 1, 1, 0, None)
     corrected = Settings(lock_timeout=20.0, indices=("sh.000001",))

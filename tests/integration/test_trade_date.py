@@ -489,7 +489,7 @@ def test_a_run_of_one_kind_alone_never_lowers_what_a_date_is_complete_for(
         record_status(etfs)
     assert status(database, day)[:4] == whole[:4]
     assert database.rows("SELECT kinds FROM ashare.sync_status") == [(["stock", "index"],)]
-    assert status(database, day)[4].startswith("only stock, index is complete; ")
+    assert status(database, day)[4].startswith("complete for stock, index only; ")
     database.do("DELETE FROM ashare.daily_bar WHERE code = 'sh.600000'")  # now it is not complete for stocks either
     with pytest.raises(IncompleteDate, match="securities have no bar"):
         record_status(etfs)

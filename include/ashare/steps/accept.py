@@ -64,7 +64,7 @@ def undo(store: Store, day: date, who: str) -> str:
         store.accepted.record(day, "failed", count, len(missing), f"{accepted.problem}.")
         recorded = store.status(day)
     if recorded and recorded[0] == "syncing":
-        return f"{day} is not accepted any more, and is being synced: its run says what it is."
+        return f"{day} is not accepted any more, and is being synced: its run will record its status."
     return f"{day} is not complete: {accepted.problem}."
 
 

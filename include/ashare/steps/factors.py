@@ -43,7 +43,7 @@ def _read_and_save(run: Run) -> None:
             table = session.daily_factors(run.day)
         factors = read_factors(table, run.day, run.day)
         if not factors.good and run.is_today_before(FACTORS_ARE_FINAL):
-            reason = f"no adjust factors yet; that is believed from {FACTORS_ARE_FINAL:%H:%M} on"
+            reason = f"no adjust factors yet; an answer of none is believed from {FACTORS_ARE_FINAL:%H:%M} on"
             raise not_yet(run, "adjust factors", reason, STRAGGLERS, FACTORS_ARE_FINAL)
         run.store.save_factors(run.day, factors.good, session.requests, factors.odd, run.run_id)
     log.info("%d stocks go ex on %s.", len(factors.good), run.day)

@@ -145,7 +145,7 @@ def _doubt_absence(run: Run, batch: Batch, catch: Catch, missing: Sequence[str])
     late = f"{len(missing)} {plural} have no bar yet, {missing[0]} for one"
     pace = STRAGGLERS if has_some else PUBLICATION
     if run.is_today_before(BARS_ARE_FINAL):
-        return not_yet(run, batch.label, f"{late}; that is believed from {BARS_ARE_FINAL:%H:%M} on", pace)
+        return not_yet(run, batch.label, f"{late}; an absence is believed from {BARS_ARE_FINAL:%H:%M} on", pace)
     if run.day == run.today and (len(missing) > most or not has_some):
         why = f"more than ASHARE_MAX_ABSENT ({most})" if has_some else f"and no other of the {plural} has one"
         return not_yet(run, batch.label, f"{late}, {why}", pace)

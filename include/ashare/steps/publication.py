@@ -90,11 +90,12 @@ def judge_market(run: Run, kind: str, wanted: Sequence[str], table: Table) -> li
     sent = set(table.column("code"))
     lacking = [code for code in wanted if code not in sent]
     is_today = run.day == run.today
-    is_part = is_today and 2 * len(sent) < len(run.store.expected(run.expectation, kind))
+    listed = len(run.store.expected(run.expectation, kind)) if is_today else 0
+    is_part = 2 * len(sent) < listed
     if table.rows and len(lacking) <= MOST_LACKING and not is_part:
         return lacking
     if is_today:
-        found = f"{len(table.rows)} of {len(wanted)} {PLURALS[kind]} are out" if table.rows else "no bars are out"
+        found = f"{len(table.rows)} of {listed} {PLURALS[kind]} are out" if table.rows else "no bars are out"
         raise not_yet(run, PLURALS[kind], found)
     if not table.rows:
         raise BadReply(

@@ -52,7 +52,7 @@ def _record(run: Run, calendar_is_known: bool) -> str:
         reason = joined([text.rstrip(".") for text in problems], most=MOST_CHARACTERS - 1) + "."
         before = _tally(replace(run, kinds=complete), calendar_is_known) if is_part else None
         if before and not before.problems:
-            notes = [f"only {', '.join(complete)} is complete", *([before.note] if before.note else []), reason]
+            notes = [f"complete for {', '.join(complete)} only", *([before.note] if before.note else []), reason]
             _finish(replace(run, kinds=complete), "success", joined(notes), before)
         else:
             _finish(run, "failed", reason, tally)
@@ -187,7 +187,7 @@ def note_of(run: Run, count: DateCount, verdict: Verdict) -> str | None:
     if count.rejected:
         notes.append(f"{count.rejected} rejected (ashare.rejected_bar)")
     if unlisted := run.store.unlisted_indices(run.day):
-        notes.append(f"ASHARE_INDICES has what Baostock's list has not, and it is not asked for: {named(unlisted)}")
+        notes.append(f"Baostock's list has no such index of ASHARE_INDICES, so none is asked for: {named(unlisted)}")
     if count.blanked:
         notes.append(f"{count.blanked} with a valuation that is no number, left blank (ashare.blanked_value)")
     if count.rejected_factors:

@@ -222,7 +222,7 @@ const WORDS = {
 
   accept: ['Accept as it is', '按现状接受'], acceptReason: ['Reason', '原因'],
   acceptHelp: [
-    'The date counts as complete from then on, with your reason and what is wrong in its record, until its bars change.',
+    'From then on the date counts as complete, until one of its bars changes. Its record keeps your reason and what is wrong with the date.',
     '此后该日期视为完整，记录中保留您填写的原因和当前问题；日线数据一旦变化，接受即自动撤销。',
   ],
   acceptButton: ['Accept', '接受'], undoAccept: ['Undo the acceptance', '撤销接受'],
