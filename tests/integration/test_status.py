@@ -221,7 +221,7 @@ def test_a_plan_tells_dates_requests_and_what_the_budget_means(
         assert plan.requests_left == 40_000 - 1_000 - len(emulator.requests)
         assert plan.notes == []
         assert reader.plan(date(2025, 10, 9), date(2025, 10, 9)).requests == 0
-    with reading(request_budget=len(emulator.requests) + 10) as reader:
+    with reading(request_budget=len(emulator.requests) + 15, history_reserve=5) as reader:
         note = reader.plan(start, end).notes[0]
         assert "and 10 are left today: it waits for midnight" in note
         old = reader.plan(date(2005, 1, 3), date(2005, 1, 31))
