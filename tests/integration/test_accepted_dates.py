@@ -127,18 +127,57 @@ def test_nothing_of_an_accepted_date_is_asked_for_and_nothing_turns_it_red(
 ) -> None:
     said = accept(red.store, red.day, REASON, "li")
     assert [batch for batch in plan_batches(stocks(DAY)) if not batch.again] == []  # its own run, again
+    asked = server.count("query_daily_adjust_factor")
     assert complete(stocks(DAY)) == "success"
+    assert server.count("query_daily_adjust_factor") == asked  # not for its adjust factors either
     assert status(database)[0::4] == ("success", said)
     # The dates around it: the one after it is held against it, and a day later earlier dates are read again.
     complete(stocks(AFTER))
     database.do("UPDATE ashare.sync_status SET checked_at = checked_at - interval '2 days'")
-    asked = [request for request in server.requests if DAY in str(request)]
+    about_it = [request for request in server.requests if DAY in str(request)]
     assert complete(stocks(LATER)) == "success"
-    assert [request for request in server.requests if DAY in str(request)] == asked
+    assert [request for request in server.requests if DAY in str(request)] == about_it
     database.do("DELETE FROM ashare.daily_bar WHERE trade_date = %s", BEFORE)
     assert complete(stocks(BEFORE)) == "success"  # looks at the one after it
     assert status(database)[0::4] == ("success", said)
     assert ends(database) == [(DAY, None)]
+
+
+def test_a_date_of_which_a_whole_kind_has_no_bar_cannot_be_accepted(
+    make_run: MakeRun, server: Emulator, database: Database
+) -> None:
+    """The indices are there; the market contradicted, and nothing of it was written."""
+    run = make_run(DAY, source=source_of(server), kinds=("index",))
+    assert complete(run) == "success"
+    database.do("UPDATE ashare.sync_status SET status = 'failed', kinds = '{stock,index}', reason = 'refused.'")
+    with pytest.raises(InvalidInput, match=r"has no bars of stocks: .* --conf '\{\"fetch\": \"code\"\}'"):
+        accept(run.store, run.day, REASON, "li")
+    assert ends(database) == []
+
+
+def test_bars_of_other_kinds_undo_no_acceptance(make_run: MakeRun, database: Database) -> None:
+    day, before, options = "2026-01-12", "2026-01-09", {"now": at("2026-02-02T20:00"), "kinds": ("stock",)}
+    with Emulator(GeneratedMarket(start=date(2025, 12, 1), end=date(2026, 1, 31), stocks=60)) as emulator:
+        options["source"] = source_of(emulator)
+        complete(make_run(before, **options))
+        run = make_run(day, **options)
+        complete(run)
+        code = database.rows("SELECT min(code) FROM ashare.daily_bar WHERE trade_date = %s", day)[0][0]
+        database.do("DELETE FROM ashare.daily_bar WHERE trade_date = %s AND code = %s", day, code)
+        with pytest.raises(IncompleteDate, match=r"1 of .* securities have no bar"):
+            record_status(run)
+        said = accept(run.store, run.day, REASON, "li")
+        etfs = History(
+            *(run.day, run.day, run.store, run.source),
+            kinds=("etf",), settings=run.settings, now=at("2026-02-02T20:00"),
+        )  # fmt: skip
+        for batch in history_steps.plan_batches(etfs)[0]:
+            history_steps.fetch_and_copy(etfs, batch.batch_no)
+        history_steps.record_status(etfs)
+    assert run.store.has_bars(run.day, "etf")
+    assert status(database, day)[0::4] == ("success", said)
+    assert database.rows("SELECT kinds FROM ashare.sync_status WHERE trade_date = %s", day) == [(["stock"],)]
+    assert ends(database) == [(day, None)]
 
 
 def test_what_lacks_in_an_accepted_date_is_in_its_figures_and_no_history_asks_for_it(
@@ -268,7 +307,7 @@ def test_what_cannot_be_accepted_is_refused_in_a_sentence(red: Run, stocks: Make
     refused(AFTER, f"{AFTER} is being synced: accept it when its run has ended")
     with pytest.raises(IncompleteDate):
         record_status(stocks(AFTER))
-    refused(AFTER, f"{AFTER} has no bars at all: there is nothing to accept")
+    refused(AFTER, f"{AFTER} has no bars of stocks: there is nothing to accept")
     accept(red.store, red.day, REASON, "li")
     refused(DAY, f"{DAY} is accepted by li on {today()}: {REASON}. To give another reason, undo that first")
     assert ends(database) == [(DAY, None)]

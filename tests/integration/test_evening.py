@@ -303,6 +303,20 @@ def test_the_requests_and_rows_of_a_batch_that_came_back_are_counted_once(
     assert database.rows(counted) == [(rows, 7)]
 
 
+def test_what_one_batch_waits_for_is_said_also_while_others_work(
+    evening: MakeEvening, database: Database, late: LateMarket
+) -> None:
+    late.late = {"sz.399330"}
+    night = evening()
+    assert wait_for_trading_day(night.run).answer is Answer.OUT
+    stocks, indices = plan_batches(night.run)
+    with pytest.raises(NotPublishedYet):
+        fetch_and_copy(night.run, indices.batch_no)
+    fetch_and_copy(night.run, stocks.batch_no)
+    sync_adjust_factors(night.run)
+    assert "1 indices have no bar yet, sz.399330 for one" in status(database)[4]
+
+
 # ---------------------------------------------------------------------- the calendar, the list, the factors
 
 

@@ -698,6 +698,13 @@ def test_a_range_that_reaches_before_what_the_source_has_begins_where_its_bars_d
     assert scene.database.rows("SELECT min(trade_date)::text FROM ashare.sync_status") == [("2025-09-01",)]
 
 
+def test_a_range_that_lies_before_what_the_source_has_is_refused(scene: Scene) -> None:
+    said = r"Baostock has no bars from 2006-01-01 to 2012-12-31 .*: choose a later range"
+    with pytest.raises(InvalidInput, match=said):
+        plan_batches(scene.history(first=date(2006, 1, 1), last=date(2012, 12, 31)))
+    assert scene.emulator.count(BY_CODE) < 10
+
+
 # ---------------------------------------------------------------------- limits, interruptions
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import date
 
@@ -9,7 +10,7 @@ from include.ashare.errors import InvalidInput
 from include.ashare.source import SourceConfig
 from include.ashare.steps.record import counted, problems_of
 from include.ashare.steps.reference import closed_reason
-from include.ashare.steps.run import Run
+from include.ashare.steps.run import PLURALS, Run
 from include.ashare.store import DateCount, Store
 from include.ashare.texts import bounded, storable
 
@@ -41,12 +42,23 @@ def accept(store: Store, day: date, reason: str, who: str) -> str:
     with store.accepted.changing(WAIT_SECONDS):
         run = _acceptable(run)
         count, missing = counted(run)
-        if not count.loaded:
-            raise InvalidInput(f"{day} has no bars at all: there is nothing to accept. Run the date again.")
+        _refuse_without_bars(run)
         problem = _problem(run, count, missing)
         made = store.accepted.accept(day, run.kinds, reason=text.rstrip("."), problem=problem, who=_name(who))
         store.accepted.record(day, "success", count, len(missing), made.note)
     return made.note
+
+
+def _refuse_without_bars(run: Run) -> None:
+    """A date without a bar of a whole kind is not the date as Baostock has it."""
+    for kind in run.kinds:
+        if run.store.expected(run.expectation, kind) and not run.store.has_bars(run.day, kind):
+            again = f"airflow dags backfill -s {run.day} -e {run.day} --rerun-failed-tasks ashare_daily"
+            conf = json.dumps({"fetch": "code"})
+            raise InvalidInput(
+                f"{run.day} has no bars of {PLURALS[kind]}: there is nothing to accept. Load them one by one "
+                f"({again} --conf '{conf}'), and accept what that leaves."
+            )
 
 
 def undo(store: Store, day: date, who: str) -> str:

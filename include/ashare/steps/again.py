@@ -118,6 +118,8 @@ def _load(run: Run, caught: list[Catch], late: Collection[date], problems: list[
     for catch, one in zip(loaded, merged, strict=True):
         if one.inserted or one.revised or catch.run.day in late:
             recount(catch.run)
+        for day in one.came_late - {catch.run.day}:
+            recount(replace(catch.run, day=day))
         log.info(
             "%s %s, read again: %d changed, %d new, %d as they were.",
             *(PLURALS[catch.kind], catch.run.day, one.revised, one.inserted, one.unchanged),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from tempfile import SpooledTemporaryFile
@@ -51,6 +51,8 @@ class Catch:
     """Of securities asked for one by one: the first day of which a row was sent."""
     is_witnessed: bool = False
     """Whether the source answers at all, as a bar shows that is known to be there."""
+    contradicted: Collection[str] = ()
+    """Codes that were answered without any bar, and have some lately."""
     ranges: list[AbsentRange] = field(default_factory=list)
     """What lies before indices' first bars."""
     requests: int = 0

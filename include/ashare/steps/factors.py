@@ -29,6 +29,9 @@ def sync_adjust_factors(run: Run) -> None:
     """
     # Of two runs of one date, the second finds them read.
     with run.store.alone(f"adjust factors of {run.day}", run.settings.lock_timeout):
+        if accepted := run.store.accepted.counting(run.day, run.kinds):
+            log.info("%s is %s Its adjust factors are not asked for as long as that counts.", run.day, accepted.note)
+            return
         if run.store.factors_are_in(run.day, run.today):
             log.info("The adjust factors of %s are in.", run.day)
             return

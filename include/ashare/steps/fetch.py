@@ -11,7 +11,7 @@ from include.ashare.errors import AshareError, BadReply, InvalidInput
 from include.ashare.source import Session
 from include.ashare.steps.again import fetch_again
 from include.ashare.steps.catch import ONE_PAGE, Catch, fetch_market
-from include.ashare.steps.first_bars import ask_a_witness, before_the_first_bar
+from include.ashare.steps.first_bars import ask_witnesses, before_the_first_bar
 from include.ashare.steps.publication import PUBLICATION, STRAGGLERS, not_yet, sample_of
 from include.ashare.steps.record import recount
 from include.ashare.steps.run import BARS_ARE_FINAL, FEW, PLURALS, Run
@@ -93,7 +93,7 @@ def _ask_once_more(run: Run, catch: Catch, session: Session) -> None:
     if len(absent) > run.settings.max_absent or run.is_today_before(BARS_ARE_FINAL):
         return  # not believed in any case
     catch.ask_for(absent, session)
-    ask_a_witness(catch, session)
+    ask_witnesses(catch, session)
 
 
 def _has_some(run: Run, catch: Catch) -> bool:

@@ -14,13 +14,20 @@ WITNESS = "sh.600000"
 """A stock that is listed since 1999, has a bar of every session, and has gone ex nearly every year since 2000."""
 
 
-def ask_a_witness(catch: Catch, session: Session) -> None:
-    """Where no index has any bar, ask for one that is known to be there: an empty answer alone proves nothing."""
+def ask_witnesses(catch: Catch, session: Session) -> None:
+    """Where indices have no bar at all, ask for bars that should be there: an empty answer alone proves nothing."""
     run = catch.run
-    if catch.kind == "index" and catch.absent and not catch.begins and run.today - run.day > LEAST_EMPTY:
+    without = [code for code in catch.absent if code not in catch.begins]
+    if catch.kind != "index" or not without or run.today - run.day <= LEAST_EMPTY:
+        return
+    a_week_ago = run.today - timedelta(days=7)
+    lately = (a_week_ago - timedelta(days=14), a_week_ago)
+    if not catch.begins:
         session.expect(1)
-        a_week_ago = run.today - timedelta(days=7)
-        catch.is_witnessed = bool(session.bars(WITNESS, a_week_ago - timedelta(days=14), a_week_ago).rows)
+        catch.is_witnessed = bool(session.bars(WITNESS, *lately).rows)
+    if catch.last >= a_week_ago:
+        session.expect(len(without))
+        catch.contradicted = {code for code in without if session.bars(code, *lately).rows}
 
 
 def before_the_first_bar(catch: Catch) -> list[str]:
@@ -36,7 +43,8 @@ def before_the_first_bar(catch: Catch) -> list[str]:
         first = catch.begins.get(code)
         last = min(catch.last, run.today - timedelta(days=1)) if first is None else first - timedelta(days=1)
         answers = bool(catch.begins) or catch.is_witnessed
-        is_proven = first is not None or (answers and last - run.day >= LEAST_EMPTY)
+        is_empty = answers and code not in catch.contradicted and last - run.day >= LEAST_EMPTY
+        is_proven = first is not None or is_empty
         is_first = (run.store.first_bar(code) or run.today) >= run.day
         if run.day <= last < run.today and is_proven and is_first:
             catch.ranges.append(AbsentRange(code, catch.first, last))

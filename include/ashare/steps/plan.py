@@ -25,8 +25,8 @@ def plan_batches(run: Run) -> list[Batch]:
         batches = run.store.replace_batches(run.day, planned, run.run_id)
     for batch in batches:
         log.info("Batch %d: %s", batch.batch_no, batch.label)
-    if not remaining:
-        log.info("%s: every expected bar is there, none is asked of Baostock.", run.day)
+    if not batches:
+        log.info("%s: nothing is asked of Baostock.", run.day)
     return batches
 
 

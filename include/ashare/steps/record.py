@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from include.ashare.errors import IncompleteDate
+from include.ashare.errors import AshareError, IncompleteDate
 from include.ashare.steps.reference import closed_reason, universe_is_known
 from include.ashare.steps.run import ETFS_FROM, Run
 from include.ashare.steps.verify import Verdict, verify
@@ -59,7 +59,10 @@ def _record(run: Run, calendar_is_known: bool) -> str:
         raise IncompleteDate(f"{run.day} is not complete: {reason}")
     _finish(run, "success", tally.note, tally)
     log.info("%s is complete: %d bars, %d suspended.", run.day, tally.count.loaded, tally.count.suspended)
-    _look_at_following(run)
+    try:
+        _look_at_following(run)
+    except AshareError as problem:  # this date is recorded, and complete
+        log.warning("The session after %s could not be held against it. %s", run.day, problem)
     return "success"
 
 

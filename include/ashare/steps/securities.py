@@ -40,7 +40,7 @@ class SecurityList:
     @property
     def has_unreadable_codes(self) -> bool:
         """Whether a row may be of a code that the list seems to lack."""
-        return any(not is_code(row.code) for row in self.odd)
+        return any(not is_code(row.code) and _kind(row.raw, {}) in LOADED for row in self.odd)
 
 
 def check_securities(table: Table, known: Mapping[str, str], today: date, few: int) -> SecurityList:

@@ -30,8 +30,11 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 LOCK = "ashare schema"
 
-TABLE_LOCK_SECONDS = 0.5
-"""How long a migration waits for a table at a time: whoever comes to read it meanwhile waits behind it."""
+TABLE_LOCK_SECONDS = 1.2
+"""How long a migration waits for a table at a time: whoever comes to read it meanwhile waits behind it.
+
+Longer than PostgreSQL's deadlock_timeout (1 s), after which a waiter makes autovacuum step aside.
+"""
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 15.0
 """Between two such times: the first pause, which doubles, and the longest."""
 

@@ -188,6 +188,11 @@ class _Fetcher:
             first_bar = self._first_bar(code)
             before += [day for day in never if day < first_bar]
             self._absent += [(day, code) for day in never if day > first_bar]
+        a_week_ago = self._history.tables.session_of_a_week_ago(self._history.today)
+        has_none = bool(before) and self._first_bar(code) == date.max and before[0] <= a_week_ago <= before[-1]
+        # Later bars of its own prove that an index begins later; without any, a bar of last week disproves it.
+        if has_none and self._session.bars(code, a_week_ago, a_week_ago).rows:
+            raise BadReply(f"Baostock sends no bars of {code} of years of which it has some: not believed.")
         if before:
             self._history.tables.record_absent_range(AbsentRange(code, before[0], before[-1]))
             log.info("%s has no bar at Baostock from %s to %s.", code, before[0], before[-1])

@@ -12,6 +12,7 @@ from include.ashare import cost
 from include.ashare.cost import PAGE_SESSIONS, Cost
 from include.ashare.errors import InvalidInput
 from include.ashare.source import Session
+from include.ashare.steps.history.fetch import INDEX
 from include.ashare.steps.history.span import History
 from include.ashare.steps.publication import SAMPLE
 from include.ashare.steps.record import NO_ETFS
@@ -103,6 +104,8 @@ def first_day_with_bars(history: History) -> date | None:
     """The first day of which Baostock has bars, where the range begins long before; else ``None``.
 
     What it does not have at all would be asked for, security by security, and never be believed absent.
+
+    :raises InvalidInput: it has no bars in the range, and answers.
     """
     sessions = history.tables.sessions()
     if "stock" not in history.kinds or len(sessions) <= MARGIN_SESSIONS:
@@ -119,15 +122,22 @@ def first_day_with_bars(history: History) -> date | None:
             if first_bar is not None and first_bar <= early:
                 return None
             first_bars += [first_bar] if first_bar else []
+        a_week_ago = history.tables.session_of_a_week_ago(history.today)
+        if not first_bars and a_week_ago > history.end and session.bars(INDEX, a_week_ago, a_week_ago).rows:
+            raise InvalidInput(
+                f"Baostock has no bars from {history.start} to {history.end} (asked for {', '.join(listed)}, which "
+                "were listed then): choose a later range."
+            )
     return min(first_bars, default=None)
 
 
 def _first_bar_of(session: Session, code: str, sessions: Sequence[date]) -> date | None:
     for at in range(0, len(sessions), PAGE_SESSIONS):
         page = sessions[at : at + PAGE_SESSIONS]
-        days = session.bars(code, page[0], page[-1]).column("date")
-        if days:
-            return date.fromisoformat(min(days))
+        for _ in range(2):  # an answer of no bar is no proof
+            days = session.bars(code, page[0], page[-1]).column("date")
+            if days:
+                return date.fromisoformat(min(days))
     return None
 
 

@@ -13,14 +13,15 @@ COMMENT ON FUNCTION ashare.may_lack_session IS 'Whether a session that Baostock'
 COMMENT ON COLUMN ashare.daily_bar.is_trading IS 'false: suspended that day. A suspended stock has a row at its last close; its volume and amount are 0 or NULL, and what Baostock leaves there of an earlier day (a price, volume, turn) is kept as sent. Also false where Baostock says that it traded, and has no volume, amount, turn and change.';
 COMMENT ON FUNCTION ashare.factor_mismatch IS 'Where stocks'' prices and adjust factors disagree: a preclose that is not the close of the session before, without a factor; a factor on a day of trading whose preclose is that close; a factor on a day without a bar between days with one. A bar whose session before has none is not judged. As the cross-check of each trade date counts them (rules preclose and ex_dates), and those after a session that Baostock lacks (may_lack_session), which the cross-check takes for explained.';
 
-CREATE FUNCTION ashare.bars_fingerprint(day date)
+CREATE FUNCTION ashare.bars_fingerprint(day date, kinds text[])
 RETURNS text
 LANGUAGE sql STABLE
 AS $$
     SELECT count(*) || ':' || coalesce(sum(hashtextextended((to_jsonb(b) - 'loaded_at')::text, 0)), 0)
-    FROM ashare.daily_bar b WHERE b.trade_date = day
+    FROM ashare.daily_bar b LEFT JOIN ashare.security s USING (code)
+    WHERE b.trade_date = day AND (s.kind IS NULL OR s.kind = ANY (kinds))
 $$;
-COMMENT ON FUNCTION ashare.bars_fingerprint IS 'Of a trade date''s bars: another one when a bar was added, changed or deleted; the same one when the same bars are loaded again.';
+COMMENT ON FUNCTION ashare.bars_fingerprint IS 'Of a trade date''s bars of some kinds: another one when a bar was added, changed or deleted; the same one when the same bars are loaded again.';
 
 CREATE TABLE ashare.accepted_date (
     id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -42,7 +43,7 @@ COMMENT ON COLUMN ashare.accepted_date.trade_date IS 'Session, in Asia/Shanghai.
 COMMENT ON COLUMN ashare.accepted_date.kinds IS 'The kinds of securities that it was judged for; a run of others judges the date again.';
 COMMENT ON COLUMN ashare.accepted_date.reason IS 'Why, in the person''s words.';
 COMMENT ON COLUMN ashare.accepted_date.problem IS 'What was wrong with the date then: what lacks, what contradicts.';
-COMMENT ON COLUMN ashare.accepted_date.fingerprint IS 'bars_fingerprint of the date then.';
+COMMENT ON COLUMN ashare.accepted_date.fingerprint IS 'bars_fingerprint of the date and these kinds then.';
 COMMENT ON COLUMN ashare.accepted_date.accepted_by IS 'The user of Airflow, or of the machine whose prompt it was.';
 COMMENT ON COLUMN ashare.accepted_date.accepted_at IS 'When.';
 COMMENT ON COLUMN ashare.accepted_date.ended_at IS 'Since when it counts no more; NULL: it counts.';
@@ -91,3 +92,4 @@ AS $$
       AND c.calendar_date BETWEEN (SELECT min(f.trade_date) FROM ashare.sync_status f) AND newest
       AND NOT EXISTS (SELECT FROM ashare.sync_status s WHERE s.trade_date = c.calendar_date)
 $$;
+COMMENT ON FUNCTION ashare.trade_date_state IS 'Every trade date from the first recorded to the newest one: sync_status, and `pending` where nothing is recorded; `running` are the Airflow runs that are under way, without which a `syncing` date is `failed`. coverage: complete, accepted, partial, missing, failed, running or closed.';

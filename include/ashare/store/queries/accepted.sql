@@ -1,7 +1,7 @@
 -- name: latest
 -- Whether its bars are as they were is worked out only while it counts.
 SELECT trade_date, kinds, reason, problem, accepted_by, accepted_at, ended_because,
-       CASE WHEN ended_at IS NULL THEN fingerprint = ashare.bars_fingerprint(trade_date) ELSE false END AS counts
+       CASE WHEN ended_at IS NULL THEN fingerprint = ashare.bars_fingerprint(trade_date, kinds) ELSE false END AS counts
 FROM ashare.accepted_date WHERE trade_date = %(day)s ORDER BY id DESC LIMIT 1
 
 -- name: all
@@ -13,7 +13,7 @@ SELECT reason FROM ashare.sync_status WHERE trade_date = %(day)s
 
 -- name: accept
 INSERT INTO ashare.accepted_date (trade_date, kinds, reason, problem, fingerprint, accepted_by)
-VALUES (%(day)s, %(kinds)s, %(reason)s, %(problem)s, ashare.bars_fingerprint(%(day)s), %(who)s)
+VALUES (%(day)s, %(kinds)s, %(reason)s, %(problem)s, ashare.bars_fingerprint(%(day)s, %(kinds)s), %(who)s)
 
 -- name: record
 -- The run that worked on the date last stays the one that did.

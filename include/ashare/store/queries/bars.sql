@@ -78,7 +78,9 @@ WITH found AS MATERIALIZED (
 ), no_longer_accepted AS (
     UPDATE ashare.accepted_date a SET ended_at = clock_timestamp(), ended_because = %(because)s
     WHERE a.ended_at IS NULL
-      AND a.trade_date IN (SELECT f.trade_date FROM found f WHERE f.is_there IS NULL OR f.old IS NOT NULL)
+      AND EXISTS (SELECT FROM found f LEFT JOIN ashare.security s USING (code)
+                  WHERE f.trade_date = a.trade_date AND (f.is_there IS NULL OR f.old IS NOT NULL)
+                    AND (s.kind IS NULL OR s.kind = ANY (a.kinds)))
     RETURNING a.trade_date
 )
 SELECT count(*) FILTER (WHERE is_there IS NULL), count(old),

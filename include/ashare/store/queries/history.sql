@@ -71,7 +71,9 @@ WHERE l.kind = 'stock' AND (%(codes)s::text[] IS NULL OR l.code = ANY (%(codes)s
       WHERE c.is_trading_day AND c.calendar_date <= l.last_day
         AND c.calendar_date >= (h.read_at AT TIME ZONE 'Asia/Shanghai')::date
         AND NOT EXISTS (SELECT FROM ashare.sync_batch f
-                        WHERE f.trade_date = c.calendar_date AND f.kind = 'factor' AND f.status = 'success')))
+                        WHERE f.trade_date = c.calendar_date AND f.kind = 'factor' AND f.status = 'success')
+        AND NOT EXISTS (SELECT FROM ashare.accepted_date a
+                        WHERE a.trade_date = c.calendar_date AND a.ended_at IS NULL)))
 
 -- name: gaps
 -- The sessions that one security lacks, as spans of sessions next to each other. A row that was rejected is asked for

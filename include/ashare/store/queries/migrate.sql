@@ -5,10 +5,11 @@ SELECT to_regclass('ashare.schema_migration')
 SELECT coalesce(max(version), 0) FROM ashare.schema_migration
 
 -- name: lock
+-- For psql, by which include/local/restore.py asks.
 SELECT pg_advisory_xact_lock(hashtextextended('ashare schema', 0))
 
 -- name: lock_session
--- The same lock, beyond the end of a transaction.
+-- The same lock, beyond the end of a transaction: each file has one of its own.
 SELECT pg_advisory_lock(hashtextextended('ashare schema', 0))
 
 -- name: unlock_session

@@ -19,7 +19,11 @@ ON CONFLICT (trade_date) DO UPDATE
 SET status = 'syncing', reason = excluded.reason, run_id = excluded.run_id, finished_at = NULL
 
 -- name: resume
-UPDATE ashare.sync_status SET reason = NULL WHERE trade_date = %(day)s AND status = 'syncing' AND reason IS NOT NULL
+-- What another batch still waits for stays.
+UPDATE ashare.sync_status SET reason = NULL
+WHERE trade_date = %(day)s AND status = 'syncing' AND reason IS NOT NULL
+  AND NOT EXISTS (SELECT FROM ashare.sync_batch b
+                  WHERE b.trade_date = %(day)s AND b.status = 'pending' AND b.error IS NOT NULL)
 
 -- name: step_failure
 -- Why a step failed; a failure that was counted by the last step has `expected`.
