@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import NodeManager
@@ -34,6 +35,10 @@ needs_shared_data = pytest.mark.skipif(
 )
 
 _numbers = itertools.count()
+
+# A time limit for an example fails on a busy machine, and says nothing of the code.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # After Ctrl-C, pytest-xdist gives its workers ten seconds; an Airflow and its database take longer to stop.
 NodeManager.EXIT_TIMEOUT = 60
