@@ -705,6 +705,28 @@ def test_a_range_that_lies_before_what_the_source_has_is_refused(scene: Scene) -
     assert scene.emulator.count(BY_CODE) < 10
 
 
+class Silent(GeneratedMarket):
+    """A market that answers for years of one index without any bar, and for a single day with its bar."""
+
+    silent = "sz.399330"
+
+    def bars_of(self, code: str, start: date, end: date) -> list[Row]:
+        return [] if code == self.silent and start != end else super().bars_of(code, start, end)
+
+
+def test_years_without_any_bar_of_an_index_are_not_believed_while_it_has_one_of_last_week(database: Database) -> None:
+    market = Silent(start=date(2025, 9, 1), end=LAST, stocks=30)
+    with Emulator(market) as emulator:
+        scene = Scene(database, emulator, market)
+        history = scene.history(kinds=("index",))
+        (batch,), _ = plan_batches(history)
+        with pytest.raises(
+            BadReply, match=r"sz\.399330: Baostock sends no bars of sz\.399330 of years of which it has"
+        ):
+            fetch_and_copy(history, batch.batch_no)
+    assert database.rows("SELECT code FROM ashare.absent_range WHERE code = %s", Silent.silent) == []
+
+
 # ---------------------------------------------------------------------- limits, interruptions
 
 
