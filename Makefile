@@ -13,7 +13,8 @@ UNFINISHED := $(VENV)/.unfinished
 
 .NOTPARALLEL:
 # An activated other environment is not for us.
-unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
+unexport VIRTUAL_ENV PYTHONHOME
+export PYTHONPATH := $(CURDIR)/include:$(CURDIR)/plugins
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -21,28 +22,28 @@ help:  ## This list
 install: $(RUN_READY)  ## Make .venv with the pinned requirements (PYTHON=... chooses an interpreter)
 
 demo: $(RUN_READY)  ## Two weeks of a generated market through a real Airflow, from nothing (DEMO_START, DEMO_END)
-	@$(BIN)/python -m include.local.demo
+	@$(BIN)/python -m ashare_local.demo
 
 up: $(RUN_READY)  ## Airflow on http://localhost:8080 with the real Baostock (PORT=8081; DEMO=1: the emulator)
-	@$(BIN)/python -m include.local.up
+	@$(BIN)/python -m ashare_local.up
 
 env:  ## For the containers: passwords and keys into .env, what is there stays (CELERY=1: with workers)
 	@CELERY="$(CELERY)" sh deploy/env.sh
 
 down:  ## Stop what `make up` and `make demo` run or have left behind (DEMO=1: the demo alone)
-	@if [ -e $(RUN_READY) ]; then $(BIN)/python -m include.local.down; else echo "Nothing was running."; fi
+	@if [ -e $(RUN_READY) ]; then $(BIN)/python -m ashare_local.down; else echo "Nothing was running."; fi
 
 psql: $(RUN_READY)  ## psql on the ashare database (DEMO=1: the demo's; ARGS='-c "select 1"')
-	@$(BIN)/python -m include.local.psql $(ARGS)
+	@$(BIN)/python -m ashare_local.psql $(ARGS)
 
 backup: $(RUN_READY)  ## The schema ashare as one file in backups/ (FILE=path; DEMO=1; COMPOSE=1: of the containers)
-	@$(BIN)/python -m include.local.backup
+	@$(BIN)/python -m ashare_local.backup
 
 restore: $(RUN_READY)  ## A backup into the database, all or nothing (FILE=path; OVERWRITE=1: in place of what is there)
-	@$(BIN)/python -m include.local.restore
+	@$(BIN)/python -m ashare_local.restore
 
 doctor: $(RUN_READY)  ## Whether source, database, pool, calendar, budget, ban and the last dates are well (DEMO=1)
-	@$(BIN)/python -m include.local.doctor
+	@$(BIN)/python -m ashare_local.doctor
 
 test: $(DEV_READY)  ## Install the tools and run all tests (PYTEST_ARGS="-k name")
 	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder $(PYTEST_ARGS)

@@ -6,4 +6,4 @@ import sys
 from pathlib import Path
 
 # Where Airflow finds `ashare_page`.
-sys.path.insert(0, str(Path(__file__).parents[1] / "plugins"))
+sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in ("include", "plugins")]

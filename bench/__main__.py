@@ -17,12 +17,12 @@ from pathlib import Path
 
 import psycopg
 
+from ashare.errors import AshareError
+from ashare_local.postgres import EmbeddedPostgres, PostgresError
+from ashare_local.terminal import Phases, Stopped, console, errors, shown, stop_signals
 from bench import growth, loading, pipeline
 from bench.figures import RESULTS, Figure, keep, show, values_before
 from bench.running import NotRunning
-from include.ashare.errors import AshareError
-from include.local.postgres import EmbeddedPostgres, PostgresError
-from include.local.terminal import Phases, Stopped, console, errors, shown, stop_signals
 
 PARTS: dict[str, Callable[[Path, Callable[[str], None]], Sequence[Figure]]] = {
     "pipeline": pipeline.measure,

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped, unused-ignore]
 
-from include.local.terminal import print_columns
+from ashare_local.terminal import print_columns
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"

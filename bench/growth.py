@@ -15,14 +15,10 @@ from typing import Any
 
 import psycopg
 
-from bench import page, views
-from bench.figures import Figure
-from bench.market import COMING, YearsMarket
-from include.ashare.dates import SHANGHAI
-from include.ashare.emulator.server import Emulator
-from include.ashare.settings import DEFAULT_INDICES, SERVICE_LIMIT, Settings
-from include.ashare.source import SourceConfig
-from include.ashare.steps import (
+from ashare.dates import SHANGHAI
+from ashare.settings import DEFAULT_INDICES, SERVICE_LIMIT, Settings
+from ashare.source import SourceConfig
+from ashare.steps import (
     Run,
     fetch_and_copy,
     plan_batches,
@@ -30,8 +26,12 @@ from include.ashare.steps import (
     sync_adjust_factors,
     wait_for_trading_day,
 )
-from include.ashare.store import Store
-from include.local.postgres import EmbeddedPostgres
+from ashare.store import Store
+from ashare_emulator.server import Emulator
+from ashare_local.postgres import EmbeddedPostgres
+from bench import page, views
+from bench.figures import Figure
+from bench.market import COMING, YearsMarket
 
 PART, PAGE, VIEWS = "Growth", "The page", "The views"
 YEARS = (1, 5, 20)

@@ -23,14 +23,14 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from include.ashare.emulator.generated import GeneratedMarket
-from include.ashare.emulator.market import COLUMNS, STOCK, Security
-from include.ashare.settings import DEFAULT_INDICES
-from include.ashare.source import SourceConfig
-from include.ashare.steps.history import History, fetch_and_copy, plan_batches, record_status
-from include.ashare.store import Store
-from include.local.postgres import EmbeddedPostgres
-from include.local.stack import PROJECT
+from ashare.settings import DEFAULT_INDICES
+from ashare.source import SourceConfig
+from ashare.steps.history import History, fetch_and_copy, plan_batches, record_status
+from ashare.store import Store
+from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.market import COLUMNS, STOCK, Security
+from ashare_local.postgres import EmbeddedPostgres
+from ashare_local.stack import PROJECT
 
 if TYPE_CHECKING:
     from typing_extensions import LiteralString  # in typing since Python 3.11
@@ -139,7 +139,7 @@ def _connect(socket_dir: str) -> psycopg.Connection[Any]:
 def _emulator(directory: Path, first: date, stocks: int) -> Iterator[int]:
     """Baostock, emulated in another process; its port."""
     file = directory / "port"
-    command = [sys.executable, "-m", "include.ashare.emulator", "serve", "--port", "0", "--port-file", str(file)]
+    command = [sys.executable, "-m", "ashare_emulator", "serve", "--port", "0", "--port-file", str(file)]
     command += ["--stocks", str(stocks), "--start", str(first), "--end", str(LAST), "--now", f"{LAST} 23:30"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=PROJECT)
     try:

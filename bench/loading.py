@@ -15,15 +15,15 @@ from typing import Any, ClassVar
 
 import psycopg
 
+from ashare.checks import check_bars
+from ashare.source import Table
+from ashare.store import Store
+from ashare.store.queries import queries
+from ashare.store.store import Harvest, merge
+from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.market import COLUMNS, Row
+from ashare_local.postgres import EmbeddedPostgres, bin_dir
 from bench.figures import Figure
-from include.ashare.checks import check_bars
-from include.ashare.emulator.generated import GeneratedMarket
-from include.ashare.emulator.market import COLUMNS, Row
-from include.ashare.source import Table
-from include.ashare.store import Store
-from include.ashare.store.queries import queries
-from include.ashare.store.store import Harvest, merge
-from include.local.postgres import EmbeddedPostgres, bin_dir
 
 PART = "Loading"
 START, END = date(2025, 1, 1), date(2025, 3, 31)

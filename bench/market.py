@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from include.ashare.emulator.calendar import calendar_days
-from include.ashare.emulator.panel import PanelMarket
-from include.ashare.settings import DEFAULT_INDICES
-from include.ashare.store import Store
-from include.ashare.store.store import Security
+from ashare.settings import DEFAULT_INDICES
+from ashare.store import Store
+from ashare.store.store import Security
+from ashare_emulator.calendar import calendar_days
+from ashare_emulator.panel import PanelMarket
 
 if TYPE_CHECKING:
     from typing_extensions import LiteralString  # in typing since Python 3.11

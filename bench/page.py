@@ -13,12 +13,12 @@ from typing import Any
 
 import psycopg
 
+from ashare.dates import SHANGHAI
+from ashare.settings import DEFAULT_INDICES, SERVICE_LIMIT, Settings
+from ashare.status import StatusReader, status_reader
+from ashare.store import Store
 from ashare_page.models import CoverageDays
 from bench.market import LAST, Connect
-from include.ashare.dates import SHANGHAI
-from include.ashare.settings import DEFAULT_INDICES, SERVICE_LIMIT, Settings
-from include.ashare.status import StatusReader, status_reader
-from include.ashare.store import Store
 
 TARGET_MS = 50.0
 WARM_UPS, TIMES = 3, 30

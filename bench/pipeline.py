@@ -24,15 +24,15 @@ from types import SimpleNamespace
 
 import psutil  # type: ignore[import-untyped, unused-ignore]
 
+from ashare.settings import DEFAULT_INDICES
+from ashare.source.session import BAR_FIELDS
+from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.market import BarKind, Row
+from ashare_emulator.records import RequestRecord
+from ashare_emulator.server import Emulator
+from ashare_local.stack import PROJECT, free_port
 from bench.figures import Figure
 from bench.running import EMPTY, Running
-from include.ashare.emulator.generated import GeneratedMarket
-from include.ashare.emulator.market import BarKind, Row
-from include.ashare.emulator.records import RequestRecord
-from include.ashare.emulator.server import Emulator
-from include.ashare.settings import DEFAULT_INDICES
-from include.ashare.source.session import BAR_FIELDS
-from include.local.stack import PROJECT, free_port
 
 REPLY_SECONDS = 0.16
 """What a call for one security takes at Baostock at the least, and here every request."""

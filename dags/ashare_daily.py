@@ -22,8 +22,8 @@ from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert
 from airflow.sdk.exceptions import AirflowSkipException
 
+from ashare.settings import POOL
 from ashare_defaults import BARS, DAILY_PARAMS, DEADLINE, DEFAULT_ARGS, SETTINGS, START_DATE, rescheduled
-from include.ashare.settings import POOL
 from trade_date_deadline import TradeDateDeadline
 from trade_date_priority import TODAY_FIRST
 from trade_date_timetable import TradeDateTimetable
@@ -36,7 +36,7 @@ def plan_batches() -> list[dict[str, Any]]:
 
     **Red:** the list of securities could not be read from Baostock. Clear it. No batches: nothing is left to do.
     """
-    from include.ashare import airflow_bridge, steps
+    from ashare import airflow_bridge, steps
 
     with airflow_bridge.run_of(get_current_context()) as run, rescheduled():
         return [{"batch_no": batch.batch_no, "label": batch.label} for batch in steps.plan_batches(run)]
@@ -50,7 +50,7 @@ def fetch_and_copy(batch: dict[str, Any]) -> dict[str, int]:
     Waiting (up for reschedule): today's bars are not all out. From 20:00 on, a missing bar is believed absent, if
     others of its kind are there and at most ASHARE_MAX_ABSENT are missing. At 23:00 the task gives up.
     """
-    from include.ashare import airflow_bridge, steps
+    from ashare import airflow_bridge, steps
 
     with airflow_bridge.run_of(get_current_context()) as run, rescheduled():
         return airflow_bridge.counted(steps.fetch_and_copy(run, batch["batch_no"]))
@@ -62,7 +62,7 @@ def sync_adjust_factors() -> None:
 
     **Red:** Baostock could not be asked. Clear it. Today's factors may be an hour late: the task waits until 19:00.
     """
-    from include.ashare import airflow_bridge, steps
+    from ashare import airflow_bridge, steps
 
     with airflow_bridge.run_of(get_current_context()) as run, rescheduled():
         steps.sync_adjust_factors(run)
@@ -75,7 +75,7 @@ def record_status() -> None:
     **Red:** the trade date is not complete. The log's last line says what is missing and why: look at the tasks
     before this one, mend the cause, clear the run.
     """
-    from include.ashare import airflow_bridge, steps
+    from ashare import airflow_bridge, steps
 
     with airflow_bridge.run_of(get_current_context()) as run, airflow_bridge.told(run):
         status = steps.record_status(run)

@@ -20,8 +20,8 @@ from typing import Any
 
 from airflow.sdk import dag, get_current_context, task
 
+from ashare.settings import POOL
 from ashare_defaults import DEFAULT_ARGS, HISTORY_PARAMS, NOTE, rescheduled
-from include.ashare.settings import POOL
 
 
 @task(pool=POOL)
@@ -31,8 +31,8 @@ def plan_batches() -> list[dict[str, Any]]:
     **Red:** a param is wrong, or the calendar or the list of securities could not be read. No batches: nothing is
     lacking.
     """
-    from include.ashare import airflow_bridge
-    from include.ashare.steps import history
+    from ashare import airflow_bridge
+    from ashare.steps import history
 
     context = get_current_context()
     with airflow_bridge.history_of(context) as run, rescheduled():
@@ -48,8 +48,8 @@ def fetch_and_copy(batch: dict[str, Any]) -> dict[str, int]:
     **Red:** the log's last line says why; `history_batch.error` too. Clear it: what is loaded is not fetched again.
     Waiting (up for reschedule): the day's requests are used up, or a ban lasts; it goes on by itself.
     """
-    from include.ashare import airflow_bridge
-    from include.ashare.steps import history
+    from ashare import airflow_bridge
+    from ashare.steps import history
 
     with airflow_bridge.history_of(get_current_context()) as run, rescheduled():
         return airflow_bridge.counted(history.fetch_and_copy(run, batch["batch_no"]))
@@ -61,8 +61,8 @@ def record_status() -> None:
 
     **Red:** something of the range is not complete. The log's last line says what and why: mend that, trigger again.
     """
-    from include.ashare import airflow_bridge
-    from include.ashare.steps import history
+    from ashare import airflow_bridge
+    from ashare.steps import history
 
     with airflow_bridge.history_of(get_current_context()) as run, airflow_bridge.told(run):
         history.record_status(run)

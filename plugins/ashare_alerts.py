@@ -1,6 +1,6 @@
 """When people are told: a run has failed, or a trade date is not complete at its deadline.
 
-What they are told is in ``include.ashare.alerts``. That a trade date is well again, the task says that records it.
+What they are told is in ``ashare.alerts``. That a trade date is well again, the task says that records it.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ def run_failed(dag_run: DagRun, session: Session, reason: str | None = None) -> 
         "link": run_link(dag_run.dag_id, dag_run.run_id),
     }
     # Its texts go into this process's log. Nobody waits for it.
-    command = [sys.executable, "-m", "include.ashare.alerts", json.dumps(fields)]
+    command = [sys.executable, "-m", "ashare.alerts", json.dumps(fields)]
     subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
 
 
 async def late(context: Context) -> None:
     """Airflow's callback for a missed deadline, in the triggerer."""
-    from include.ashare.airflow_bridge import tell_late
+    from ashare.airflow_bridge import tell_late
 
     run: Any = context["dag_run"]
     run_id = run["dag_run_id"]
@@ -69,8 +69,8 @@ def _trade_date(dag_run: DagRun) -> str | None:
     """Of a run of ``ashare_daily``, as its tasks understand it."""
     if dag_run.dag_id != "ashare_daily":
         return None
-    from include.ashare.airflow_bridge import trade_date_of
-    from include.ashare.errors import InvalidInput
+    from ashare.airflow_bridge import trade_date_of
+    from ashare.errors import InvalidInput
 
     param = (dag_run.conf or {}).get("trade_date")
     try:

@@ -29,7 +29,7 @@ from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState
 from sqlalchemy import and_, exists, select, update
 
-from include.ashare.dates import SHANGHAI
+from ashare.dates import SHANGHAI
 
 if TYPE_CHECKING:
     from airflow.serialization.definitions.dag import SerializedDAG

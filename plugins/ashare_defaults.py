@@ -11,9 +11,9 @@ from typing import Any
 from airflow.sdk import Asset, ExceptionRetryPolicy, Param, RetryAction, RetryRule
 from airflow.sdk.exceptions import AirflowRescheduleException
 
-from include.ashare.dates import FIRST_TRADE_DATE, SHANGHAI, beijing_now
-from include.ashare.errors import Postponed
-from include.ashare.settings import Settings
+from ashare.dates import FIRST_TRADE_DATE, SHANGHAI, beijing_now
+from ashare.errors import Postponed
+from ashare.settings import Settings
 
 SETTINGS = Settings()
 
@@ -42,7 +42,7 @@ DEFAULT_ARGS: dict[str, Any] = {
     "max_retry_delay": timedelta(minutes=30),
     "execution_timeout": timedelta(hours=6),
     "retry_policy": ExceptionRetryPolicy(
-        rules=[RetryRule(exception=f"include.ashare.errors.{name}", action=RetryAction.FAIL) for name in _HOPELESS]
+        rules=[RetryRule(exception=f"ashare.errors.{name}", action=RetryAction.FAIL) for name in _HOPELESS]
     ),
 }
 

@@ -67,8 +67,8 @@ def on_dag_run_failed(dag_run: DagRun, msg: str) -> None:
 
 
 def _wrong_params(dag_run: DagRun) -> str:
-    from include.ashare.errors import InvalidInput
-    from include.ashare.params import check_names
+    from ashare.errors import InvalidInput
+    from ashare.params import check_names
 
     try:
         check_names(dag_run.conf or (), dag_run.dag.params if dag_run.dag else (), dag_run.dag_id)
@@ -91,8 +91,8 @@ def _better_way(dag_run: DagRun, session: Session) -> str:
     from airflow.models.backfill import BackfillDagRun
     from sqlalchemy import select
 
-    from include.ashare import cost
-    from include.ashare.steps.run import DEFAULT_KINDS
+    from ashare import cost
+    from ashare.steps.run import DEFAULT_KINDS
 
     ours = select(BackfillDagRun.sort_ordinal).where(BackfillDagRun.dag_run_id == dag_run.id)
     if session.scalar(ours) != 1:

@@ -26,9 +26,9 @@ if _command in ("scheduler", "celery"):
     for _module in (
         "airflow.providers.standard.decorators.python",
         "trading_day_sensor",
-        "include.ashare.airflow_bridge",
-        "include.ashare.alerts",
-        "include.ashare.metrics",
+        "ashare.airflow_bridge",
+        "ashare.alerts",
+        "ashare.metrics",
         "airflow.providers.postgres.hooks.postgres",
         "psycopg",
         "baostock",

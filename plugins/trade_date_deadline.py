@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.definitions.deadline import BaseDeadlineReference
 
+from ashare.dates import SHANGHAI, beijing_now
 from ashare_defaults import DEADLINE
-from include.ashare.dates import SHANGHAI, beijing_now
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

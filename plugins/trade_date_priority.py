@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow.task.priority_strategy import PriorityWeightStrategy, get_airflow_priority_weight_strategies
 
-from include.ashare.dates import beijing_now
+from ashare.dates import beijing_now
 
 if TYPE_CHECKING:
     from airflow.models.taskinstance import TaskInstance
@@ -24,7 +24,7 @@ class TradeDatePriority(PriorityWeightStrategy):
     """
 
     def get_weight(self, ti: TaskInstance) -> int:
-        from include.ashare.steps.run import newest_published
+        from ashare.steps.run import newest_published
 
         weight = get_airflow_priority_weight_strategies()["downstream"]().get_weight(ti)
         # An instance that is just being made knows of its run the id, and nothing else.

@@ -12,8 +12,8 @@ from airflow.timetables.base import DagRunInfo
 from airflow.timetables.trigger import CronPartitionTimetable
 from pendulum import DateTime, instance
 
-from include.ashare.dates import SHANGHAI, beijing_now, parse_trade_date
-from include.ashare.errors import InvalidInput
+from ashare.dates import SHANGHAI, beijing_now, parse_trade_date
+from ashare.errors import InvalidInput
 
 KEY_FORMAT = "%Y-%m-%d"
 

@@ -24,9 +24,9 @@ class TradingDaySensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> bool:
         """Ask the calendar, and for today's date the source."""
-        from include.ashare.airflow_bridge import run_of
-        from include.ashare.errors import NotPublishedYet
-        from include.ashare.steps import Answer, wait_for_trading_day
+        from ashare.airflow_bridge import run_of
+        from ashare.errors import NotPublishedYet
+        from ashare.steps import Answer, wait_for_trading_day
 
         with run_of(context) as run, rescheduled():
             found = wait_for_trading_day(run)

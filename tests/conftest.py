@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import signal
 import tempfile
@@ -18,17 +19,21 @@ from psycopg import sql
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import NodeManager
 
-from include.ashare.dates import SHANGHAI
-from include.ashare.emulator.generated import GeneratedMarket
-from include.ashare.emulator.server import Emulator
-from include.ashare.settings import Settings
-from include.ashare.source import SourceConfig
-from include.ashare.source.transport import Limits
-from include.ashare.steps import Run
-from include.ashare.store import Store
-from include.local.postgres import EmbeddedPostgres
+from ashare.dates import SHANGHAI
+from ashare.settings import Settings
+from ashare.source import SourceConfig
+from ashare.source.transport import Limits
+from ashare.steps import Run
+from ashare.store import Store
+from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.server import Emulator
+from ashare_local.postgres import EmbeddedPostgres
 
-SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+PROJECT = Path(__file__).parents[1]
+SHARED_DATA = PROJECT.parent / "shared" / "data"
+
+# For the processes that the tests start.
+os.environ["PYTHONPATH"] = os.pathsep.join(str(PROJECT / folder) for folder in ("include", "plugins"))
 
 needs_shared_data = pytest.mark.skipif(
     not SHARED_DATA.is_dir(), reason="the recorded market data is not beside the project"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml  # type: ignore[import-untyped]
 
-from include.local.stack import PROJECT
+from ashare_local.stack import PROJECT
 
 
 @cache

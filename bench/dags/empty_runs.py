@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from airflow.sdk import dag, get_current_context, task
 
+from ashare.settings import POOL
 from ashare_defaults import START_DATE
-from include.ashare.settings import POOL
 from trade_date_timetable import TradeDateTimetable
 
 

@@ -1,4 +1,4 @@
-"""``python -m include.ashare.accept``: a trade date that is taken as it is, though something lacks or contradicts.
+"""``python -m ashare.accept``: a trade date that is taken as it is, though something lacks or contradicts.
 
 Exit code 0: done. 1: the database cannot be reached, the same command may succeed later. 2: it is refused, and why.
 """
@@ -13,11 +13,11 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from include.ashare.connection import CONNECT_SECONDS
-from include.ashare.dates import parse_trade_date
-from include.ashare.errors import AshareError, InvalidInput
-from include.ashare.steps.accept import MOST_REASON, accept, undo
-from include.ashare.store import Store
+from ashare.connection import CONNECT_SECONDS
+from ashare.dates import parse_trade_date
+from ashare.errors import AshareError, InvalidInput
+from ashare.steps.accept import MOST_REASON, accept, undo
+from ashare.store import Store
 
 DESCRIPTION = """\
 Take a red trade date as it is. It counts as complete (status success) from then on, with your reason and with what
@@ -27,9 +27,9 @@ deleted later, the date is judged again, and red again if it is not complete by 
 EPILOG = """\
 For what Baostock really says and does not correct, for example:
 
-  python -m include.ashare.accept 1993-06-21 --reason "the Saturday session before is not at Baostock"
-  python -m include.ashare.accept --list
-  python -m include.ashare.accept 1993-06-21 --undo
+  python -m ashare.accept 1993-06-21 --reason "the Saturday session before is not at Baostock"
+  python -m ashare.accept --list
+  python -m ashare.accept 1993-06-21 --undo
 
 What is wrong with a date is said by its reason in ashare.sync_status, on the page A-share sync and by the log of its
 task record_status. The database is that of the Airflow connection ashare_postgres (AIRFLOW_CONN_ASHARE_POSTGRES).
@@ -38,7 +38,7 @@ task record_status. The database is that of the Airflow connection ashare_postgr
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Accept, undo or list; the exit code."""
-    from include.ashare.airflow_bridge import read_connections_outside_of_a_task, store, tell_over
+    from ashare.airflow_bridge import read_connections_outside_of_a_task, store, tell_over
 
     given = _parser().parse_args(arguments)
     logging.disable(logging.WARNING)  # what a step would log is said here
@@ -88,7 +88,7 @@ def _user() -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m include.ashare.accept",
+        prog="python -m ashare.accept",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

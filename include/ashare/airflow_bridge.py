@@ -12,23 +12,23 @@ from contextlib import contextmanager, nullcontext, suppress
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from include.ashare.connection import CONNECT_SECONDS
-from include.ashare.dates import FIRST_TRADE_DATE, SHANGHAI, parse_date, parse_trade_date
-from include.ashare.errors import AshareError, InvalidInput, StoreUnavailable
-from include.ashare.params import check_names
-from include.ashare.settings import POOL, POOL_SLOTS, Settings
-from include.ashare.source import SourceConfig
-from include.ashare.source.config import PORT
-from include.ashare.source.transport import Limits
-from include.ashare.steps import Run, newest_published
-from include.ashare.steps.history import History
-from include.ashare.store import Store
+from ashare.connection import CONNECT_SECONDS
+from ashare.dates import FIRST_TRADE_DATE, SHANGHAI, parse_date, parse_trade_date
+from ashare.errors import AshareError, InvalidInput, StoreUnavailable
+from ashare.params import check_names
+from ashare.settings import POOL, POOL_SLOTS, Settings
+from ashare.source import SourceConfig
+from ashare.source.config import PORT
+from ashare.source.transport import Limits
+from ashare.steps import Run, newest_published
+from ashare.steps.history import History
+from ashare.store import Store
 
 if TYPE_CHECKING:
     import psycopg
     from airflow.sdk import Connection, Context
 
-    from include.ashare.store.store import Merged
+    from ashare.store.store import Merged
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ def told(run: Run | History) -> Iterator[None]:
 
     How the run itself ends is what counts: trouble with either is logged.
     """
-    from include.ashare import metrics
+    from ashare import metrics
 
     is_complete = False
     try:
@@ -138,7 +138,7 @@ def told(run: Run | History) -> Iterator[None]:
 
 
 def _tell_recovered(run: Run | History) -> None:
-    from include.ashare.alerts import Alerts, Delivery
+    from ashare.alerts import Alerts, Delivery
 
     alerts = Alerts(run.store, lambda: Delivery(alert_addresses()))
     alerts.recovered(run.run_id, run.end if isinstance(run, History) else None)
@@ -148,7 +148,7 @@ def tell_over() -> None:
     """Tell people what is over though no run has ended: an accepted date's trouble. Trouble with it is logged."""
     import psycopg
 
-    from include.ashare.alerts import Alerts, Delivery
+    from ashare.alerts import Alerts, Delivery
 
     try:
         with store() as opened:
@@ -159,7 +159,7 @@ def tell_over() -> None:
 
 def counted(merged: Merged) -> dict[str, int]:
     """The rows of a batch, as its task returns them."""
-    from include.ashare import metrics
+    from ashare import metrics
 
     if found := _stats():
         metrics.loaded(found, merged)
@@ -175,7 +175,7 @@ def _named(context: Context) -> str:
 
 @contextmanager
 def _measured(opened: Store, name: str, who: str) -> Iterator[None]:
-    from include.ashare import metrics
+    from ashare import metrics
 
     with metrics.phase(found, opened, name, who) if (found := _stats()) else nullcontext():
         yield
@@ -271,7 +271,7 @@ async def tell_late(day: date, run_id: str, link: str) -> None:
     from airflow.sdk import Connection
     from airflow.sdk.exceptions import AirflowNotFoundException
 
-    from include.ashare.alerts import Alerts, Delivery
+    from ashare.alerts import Alerts, Delivery
 
     try:
         addresses = _addresses(await Connection.async_get(ALERTS_CONNECTION))

@@ -9,8 +9,8 @@ from datetime import date
 from functools import cache
 from operator import itemgetter
 
-from include.ashare.source import Table
-from include.ashare.store.store import Blanked, Reject
+from ashare.source import Table
+from ashare.store.store import Blanked, Reject
 
 PRICES = ("open", "high", "low", "close", "preclose")
 NUMBERS = (*PRICES, "amount", "turn", "pctChg")

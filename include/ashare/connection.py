@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from include.ashare.errors import InvalidInput, StoreUnavailable
-from include.ashare.store.database import LOCK_SECONDS, one_line, told
-from include.ashare.store.queries import queries
+from ashare.errors import InvalidInput, StoreUnavailable
+from ashare.store.database import LOCK_SECONDS, one_line, told
+from ashare.store.queries import queries
 
 if TYPE_CHECKING:
     import psycopg

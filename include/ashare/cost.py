@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from include.ashare.dates import beijing_now
-from include.ashare.settings import Settings
-from include.ashare.steps.run import MARKET_DAY_FROM
-from include.ashare.store.queries import queries
+from ashare.dates import beijing_now
+from ashare.settings import Settings
+from ashare.steps.run import MARKET_DAY_FROM
+from ashare.store.queries import queries
 
 if TYPE_CHECKING:
     import psycopg

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from include.ashare.errors import InvalidInput
+from ashare.errors import InvalidInput
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 

@@ -1,4 +1,4 @@
-"""``python -m include.ashare.doctor``: whether everything is well, on one screen, with an exit code for a monitor.
+"""``python -m ashare.doctor``: whether everything is well, on one screen, with an exit code for a monitor.
 
 Exit code 0: all is well, or only worth a look (``warn``). 1: something is not well (``BAD``), or cannot be known. At
 most two requests are sent to Baostock, a login and a logout, counted like all others; none during a ban or when the
@@ -21,17 +21,17 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from include.ashare import __version__
-from include.ashare.connection import CONNECT_SECONDS
-from include.ashare.dates import SHANGHAI, beijing_now
-from include.ashare.errors import AshareError, BudgetSpent, SourceBanned, SourceBusy
-from include.ashare.settings import POOL, Settings
-from include.ashare.source import Session, SourceConfig
-from include.ashare.steps.run import GIVE_UP, newest_published
-from include.ashare.store import SourceGate, Store
-from include.ashare.store.migrate import MIGRATIONS, applied
-from include.ashare.store.queries import queries
-from include.ashare.texts import named
+from ashare import __version__
+from ashare.connection import CONNECT_SECONDS
+from ashare.dates import SHANGHAI, beijing_now
+from ashare.errors import AshareError, BudgetSpent, SourceBanned, SourceBusy
+from ashare.settings import POOL, Settings
+from ashare.source import Session, SourceConfig
+from ashare.steps.run import GIVE_UP, newest_published
+from ashare.store import SourceGate, Store
+from ashare.store.migrate import MIGRATIONS, applied
+from ashare.store.queries import queries
+from ashare.texts import named
 
 if TYPE_CHECKING:
     import psycopg
@@ -353,7 +353,7 @@ def _factors(patient: Patient) -> Iterator[Finding]:
 
 
 def _alerts(patient: Patient) -> Iterator[Finding]:
-    from include.ashare.alerts import Delivery
+    from ashare.alerts import Delivery
 
     addresses = patient.alerts()
     if not addresses:
@@ -367,9 +367,9 @@ def _alerts(patient: Patient) -> Iterator[Finding]:
         yield Finding("alerts", BAD, f"of the connection ashare_alerts, {'; '.join(problems)}.")
     elif unsent or error:
         what = f"{unsent} messages have reached nobody yet" if unsent else error
-        yield Finding("alerts", BAD, f"{what}. Look for the cause with: python -m include.ashare.alerts")
+        yield Finding("alerts", BAD, f"{what}. Look for the cause with: python -m ashare.alerts")
     elif title is None:
-        yield Finding("alerts", OK, "on, and nothing was to be said yet; try it: python -m include.ashare.alerts")
+        yield Finding("alerts", OK, "on, and nothing was to be said yet; try it: python -m ashare.alerts")
     else:
         over = f", over since {_clock(resolved_at)}" if resolved_at else ""
         yield Finding("alerts", OK, f"on; the last, on {_clock(raised_at)}: {title}{over}.")
@@ -417,7 +417,7 @@ def written(finding: Finding, columns: int | None) -> str:
 
 def _connect() -> psycopg.Connection[Any]:
     """To the connection ``ashare_postgres``; a lock on a table must not hold up a monitor."""
-    from include.ashare.airflow_bridge import store
+    from ashare.airflow_bridge import store
 
     connection = store().connect()
     connection.execute(queries("health")["limit_time"])
@@ -426,7 +426,7 @@ def _connect() -> psycopg.Connection[Any]:
 
 def main() -> int:
     """Print the findings; the exit code."""
-    import include.ashare.airflow_bridge as bridge
+    import ashare.airflow_bridge as bridge
 
     logging.disable(logging.WARNING)  # what a step would log is said here
     os.environ.setdefault("PGCONNECT_TIMEOUT", CONNECT_SECONDS)  # Airflow's own database may not answer, too

@@ -8,11 +8,11 @@ from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 from typing import Protocol
 
-from include.ashare.errors import AshareError
-from include.ashare.status import status_reader
-from include.ashare.store import Store
-from include.ashare.store.queries import queries
-from include.ashare.store.store import Merged
+from ashare.errors import AshareError
+from ashare.status import status_reader
+from ashare.store import Store
+from ashare.store.queries import queries
+from ashare.store.store import Merged
 
 GAUGES = ("bars", "missing", "rejected", "revised")
 

@@ -1,4 +1,4 @@
-"""``python -m include.ashare.migrate``: the schema ``ashare`` brought up to date, and the pool made if there is none.
+"""``python -m ashare.migrate``: the schema ``ashare`` brought up to date, and the pool made if there is none.
 
 What an Airflow needs once before its first run, and after each update. Safe at any time, and from several processes
 at once. Exit code 1, with a sentence, when it cannot be done.
@@ -11,14 +11,14 @@ import os
 import sys
 from contextlib import suppress
 
-from include.ashare.connection import CONNECT_SECONDS
-from include.ashare.errors import AshareError
-from include.ashare.settings import POOL, POOL_SLOTS
+from ashare.connection import CONNECT_SECONDS
+from ashare.errors import AshareError
+from ashare.settings import POOL, POOL_SLOTS
 
 
 def main() -> int:
     """Say what was done; the exit code."""
-    from include.ashare.airflow_bridge import make_pool, read_connections_outside_of_a_task, store
+    from ashare.airflow_bridge import make_pool, read_connections_outside_of_a_task, store
 
     logging.disable(logging.INFO)  # said here
     os.environ.setdefault("PGCONNECT_TIMEOUT", CONNECT_SECONDS)

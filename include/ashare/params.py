@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from include.ashare.errors import InvalidInput
+from ashare.errors import InvalidInput
 
 
 def check_names(given: Iterable[str], allowed: Iterable[str], dag_id: str) -> None:

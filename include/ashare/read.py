@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from psycopg import sql
 
-from include.ashare.checks import is_code
-from include.ashare.connection import connected, reading
-from include.ashare.dates import FIRST_TRADE_DATE, SHANGHAI, beijing_now, parse_date, parse_trade_date
-from include.ashare.errors import InvalidInput
-from include.ashare.steps.run import KINDS
-from include.ashare.store import arrow
-from include.ashare.store.queries import queries
+from ashare.checks import is_code
+from ashare.connection import connected, reading
+from ashare.dates import FIRST_TRADE_DATE, SHANGHAI, beijing_now, parse_date, parse_trade_date
+from ashare.errors import InvalidInput
+from ashare.steps.run import KINDS
+from ashare.store import arrow
+from ashare.store.queries import queries
 
 if TYPE_CHECKING:
     import pandas as pd

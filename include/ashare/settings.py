@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import time
 from typing import Any
 
-from include.ashare.errors import InvalidInput
+from ashare.errors import InvalidInput
 
 # The indices that people follow, each in Baostock's list of securities. It has no STAR 50 (sh.000688).
 DEFAULT_INDICES = (

@@ -13,16 +13,16 @@ from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from include.ashare.cost import by_date
-from include.ashare.dates import SHANGHAI, beijing_now, parse_trade_date_range
-from include.ashare.errors import InvalidInput, StoreUnavailable
-from include.ashare.settings import Settings
-from include.ashare.steps.reference import closed_reason
-from include.ashare.steps.run import BARS_APPEAR, GIVE_UP, MARKET_DAY_FROM, newest_published
-from include.ashare.store import Expectation, Store
-from include.ashare.store.database import one_line
-from include.ashare.store.gate import SourceLimit
-from include.ashare.store.queries import queries
+from ashare.cost import by_date
+from ashare.dates import SHANGHAI, beijing_now, parse_trade_date_range
+from ashare.errors import InvalidInput, StoreUnavailable
+from ashare.settings import Settings
+from ashare.steps.reference import closed_reason
+from ashare.steps.run import BARS_APPEAR, GIVE_UP, MARKET_DAY_FROM, newest_published
+from ashare.store import Expectation, Store
+from ashare.store.database import one_line
+from ashare.store.gate import SourceLimit
+from ashare.store.queries import queries
 
 if TYPE_CHECKING:
     import psycopg

@@ -22,12 +22,12 @@ from rich.console import Console
 from sqlalchemy import select
 
 import ashare_backfills
+from ashare.dates import SHANGHAI
+from ashare.steps.run import DEFAULT_KINDS
 from ashare_backfills import Refused, WrongUsage
 from ashare_cli import usage
 from ashare_cli.known import Known, Unreadable
 from ashare_cli.watch import Display, Interrupt, NobodyWorks, WatchedRun, Watcher, print_table
-from include.ashare.dates import SHANGHAI
-from include.ashare.steps.run import DEFAULT_KINDS
 
 if TYPE_CHECKING:
     from airflow.serialization.definitions.dag import SerializedDAG

@@ -9,10 +9,10 @@ from typing import NamedTuple, TypeVar
 
 import psycopg
 
-from include.ashare import airflow_bridge, cost
-from include.ashare.errors import AshareError, StoreRefused
-from include.ashare.store import Store
-from include.ashare.store.queries import queries
+from ashare import airflow_bridge, cost
+from ashare.errors import AshareError, StoreRefused
+from ashare.store import Store
+from ashare.store.queries import queries
 
 T = TypeVar("T")
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow._shared.timezones.timezone import parse as parse_instant
 
+from ashare.dates import parse_trade_date_range
+from ashare.errors import InvalidInput
+from ashare.params import check_names
 from ashare_backfills import WrongUsage
 from ashare_listeners import OURS
-from include.ashare.dates import parse_trade_date_range
-from include.ashare.errors import InvalidInput
-from include.ashare.params import check_names
 from trade_date_timetable import TradeDateTimetable
 
 if TYPE_CHECKING:

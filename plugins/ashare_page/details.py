@@ -8,14 +8,14 @@ from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import APIRouter, Query
 
+from ashare.checks import is_code
+from ashare.dates import parse_date
+from ashare.errors import InvalidInput
 from ashare_page import models, runs
 from ashare_page.access import READS, may_start
 from ashare_page.errors import NotFound
 from ashare_page.models import Reply
 from ashare_page.reading import Reader, record_of
-from include.ashare.checks import is_code
-from include.ashare.dates import parse_date
-from include.ashare.errors import InvalidInput
 
 MOST_YEARS = 50
 

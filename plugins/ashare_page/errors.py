@@ -12,9 +12,9 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
+from ashare.errors import AshareError, InvalidInput
 from ashare_backfills import NobodyRuns, Refused, WrongUsage
 from ashare_page.models import Problem
-from include.ashare.errors import AshareError, InvalidInput
 
 
 class NotFound(Exception):

@@ -8,9 +8,9 @@ from typing import Literal
 
 from fastapi import APIRouter, Response, status
 
+from ashare import airflow_bridge
+from ashare.status import status_reader
 from ashare_page.models import Health
-from include.ashare import airflow_bridge
-from include.ashare.status import status_reader
 
 Word = Literal["healthy", "stale", "unavailable"]
 

@@ -10,11 +10,11 @@ from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import Depends
 from sqlalchemy.orm import Session
 
+from ashare import airflow_bridge
+from ashare.errors import InvalidInput, StoreUnavailable
+from ashare.status import StatusReader, status_reader
+from ashare.store import Store
 from ashare_page import models, runs
-from include.ashare import airflow_bridge
-from include.ashare.errors import InvalidInput, StoreUnavailable
-from include.ashare.status import StatusReader, status_reader
-from include.ashare.store import Store
 
 
 @contextmanager

@@ -18,12 +18,12 @@ from airflow.utils.state import DagRunState
 from sqlalchemy import select
 
 import ashare_backfills
+from ashare.dates import SHANGHAI, parse_date
+from ashare.errors import InvalidInput
+from ashare.status import StatusReader
 from ashare_backfills import DAG_ID, Refused
 from ashare_page.access import may_start
 from ashare_page.errors import NotFound
-from include.ashare.dates import SHANGHAI, parse_date
-from include.ashare.errors import InvalidInput
-from include.ashare.status import StatusReader
 from trade_date_timetable import first_day, last_day
 
 if TYPE_CHECKING:

@@ -9,16 +9,16 @@ from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import APIRouter, BackgroundTasks, Path, Query
 
+from ashare import airflow_bridge
+from ashare.dates import beijing_now, parse_date, parse_trade_date
+from ashare.status import StatusReader, read_range
+from ashare.steps.accept import accept, undo
 from ashare_page import models, runs
 from ashare_page.access import AUDITED, CANCELS, READS, SAME_SITE, STARTS
 from ashare_page.errors import NotFound
 from ashare_page.models import Reply
 from ashare_page.reading import Reader, reading, record_of, writing
 from ashare_page.runs import Wish
-from include.ashare import airflow_bridge
-from include.ashare.dates import beijing_now, parse_date, parse_trade_date
-from include.ashare.status import StatusReader, read_range
-from include.ashare.steps.accept import accept, undo
 
 MOST_DAYS = 90
 """In one go from the page, as it always was there; the command line has no such limit."""

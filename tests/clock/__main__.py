@@ -9,8 +9,8 @@ import sys
 from datetime import date, datetime, time
 from pathlib import Path
 
-from include.ashare.dates import SHANGHAI, beijing_now
-from include.ashare.emulator.calendar import next_session
+from ashare.dates import SHANGHAI, beijing_now
+from ashare_emulator.calendar import next_session
 
 QUICK = (
     "tests/unit",
@@ -42,7 +42,11 @@ def main(at: str = "", *arguments: str) -> int:
     # An offset is the same for every process that is started later; a time would begin anew with each.
     offset = f"{(moment.replace(tzinfo=SHANGHAI) - beijing_now()).total_seconds():+.0f}s"
     pytest = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--no-loadscope-reorder", *(arguments or QUICK)]
-    env = {**os.environ, "DONT_FAKE_MONOTONIC": "1", "PYTHONPATH": str(Path(__file__).parent)}
+    env = {
+        **os.environ,
+        "DONT_FAKE_MONOTONIC": "1",
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]),
+    }
     return subprocess.run([program, "-f", offset, *pytest], env=env, check=False).returncode
 
 

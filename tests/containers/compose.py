@@ -21,8 +21,8 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped, unused-ignore]
 
-from include.local.postgres import EmbeddedPostgres
-from include.local.stack import PROJECT
+from ashare_local.postgres import EmbeddedPostgres
+from ashare_local.stack import PROJECT
 
 COMPOSE_FILE = PROJECT / "docker-compose.yaml"
 Service = dict[str, Any]
@@ -202,7 +202,7 @@ class Processes:
             "LANG": "C.UTF-8",
             "HOSTNAME": instance,
             "AIRFLOW_HOME": "/opt/airflow",
-            "PYTHONPATH": "/opt/airflow",
+            "PYTHONPATH": "/opt/airflow/include:/opt/airflow/plugins",
         }
         if instance.startswith("worker-"):  # they share one network here
             image["AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT"] = str(8800 + int(instance.removeprefix("worker-")))

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from include.ashare.settings import Settings
-from include.local.stack import PROJECT
+from ashare.settings import Settings
+from ashare_local.stack import PROJECT
 from tests.containers.compose import COMPOSE_FILE, interpolate, services
 from tests.deployed import is_option, pinned, version
 

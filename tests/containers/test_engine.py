@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 import pytest
 
-from include.local.stack import PROJECT, free_port
+from ashare_local.stack import PROJECT, free_port
 
 pytestmark = [
     pytest.mark.skipif(

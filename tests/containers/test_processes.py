@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from include.local.stack import PROJECT
+from ashare_local.stack import PROJECT
 from tests.containers.compose import Processes, can_run
 from tests.waiting import until
 
@@ -92,7 +92,7 @@ def test_a_backfill_of_a_week_by_two_workers_has_one_connection_at_a_time(stack:
     assert psql(stack, "airflow", "SELECT count(*) FROM dag_run WHERE run_type = 'scheduled'") != [["0"]]
 
     def served_and_recorded() -> tuple[str, str]:
-        command = [sys.executable, "-m", "include.ashare.emulator", "check", str(stack.directory / "requests.jsonl")]
+        command = [sys.executable, "-m", "ashare_emulator", "check", str(stack.directory / "requests.jsonl")]
         checked = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
         assert checked.returncode == 0, checked.stdout + checked.stderr
         assert "\n0 overlaps\n" in checked.stdout
@@ -129,7 +129,7 @@ def test_the_connection_of_the_demo_is_the_emulator_and_never_over_another_sourc
     assert again.returncode == 0, again.stderr
     change = "UPDATE connection SET host = '{}' WHERE conn_id = 'baostock'"
     psql(stack, "airflow", change.format("public-api.baostock.com"))
-    refused = stack.execute("init", ["python", "-m", "include.local.prepare"])  # the first that it does
+    refused = stack.execute("init", ["python", "-m", "ashare_local.prepare"])  # the first that it does
     assert refused.returncode == 1
     assert "the bars of this stack are those of public-api.baostock.com" in refused.stderr
     psql(stack, "airflow", change.format("emulator"))

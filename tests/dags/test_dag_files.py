@@ -30,7 +30,7 @@ seconds = time.perf_counter() - loaded
 from types import SimpleNamespace
 from airflow.serialization.serialized_objects import DagSerialization
 from airflow.utils.types import DagRunType
-from include.ashare.dates import beijing_now
+from ashare.dates import beijing_now
 import pendulum
 serialized = {{dag.dag_id: DagSerialization.from_dict(DagSerialization.to_dict(dag)) for dag in bag.dags.values()}}
 def weights(dag, kind, key):
@@ -78,7 +78,7 @@ print(json.dumps({{
 
 @pytest.fixture(scope="module")
 def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    paths = [str(PROJECT), str(PROJECT / "plugins"), str(PROJECT / "dags")]
+    paths = [str(PROJECT / "include"), str(PROJECT / "plugins"), str(PROJECT / "dags")]
     home = tmp_path_factory.mktemp("airflow")
     done = subprocess.run(
         [sys.executable, "-c", PARSE.format(paths=paths, folder=str(PROJECT / "dags"))],
@@ -93,7 +93,7 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "PYTHONPATH": str(PROJECT),
+            "PYTHONPATH": str(PROJECT / "include"),
         },
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -174,16 +174,16 @@ def test_arrows_point_one_way() -> None:
             assert "import airflow" not in text, place
             assert "from airflow" not in text, place
         if place.startswith("source/"):
-            assert "include.ashare.store" not in text, place
+            assert "ashare.store" not in text, place
         if place.startswith("store/"):
-            assert "include.ashare.source" not in text, place
-            assert "include.ashare.steps" not in text, place
+            assert "ashare.source" not in text, place
+            assert "ashare.steps" not in text, place
 
 
 def test_a_wrong_setting_does_not_stop_the_scheduler() -> None:
     """What tasks import is imported beforehand, in a scheduler that runs other people's DAGs, too."""
     script = "import sys; sys.argv[:] = ['airflow', 'scheduler']; import ashare_local_settings; print(*sys.modules)"
-    paths = os.pathsep.join([str(PROJECT), str(PROJECT / "plugins")])
+    paths = os.pathsep.join([str(PROJECT / "include"), str(PROJECT / "plugins")])
     for days in ("5", "abc"):
         done = subprocess.run(
             [sys.executable, "-c", script],

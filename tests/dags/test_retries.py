@@ -8,8 +8,8 @@ import pytest
 from airflow.sdk import RetryAction
 from airflow.sdk.exceptions import AirflowRescheduleException
 
+from ashare import errors
 from ashare_defaults import DEFAULT_ARGS, rescheduled
-from include.ashare import errors
 
 HOPELESS = ("InvalidInput", "TerminalError", "SourceRefused", "StoreRefused", "IncompleteDate")
 PASSING = (

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import trade_date_timetable
-from include.ashare.dates import SHANGHAI, beijing_now
+from ashare.dates import SHANGHAI, beijing_now
 from trade_date_timetable import VIEWERS_ZONE, TradeDateTimetable
 from trade_date_viewer import ViewersTimeZone
 

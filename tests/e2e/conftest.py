@@ -17,10 +17,10 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from include.ashare.emulator.generated import GeneratedMarket
-from include.ashare.emulator.server import Emulator
-from include.local.connections import baostock_json
-from include.local.stack import PROJECT, Stack
+from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.server import Emulator
+from ashare_local.connections import baostock_json
+from ashare_local.stack import PROJECT, Stack
 from tests.listener import Listener
 
 

@@ -15,11 +15,11 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import quote
 
-from include.ashare.emulator.faults import fault
-from include.ashare.emulator.generated import GeneratedMarket
-from include.ashare.emulator.market import COLUMNS
-from include.ashare.emulator.server import Emulator
-from include.ashare.settings import DEFAULT_INDICES
+from ashare.settings import DEFAULT_INDICES
+from ashare_emulator.faults import fault
+from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.market import COLUMNS
+from ashare_emulator.server import Emulator
 from tests.e2e.conftest import Api, Cli, Query
 from tests.listener import Listener
 from tests.waiting import until

@@ -6,14 +6,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from include.ashare.emulator.server import Emulator
-from include.local.stack import PROJECT, Stack
+from ashare_emulator.server import Emulator
+from ashare_local.stack import PROJECT, Stack
 from tests.e2e.conftest import Cli
 
 
 def doctor(stack: Stack, without: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "include.ashare.doctor"],
+        [sys.executable, "-m", "ashare.doctor"],
         env={name: value for name, value in stack.env.items() if name not in without},
         cwd=PROJECT,
         capture_output=True,

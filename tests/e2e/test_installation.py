@@ -19,13 +19,13 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from include.ashare.emulator.generated import GeneratedMarket
-from include.ashare.emulator.server import Emulator
-from include.local import processes
-from include.local.connections import baostock_json
-from include.local.postgres import EmbeddedPostgres
-from include.local.processes import Component, Patience
-from include.local.stack import (
+from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.server import Emulator
+from ashare_local import processes
+from ashare_local.connections import baostock_json
+from ashare_local.postgres import EmbeddedPostgres
+from ashare_local.processes import Component, Patience
+from ashare_local.stack import (
     API_SERVER,
     DAG_PROCESSOR,
     NO_PATIENCE,
@@ -108,8 +108,8 @@ class Site:
             "NO_PROXY": "*",
             "no_proxy": "*",
             "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",
-            # Of this package: where `include` will be, one of its connections, its DAGs beside those that are there.
-            "PYTHONPATH": str(self.package),
+            # Of this package: where `ashare` will be, one of its connections, its DAGs beside those that are there.
+            "PYTHONPATH": str(self.package / "include"),
             "AIRFLOW_CONN_BAOSTOCK": baostock_json("127.0.0.1", source.port),
         }
         self.set_bundle(LOCAL, path=str(self.package / "dags"))
@@ -267,12 +267,12 @@ def test_dag_files_alone_name_what_the_plugins_would_bring(site: Site) -> None:
 def test_plugins_without_include_name_it(site: Site) -> None:
     copy("plugins", site.plugins)
     errors = "SELECT filename FROM import_error WHERE stacktrace LIKE %s ORDER BY 1"
-    found = site.until(lambda: len(rows := site.rows(errors, "%No module named 'include'%")) == 2 and rows)
+    found = site.until(lambda: len(rows := site.rows(errors, "%No module named 'ashare'%")) == 2 and rows)
     assert found == [("ashare_daily.py",), ("ashare_history.py",)]
     # No command of Airflow's is lost by it, and the one of this package says the same.
     said = site.run("airflow", "dags", "backfill", "-s", "2025-09-25", "ashare_daily")
     assert said.returncode == 1
-    assert said.stderr.endswith("No module named 'include'\n"), said.stderr
+    assert said.stderr.endswith("No module named 'ashare'\n"), said.stderr
 
 
 def test_one_module_of_the_package_is_run_as_a_plugin_and_none_of_theirs_is_hidden(site: Site) -> None:
@@ -334,7 +334,7 @@ COMPLETE = "SELECT trade_date::text, status, expected = loaded AND loaded > 300 
 def test_one_command_makes_schema_and_pool(site: Site) -> None:
     site.api("DELETE", "/api/v2/pools/baostock")
     site.set_store("PATCH", "/ashare_postgres", "site_more_bars")
-    made = site.run("python", "-m", "include.ashare.migrate", check=True)
+    made = site.run("python", "-m", "ashare.migrate", check=True)
     schema, pool = made.stdout.splitlines()
     assert schema.startswith("The schema ashare in site_more_bars at ")
     assert ": 0001_tables.sql, " in schema

@@ -27,9 +27,9 @@ from playwright.sync_api import (
 )
 from psycopg.types.json import Jsonb
 
-from include.ashare.emulator.faults import fault
-from include.ashare.emulator.server import Emulator
-from include.local.stack import Stack
+from ashare_emulator.faults import fault
+from ashare_emulator.server import Emulator
+from ashare_local.stack import Stack
 from tests.e2e.conftest import Query, sign_in
 from tests.waiting import until
 

@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 import pytest
 
-from include.ashare.emulator.faults import fault
-from include.ashare.emulator.server import Emulator
-from include.local.stack import Stack
+from ashare_emulator.faults import fault
+from ashare_emulator.server import Emulator
+from ashare_local.stack import Stack
 from tests.e2e.conftest import Api, Cli, Query
 from tests.waiting import until
 

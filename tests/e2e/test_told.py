@@ -12,10 +12,10 @@ from datetime import datetime
 from datetime import time as datetime_time
 from urllib.parse import quote
 
-from include.ashare.dates import SHANGHAI, beijing_now
-from include.ashare.emulator.faults import fault
-from include.ashare.emulator.server import Emulator
-from include.local.stack import Stack
+from ashare.dates import SHANGHAI, beijing_now
+from ashare_emulator.faults import fault
+from ashare_emulator.server import Emulator
+from ashare_local.stack import Stack
 from tests.e2e.conftest import Api, Cli, Query
 from tests.e2e.test_backfill import MARKET
 from tests.listener import Listener

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from include.local.stack import Stack
+from ashare_local.stack import Stack
 from tests.e2e.conftest import Query, sign_in
 from tests.waiting import until
 

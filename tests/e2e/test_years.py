@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from include.ashare.emulator.generated import GeneratedMarket
-from include.ashare.emulator.market import COLUMNS
-from include.ashare.emulator.server import Emulator
+from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.market import COLUMNS
+from ashare_emulator.server import Emulator
 from tests.e2e.conftest import Api, Query
 from tests.waiting import until
 

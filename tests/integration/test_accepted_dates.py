@@ -10,23 +10,23 @@ from typing import Any, Literal
 
 import pytest
 
-from include.ashare.accept import main
-from include.ashare.alerts import Alerts, Delivery, Failure
-from include.ashare.dates import beijing_now
-from include.ashare.doctor import OK, Patient, examine
-from include.ashare.emulator.generated import GeneratedMarket
-from include.ashare.emulator.market import COLUMNS, Row
-from include.ashare.emulator.server import Emulator
-from include.ashare.errors import BadReply, IncompleteDate, InvalidInput, SourceBusy
-from include.ashare.settings import Settings
-from include.ashare.status import status_reader
-from include.ashare.steps import history as history_steps
-from include.ashare.steps import plan_batches, record_status
-from include.ashare.steps.accept import MOST_REASON, accept, undo
-from include.ashare.steps.history import History
-from include.ashare.steps.run import Run
-from include.ashare.store import Store
-from include.ashare.store.queries import queries
+from ashare.accept import main
+from ashare.alerts import Alerts, Delivery, Failure
+from ashare.dates import beijing_now
+from ashare.doctor import OK, Patient, examine
+from ashare.errors import BadReply, IncompleteDate, InvalidInput, SourceBusy
+from ashare.settings import Settings
+from ashare.status import status_reader
+from ashare.steps import history as history_steps
+from ashare.steps import plan_batches, record_status
+from ashare.steps.accept import MOST_REASON, accept, undo
+from ashare.steps.history import History
+from ashare.steps.run import Run
+from ashare.store import Store
+from ashare.store.queries import queries
+from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.market import COLUMNS, Row
+from ashare_emulator.server import Emulator
 from tests.conftest import Database, MakeRun, at, source_of
 from tests.integration.trade_date import DAY, complete, status
 
@@ -358,7 +358,7 @@ def test_an_accepted_date_ends_its_alert_and_is_shown_with_its_reason(
 def test_who_accepts_waits_for_a_merge_for_seconds_and_not_for_hours(
     red: Run, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("include.ashare.steps.accept.WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("ashare.steps.accept.WAIT_SECONDS", 0.2)
     with database.connect() as merging:
         merging.execute(queries("bars")["lock"])
         with pytest.raises(SourceBusy, match="Bars have been merged for over"):
@@ -374,9 +374,9 @@ def test_who_accepts_waits_for_a_merge_for_seconds_and_not_for_hours(
 @pytest.fixture
 def command(database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """The command at a prompt that has the database's connection."""
-    monkeypatch.setattr("include.ashare.airflow_bridge.store", lambda: Store(database.connect))
-    monkeypatch.setattr("include.ashare.airflow_bridge.read_connections_outside_of_a_task", lambda: None)
-    monkeypatch.setattr("include.ashare.airflow_bridge.alert_addresses", list)
+    monkeypatch.setattr("ashare.airflow_bridge.store", lambda: Store(database.connect))
+    monkeypatch.setattr("ashare.airflow_bridge.read_connections_outside_of_a_task", lambda: None)
+    monkeypatch.setattr("ashare.airflow_bridge.alert_addresses", list)
 
     def run(*arguments: str) -> tuple[int, str, str]:
         try:

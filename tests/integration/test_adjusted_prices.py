@@ -18,11 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
-from include.ashare.status import status_reader
-from include.ashare.store import Store
-from include.ashare.store.cross_check import DAYS_MOVE
-from include.ashare.store.queries import queries
-from include.local.postgres import EmbeddedPostgres
+from ashare.status import status_reader
+from ashare.store import Store
+from ashare.store.cross_check import DAYS_MOVE
+from ashare.store.queries import queries
+from ashare_local.postgres import EmbeddedPostgres
 from tests.conftest import SHARED_DATA, Database, needs_shared_data
 
 VIEWS = ("daily_bar_hfq", "daily_bar_qfq")

@@ -14,18 +14,18 @@ from typing import Any
 
 import pytest
 
+from ashare import airflow_bridge
+from ashare.errors import InvalidInput
+from ashare.store.migrate import MIGRATIONS
 from ashare_defaults import DAILY_PARAMS, HISTORY_PARAMS
-from include.ashare import airflow_bridge
-from include.ashare.errors import InvalidInput
-from include.ashare.store.migrate import MIGRATIONS
-from include.local.postgres import EmbeddedPostgres
+from ashare_local.postgres import EmbeddedPostgres
 from tests.conftest import Database
 
 PROJECT = Path(__file__).parents[2]
 
 ASK = """
-from include.ashare.airflow_bridge import source_config, store
-from include.ashare.errors import AshareError
+from ashare.airflow_bridge import source_config, store
+from ashare.errors import AshareError
 try:
     found = source_config()
     print(found.address, found.user, found.password, found.api_key, found.limits.idle, found.session_requests)
@@ -44,7 +44,7 @@ def ask(home: Path, **connections: str) -> list[str]:
         env=environment
         | {
             "AIRFLOW_HOME": str(home),
-            "PYTHONPATH": str(PROJECT),
+            "PYTHONPATH": str(PROJECT / "include"),
             "ASHARE_IDLE_TIMEOUT": "12",
             "ASHARE_SESSION_REQUESTS": "40",
         }
@@ -145,8 +145,8 @@ import sys
 from datetime import datetime, timezone
 from types import SimpleNamespace
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
-from include.ashare.airflow_bridge import run_of
-from include.ashare.errors import BadReply
+from ashare.airflow_bridge import run_of
+from ashare.errors import BadReply
 raised = {
     "KeyError": KeyError("no such key"),
     "BadReply": BadReply("A sentence that its step has recorded."),
@@ -183,7 +183,7 @@ def test_what_no_step_expects_is_the_dates_reason(
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "ASHARE"))}
     environment |= {
         "AIRFLOW_HOME": str(tmp_path),
-        "PYTHONPATH": str(PROJECT),
+        "PYTHONPATH": str(PROJECT / "include"),
         "AIRFLOW_CONN_ASHARE_POSTGRES": database.server.connection_json(database.name),
         "AIRFLOW_CONN_BAOSTOCK": "baostock://anonymous:123456@127.0.0.1:1",
     }

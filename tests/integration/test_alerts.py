@@ -17,11 +17,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from include.ashare.alerts import Alerts, Delivery, Failure
-from include.ashare.alerts.delivery import MOST_BYTES, _room, _short
-from include.ashare.store import Store
-from include.local.postgres import EmbeddedPostgres
-from include.local.stack import PROJECT
+from ashare.alerts import Alerts, Delivery, Failure
+from ashare.alerts.delivery import MOST_BYTES, _room, _short
+from ashare.store import Store
+from ashare_local.postgres import EmbeddedPostgres
+from ashare_local.stack import PROJECT
 from tests.conftest import Database
 from tests.listener import Listener
 
@@ -407,7 +407,7 @@ def command(connection: str | None) -> subprocess.CompletedProcess[str]:
     if connection is not None:
         env["AIRFLOW_CONN_ASHARE_ALERTS"] = connection
     return subprocess.run(
-        [sys.executable, "-m", "include.ashare.alerts"],
+        [sys.executable, "-m", "ashare.alerts"],
         env=env | {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "sqlite:////dev/null/x"},
         cwd=PROJECT,
         capture_output=True,
@@ -455,8 +455,8 @@ def test_no_log_holds_an_address(listener: Listener, caplog: pytest.LogCaptureFi
 
 TOLD = """
 from datetime import date
-from include.ashare import airflow_bridge
-from include.ashare.steps import Run
+from ashare import airflow_bridge
+from ashare.steps import Run
 with airflow_bridge.store() as opened:
     run = Run(date(2025, 10, 10), opened, airflow_bridge.source_config(), run_id="r")
     with airflow_bridge.told(run):

@@ -17,8 +17,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from include.ashare.store import Store
-from include.local.postgres import EmbeddedPostgres
+from ashare.store import Store
+from ashare_local.postgres import EmbeddedPostgres
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -105,7 +105,7 @@ class Airflow:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
         self.environ = clean | {
             "AIRFLOW_HOME": str(home),
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": str(ROOT / "include"),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
             "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

@@ -20,21 +20,21 @@ from typing import Any
 import pytest
 from psycopg import sql
 
-from include.ashare.connection import POSTGRES_VARIABLE
-from include.ashare.emulator.server import Emulator
-from include.ashare.settings import Settings
-from include.ashare.steps import Run
-from include.ashare.store import Store, migrate
-from include.ashare.store.gate import SourceGate
-from include.ashare.store.migrate import MIGRATIONS
-from include.local import programs as programs_module
-from include.local import restore as restore_module
-from include.local.backup import backup
-from include.local.postgres import EmbeddedPostgres, bin_dir
-from include.local.programs import BackupError
-from include.local.programs import database as chosen_database
-from include.local.restore import restore
-from include.local.stack import PROJECT
+from ashare.connection import POSTGRES_VARIABLE
+from ashare.settings import Settings
+from ashare.steps import Run
+from ashare.store import Store, migrate
+from ashare.store.gate import SourceGate
+from ashare.store.migrate import MIGRATIONS
+from ashare_emulator.server import Emulator
+from ashare_local import programs as programs_module
+from ashare_local import restore as restore_module
+from ashare_local.backup import backup
+from ashare_local.postgres import EmbeddedPostgres, bin_dir
+from ashare_local.programs import BackupError
+from ashare_local.programs import database as chosen_database
+from ashare_local.restore import restore
+from ashare_local.stack import PROJECT
 from tests.conftest import Database, MakeRun, at, source_of
 from tests.integration.test_migrations import bring_to, catalog, fill, rows_of
 from tests.integration.trade_date import DAY, complete, status
@@ -563,7 +563,7 @@ def test_a_restore_that_is_killed_has_changed_nothing(small: Database, say: Say,
     )
     before = contents(small), schema(small), sequences(small)
     env = os.environ | {POSTGRES_VARIABLE: url(small), "FILE": str(file), "OVERWRITE": "1"}
-    command = [sys.executable, "-m", "include.local.restore"]
+    command = [sys.executable, "-m", "ashare_local.restore"]
     process = subprocess.Popen(command, env=env, cwd=PROJECT, start_new_session=True)
     at_work = (
         "SELECT 1 FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE a.application_name = %s "

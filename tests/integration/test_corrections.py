@@ -8,19 +8,19 @@ from typing import Any, Literal
 
 import pytest
 
-from include.ashare.emulator.faults import fault
-from include.ashare.emulator.generated import GeneratedMarket
-from include.ashare.emulator.market import COLUMNS, Row
-from include.ashare.emulator.server import Emulator
-from include.ashare.errors import BadReply, SourceBanned
-from include.ashare.settings import DEFAULT_INDICES, Settings
-from include.ashare.steps import (
+from ashare.errors import BadReply, SourceBanned
+from ashare.settings import DEFAULT_INDICES, Settings
+from ashare.steps import (
     fetch_and_copy,
     plan_batches,
     record_status,
     sync_adjust_factors,
     wait_for_trading_day,
 )
+from ashare_emulator.faults import fault
+from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.market import COLUMNS, Row
+from ashare_emulator.server import Emulator
 from tests.conftest import Database, MakeRun, at, source_of
 from tests.integration.trade_date import BY_CODE, DAY, MARKET, assert_table_equals, complete, status
 

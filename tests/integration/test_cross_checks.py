@@ -9,18 +9,18 @@ from typing import Any, Literal
 
 import pytest
 
-from include.ashare.emulator.generated import GeneratedMarket
-from include.ashare.emulator.market import COLUMNS, Factor, Row, Security
-from include.ashare.emulator.server import Emulator
-from include.ashare.errors import BadReply, IncompleteDate
-from include.ashare.settings import Settings
-from include.ashare.steps import (
+from ashare.errors import BadReply, IncompleteDate
+from ashare.settings import Settings
+from ashare.steps import (
     fetch_and_copy,
     plan_batches,
     record_status,
     sync_adjust_factors,
     wait_for_trading_day,
 )
+from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.market import COLUMNS, Factor, Row, Security
+from ashare_emulator.server import Emulator
 from tests.conftest import SHARED_DATA, Database, MakeRun, at, needs_shared_data, source_of
 from tests.integration.trade_date import DAY, MARKET, assert_table_equals, complete, status
 
@@ -276,7 +276,7 @@ def test_etfs_are_cross_checked_too(make_run: MakeRun, database: Database) -> No
 
 @needs_shared_data
 def test_the_recorded_market_passes_on_every_day(make_run: MakeRun, database: Database) -> None:
-    from include.ashare.emulator.panel import PanelMarket
+    from ashare_emulator.panel import PanelMarket
 
     panel = PanelMarket([SHARED_DATA / "market_20260302_20260331.csv.gz"])
     with Emulator(panel) as running:

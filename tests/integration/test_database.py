@@ -15,14 +15,14 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from include.ashare.emulator.generated import GeneratedMarket
-from include.ashare.emulator.server import Emulator
-from include.ashare.errors import AshareError, IncompleteDate, InvalidInput, StoreBusy, StoreRefused, StoreUnavailable
-from include.ashare.read import load_bars, universe
-from include.ashare.settings import Settings
-from include.ashare.steps import Run, fetch_and_copy, plan_batches, record_status, sync_adjust_factors
-from include.ashare.store import Store, migrate
-from include.local.postgres import EmbeddedPostgres
+from ashare.errors import AshareError, IncompleteDate, InvalidInput, StoreBusy, StoreRefused, StoreUnavailable
+from ashare.read import load_bars, universe
+from ashare.settings import Settings
+from ashare.steps import Run, fetch_and_copy, plan_batches, record_status, sync_adjust_factors
+from ashare.store import Store, migrate
+from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.server import Emulator
+from ashare_local.postgres import EmbeddedPostgres
 from tests.conftest import Database, at, source_of
 from tests.integration.trade_date import DAY, assert_table_equals, complete, status
 
@@ -281,7 +281,7 @@ def test_a_reader_behind_a_locked_table_is_told_by_whom(
     database: Database, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Store(database.connect).migrate()
-    monkeypatch.setattr("include.ashare.connection.LOCK_SECONDS", 0.3)
+    monkeypatch.setattr("ashare.connection.LOCK_SECONDS", 0.3)
     conninfo = f"host={database.server.socket_dir} user=postgres dbname={database.name}"
     with database.connect() as other:
         other.execute("SELECT set_config('application_name', 'a vacuum', false)")

@@ -12,13 +12,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from include.ashare.doctor import BAD, OK, WARN, Finding, Patient, examine, written
-from include.ashare.emulator.faults import Fault, fault
-from include.ashare.emulator.server import Emulator
-from include.ashare.errors import InvalidInput
-from include.ashare.settings import Settings
-from include.ashare.source import Session, SourceConfig
-from include.ashare.store import SourceGate, Store
+from ashare.doctor import BAD, OK, WARN, Finding, Patient, examine, written
+from ashare.errors import InvalidInput
+from ashare.settings import Settings
+from ashare.source import Session, SourceConfig
+from ashare.store import SourceGate, Store
+from ashare_emulator.faults import Fault, fault
+from ashare_emulator.server import Emulator
 from tests.conftest import Database, MakeRun, at, source_of
 from tests.integration.trade_date import complete
 
@@ -184,7 +184,7 @@ def test_a_source_out_of_reach(well: Patient, emulator: Emulator) -> None:
 def test_a_source_in_use_is_well_and_left_alone(
     well: Patient, database: Database, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("include.ashare.doctor.LOCK_SECONDS", 1.0)
+    monkeypatch.setattr("ashare.doctor.LOCK_SECONDS", 1.0)
     gate = SourceGate(database.connect, who="the daily run", wait_seconds=5.0, budget=40_000)
     with Session(well.source(), gate):
         asked = emulator.count()
@@ -358,7 +358,7 @@ def test_the_worst_screen_is_still_one(well: Patient, database: Database, emulat
 def test_as_a_command_where_nothing_can_be_reached(tmp_path: Path) -> None:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "ASHARE"))}
     done = subprocess.run(
-        [sys.executable, "-m", "include.ashare.doctor"],
+        [sys.executable, "-m", "ashare.doctor"],
         cwd=Path(__file__).parents[2],
         env=clean
         | {

@@ -20,13 +20,13 @@ from typing import Any
 
 import pytest
 
-from include.ashare.dates import SHANGHAI
-from include.ashare.emulator.check import check_log
-from include.ashare.emulator.faults import KINDS, fault
-from include.ashare.emulator.generated import GeneratedMarket
-from include.ashare.emulator.market import COLUMNS
-from include.ashare.emulator.panel import PanelMarket
-from include.ashare.emulator.server import Emulator
+from ashare.dates import SHANGHAI
+from ashare_emulator.check import check_log
+from ashare_emulator.faults import KINDS, fault
+from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.market import COLUMNS
+from ashare_emulator.panel import PanelMarket
+from ashare_emulator.server import Emulator
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared" / "data"
@@ -524,14 +524,14 @@ def test_many_connections_at_once_get_their_own_answers(emulator: Emulator) -> N
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "include.ashare.emulator", *arguments]
+    command = [sys.executable, "-m", "ashare_emulator", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_serve_and_check(tmp_path: Path, number: signal.Signals) -> None:
     log, port_file = tmp_path / "log", tmp_path / "port"
-    command = [sys.executable, "-m", "include.ashare.emulator", "serve", "--port", "0", "--stocks", "50"]
+    command = [sys.executable, "-m", "ashare_emulator", "serve", "--port", "0", "--stocks", "50"]
     command += ["--log", str(log), "--port-file", str(port_file), "--now", "2026-05-08T17:29"]
     command += ["--fault", "method=query_all_stock,kind=error,code=10001011"]
     server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
@@ -573,7 +573,7 @@ def test_serve_and_check(tmp_path: Path, number: signal.Signals) -> None:
     ],
 )
 def test_wrong_arguments(arguments: list[str]) -> None:
-    from include.ashare.emulator.__main__ import main
+    from ashare_emulator.__main__ import main
 
     done = subprocess.CompletedProcess[str](arguments, 0)
     with pytest.MonkeyPatch.context() as patch:

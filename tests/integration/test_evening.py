@@ -13,14 +13,10 @@ from typing import Any
 
 import pytest
 
-from include.ashare.dates import SHANGHAI
-from include.ashare.emulator.faults import fault
-from include.ashare.emulator.generated import GeneratedMarket
-from include.ashare.emulator.market import BarKind, Row
-from include.ashare.emulator.server import Emulator
-from include.ashare.errors import NotPublishedYet, TerminalError
-from include.ashare.settings import DEFAULT_INDICES, Settings
-from include.ashare.steps import (
+from ashare.dates import SHANGHAI
+from ashare.errors import NotPublishedYet, TerminalError
+from ashare.settings import DEFAULT_INDICES, Settings
+from ashare.steps import (
     Answer,
     Run,
     fetch_and_copy,
@@ -29,7 +25,11 @@ from include.ashare.steps import (
     sync_adjust_factors,
     wait_for_trading_day,
 )
-from include.ashare.steps.publication import PUBLICATION, STRAGGLERS
+from ashare.steps.publication import PUBLICATION, STRAGGLERS
+from ashare_emulator.faults import fault
+from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.market import BarKind, Row
+from ashare_emulator.server import Emulator
 from tests.conftest import Database, MakeRun, at, source_of
 from tests.integration.trade_date import BY_CODE, DAY, MARKET, assert_table_equals, complete, status
 

@@ -22,13 +22,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from include.ashare.connection import POSTGRES_VARIABLE
-from include.ashare.emulator.generated import GeneratedMarket
-from include.ashare.errors import InvalidInput
-from include.ashare.export import Selection, Summary, export, files, snapshot
-from include.ashare.read import FIELDS, KEY
-from include.ashare.store import Store
-from include.local.stack import PROJECT
+from ashare.connection import POSTGRES_VARIABLE
+from ashare.errors import InvalidInput
+from ashare.export import Selection, Summary, export, files, snapshot
+from ashare.read import FIELDS, KEY
+from ashare.store import Store
+from ashare_emulator.generated import GeneratedMarket
+from ashare_local.stack import PROJECT
 from tests.conftest import Database, MakeRun
 from tests.integration.trade_date import complete
 
@@ -80,10 +80,10 @@ def run(loaded: Database, tmp_path: Path) -> Iterator[Callable[..., Summary]]:
 
 @pytest.fixture
 def cli(database: Database) -> Cli:
-    """``python -m include.ashare.export``, or other code that exports."""
+    """``python -m ashare.export``, or other code that exports."""
 
     def cli(*arguments: object, code: str | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
-        what = ["-c", code] if code else ["-m", "include.ashare.export"]
+        what = ["-c", code] if code else ["-m", "ashare.export"]
         env = {**os.environ, POSTGRES_VARIABLE: database.server.connection_json(database.name)}
         command = [sys.executable, *what, *map(str, arguments)]
         return subprocess.run(
@@ -318,7 +318,7 @@ def test_nothing_to_export_touches_nothing(loaded: Database, cli: Cli, tmp_path:
 
 KILLED_IN_THE_MIDDLE = """
 import os, signal, sys
-from include.ashare.export import __main__ as command, files
+from ashare.export import __main__ as command, files
 
 def dies(tables):
     for table in tables:
@@ -415,7 +415,7 @@ def test_what_is_wrong_is_said_in_a_sentence(
 
 def test_a_database_that_is_away_is_a_matter_of_time(cli: Cli, tmp_path: Path) -> None:
     code = f"import os; os.environ['{POSTGRES_VARIABLE}'] = 'postgresql://me:hidden@127.0.0.1:1/x'; "
-    code += "import sys; from include.ashare.export.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    code += "import sys; from ashare.export.__main__ import main; sys.exit(main(sys.argv[1:]))"
     done = cli(tmp_path / "bars", code=code)
     assert done.returncode == 1
     assert "The database cannot be reached" in done.stderr and "hidden" not in done.stderr
@@ -484,7 +484,7 @@ def test_what_is_not_an_export_for_qlib_is_left_alone(loaded: Database, cli: Cli
 def readme(loaded: Database, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], str]:
     """The README's code of a language that has a word in it, in a directory with its export."""
     text = (PROJECT / "README.md").read_text(encoding="utf-8").split("\n## Reading\n")[1].split("\n## ")[0]
-    (command,) = re.findall(r"^python -m include.ashare.export (.*)$", text, re.MULTILINE)
+    (command,) = re.findall(r"^python -m ashare.export (.*)$", text, re.MULTILINE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(POSTGRES_VARIABLE, loaded.server.connection_json(loaded.name))
     monkeypatch.setenv("MPLBACKEND", "Agg")

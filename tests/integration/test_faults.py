@@ -28,14 +28,11 @@ from typing import Any
 import psutil  # type: ignore[import-untyped, unused-ignore]
 import pytest
 
-from include.ashare.emulator.faults import fault
-from include.ashare.emulator.generated import GeneratedMarket
-from include.ashare.emulator.server import Emulator
-from include.ashare.errors import AshareError, IncompleteDate, SourceBusy, StoreUnavailable
-from include.ashare.settings import DEFAULT_INDICES, Settings
-from include.ashare.source import SourceConfig
-from include.ashare.source.transport import Limits
-from include.ashare.steps import (
+from ashare.errors import AshareError, IncompleteDate, SourceBusy, StoreUnavailable
+from ashare.settings import DEFAULT_INDICES, Settings
+from ashare.source import SourceConfig
+from ashare.source.transport import Limits
+from ashare.steps import (
     Answer,
     Run,
     fetch_and_copy,
@@ -44,8 +41,11 @@ from include.ashare.steps import (
     sync_adjust_factors,
     wait_for_trading_day,
 )
-from include.ashare.store import Store
-from include.local.postgres import EmbeddedPostgres
+from ashare.store import Store
+from ashare_emulator.faults import fault
+from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.server import Emulator
+from ashare_local.postgres import EmbeddedPostgres
 from tests.conftest import Database, at, source_of
 from tests.integration.proxy import Point, Proxy, before, beyond
 from tests.integration.trade_date import BY_CODE, DAY, MARKET, assert_table_equals, complete, status

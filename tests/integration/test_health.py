@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from include.ashare.dates import beijing_now
-from include.ashare.status import newest_due
-from include.ashare.store import Store
-from include.local.postgres import EmbeddedPostgres
-from include.local.stack import PROJECT
+from ashare.dates import beijing_now
+from ashare.status import newest_due
+from ashare.store import Store
+from ashare_local.postgres import EmbeddedPostgres
+from ashare_local.stack import PROJECT
 from tests.conftest import Database
 
 ASK = """
@@ -34,7 +34,11 @@ print(json.dumps([answer.status_code, answer.text]))
 
 def run(program: str, home: Path, **settings: str) -> list[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "ASHARE"))}
-    environment |= {"AIRFLOW_HOME": str(home), "PYTHONPATH": f"{PROJECT}:{PROJECT / 'plugins'}", **settings}
+    environment |= {
+        "AIRFLOW_HOME": str(home),
+        "PYTHONPATH": f"{PROJECT / 'include'}:{PROJECT / 'plugins'}",
+        **settings,
+    }
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program],
         env=environment,

@@ -16,12 +16,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from include.ashare.cost import PAGE_SESSIONS
-from include.ashare.emulator.faults import fault
-from include.ashare.emulator.generated import GeneratedMarket
-from include.ashare.emulator.market import COLUMNS, INDEX, STOCK, Factor, Row, Security
-from include.ashare.emulator.server import Emulator
-from include.ashare.errors import (
+from ashare.cost import PAGE_SESSIONS
+from ashare.errors import (
     AshareError,
     BadReply,
     BudgetSpent,
@@ -30,10 +26,14 @@ from include.ashare.errors import (
     SourceUnreachable,
     StoreUnavailable,
 )
-from include.ashare.settings import DEFAULT_INDICES, Settings
-from include.ashare.steps import Run
-from include.ashare.steps.history import History, fetch_and_copy, plan_batches, record_status
-from include.ashare.store import Store
+from ashare.settings import DEFAULT_INDICES, Settings
+from ashare.steps import Run
+from ashare.steps.history import History, fetch_and_copy, plan_batches, record_status
+from ashare.store import Store
+from ashare_emulator.faults import fault
+from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.market import COLUMNS, INDEX, STOCK, Factor, Row, Security
+from ashare_emulator.server import Emulator
 from tests.conftest import Database, at, source_of
 from tests.integration.trade_date import BY_CODE, complete
 from tests.waiting import until
@@ -869,7 +869,7 @@ def test_what_cannot_be_is_one_sentence(scene: Scene, options: dict[str, Any], s
 
 
 def test_more_batches_than_airflow_maps_are_refused(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("include.ashare.steps.history.plan.MOST_BATCHES", 5)
+    monkeypatch.setattr("ashare.steps.history.plan.MOST_BATCHES", 5)
     with pytest.raises(InvalidInput, match=r"batch_size 1 makes .* batches, and Airflow takes 5: choose"):
         plan_batches(scene.history(batch_size=1))
 

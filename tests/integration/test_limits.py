@@ -9,14 +9,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from include.ashare.dates import SHANGHAI
-from include.ashare.emulator.faults import fault
-from include.ashare.emulator.generated import GeneratedMarket
-from include.ashare.emulator.server import Emulator
-from include.ashare.errors import BudgetSpent, IncompleteDate, InvalidInput, Postponed, SourceBanned, StoreUnavailable
-from include.ashare.settings import DEFAULT_INDICES, Settings
-from include.ashare.source import Session
-from include.ashare.steps import (
+from ashare.dates import SHANGHAI
+from ashare.errors import BudgetSpent, IncompleteDate, InvalidInput, Postponed, SourceBanned, StoreUnavailable
+from ashare.settings import DEFAULT_INDICES, Settings
+from ashare.source import Session
+from ashare.steps import (
     check_source,
     fetch_and_copy,
     plan_batches,
@@ -24,7 +21,10 @@ from include.ashare.steps import (
     sync_adjust_factors,
     wait_for_trading_day,
 )
-from include.ashare.store import SourceGate, Store
+from ashare.store import SourceGate, Store
+from ashare_emulator.faults import fault
+from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.server import Emulator
 from tests.conftest import Database, MakeRun, at, source_of
 from tests.integration.trade_date import BY_CODE, DAY, MARKET, complete
 

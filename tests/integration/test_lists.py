@@ -9,20 +9,20 @@ from typing import Any
 
 import pytest
 
-from include.ashare.emulator.faults import fault
-from include.ashare.emulator.generated import GeneratedMarket
-from include.ashare.emulator.protocol import Reply, Request
-from include.ashare.emulator.server import Emulator
-from include.ashare.errors import AshareError, BadReply, IncompleteDate, InvalidInput
-from include.ashare.settings import Settings
-from include.ashare.steps import Run, fetch_and_copy, plan_batches, record_status, sync_adjust_factors
-from include.ashare.steps.history import History
-from include.ashare.steps.history import fetch_and_copy as fetch_years
-from include.ashare.steps.history import plan_batches as plan_years
-from include.ashare.steps.history import record_status as record_years
-from include.ashare.steps.reference import refresh_universe
-from include.ashare.store import Store
-from include.ashare.texts import joined
+from ashare.errors import AshareError, BadReply, IncompleteDate, InvalidInput
+from ashare.settings import Settings
+from ashare.steps import Run, fetch_and_copy, plan_batches, record_status, sync_adjust_factors
+from ashare.steps.history import History
+from ashare.steps.history import fetch_and_copy as fetch_years
+from ashare.steps.history import plan_batches as plan_years
+from ashare.steps.history import record_status as record_years
+from ashare.steps.reference import refresh_universe
+from ashare.store import Store
+from ashare.texts import joined
+from ashare_emulator.faults import fault
+from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.protocol import Reply, Request
+from ashare_emulator.server import Emulator
 from tests.conftest import Database, MakeRun, at, source_of
 from tests.integration.trade_date import BY_CODE, DAY, MARKET, complete, status
 

@@ -7,10 +7,10 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from include.ashare import metrics
-from include.ashare.emulator.server import Emulator
-from include.ashare.store import Store
-from include.ashare.store.store import Merged
+from ashare import metrics
+from ashare.store import Store
+from ashare.store.store import Merged
+from ashare_emulator.server import Emulator
 from tests.conftest import Database, MakeRun
 from tests.integration.trade_date import complete
 

@@ -24,15 +24,15 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from include.ashare.errors import StoreBusy
-from include.ashare.store import Store, migrate
-from include.ashare.store.migrate import MIGRATIONS, applied
-from include.local.postgres import bin_dir
-from include.local.stack import PROJECT
+from ashare.errors import StoreBusy
+from ashare.store import Store, migrate
+from ashare.store.migrate import MIGRATIONS, applied
+from ashare_local.postgres import bin_dir
+from ashare_local.stack import PROJECT
 from tests.conftest import Database
 from tests.waiting import until
 
-module = importlib.import_module("include.ashare.store.migrate")
+module = importlib.import_module("ashare.store.migrate")
 
 FILES = sorted(MIGRATIONS.glob("[0-9]*.sql"))
 TODAY = len(FILES)
@@ -347,7 +347,7 @@ def test_two_processes_at_once(database: Database, tmp_path: Path) -> None:
     bring_to(database, 1, tmp_path)
     before = fill(database)
     code = (
-        "import psycopg, sys\nfrom include.ashare.store import migrate\n"
+        "import psycopg, sys\nfrom ashare.store import migrate\n"
         "with psycopg.connect() as connection: sys.stdout.write(','.join(migrate(connection)))"
     )
     env = {**os.environ, **database.server.libpq_env(database.name)}
@@ -397,8 +397,8 @@ def test_a_migration_that_fails_leaves_the_version_before(
 
 def test_who_was_killed_between_two_files_goes_on_at_the_next(database: Database, tmp_path: Path) -> None:
     code = (
-        "import os, psycopg, signal\nfrom include.ashare.store import migrate\n"
-        "from include.ashare.store.migrate import log\n"
+        "import os, psycopg, signal\nfrom ashare.store import migrate\n"
+        "from ashare.store.migrate import log\n"
         "log.info = lambda text, name: name.startswith('0003') and os.kill(os.getpid(), signal.SIGKILL)\n"
         "with psycopg.connect() as connection: migrate(connection)"
     )

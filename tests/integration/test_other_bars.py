@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from include.ashare.connection import POSTGRES_VARIABLE
-from include.ashare.emulator.generated import GeneratedMarket
-from include.ashare.emulator.market import COLUMNS
-from include.ashare.store import Store
-from include.local.other_bars import refuse_other_bars
-from include.local.stack import PROJECT, StackError, free_port
-from include.local.terminal import DEMO_FROM
+from ashare.connection import POSTGRES_VARIABLE
+from ashare.store import Store
+from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.market import COLUMNS
+from ashare_local.other_bars import refuse_other_bars
+from ashare_local.stack import PROJECT, StackError, free_port
+from ashare_local.terminal import DEMO_FROM
 from tests.conftest import Database
 
 DAYS = ("2026-04-27", "2026-05-06")
@@ -65,7 +65,7 @@ def test_a_database_without_the_tables_is_an_empty_one(database: Database, monke
     refuse_other_bars(DEMO_FROM)
 
 
-@pytest.mark.parametrize("module", ["include.local.demo", "include.local.up"])
+@pytest.mark.parametrize("module", ["ashare_local.demo", "ashare_local.up"])
 def test_a_demo_on_a_database_with_other_bars_is_refused_at_once(
     own_database: Database, demo_market: GeneratedMarket, tmp_path: Path, module: str
 ) -> None:

@@ -14,8 +14,8 @@ import psutil  # type: ignore[import-untyped, unused-ignore]
 import psycopg
 import pytest
 
-from include.ashare.connection import libpq_env
-from include.local.postgres import EmbeddedPostgres, PostgresError, bin_dir, running_server, stop_left_behind
+from ashare.connection import libpq_env
+from ashare_local.postgres import EmbeddedPostgres, PostgresError, bin_dir, running_server, stop_left_behind
 
 
 @pytest.fixture

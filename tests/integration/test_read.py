@@ -16,13 +16,13 @@ import psycopg
 import pyarrow as pa
 import pytest
 
-from include.ashare.connection import POSTGRES_VARIABLE
-from include.ashare.dates import beijing_now
-from include.ashare.emulator.generated import GeneratedMarket
-from include.ashare.errors import InvalidInput, StoreUnavailable
-from include.ashare.read import ADJUSTED, FIELDS, KEY, load_bars, load_bars_arrow, universe
-from include.ashare.store import Store
-from include.local.stack import PROJECT, free_port
+from ashare.connection import POSTGRES_VARIABLE
+from ashare.dates import beijing_now
+from ashare.errors import InvalidInput, StoreUnavailable
+from ashare.read import ADJUSTED, FIELDS, KEY, load_bars, load_bars_arrow, universe
+from ashare.store import Store
+from ashare_emulator.generated import GeneratedMarket
+from ashare_local.stack import PROJECT, free_port
 from tests.conftest import Database, MakeRun
 from tests.integration.trade_date import DAY, complete
 
@@ -215,7 +215,7 @@ def test_a_day_that_the_list_cannot_know_of_is_refused(loaded: Database) -> None
 
 def test_airflow_is_not_needed_nor_imported(loaded: Database) -> None:
     code = (
-        "import sys; from include.ashare.read import load_bars, universe\n"
+        "import sys; from ashare.read import load_bars, universe\n"
         f"sys.stdout.write(f\"{{len(load_bars('{STOCK}'))}} {{'airflow' in sys.modules}}\")"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 from datetime import date
 
-from include.ashare.emulator.panel import PanelMarket
-from include.ashare.emulator.server import Emulator
-from include.ashare.settings import DEFAULT_INDICES
+from ashare.settings import DEFAULT_INDICES
+from ashare_emulator.panel import PanelMarket
+from ashare_emulator.server import Emulator
 from tests.conftest import SHARED_DATA, Database, MakeRun, at, needs_shared_data, source_of
 from tests.integration.trade_date import assert_table_equals, complete
 

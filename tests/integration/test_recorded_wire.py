@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from include.ashare.dates import SHANGHAI
-from include.ashare.emulator.market import Factor, Security
-from include.ashare.emulator.protocol import CALLS, HEADER_LENGTH, Reply, encode
-from include.ashare.emulator.server import Emulator
-from include.ashare.errors import BadReply, SourceUnreachable, TerminalError
-from include.ashare.source import Session, SourceConfig, Table
-from include.ashare.source.transport import Limits, Transport
-from include.ashare.store import SourceGate, Store
+from ashare.dates import SHANGHAI
+from ashare.errors import BadReply, SourceUnreachable, TerminalError
+from ashare.source import Session, SourceConfig, Table
+from ashare.source.transport import Limits, Transport
+from ashare.store import SourceGate, Store
+from ashare_emulator.market import Factor, Security
+from ashare_emulator.protocol import CALLS, HEADER_LENGTH, Reply, encode
+from ashare_emulator.server import Emulator
 from tests.conftest import SHARED_DATA, Database, needs_shared_data
 
 pytestmark = needs_shared_data

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from include.ashare.emulator.market import COLUMNS, Row
-from include.ashare.emulator.panel import PanelMarket
-from include.ashare.emulator.server import Emulator
-from include.ashare.errors import IncompleteDate
-from include.ashare.settings import Settings
-from include.ashare.steps import history as steps
-from include.ashare.steps.history import History
-from include.ashare.store import Store
+from ashare.errors import IncompleteDate
+from ashare.settings import Settings
+from ashare.steps import history as steps
+from ashare.steps.history import History
+from ashare.store import Store
+from ashare_emulator.market import COLUMNS, Row
+from ashare_emulator.panel import PanelMarket
+from ashare_emulator.server import Emulator
 from tests.conftest import SHARED_DATA, Database, MakeRun, at, needs_shared_data, source_of
 from tests.integration.trade_date import assert_table_equals, complete, status
 

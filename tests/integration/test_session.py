@@ -17,10 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from include.ashare.emulator.faults import fault
-from include.ashare.emulator.generated import GeneratedMarket
-from include.ashare.emulator.server import Emulator
-from include.ashare.errors import (
+from ashare.errors import (
     AshareError,
     BadReply,
     BudgetSpent,
@@ -32,9 +29,12 @@ from include.ashare.errors import (
     StoreUnavailable,
     TerminalError,
 )
-from include.ashare.source import Session, SourceConfig
-from include.ashare.steps import check_source
-from include.ashare.store import SourceGate, Store
+from ashare.source import Session, SourceConfig
+from ashare.steps import check_source
+from ashare.store import SourceGate, Store
+from ashare_emulator.faults import fault
+from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.server import Emulator
 from tests.conftest import Database, source_of
 from tests.integration.pooler import Choice, Pooler
 from tests.waiting import until
@@ -343,7 +343,7 @@ def test_a_server_that_trickles_for_ever_is_given_up(gate: Callable[..., SourceG
 
 
 def _limits(**limits: float) -> Any:
-    from include.ashare.source.transport import Limits
+    from ashare.source.transport import Limits
 
     return Limits(**limits)  # type: ignore[arg-type]
 
@@ -621,7 +621,7 @@ def test_those_who_wait_are_served_in_the_order_in_which_they_came(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("include.ashare.store.database.REPORT_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr("ashare.store.database.REPORT_EVERY_SECONDS", 0.05)
     caplog.set_level("INFO")
     waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
     served: list[int] = []

@@ -12,14 +12,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from include.ashare.emulator.faults import fault
-from include.ashare.emulator.generated import GeneratedMarket
-from include.ashare.emulator.server import Emulator
-from include.ashare.errors import IncompleteDate, InvalidInput, StoreUnavailable
-from include.ashare.settings import Settings
-from include.ashare.status import StatusReader, newest_due, read_range, status_reader
-from include.ashare.steps import plan_batches, record_status
-from include.ashare.store import Store
+from ashare.errors import IncompleteDate, InvalidInput, StoreUnavailable
+from ashare.settings import Settings
+from ashare.status import StatusReader, newest_due, read_range, status_reader
+from ashare.steps import plan_batches, record_status
+from ashare.store import Store
+from ashare_emulator.faults import fault
+from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.server import Emulator
 from tests.conftest import Database, MakeRun, at
 from tests.integration.trade_date import DAY, MARKET, complete
 

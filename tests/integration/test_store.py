@@ -10,12 +10,12 @@ from decimal import Decimal
 import psycopg
 import pytest
 
-from include.ashare.emulator.server import Emulator
-from include.ashare.errors import InvalidInput, SourceBusy, StoreBusy, StoreRefused, StoreUnavailable, TerminalError
-from include.ashare.store import Batch, Store, migrate
-from include.ashare.store.migrate import MIGRATIONS
-from include.ashare.store.queries import queries
-from include.ashare.store.store import Harvest, Merged
+from ashare.errors import InvalidInput, SourceBusy, StoreBusy, StoreRefused, StoreUnavailable, TerminalError
+from ashare.store import Batch, Store, migrate
+from ashare.store.migrate import MIGRATIONS
+from ashare.store.queries import queries
+from ashare.store.store import Harvest, Merged
+from ashare_emulator.server import Emulator
 from tests.conftest import Database, MakeRun
 from tests.integration.trade_date import MARKET, complete
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from include.ashare.emulator.market import COLUMNS
-from include.ashare.steps import (
+from ashare.steps import (
     Answer,
     Run,
     fetch_and_copy,
@@ -16,6 +15,7 @@ from include.ashare.steps import (
     sync_adjust_factors,
     wait_for_trading_day,
 )
+from ashare_emulator.market import COLUMNS
 from tests.conftest import Database
 
 DAY = "2025-10-09"

@@ -9,13 +9,13 @@ from typing import Any
 
 import psycopg
 
-from include.ashare.dates import SHANGHAI
-from include.ashare.settings import Settings
-from include.ashare.source import SourceConfig
-from include.ashare.source.transport import Limits
-from include.ashare.steps import Run, fetch_and_copy, history
-from include.ashare.steps.history import History
-from include.ashare.store import Store
+from ashare.dates import SHANGHAI
+from ashare.settings import Settings
+from ashare.source import SourceConfig
+from ashare.source.transport import Limits
+from ashare.steps import Run, fetch_and_copy, history
+from ashare.steps.history import History
+from ashare.store import Store
 
 
 def main() -> None:

@@ -22,10 +22,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from include.ashare.emulator.faults import KINDS
-from include.local.postgres import PostgresError
-from include.local.stack import StackError
-from include.local.terminal import Phases, Stopped, console, errors, print_columns, stop_signals
+from ashare_emulator.faults import KINDS
+from ashare_local.postgres import PostgresError
+from ashare_local.stack import StackError
+from ashare_local.terminal import Phases, Stopped, console, errors, print_columns, stop_signals
 from tests.soak import verify, world
 from tests.soak.chaos import Chaos
 from tests.soak.faults import all_kinds

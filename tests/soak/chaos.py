@@ -22,8 +22,8 @@ from datetime import timedelta
 import psutil  # type: ignore[import-untyped, unused-ignore]
 import psycopg
 
-from include.ashare.emulator.faults import Fault
-from include.local.stack import StackError
+from ashare_emulator.faults import Fault
+from ashare_local.stack import StackError
 from tests.soak.faults import FaultMaker
 from tests.soak.world import World
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-from include.ashare.emulator.faults import KINDS, Fault
-from include.ashare.emulator.market import COLUMNS
+from ashare_emulator.faults import KINDS, Fault
+from ashare_emulator.market import COLUMNS
 
 MARKET_DAY = "query_daily_history_k_AStock"
 BY_CODE = "query_history_k_data_plus"

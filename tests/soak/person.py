@@ -12,9 +12,9 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-from include.local import processes
-from include.local.processes import Record
-from include.local.stack import PROJECT
+from ashare_local import processes
+from ashare_local.processes import Record
+from ashare_local.stack import PROJECT
 from tests.soak.world import AT_ONCE, World
 
 RERUN, RESET = "--rerun-failed-tasks", "--reset-dagruns"

@@ -9,10 +9,10 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from include.ashare.dates import SHANGHAI
-from include.ashare.emulator.market import COLUMNS, INDEX, Row
-from include.ashare.settings import DEFAULT_INDICES, Settings
-from include.local.terminal import console, print_columns
+from ashare.dates import SHANGHAI
+from ashare.settings import DEFAULT_INDICES, Settings
+from ashare_emulator.market import COLUMNS, INDEX, Row
+from ashare_local.terminal import console, print_columns
 from tests.soak.world import BEFORE, World
 
 SHOWN = 20

@@ -20,12 +20,12 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped, unused-ignore]
 
-from include.ashare.emulator.generated import GeneratedMarket
-from include.ashare.emulator.server import Emulator
-from include.local import processes
-from include.local.connections import baostock_json
-from include.local.processes import Component, Patience
-from include.local.stack import PROJECT, SCHEDULER, Stack
+from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.server import Emulator
+from ashare_local import processes
+from ashare_local.connections import baostock_json
+from ashare_local.processes import Component, Patience
+from ashare_local.stack import PROJECT, SCHEDULER, Stack
 
 STOCKS = 300
 LATENCY = 0.1

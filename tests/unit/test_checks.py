@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.ashare import checks
-from include.ashare.checks import COPY_ORDER, check_bars
-from include.ashare.source import Table
-from include.ashare.source.session import BAR_FIELDS
+from ashare import checks
+from ashare.checks import COPY_ORDER, check_bars
+from ashare.source import Table
+from ashare.source.session import BAR_FIELDS
 
 DAY = date(2026, 3, 2)
 FIELDS = BAR_FIELDS.split(",")

@@ -7,12 +7,12 @@ from collections.abc import Collection
 
 import pytest
 
-from include.ashare.emulator import names
-from include.ashare.emulator.generated import GeneratedMarket
-from include.ashare.emulator.market import INDEX
-from include.ashare.settings import DEFAULT_INDICES
-from include.ashare.steps.first_bars import WITNESS
-from include.ashare.steps.history import fetch
+from ashare.settings import DEFAULT_INDICES
+from ashare.steps.first_bars import WITNESS
+from ashare.steps.history import fetch
+from ashare_emulator import names
+from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.market import INDEX
 from tests.conftest import SHARED_DATA, needs_shared_data
 
 pytestmark = needs_shared_data

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.ashare.cost import PAGE_SESSIONS, Cost, better_way, by_date, pages
-from include.ashare.steps.history.fetch import cut_pages
+from ashare.cost import PAGE_SESSIONS, Cost, better_way, by_date, pages
+from ashare.steps.history.fetch import cut_pages
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from include.ashare.emulator import calendar, names
-from include.ashare.emulator.faults import KINDS, Fault, fault, parse_fault
-from include.ashare.emulator.generated import GeneratedMarket
-from include.ashare.emulator.market import COLUMNS, Row
+from ashare_emulator import calendar, names
+from ashare_emulator.faults import KINDS, Fault, fault, parse_fault
+from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.market import COLUMNS, Row
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared" / "data"
@@ -306,14 +306,14 @@ def test_fore_factors_are_rebased_to_the_newest_event(market: GeneratedMarket) -
 def test_the_same_in_another_process() -> None:
     script = (
         "from datetime import date\n"
-        "from include.ashare.emulator.generated import GeneratedMarket\n"
+        "from ashare_emulator.generated import GeneratedMarket\n"
         "from tests.unit.test_emulator_market import digest\n"
         "import sys; sys.stdout.write(digest(GeneratedMarket(stocks=200, seed=9)))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
         cwd=ROOT,
-        env={"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "12345"},
+        env={"PYTHONPATH": str(ROOT / "include"), "PYTHONHASHSEED": "12345"},
         capture_output=True,
         text=True,
         check=True,

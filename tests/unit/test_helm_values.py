@@ -96,7 +96,7 @@ def test_commands_exist() -> None:
     shell, option, command = VALUES["migrateDatabaseJob"]["args"]
     assert (shell, option) == ("bash", "-c")
     assert command.startswith("airflow db migrate && ")
-    assert "python -m include.ashare.migrate" in command
+    assert "python -m ashare.migrate" in command
     for module in set(re.findall(r"python -m ([\w.]+)", TEXT + README)):
         assert (ROOT / (module.replace(".", "/") + ".py")).is_file(), module
 
@@ -128,7 +128,7 @@ def test_no_setting_is_a_template_or_of_another_type_than_text() -> None:
 
 
 def test_the_pool_fits_into_parallelism() -> None:
-    from include.ashare.settings import POOL_SLOTS
+    from ashare.settings import POOL_SLOTS
 
     assert int(VALUES["config"]["core"]["parallelism"]) > POOL_SLOTS
     assert int(VALUES["config"]["kubernetes_executor"]["worker_pods_creation_batch_size"]) == POOL_SLOTS

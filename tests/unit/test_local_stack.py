@@ -17,11 +17,11 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from include.ashare.connection import libpq_env
-from include.ashare.errors import InvalidInput
-from include.local import connections, down, processes, sourced, up
-from include.local.processes import Component, Patience, Record
-from include.local.stack import (
+from ashare.connection import libpq_env
+from ashare.errors import InvalidInput
+from ashare_local import connections, down, processes, sourced, up
+from ashare_local.processes import Component, Patience, Record
+from ashare_local.stack import (
     PROJECT,
     Stack,
     StackError,
@@ -35,7 +35,7 @@ from include.local.stack import (
     wipe,
     write_env_file,
 )
-from include.local.terminal import KEPT
+from ashare_local.terminal import KEPT
 
 AWKWARD = """it's "quoted" $HOME `id` \\ 100% 中文"""
 SHELLS = [shell for shell in ("sh", "bash", "zsh") if shutil.which(shell)]
@@ -116,7 +116,7 @@ def test_secrets_are_generated_once_and_private(tmp_path: Path) -> None:
 def test_wrong_demo_dates_are_said_before_anything_starts(
     tmp_path: Path, settings: dict[str, str], sentence: str
 ) -> None:
-    done = run("include.local.demo", tmp_path, **settings)
+    done = run("ashare_local.demo", tmp_path, **settings)
     assert done.returncode == 1
     assert sentence in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -129,7 +129,7 @@ def test_a_port_that_is_taken_is_said_with_one_that_is_free(tmp_path: Path) -> N
         taken.listen()
         port = taken.getsockname()[1]
         assert not port_is_free(port)
-        done = run("include.local.up", tmp_path, PORT=str(port))
+        done = run("ashare_local.up", tmp_path, PORT=str(port))
     assert done.returncode == 1
     assert f"Port {port} is taken: set another, for example `make up PORT=" in done.stderr
     assert port_is_free(free_port())
@@ -145,7 +145,7 @@ def test_a_second_stack_on_the_same_state_says_who_has_it(tmp_path: Path) -> Non
     state = tmp_path / "state"
     state.mkdir()
     with claim(state):
-        done = run("include.local.up", tmp_path)
+        done = run("ashare_local.up", tmp_path)
         with pytest.raises(StackError, match=f"in use by process {os.getpid()}"):
             wipe(state)
     assert done.returncode == 1
@@ -155,11 +155,11 @@ def test_a_second_stack_on_the_same_state_says_who_has_it(tmp_path: Path) -> Non
 
 def test_an_outside_database_that_refuses_is_one_sentence(tmp_path: Path) -> None:
     closed = f"postgresql://ashare:hidden-word@127.0.0.1:{free_port()}/ashare"
-    done = run("include.local.demo", tmp_path, AIRFLOW_CONN_ASHARE_POSTGRES=closed)
+    done = run("ashare_local.demo", tmp_path, AIRFLOW_CONN_ASHARE_POSTGRES=closed)
     assert done.returncode == 1
     assert "Check AIRFLOW_CONN_ASHARE_POSTGRES." in done.stderr
     assert "hidden-word" not in done.stderr + done.stdout
-    assert run("include.local.down", tmp_path).stdout == "Nothing was running.\n"
+    assert run("ashare_local.down", tmp_path).stdout == "Nothing was running.\n"
 
 
 @pytest.mark.parametrize(
@@ -235,8 +235,8 @@ def test_down_asks_a_live_stack_to_end(tmp_path: Path) -> None:
     code = f"""
 import sys, time
 from pathlib import Path
-from include.local.stack import claim
-from include.local.terminal import Stopped, stop_signals
+from ashare_local.stack import claim
+from ashare_local.terminal import Stopped, stop_signals
 try:
     with stop_signals(), claim(Path({str(state)!r})):
         sys.stdout.write("ready"); sys.stdout.flush()
@@ -322,14 +322,14 @@ def test_a_stacks_own_connections_are_not_taken_for_a_persons(tmp_path: Path) ->
     assert Stack(tmp_path, environment={"AIRFLOW_CONN_ASHARE_POSTGRES": EMBEDDED}).has_own_database
     # Each make target goes by DEMO=1 alone, whatever env.sh the terminal has read.
     for demo, place in (("", "state"), ("1", "state/demo")):
-        done = run("include.local.psql", tmp_path, DEMO=demo, **of_a_demo)
+        done = run("ashare_local.psql", tmp_path, DEMO=demo, **of_a_demo)
         assert f"There is no database in {tmp_path / place} yet" in done.stderr
         done = run(
-            "include.local.doctor", tmp_path, DEMO=demo, AIRFLOW_HOME=str(tmp_path / "own" / "airflow"), **of_a_demo
+            "ashare_local.doctor", tmp_path, DEMO=demo, AIRFLOW_HOME=str(tmp_path / "own" / "airflow"), **of_a_demo
         )
         assert "The Airflow connection 'ashare_postgres' is not set" in done.stdout, "one's own Airflow"
         (tmp_path / "env.sh").touch()
-        done = run("include.local.doctor", tmp_path, DEMO=demo, AIRFLOW_HOME=str(tmp_path / "airflow"), **of_a_demo)
+        done = run("ashare_local.doctor", tmp_path, DEMO=demo, AIRFLOW_HOME=str(tmp_path / "airflow"), **of_a_demo)
         assert done.stderr.startswith(f"Nothing is set up here yet: run `make up{' DEMO=1' if demo else ''}` first.")
 
 
@@ -338,12 +338,16 @@ def test_the_doctor_looks_at_the_stack_that_is_meant_and_says_which(tmp_path: Pa
     for directory in (state / "demo", state):
         directory.mkdir(exist_ok=True, parents=True)
         value = connections.made_by(EMBEDDED.replace("/nowhere", f"{directory}/postgres"), directory)
-        env = {"AIRFLOW_CONN_ASHARE_POSTGRES": value, "PYTHONPATH": str(PROJECT), "AIRFLOW_HOME": str(directory)}
+        env = {
+            "AIRFLOW_CONN_ASHARE_POSTGRES": value,
+            "PYTHONPATH": str(PROJECT / "include"),
+            "AIRFLOW_HOME": str(directory),
+        }
         write_env_file(directory / "env.sh", env, {})
     stale = dict(read_env_file(state / "demo" / "env.sh"))
     assert "PATH" not in stale
     for demo, kind, directory in (("", "stack", state), ("1", "demo", state / "demo")):
-        said = run("include.local.doctor", tmp_path, **stale, DEMO=demo).stdout
+        said = run("ashare_local.doctor", tmp_path, **stale, DEMO=demo).stdout
         assert said.startswith(f"The {kind} in {directory}:\n")
         assert f"{directory}/postgres/.s.PGSQL" in said, said
 
@@ -365,15 +369,15 @@ def two_stacks(tmp_path: Path) -> Iterator[dict[str, Component]]:
 
 
 def test_down_with_demo_stops_the_demo_alone(tmp_path: Path, two_stacks: dict[str, Component]) -> None:
-    assert "Stopped what was left behind on " in run("include.local.down", tmp_path, DEMO="1").stdout
+    assert "Stopped what was left behind on " in run("ashare_local.down", tmp_path, DEMO="1").stdout
     assert two_stacks["demo"].process.wait(10) is not None
     assert two_stacks["real"].ended is None
-    run("include.local.down", tmp_path)
+    run("ashare_local.down", tmp_path)
     assert two_stacks["real"].process.wait(10) is not None
 
 
 def test_down_leaves_nothing_of_this_checkout_running(tmp_path: Path, two_stacks: dict[str, Component]) -> None:
-    run("include.local.down", tmp_path)
+    run("ashare_local.down", tmp_path)
     assert all(component.process.wait(10) is not None for component in two_stacks.values())
 
 
@@ -381,14 +385,14 @@ def test_the_demo_does_not_delete_what_make_up_has_loaded_unless_asked_to(tmp_pa
     bars = tmp_path / "state" / "demo" / "postgres" / "data"
     bars.mkdir(parents=True)
     (tmp_path / "state" / "demo" / KEPT).touch()
-    refused = run("include.local.demo", tmp_path)
+    refused = run("ashare_local.demo", tmp_path)
     assert refused.returncode == 1
     assert "`make demo OVERWRITE=1` deletes them" in refused.stderr
     assert len(refused.stderr.strip().splitlines()) == 1
     assert bars.exists()
     nowhere = f"postgresql://ashare@127.0.0.1:{free_port()}/ashare?sslmode=bogus"
     # Refused for another reason, before anything is deleted.
-    assert run("include.local.demo", tmp_path, AIRFLOW_CONN_ASHARE_POSTGRES=nowhere, OVERWRITE="1").returncode == 1
+    assert run("ashare_local.demo", tmp_path, AIRFLOW_CONN_ASHARE_POSTGRES=nowhere, OVERWRITE="1").returncode == 1
     assert bars.exists()
 
 

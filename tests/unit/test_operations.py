@@ -6,7 +6,7 @@ import ast
 import re
 from functools import cache
 
-from include.local.stack import PROJECT
+from ashare_local.stack import PROJECT
 
 TEXT = (PROJECT / "docs/operations.md").read_text(encoding="utf-8")
 OTHERS = (
@@ -67,16 +67,16 @@ def test_every_message_is_one_that_is_printed() -> None:
 
 
 def test_every_command_is_there() -> None:
-    for module in set(re.findall(r"python -m (include[\w.]+)", TEXT)):
-        path = PROJECT / module.replace(".", "/")
+    for module in set(re.findall(r"python -m (ashare[\w.]+)", TEXT)):
+        path = PROJECT / "include" / module.replace(".", "/")
         assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), module
     targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"(?:`|&& |^)make ([a-z]+)", TEXT, re.MULTILINE)) <= targets
 
 
 def test_the_changelog_is_of_this_version_and_schema() -> None:
-    from include.ashare import __version__
-    from include.ashare.store.migrate import MIGRATIONS
+    from ashare import __version__
+    from ashare.store.migrate import MIGRATIONS
     from tests.deployed import version
 
     newest = re.search(

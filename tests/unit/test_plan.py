@@ -4,11 +4,11 @@ from datetime import date
 
 import pytest
 
-from include.ashare.errors import InvalidInput
-from include.ashare.source import SourceConfig
-from include.ashare.steps import Run
-from include.ashare.steps.plan import cut_batches
-from include.ashare.store import Store
+from ashare.errors import InvalidInput
+from ashare.source import SourceConfig
+from ashare.steps import Run
+from ashare.steps.plan import cut_batches
+from ashare.store import Store
 from tests.conftest import at
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from include.ashare.errors import InvalidInput
-from include.ashare.settings import DEFAULT_INDICES, Settings
+from ashare.errors import InvalidInput
+from ashare.settings import DEFAULT_INDICES, Settings
 
 PROJECT = Path(__file__).parents[2]
 

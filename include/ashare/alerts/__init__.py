@@ -5,7 +5,7 @@ One message for a trouble, however many runs fail of it: the table ``alert`` kno
 
 from __future__ import annotations
 
-from include.ashare.alerts.delivery import Delivery
-from include.ashare.alerts.raised import Alerts, Failure
+from ashare.alerts.delivery import Delivery
+from ashare.alerts.raised import Alerts, Failure
 
 __all__ = ["Alerts", "Delivery", "Failure"]

@@ -1,4 +1,4 @@
-"""``python -m include.ashare.alerts``: a test message to every address of the connection ``ashare_alerts``.
+"""``python -m ashare.alerts``: a test message to every address of the connection ``ashare_alerts``.
 
 With fields as JSON, it says that a run has failed: the scheduler starts it so.
 """
@@ -14,17 +14,17 @@ from contextlib import suppress
 from datetime import date
 from typing import Any
 
-from include.ashare.alerts import Alerts, Delivery, Failure
-from include.ashare.connection import CONNECT_SECONDS
-from include.ashare.errors import AshareError
+from ashare.alerts import Alerts, Delivery, Failure
+from ashare.connection import CONNECT_SECONDS
+from ashare.errors import AshareError
 
 
 def main(arguments: Sequence[str]) -> int:
     """Send; the exit code: 1, with a sentence, when a message could not be delivered to somebody."""
-    from include.ashare.airflow_bridge import alert_addresses, read_connections_outside_of_a_task
+    from ashare.airflow_bridge import alert_addresses, read_connections_outside_of_a_task
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr, force=True)
-    logging.getLogger("include.ashare").setLevel(logging.INFO)
+    logging.getLogger("ashare").setLevel(logging.INFO)
     os.environ.setdefault("PGCONNECT_TIMEOUT", CONNECT_SECONDS)
     try:
         with suppress(AshareError):  # what is lacking is said by whatever needs it
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _try(addresses: Sequence[str]) -> int:
-    from include.ashare.airflow_bridge import store
+    from ashare.airflow_bridge import store
 
     if not addresses:
         sys.stderr.write(
@@ -58,7 +58,7 @@ def _try(addresses: Sequence[str]) -> int:
 
 
 def _failed(addresses: Sequence[str], fields: dict[str, Any]) -> int:
-    from include.ashare.airflow_bridge import store
+    from ashare.airflow_bridge import store
 
     day, backfill = fields.pop("trade_date"), fields.pop("backfill")
     failure = Failure(

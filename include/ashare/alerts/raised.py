@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime, time
 from typing import Any
 
-from include.ashare.alerts.delivery import Delivery
-from include.ashare.dates import SHANGHAI
-from include.ashare.errors import AshareError
-from include.ashare.store import Store
-from include.ashare.store.queries import queries
-from include.ashare.texts import joined
+from ashare.alerts.delivery import Delivery
+from ashare.dates import SHANGHAI
+from ashare.errors import AshareError
+from ashare.store import Store
+from ashare.store.queries import queries
+from ashare.texts import joined
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""``python -m include.ashare.export DIR``: bring a directory of Parquet files up to date with the database.
+"""``python -m ashare.export DIR``: bring a directory of Parquet files up to date with the database.
 
 The database is that of ``AIRFLOW_CONN_ASHARE_POSTGRES``. Exit code 0: the directory is up to date. 1: it is not,
 and the same command may succeed later. 2: something given is wrong.
@@ -12,11 +12,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from include.ashare.dates import parse_trade_date
-from include.ashare.errors import AshareError, InvalidInput
-from include.ashare.export.qlib import write_qlib
-from include.ashare.export.snapshot import Selection, Summary, export
-from include.ashare.read import parse_kinds
+from ashare.dates import parse_trade_date
+from ashare.errors import AshareError, InvalidInput
+from ashare.export.qlib import write_qlib
+from ashare.export.snapshot import Selection, Summary, export
+from ashare.read import parse_kinds
 
 SIGINT_EXIT_CODE = 130
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m include.ashare.export", description="The bars as Parquet files.")
+    parser = argparse.ArgumentParser(prog="python -m ashare.export", description="The bars as Parquet files.")
     parser.add_argument("directory", metavar="DIR", type=Path, help="made if it is not there")
     parser.add_argument("--start", metavar="DATE", help="first trade date (default: the first there is)")
     parser.add_argument("--end", metavar="DATE", help="last trade date, included (default: the newest)")

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from include.ashare.errors import InvalidInput, TransientError
+from ashare.errors import InvalidInput, TransientError
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from include.ashare.errors import InvalidInput
-from include.ashare.export import files
+from ashare.errors import InvalidInput
+from ashare.export import files
 
 if TYPE_CHECKING:
     import numpy as np

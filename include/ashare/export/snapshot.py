@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import IsolationLevel, sql
 
-from include.ashare.connection import connected, reading
-from include.ashare.dates import FIRST_TRADE_DATE, beijing_now
-from include.ashare.errors import InvalidInput
-from include.ashare.export import files
-from include.ashare.read import FIELDS, KEY
-from include.ashare.store import arrow
-from include.ashare.store.queries import queries
+from ashare.connection import connected, reading
+from ashare.dates import FIRST_TRADE_DATE, beijing_now
+from ashare.errors import InvalidInput
+from ashare.export import files
+from ashare.read import FIELDS, KEY
+from ashare.store import arrow
+from ashare.store.queries import queries
 
 if TYPE_CHECKING:
     import psycopg

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from include.ashare.source.config import SourceConfig
-from include.ashare.source.gate import Gate
-from include.ashare.source.replies import Table
-from include.ashare.source.session import Session
+from ashare.source.config import SourceConfig
+from ashare.source.gate import Gate
+from ashare.source.replies import Table
+from ashare.source.session import Session
 
 __all__ = ["Gate", "Session", "SourceConfig", "Table"]

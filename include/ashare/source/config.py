@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from include.ashare.source.transport import Limits
+from ashare.source.transport import Limits
 
 PUBLIC_HOST = "public-api.baostock.com"
 VIP_HOST = "vip-api.baostock.com"

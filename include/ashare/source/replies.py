@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from include.ashare.errors import (
+from ashare.errors import (
     BLACKLISTED,
     AshareError,
     BadReply,
@@ -18,8 +18,8 @@ from include.ashare.errors import (
     SourceUnreachable,
     TerminalError,
 )
-from include.ashare.source.transport import HEADER_BYTES, SEPARATOR
-from include.ashare.texts import bounded, storable
+from ashare.source.transport import HEADER_BYTES, SEPARATOR
+from ashare.texts import bounded, storable
 
 MOST_SAID = 300
 """Characters of what the server says of an error."""

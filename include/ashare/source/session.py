@@ -12,7 +12,7 @@ from itertools import chain
 from types import TracebackType
 from typing import Any
 
-from include.ashare.errors import (
+from ashare.errors import (
     BLACKLISTED,
     AshareError,
     BadReply,
@@ -26,10 +26,10 @@ from include.ashare.errors import (
     StoreUnavailable,
     TerminalError,
 )
-from include.ashare.source.config import SourceConfig
-from include.ashare.source.gate import Gate
-from include.ashare.source.replies import PAGE_ROWS, Table, check_reply, keep_spaces, refusal, rows_a_page
-from include.ashare.source.transport import HEADER_BYTES, SEPARATOR, Transport
+from ashare.source.config import SourceConfig
+from ashare.source.gate import Gate
+from ashare.source.replies import PAGE_ROWS, Table, check_reply, keep_spaces, refusal, rows_a_page
+from ashare.source.transport import HEADER_BYTES, SEPARATOR, Transport
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Protocol
 
-from include.ashare.errors import BadReply, SourceDropped, SourceStalled, SourceUnreachable
+from ashare.errors import BadReply, SourceDropped, SourceStalled, SourceUnreachable
 
 HEADER_BYTES = 21
 SEPARATOR = "\1"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from include.ashare.steps.calendar import Answer, Wait, wait_for_trading_day
-from include.ashare.steps.factors import sync_adjust_factors
-from include.ashare.steps.fetch import fetch_and_copy
-from include.ashare.steps.plan import plan_batches
-from include.ashare.steps.reach import check_source
-from include.ashare.steps.record import record_status
-from include.ashare.steps.run import Run, newest_published
+from ashare.steps.calendar import Answer, Wait, wait_for_trading_day
+from ashare.steps.factors import sync_adjust_factors
+from ashare.steps.fetch import fetch_and_copy
+from ashare.steps.plan import plan_batches
+from ashare.steps.reach import check_source
+from ashare.steps.record import record_status
+from ashare.steps.run import Run, newest_published
 
 __all__ = [
     "Answer",

@@ -6,13 +6,13 @@ import json
 from dataclasses import replace
 from datetime import date
 
-from include.ashare.errors import InvalidInput
-from include.ashare.source import SourceConfig
-from include.ashare.steps.record import counted, problems_of
-from include.ashare.steps.reference import closed_reason
-from include.ashare.steps.run import PLURALS, Run
-from include.ashare.store import DateCount, Store
-from include.ashare.texts import bounded, storable
+from ashare.errors import InvalidInput
+from ashare.source import SourceConfig
+from ashare.steps.record import counted, problems_of
+from ashare.steps.reference import closed_reason
+from ashare.steps.run import PLURALS, Run
+from ashare.store import DateCount, Store
+from ashare.texts import bounded, storable
 
 MOST_REASON = 500
 """Characters of a reason."""

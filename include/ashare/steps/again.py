@@ -8,18 +8,18 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import date
 
-from include.ashare.errors import BadReply, Postponed
-from include.ashare.source import Session
-from include.ashare.steps.catch import Catch, fetch_market
-from include.ashare.steps.factors import read_factors
-from include.ashare.steps.plan import due_again
-from include.ashare.steps.record import recount
-from include.ashare.steps.run import PLURALS, Run
-from include.ashare.steps.verify import not_believed, tolerance
-from include.ashare.store import Batch
-from include.ashare.store.cross_check import Contradiction
-from include.ashare.store.store import Again, Merged
-from include.ashare.texts import joined
+from ashare.errors import BadReply, Postponed
+from ashare.source import Session
+from ashare.steps.catch import Catch, fetch_market
+from ashare.steps.factors import read_factors
+from ashare.steps.plan import due_again
+from ashare.steps.record import recount
+from ashare.steps.run import PLURALS, Run
+from ashare.steps.verify import not_believed, tolerance
+from ashare.store import Batch
+from ashare.store.cross_check import Contradiction
+from ashare.store.store import Again, Merged
+from ashare.texts import joined
 
 log = logging.getLogger(__name__)
 

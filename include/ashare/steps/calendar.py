@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from include.ashare.errors import NotPublishedYet, TerminalError
-from include.ashare.steps.publication import SAMPLE, check_is_out
-from include.ashare.steps.reference import (
+from ashare.errors import NotPublishedYet, TerminalError
+from ashare.steps.publication import SAMPLE, check_is_out
+from ashare.steps.reference import (
     REFERENCE_WORK,
     UNIVERSE_PAGES,
     calendar_read_on,
@@ -18,7 +18,7 @@ from include.ashare.steps.reference import (
     refresh_universe,
     universe_is_known,
 )
-from include.ashare.steps.run import BARS_APPEAR, Run, published_at
+from ashare.steps.run import BARS_APPEAR, Run, published_at
 
 
 class Answer(Enum):

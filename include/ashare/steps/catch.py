@@ -8,13 +8,13 @@ from datetime import date, timedelta
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
-from include.ashare.checks import CheckedBars, check_bars, is_date
-from include.ashare.errors import BadReply
-from include.ashare.source import Session, Table
-from include.ashare.steps.publication import judge_market
-from include.ashare.steps.run import Run
-from include.ashare.store import Batch
-from include.ashare.store.store import Absence, AbsentRange, Blanked, Harvest, Reject
+from ashare.checks import CheckedBars, check_bars, is_date
+from ashare.errors import BadReply
+from ashare.source import Session, Table
+from ashare.steps.publication import judge_market
+from ashare.steps.run import Run
+from ashare.store import Batch
+from ashare.store.store import Absence, AbsentRange, Blanked, Harvest, Reject
 
 ONE_PAGE = timedelta(days=8 * 365)
 """A per-security request costs the same for a day as for a page of 2,000 sessions: a good eight years."""

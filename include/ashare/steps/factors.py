@@ -7,14 +7,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date
 
-from include.ashare.checks import is_code, is_date, is_number
-from include.ashare.errors import BadReply
-from include.ashare.source import Table
-from include.ashare.source.session import FACTOR_FIELDS
-from include.ashare.steps.publication import STRAGGLERS, not_yet
-from include.ashare.steps.run import FACTORS_ARE_FINAL, Run
-from include.ashare.store.store import FACTOR_BATCH, RejectedRow
-from include.ashare.texts import storable
+from ashare.checks import is_code, is_date, is_number
+from ashare.errors import BadReply
+from ashare.source import Table
+from ashare.source.session import FACTOR_FIELDS
+from ashare.steps.publication import STRAGGLERS, not_yet
+from ashare.steps.run import FACTORS_ARE_FINAL, Run
+from ashare.store.store import FACTOR_BATCH, RejectedRow
+from ashare.texts import storable
 
 log = logging.getLogger(__name__)
 

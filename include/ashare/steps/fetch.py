@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
-from include.ashare.errors import AshareError, BadReply, InvalidInput
-from include.ashare.source import Session
-from include.ashare.steps.again import fetch_again
-from include.ashare.steps.catch import ONE_PAGE, Catch, fetch_market
-from include.ashare.steps.first_bars import ask_witnesses, before_the_first_bar
-from include.ashare.steps.publication import PUBLICATION, STRAGGLERS, not_yet, sample_of
-from include.ashare.steps.record import recount
-from include.ashare.steps.run import BARS_ARE_FINAL, FEW, PLURALS, Run
-from include.ashare.steps.verify import not_believed, tolerance
-from include.ashare.store import Batch
-from include.ashare.store.cross_check import Contradiction
-from include.ashare.store.store import Merged
+from ashare.errors import AshareError, BadReply, InvalidInput
+from ashare.source import Session
+from ashare.steps.again import fetch_again
+from ashare.steps.catch import ONE_PAGE, Catch, fetch_market
+from ashare.steps.first_bars import ask_witnesses, before_the_first_bar
+from ashare.steps.publication import PUBLICATION, STRAGGLERS, not_yet, sample_of
+from ashare.steps.record import recount
+from ashare.steps.run import BARS_ARE_FINAL, FEW, PLURALS, Run
+from ashare.steps.verify import not_believed, tolerance
+from ashare.store import Batch
+from ashare.store.cross_check import Contradiction
+from ashare.store.store import Merged
 
 log = logging.getLogger(__name__)
 

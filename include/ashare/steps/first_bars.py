@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from include.ashare.source import Session
-from include.ashare.steps.catch import Catch
-from include.ashare.store.store import AbsentRange
+from ashare.source import Session
+from ashare.steps.catch import Catch
+from ashare.store.store import AbsentRange
 
 LEAST_EMPTY = timedelta(days=90)
 """An answer without a bar says that an index begins later if it is about so many days; of fewer, it may be late."""

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from include.ashare.steps.reference import ensure_reference
-from include.ashare.steps.run import FEW, MARKET_DAY_FROM, PLURALS, Run
-from include.ashare.store import Batch
+from ashare.steps.reference import ensure_reference
+from ashare.steps.run import FEW, MARKET_DAY_FROM, PLURALS, Run
+from ashare.store import Batch
 
 log = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
-from include.ashare.errors import AshareError, BadReply, NotPublishedYet, TerminalError
-from include.ashare.source import Session, Table
-from include.ashare.steps.run import (
+from ashare.errors import AshareError, BadReply, NotPublishedYet, TerminalError
+from ashare.source import Session, Table
+from ashare.steps.run import (
     BARS_ARE_FINAL,
     FEW,
     GIVE_UP,

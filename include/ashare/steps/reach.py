@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from include.ashare.errors import SourceBusy
-from include.ashare.settings import Settings
-from include.ashare.source import Session, SourceConfig
-from include.ashare.store import SourceGate, Store
+from ashare.errors import SourceBusy
+from ashare.settings import Settings
+from ashare.source import Session, SourceConfig
+from ashare.store import SourceGate, Store
 
 WAIT_SECONDS = 5.0
 

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from include.ashare.errors import AshareError, IncompleteDate
-from include.ashare.steps.reference import closed_reason, universe_is_known
-from include.ashare.steps.run import ETFS_FROM, Run
-from include.ashare.steps.verify import Verdict, verify
-from include.ashare.store import DateCount
-from include.ashare.store.accepted import COMPLETE, ROWS_CHANGED, Acceptance
-from include.ashare.texts import MOST_CHARACTERS, joined, named
+from ashare.errors import AshareError, IncompleteDate
+from ashare.steps.reference import closed_reason, universe_is_known
+from ashare.steps.run import ETFS_FROM, Run
+from ashare.steps.verify import Verdict, verify
+from ashare.store import DateCount
+from ashare.store.accepted import COMPLETE, ROWS_CHANGED, Acceptance
+from ashare.texts import MOST_CHARACTERS, joined, named
 
 log = logging.getLogger(__name__)
 

@@ -7,13 +7,13 @@ from collections.abc import Collection
 from datetime import date, timedelta
 from itertools import pairwise
 
-from include.ashare.dates import FIRST_TRADE_DATE, SHANGHAI
-from include.ashare.errors import BadReply, TerminalError
-from include.ashare.source import Session, Table
-from include.ashare.source.replies import PAGE_ROWS
-from include.ashare.steps.publication import not_yet
-from include.ashare.steps.run import MARKET_DAY_FROM, Run, published_at
-from include.ashare.steps.securities import check_securities
+from ashare.dates import FIRST_TRADE_DATE, SHANGHAI
+from ashare.errors import BadReply, TerminalError
+from ashare.source import Session, Table
+from ashare.source.replies import PAGE_ROWS
+from ashare.steps.publication import not_yet
+from ashare.steps.run import MARKET_DAY_FROM, Run, published_at
+from ashare.steps.securities import check_securities
 
 log = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 
-from include.ashare.dates import SHANGHAI, beijing_now, parse_trade_date
-from include.ashare.errors import AshareError, IncompleteDate, InvalidInput, Postponed
-from include.ashare.settings import Settings
-from include.ashare.source import Session, SourceConfig
-from include.ashare.store import Expectation, SourceGate, Store
+from ashare.dates import SHANGHAI, beijing_now, parse_trade_date
+from ashare.errors import AshareError, IncompleteDate, InvalidInput, Postponed
+from ashare.settings import Settings
+from ashare.source import Session, SourceConfig
+from ashare.store import Expectation, SourceGate, Store
 
 log = logging.getLogger(__name__)
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from include.ashare.checks import is_code, is_date
-from include.ashare.errors import BadReply
-from include.ashare.source import Table
-from include.ashare.store.store import RejectedRow, Security
-from include.ashare.texts import storable
+from ashare.checks import is_code, is_date
+from ashare.errors import BadReply
+from ashare.source import Table
+from ashare.store.store import RejectedRow, Security
+from ashare.texts import storable
 
 KINDS = {"1": "stock", "2": "index", "3": "other", "4": "bond", "5": "etf"}
 LOADED = ("stock", "index", "etf")

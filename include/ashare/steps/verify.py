@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from include.ashare.errors import BadReply
-from include.ashare.steps.run import Run
-from include.ashare.store.cross_check import KINDS, Contradiction, CrossCheck, Tolerance, sentence
+from ashare.errors import BadReply
+from ashare.steps.run import Run
+from ashare.store.cross_check import KINDS, Contradiction, CrossCheck, Tolerance, sentence
 
 
 def tolerance(run: Run, *, all_there: bool) -> Tolerance:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from include.ashare.store.gate import SourceGate
-from include.ashare.store.migrate import migrate
-from include.ashare.store.store import Batch, DateCount, Expectation, Store
+from ashare.store.gate import SourceGate
+from ashare.store.migrate import migrate
+from ashare.store.store import Batch, DateCount, Expectation, Store
 
 __all__ = ["Batch", "DateCount", "Expectation", "SourceGate", "Store", "migrate"]

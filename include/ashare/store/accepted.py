@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from include.ashare.dates import SHANGHAI
-from include.ashare.errors import SourceBusy
-from include.ashare.store.database import LockHeld, limit_wait, lock_merging
-from include.ashare.store.queries import queries
+from ashare.dates import SHANGHAI
+from ashare.errors import SourceBusy
+from ashare.store.database import LockHeld, limit_wait, lock_merging
+from ashare.store.queries import queries
 
 if TYPE_CHECKING:
-    from include.ashare.store.store import DateCount, Store
+    from ashare.store.store import DateCount, Store
 
 ROWS_CHANGED = "its bars have changed"
 COMPLETE = "the date is complete without it"

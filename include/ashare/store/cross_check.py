@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from include.ashare.store.queries import queries
+from ashare.store.queries import queries
 
 if TYPE_CHECKING:
     import psycopg

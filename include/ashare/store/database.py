@@ -12,9 +12,9 @@ from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Any
 
-from include.ashare.dates import SHANGHAI
-from include.ashare.errors import AshareError, InvalidInput, StoreBusy, StoreRefused, StoreUnavailable
-from include.ashare.store.queries import queries
+from ashare.dates import SHANGHAI
+from ashare.errors import AshareError, InvalidInput, StoreBusy, StoreRefused, StoreUnavailable
+from ashare.store.queries import queries
 
 if TYPE_CHECKING:
     import psycopg
@@ -205,7 +205,7 @@ def told(
     if isinstance(error, errors.UndefinedTable | errors.UndefinedColumn | errors.UndefinedFunction):
         return StoreRefused(
             f"The schema ashare of the database {info.dbname} is not what this code knows "
-            f"({error.diag.message_primary}); {what}: run python -m include.ashare.migrate; if that has "
+            f"({error.diag.message_primary}); {what}: run python -m ashare.migrate; if that has "
             "nothing to do, the schema was changed by hand: restore a backup."
         )
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | psycopg.InternalError):

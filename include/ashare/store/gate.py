@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from include.ashare.dates import SHANGHAI
-from include.ashare.errors import (
+from ashare.dates import SHANGHAI
+from ashare.errors import (
     BLACKLISTED,
     AshareError,
     BudgetSpent,
@@ -27,7 +27,7 @@ from include.ashare.errors import (
     StoreUnavailable,
     TerminalError,
 )
-from include.ashare.store.database import (
+from ashare.store.database import (
     LOCK_SECONDS,
     LockHeld,
     is_lost,
@@ -37,7 +37,7 @@ from include.ashare.store.database import (
     take_lock,
     told,
 )
-from include.ashare.store.queries import queries
+from ashare.store.queries import queries
 
 if TYPE_CHECKING:
     import psycopg

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import date, time
 from typing import Any
 
-from include.ashare.store.cross_check import DAYS_MOVE
-from include.ashare.store.queries import queries
-from include.ashare.store.store import (
+from ashare.store.cross_check import DAYS_MOVE
+from ashare.store.queries import queries
+from ashare.store.store import (
     AbsentRange,
     Harvest,
     Merged,
@@ -19,7 +19,7 @@ from include.ashare.store.store import (
     record_absent_range,
     record_rejected_factors,
 )
-from include.ashare.texts import bounded
+from ashare.texts import bounded
 
 
 @dataclass(frozen=True)

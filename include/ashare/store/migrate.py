@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from include.ashare.errors import InvalidInput, StoreBusy, TerminalError
-from include.ashare.store.database import (
+from ashare.errors import InvalidInput, StoreBusy, TerminalError
+from ashare.store.database import (
     LOCK_SECONDS,
     LockHeld,
     holders,
@@ -19,7 +19,7 @@ from include.ashare.store.database import (
     refuse_encoding,
     take_lock,
 )
-from include.ashare.store.queries import queries
+from ashare.store.queries import queries
 
 if TYPE_CHECKING:
     import psycopg

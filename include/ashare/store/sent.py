@@ -6,7 +6,7 @@ import json
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from include.ashare.texts import storable
+from ashare.texts import storable
 
 if TYPE_CHECKING:
     import psycopg

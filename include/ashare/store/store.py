@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from typing import IO, TYPE_CHECKING, Any
 
-from include.ashare.errors import InvalidInput, SourceBusy, StoreBusy, StoreUnavailable
-from include.ashare.store import cross_check
-from include.ashare.store.accepted import ROWS_CHANGED, AcceptedDates
-from include.ashare.store.cross_check import Contradiction, CrossCheck, Tolerance
-from include.ashare.store.database import (
+from ashare.errors import InvalidInput, SourceBusy, StoreBusy, StoreUnavailable
+from ashare.store import cross_check
+from ashare.store.accepted import ROWS_CHANGED, AcceptedDates
+from ashare.store.cross_check import Contradiction, CrossCheck, Tolerance
+from ashare.store.database import (
     LOCK_SECONDS,
     LockHeld,
     holders,
@@ -24,11 +24,11 @@ from include.ashare.store.database import (
     take_lock,
     told,
 )
-from include.ashare.store.gate import SourceLimit
-from include.ashare.store.migrate import applied, migrate
-from include.ashare.store.queries import queries
-from include.ashare.store.sent import make_texts_storable
-from include.ashare.texts import bounded
+from ashare.store.gate import SourceLimit
+from ashare.store.migrate import applied, migrate
+from ashare.store.queries import queries
+from ashare.store.sent import make_texts_storable
+from ashare.texts import bounded
 
 if TYPE_CHECKING:
     import psycopg

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from include.ashare.steps.history.fetch import fetch_and_copy
-from include.ashare.steps.history.plan import plan_batches
-from include.ashare.steps.history.record import record_status
-from include.ashare.steps.history.span import History
+from ashare.steps.history.fetch import fetch_and_copy
+from ashare.steps.history.plan import plan_batches
+from ashare.steps.history.record import record_status
+from ashare.steps.history.span import History
 
 __all__ = ["History", "fetch_and_copy", "plan_batches", "record_status"]

@@ -12,18 +12,18 @@ from contextlib import contextmanager, suppress
 from datetime import date
 from io import StringIO
 
-from include.ashare.checks import CheckedBars, check_bars
-from include.ashare.cost import PAGE_SESSIONS
-from include.ashare.errors import AshareError, BadReply, InvalidInput, Postponed
-from include.ashare.source import Session
-from include.ashare.steps.catch import ABSENT, ONE_PAGE, ask_by_code
-from include.ashare.steps.factors import FactorRows, read_factors
-from include.ashare.steps.first_bars import WITNESS
-from include.ashare.steps.history.span import History
-from include.ashare.steps.run import in_words, recording
-from include.ashare.store.history import HistoryBatch, HistoryStore
-from include.ashare.store.store import AbsentRange, Harvest, Merged
-from include.ashare.texts import joined, named
+from ashare.checks import CheckedBars, check_bars
+from ashare.cost import PAGE_SESSIONS
+from ashare.errors import AshareError, BadReply, InvalidInput, Postponed
+from ashare.source import Session
+from ashare.steps.catch import ABSENT, ONE_PAGE, ask_by_code
+from ashare.steps.factors import FactorRows, read_factors
+from ashare.steps.first_bars import WITNESS
+from ashare.steps.history.span import History
+from ashare.steps.run import in_words, recording
+from ashare.store.history import HistoryBatch, HistoryStore
+from ashare.store.store import AbsentRange, Harvest, Merged
+from ashare.texts import joined, named
 
 log = logging.getLogger(__name__)
 

@@ -8,23 +8,23 @@ from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
 
-from include.ashare import cost
-from include.ashare.cost import PAGE_SESSIONS, Cost
-from include.ashare.errors import InvalidInput
-from include.ashare.source import Session
-from include.ashare.steps.history.fetch import INDEX
-from include.ashare.steps.history.span import History
-from include.ashare.steps.publication import SAMPLE
-from include.ashare.steps.record import NO_ETFS
-from include.ashare.steps.reference import (
+from ashare import cost
+from ashare.cost import PAGE_SESSIONS, Cost
+from ashare.errors import InvalidInput
+from ashare.source import Session
+from ashare.steps.history.fetch import INDEX
+from ashare.steps.history.span import History
+from ashare.steps.publication import SAMPLE
+from ashare.steps.record import NO_ETFS
+from ashare.steps.reference import (
     REFERENCE_WORK,
     UNIVERSE_PAGES,
     refresh_calendar,
     refresh_universe,
     universe_is_wanted,
 )
-from include.ashare.steps.run import BARS_APPEAR, ETFS_FROM, PLURALS
-from include.ashare.store.history import HistoryBatch, Wanted
+from ashare.steps.run import BARS_APPEAR, ETFS_FROM, PLURALS
+from ashare.store.history import HistoryBatch, Wanted
 
 log = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 
-from include.ashare.errors import IncompleteDate
-from include.ashare.steps import record
-from include.ashare.steps.history.span import History
-from include.ashare.texts import joined, named
+from ashare.errors import IncompleteDate
+from ashare.steps import record
+from ashare.steps.history.span import History
+from ashare.texts import joined, named
 
 log = logging.getLogger(__name__)
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
 
-from include.ashare.checks import is_code
-from include.ashare.cost import CODES_A_BATCH
-from include.ashare.dates import beijing_now, parse_trade_date_range
-from include.ashare.errors import InvalidInput
-from include.ashare.settings import Settings
-from include.ashare.source import Session, SourceConfig
-from include.ashare.steps.run import DEFAULT_KINDS, ETFS_FROM, Run
-from include.ashare.store import SourceGate, Store
-from include.ashare.store.history import HistoryStore, Span
+from ashare.checks import is_code
+from ashare.cost import CODES_A_BATCH
+from ashare.dates import beijing_now, parse_trade_date_range
+from ashare.errors import InvalidInput
+from ashare.settings import Settings
+from ashare.source import Session, SourceConfig
+from ashare.steps.run import DEFAULT_KINDS, ETFS_FROM, Run
+from ashare.store import SourceGate, Store
+from ashare.store.history import HistoryStore, Span
 
 
 @dataclass(frozen=True)

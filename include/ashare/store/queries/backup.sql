@@ -1,4 +1,4 @@
--- For psql, by which include/local/backup.py and restore.py ask.
+-- For psql, by which ashare_local/backup.py and restore.py ask.
 
 -- name: is_there
 -- 0: no schema ashare; 3: this package's; else one of somebody else's.

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from include.ashare.emulator.records import ConnectionRecord, overlapping
+from ashare_emulator.records import ConnectionRecord, overlapping
 
 
 class _Log:

@@ -25,11 +25,11 @@ from typing import Any, TypedDict
 
 import psycopg
 
-from include.ashare.connection import CONNECT_SECONDS, PARAMETERS, POSTGRES_VARIABLE, libpq_env
-from include.ashare.errors import AshareError
-from include.local import connections, processes, sourced
-from include.local.postgres import EmbeddedPostgres, PostgresError, bin_dir, stop_left_behind
-from include.local.processes import Component, Patience, Record
+from ashare.connection import CONNECT_SECONDS, PARAMETERS, POSTGRES_VARIABLE, libpq_env
+from ashare.errors import AshareError
+from ashare_local import connections, processes, sourced
+from ashare_local.postgres import EmbeddedPostgres, PostgresError, bin_dir, stop_left_behind
+from ashare_local.processes import Component, Patience, Record
 
 PROJECT = Path(__file__).resolve().parents[2]
 PYTHON_BIN = Path(sys.executable).parent
@@ -105,6 +105,7 @@ class Stack:
         self._is_demo = emulator is not None
         self._emulator = emulator if "AIRFLOW_CONN_BAOSTOCK" not in self._given else None
         self._folders = (dags_folder.absolute(), plugins_folder.absolute())
+        self._import_path = os.pathsep.join([str(PROJECT / "include"), str(self._folders[1])])
         self._migrate = migrate
         self._users = {"admin": "admin", **(users or {})}
         self._scheduled = scheduled
@@ -216,7 +217,7 @@ class Stack:
 
     def source_problem(self) -> str | None:
         """One sentence if Baostock, as the stack would reach it, does not let us in; None if it does."""
-        command = [sys.executable, "-m", "include.local.source_check"]
+        command = [sys.executable, "-m", "ashare_local.source_check"]
         try:
             asked = subprocess.run(
                 command,
@@ -260,7 +261,7 @@ class Stack:
         self._report("Airflow's database")
         self._cleanup.callback(self._stop_components, API_SERVER)
         self._cleanup.callback(self._stop_components, SCHEDULER, DAG_PROCESSOR, TRIGGERER)
-        self._spawn(PREPARE, "include.local.prepare")
+        self._spawn(PREPARE, "ashare_local.prepare")
         if self._migrate:
             self._migrate_ashare()
         if self._emulator is not None:
@@ -286,7 +287,7 @@ class Stack:
             self.wait_for(f"DAG {dag_id}", lambda dag_id=dag_id: self._dag_is_there(dag_id))  # type: ignore[misc]
 
     def _migrate_ashare(self) -> None:
-        from include.ashare.store import Store
+        from ashare.store import Store
 
         with Store(self.ashare_connection) as store:
             try:
@@ -309,10 +310,10 @@ class Stack:
         processes.write_records(self.state_dir / "processes.json", [*records, *more])
 
     def _spawn_emulator(self, port_file: Path, arguments: Sequence[str]) -> None:
-        self.env = self._given | {"PYTHONPATH": str(PROJECT)}
+        self.env = self._given | {"PYTHONPATH": self._import_path}
         where = ("serve", "--host", "127.0.0.1", "--port", "0", "--port-file", str(port_file))
         log = ("--log", str(self.logs / "emulator-requests.jsonl"))
-        self._spawn(EMULATOR, "include.ashare.emulator", *where, *log, *arguments)
+        self._spawn(EMULATOR, "ashare_emulator", *where, *log, *arguments)
 
     def _stop_components(self, *names: str) -> None:
         chosen = [self.components[name].record for name in names if name in self.components]
@@ -404,7 +405,7 @@ class Stack:
             "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(home / "logs" / "dag_processor"),
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
-            "PYTHONPATH": str(PROJECT),
+            "PYTHONPATH": self._import_path,
             "PATH": f"{PYTHON_BIN}{os.pathsep}{self._given.get('PATH', os.defpath)}",
         }
         if not self._scheduled:

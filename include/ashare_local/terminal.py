@@ -14,7 +14,7 @@ from types import FrameType
 from rich.cells import cell_len
 from rich.console import Console
 
-from include.local.stack import PROJECT
+from ashare_local.stack import PROJECT
 
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)

@@ -7,13 +7,13 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from include.ashare.connection import POSTGRES_VARIABLE, libpq_env
-from include.ashare.emulator.generated import GeneratedMarket
-from include.ashare.emulator.market import COLUMNS
-from include.ashare.store.queries import queries
-from include.local.connections import own_environment
-from include.local.stack import StackError, connect
-from include.local.terminal import first_day
+from ashare.connection import POSTGRES_VARIABLE, libpq_env
+from ashare.store.queries import queries
+from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.market import COLUMNS
+from ashare_local.connections import own_environment
+from ashare_local.stack import StackError, connect
+from ashare_local.terminal import first_day
 
 CLOSE, VOLUME = COLUMNS.index("close"), COLUMNS.index("volume")
 

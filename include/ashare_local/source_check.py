@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from include.ashare.errors import AshareError
+from ashare.errors import AshareError
 
 
 def main() -> int:
     """Run with the environment of the stack."""
-    from include.ashare import airflow_bridge
-    from include.ashare.steps import check_source
+    from ashare import airflow_bridge
+    from ashare.steps import check_source
 
     try:
         airflow_bridge.read_connections_outside_of_a_task()

@@ -14,13 +14,13 @@ from itertools import islice
 from pathlib import Path
 from typing import IO
 
-from include.ashare.errors import InvalidInput
-from include.ashare.store.database import refuse_encoding
-from include.ashare.store.migrate import MIGRATIONS
-from include.ashare.store.queries import queries
-from include.local.backup import BACKUPS, CHUNK, SQL, Contents, chosen_file
-from include.local.programs import QUERY, BackupError, Programs, command
-from include.local.terminal import console, flag, shown
+from ashare.errors import InvalidInput
+from ashare.store.database import refuse_encoding
+from ashare.store.migrate import MIGRATIONS
+from ashare.store.queries import queries
+from ashare_local.backup import BACKUPS, CHUNK, SQL, Contents, chosen_file
+from ashare_local.programs import QUERY, BackupError, Programs, command
+from ashare_local.terminal import console, flag, shown
 
 NAMED = 5
 PREAMBLE_LINES = 40

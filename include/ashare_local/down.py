@@ -8,9 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-from include.local import processes
-from include.local.stack import StackError, claim, holder, stop_left_over
-from include.local.terminal import console, demo_dir, errors, shown, state_dir, wants_demo
+from ashare_local import processes
+from ashare_local.stack import StackError, claim, holder, stop_left_over
+from ashare_local.terminal import console, demo_dir, errors, shown, state_dir, wants_demo
 
 WAIT_SECONDS = 90
 

@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
 
-from include.ashare.emulator.market import COLUMNS, ETF, INDEX, STOCK, BarKind, Factor, Row, Security, rebased
+from ashare_emulator.market import COLUMNS, ETF, INDEX, STOCK, BarKind, Factor, Row, Security, rebased
 
 _day = lru_cache(maxsize=None)(date.fromisoformat)
 

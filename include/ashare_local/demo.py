@@ -9,11 +9,11 @@ from datetime import date
 import psycopg
 from psycopg.rows import TupleRow
 
-from include.ashare.dates import parse_trade_date_range
-from include.ashare.errors import AshareError
-from include.local.other_bars import refuse_other_bars
-from include.local.stack import Stack, StackError, wipe
-from include.local.terminal import (
+from ashare.dates import parse_trade_date_range
+from ashare.errors import AshareError
+from ashare_local.other_bars import refuse_other_bars
+from ashare_local.stack import Stack, StackError, wipe
+from ashare_local.terminal import (
     KEPT,
     Phases,
     Stopped,

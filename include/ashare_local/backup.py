@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from include.ashare.dates import beijing_now
-from include.ashare.store.queries import queries
-from include.local.programs import LOCK_SECONDS, QUERY, BackupError, Programs, command
-from include.local.stack import PROJECT
-from include.local.terminal import console, shown
+from ashare.dates import beijing_now
+from ashare.store.queries import queries
+from ashare_local.programs import LOCK_SECONDS, QUERY, BackupError, Programs, command
+from ashare_local.stack import PROJECT
+from ashare_local.terminal import console, shown
 
 BACKUPS = PROJECT / "backups"
 CHUNK = 1 << 20

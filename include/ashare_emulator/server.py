@@ -17,14 +17,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-from include.ashare.dates import beijing_now
-from include.ashare.emulator import protocol
-from include.ashare.emulator.answers import Answers, Published
-from include.ashare.emulator.faults import Fault
-from include.ashare.emulator.market import Market
-from include.ashare.emulator.misbehave import change_bytes, change_reply
-from include.ashare.emulator.protocol import Reply, Request, RequestError
-from include.ashare.emulator.records import ConnectionRecord, RequestRecord, overlapping
+from ashare.dates import beijing_now
+from ashare_emulator import protocol
+from ashare_emulator.answers import Answers, Published
+from ashare_emulator.faults import Fault
+from ashare_emulator.market import Market
+from ashare_emulator.misbehave import change_bytes, change_reply
+from ashare_emulator.protocol import Reply, Request, RequestError
+from ashare_emulator.records import ConnectionRecord, RequestRecord, overlapping
 
 PEER_GONE = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR | select.POLLNVAL
 

@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from include.local.connections import CONNECTIONS, own_environment
-from include.local.stack import read_env_file
-from include.local.terminal import console, demo_dir, errors, shown, state_dir, wants_demo
+from ashare_local.connections import CONNECTIONS, own_environment
+from ashare_local.stack import read_env_file
+from ashare_local.terminal import console, demo_dir, errors, shown, state_dir, wants_demo
 
 
 def main() -> int:
@@ -27,7 +27,7 @@ def main() -> int:
         errors.print(f"Nothing is set up here yet: run `make up{' DEMO=1' if wants_demo() else ''}` first.")
         return 1
     sys.stdout.flush()
-    command = [sys.executable, "-m", "include.ashare.doctor"]
+    command = [sys.executable, "-m", "ashare.doctor"]
     return subprocess.run(command, env=environment, check=False).returncode
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
-from include.ashare.emulator import protocol
-from include.ashare.emulator.market import COLUMNS, ETF, Factor, Market
-from include.ashare.emulator.protocol import PAGE_ROWS, Reply, Request, RequestError
+from ashare_emulator import protocol
+from ashare_emulator.market import COLUMNS, ETF, Factor, Market
+from ashare_emulator.protocol import PAGE_ROWS, Reply, Request, RequestError
 
 ETF_DAYS_FROM = date(2026, 1, 5)
 """The first day of which any call has bars of ETFs."""

@@ -9,11 +9,11 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
-from include.ashare.errors import AshareError
-from include.local.postgres import PostgresError, bin_dir
-from include.local.programs import own_database
-from include.local.stack import StackError
-from include.local.terminal import errors
+from ashare.errors import AshareError
+from ashare_local.postgres import PostgresError, bin_dir
+from ashare_local.programs import own_database
+from ashare_local.stack import StackError
+from ashare_local.terminal import errors
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -7,9 +7,9 @@ import re
 import zlib
 from collections.abc import Callable, Sequence
 
-from include.ashare.emulator import protocol
-from include.ashare.emulator.faults import Fault
-from include.ashare.emulator.protocol import Reply
+from ashare_emulator import protocol
+from ashare_emulator.faults import Fault
+from ashare_emulator.protocol import Reply
 
 Args = dict[str, str]
 

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from include.ashare.emulator import calendar, names
-from include.ashare.emulator.market import BOND, ETF, INDEX, OTHER, STOCK, BarKind, Factor, Row, Security, rebased
+from ashare_emulator import calendar, names
+from ashare_emulator.market import BOND, ETF, INDEX, OTHER, STOCK, BarKind, Factor, Row, Security, rebased
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

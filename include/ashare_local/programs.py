@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from include.ashare.connection import CONNECT_SECONDS, POSTGRES_VARIABLE, libpq_env
-from include.ashare.errors import AshareError
-from include.local.connections import own_environment
-from include.local.postgres import EmbeddedPostgres, PostgresError, bin_dir, running_server
-from include.local.stack import PROJECT, StackError, claim
-from include.local.terminal import Stopped, demo_dir, errors, flag, shown, state_dir, stop_signals, wants_demo
+from ashare.connection import CONNECT_SECONDS, POSTGRES_VARIABLE, libpq_env
+from ashare.errors import AshareError
+from ashare_local.connections import own_environment
+from ashare_local.postgres import EmbeddedPostgres, PostgresError, bin_dir, running_server
+from ashare_local.stack import PROJECT, StackError, claim
+from ashare_local.terminal import Stopped, demo_dir, errors, flag, shown, state_dir, stop_signals, wants_demo
 
 QUERY = ("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1")
 LOCK_SECONDS = 60

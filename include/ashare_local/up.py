@@ -6,11 +6,11 @@ import os
 import sys
 import time
 
-from include.ashare.errors import AshareError, InvalidInput
-from include.local import stack as local
-from include.local.other_bars import refuse_other_bars
-from include.local.stack import Stack, StackError
-from include.local.terminal import (
+from ashare.errors import AshareError, InvalidInput
+from ashare_local import stack as local
+from ashare_local.other_bars import refuse_other_bars
+from ashare_local.stack import Stack, StackError
+from ashare_local.terminal import (
     DEMO_FROM,
     KEPT,
     Phases,

@@ -1,4 +1,4 @@
-"""``python -m include.ashare.emulator``: run the emulator, or judge the log that a run has written."""
+"""``python -m ashare_emulator``: run the emulator, or judge the log that a run has written."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
-from include.ashare.dates import SHANGHAI, beijing_now
-from include.ashare.emulator.check import check_log
-from include.ashare.emulator.faults import KINDS, Fault, parse_fault
-from include.ashare.emulator.generated import GeneratedMarket
-from include.ashare.emulator.market import Market
-from include.ashare.emulator.panel import PanelMarket
-from include.ashare.emulator.server import Emulator
+from ashare.dates import SHANGHAI, beijing_now
+from ashare_emulator.check import check_log
+from ashare_emulator.faults import KINDS, Fault, parse_fault
+from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.market import Market
+from ashare_emulator.panel import PanelMarket
+from ashare_emulator.server import Emulator
 
 BARS_OUT, FACTORS_OUT = time(17, 30), time(18, 0)
 """When the real service publishes a day, in Beijing time."""
@@ -71,7 +71,7 @@ def _seconds(text: str) -> float:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m include.ashare.emulator", description="A Baostock server for trying things out.")
+    parser = _Parser(prog="python -m ashare_emulator", description="A Baostock server for trying things out.")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
     serve = commands.add_parser("serve", help="serve a generated market, or one recorded in CSV files")
     a_date, a_count = _argument(date.fromisoformat, "a date (YYYY-MM-DD)"), _argument(_whole, "a whole number")
