@@ -5,5 +5,5 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-# Where Airflow finds `ashare_page`.
+# Where Airflow finds `ashare_airflow.page`.
 sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in ("include", "plugins")]

@@ -23,11 +23,11 @@ from airflow.sdk.definitions.deadline import DeadlineAlert
 from airflow.sdk.exceptions import AirflowSkipException
 
 from ashare.settings import POOL
-from ashare_defaults import BARS, DAILY_PARAMS, DEADLINE, DEFAULT_ARGS, SETTINGS, START_DATE, rescheduled
-from trade_date_deadline import TradeDateDeadline
-from trade_date_priority import TODAY_FIRST
-from trade_date_timetable import TradeDateTimetable
-from trading_day_sensor import TradingDaySensor
+from ashare_airflow.defaults import BARS, DAILY_PARAMS, DEADLINE, DEFAULT_ARGS, SETTINGS, START_DATE, rescheduled
+from ashare_airflow.schedule.deadline import TradeDateDeadline
+from ashare_airflow.schedule.priority import TODAY_FIRST
+from ashare_airflow.schedule.sensor import TradingDaySensor
+from ashare_airflow.schedule.timetable import TradeDateTimetable
 
 
 @task(pool=POOL)
@@ -36,9 +36,10 @@ def plan_batches() -> list[dict[str, Any]]:
 
     **Red:** the list of securities could not be read from Baostock. Clear it. No batches: nothing is left to do.
     """
-    from ashare import airflow_bridge, steps
+    from ashare import steps
+    from ashare_airflow import bridge
 
-    with airflow_bridge.run_of(get_current_context()) as run, rescheduled():
+    with bridge.run_of(get_current_context()) as run, rescheduled():
         return [{"batch_no": batch.batch_no, "label": batch.label} for batch in steps.plan_batches(run)]
 
 
@@ -50,10 +51,11 @@ def fetch_and_copy(batch: dict[str, Any]) -> dict[str, int]:
     Waiting (up for reschedule): today's bars are not all out. From 20:00 on, a missing bar is believed absent, if
     others of its kind are there and at most ASHARE_MAX_ABSENT are missing. At 23:00 the task gives up.
     """
-    from ashare import airflow_bridge, steps
+    from ashare import steps
+    from ashare_airflow import bridge
 
-    with airflow_bridge.run_of(get_current_context()) as run, rescheduled():
-        return airflow_bridge.counted(steps.fetch_and_copy(run, batch["batch_no"]))
+    with bridge.run_of(get_current_context()) as run, rescheduled():
+        return bridge.counted(steps.fetch_and_copy(run, batch["batch_no"]))
 
 
 @task(pool=POOL)
@@ -62,9 +64,10 @@ def sync_adjust_factors() -> None:
 
     **Red:** Baostock could not be asked. Clear it. Today's factors may be an hour late: the task waits until 19:00.
     """
-    from ashare import airflow_bridge, steps
+    from ashare import steps
+    from ashare_airflow import bridge
 
-    with airflow_bridge.run_of(get_current_context()) as run, rescheduled():
+    with bridge.run_of(get_current_context()) as run, rescheduled():
         steps.sync_adjust_factors(run)
 
 
@@ -75,9 +78,10 @@ def record_status() -> None:
     **Red:** the trade date is not complete. The log's last line says what is missing and why: look at the tasks
     before this one, mend the cause, clear the run.
     """
-    from ashare import airflow_bridge, steps
+    from ashare import steps
+    from ashare_airflow import bridge
 
-    with airflow_bridge.run_of(get_current_context()) as run, airflow_bridge.told(run):
+    with bridge.run_of(get_current_context()) as run, bridge.told(run):
         status = steps.record_status(run)
     if status == "skipped":
         raise AirflowSkipException(f"{run.day} is not a trading day.")  # no event for those who wait on bars
@@ -88,7 +92,9 @@ def record_status() -> None:
     start_date=START_DATE,
     catchup=False,
     max_active_runs=8,
-    deadline=DeadlineAlert(TradeDateDeadline(), DEADLINE, AsyncCallback("ashare_alerts.late"), name="complete"),
+    deadline=DeadlineAlert(
+        TradeDateDeadline(), DEADLINE, AsyncCallback("ashare_airflow.report.alerts.late"), name="complete"
+    ),
     params=DAILY_PARAMS,
     tags=["ashare", "baostock"],
     doc_md=__doc__,

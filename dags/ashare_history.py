@@ -21,7 +21,7 @@ from typing import Any
 from airflow.sdk import dag, get_current_context, task
 
 from ashare.settings import POOL
-from ashare_defaults import DEFAULT_ARGS, HISTORY_PARAMS, NOTE, rescheduled
+from ashare_airflow.defaults import DEFAULT_ARGS, HISTORY_PARAMS, NOTE, rescheduled
 
 
 @task(pool=POOL)
@@ -31,11 +31,11 @@ def plan_batches() -> list[dict[str, Any]]:
     **Red:** a param is wrong, or the calendar or the list of securities could not be read. No batches: nothing is
     lacking.
     """
-    from ashare import airflow_bridge
     from ashare.steps import history
+    from ashare_airflow import bridge
 
     context = get_current_context()
-    with airflow_bridge.history_of(context) as run, rescheduled():
+    with bridge.history_of(context) as run, rescheduled():
         batches, plan = history.plan_batches(run)
         context["task_instance"].xcom_push(NOTE, plan)
         return [{"batch_no": batch.batch_no, "label": batch.label} for batch in batches]
@@ -48,11 +48,11 @@ def fetch_and_copy(batch: dict[str, Any]) -> dict[str, int]:
     **Red:** the log's last line says why; `history_batch.error` too. Clear it: what is loaded is not fetched again.
     Waiting (up for reschedule): the day's requests are used up, or a ban lasts; it goes on by itself.
     """
-    from ashare import airflow_bridge
     from ashare.steps import history
+    from ashare_airflow import bridge
 
-    with airflow_bridge.history_of(get_current_context()) as run, rescheduled():
-        return airflow_bridge.counted(history.fetch_and_copy(run, batch["batch_no"]))
+    with bridge.history_of(get_current_context()) as run, rescheduled():
+        return bridge.counted(history.fetch_and_copy(run, batch["batch_no"]))
 
 
 @task(trigger_rule="all_done")
@@ -61,10 +61,10 @@ def record_status() -> None:
 
     **Red:** something of the range is not complete. The log's last line says what and why: mend that, trigger again.
     """
-    from ashare import airflow_bridge
     from ashare.steps import history
+    from ashare_airflow import bridge
 
-    with airflow_bridge.history_of(get_current_context()) as run, airflow_bridge.told(run):
+    with bridge.history_of(get_current_context()) as run, bridge.told(run):
         history.record_status(run)
 
 

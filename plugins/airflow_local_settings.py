@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-import ashare_local_settings  # noqa: F401
+import ashare_airflow.local_settings  # noqa: F401
 
 __all__: list[str] = []  # what is listed here would replace Airflow's settings of that name

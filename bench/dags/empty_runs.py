@@ -5,8 +5,8 @@ from __future__ import annotations
 from airflow.sdk import dag, get_current_context, task
 
 from ashare.settings import POOL
-from ashare_defaults import START_DATE
-from trade_date_timetable import TradeDateTimetable
+from ashare_airflow.defaults import START_DATE
+from ashare_airflow.schedule.timetable import TradeDateTimetable
 
 
 @task(pool=POOL)

@@ -38,7 +38,7 @@ task record_status. The database is that of the Airflow connection ashare_postgr
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Accept, undo or list; the exit code."""
-    from ashare.airflow_bridge import read_connections_outside_of_a_task, store, tell_over
+    from ashare_airflow.bridge import read_connections_outside_of_a_task, store, tell_over
 
     given = _parser().parse_args(arguments)
     logging.disable(logging.WARNING)  # what a step would log is said here

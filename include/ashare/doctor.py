@@ -417,7 +417,7 @@ def written(finding: Finding, columns: int | None) -> str:
 
 def _connect() -> psycopg.Connection[Any]:
     """To the connection ``ashare_postgres``; a lock on a table must not hold up a monitor."""
-    from ashare.airflow_bridge import store
+    from ashare_airflow.bridge import store
 
     connection = store().connect()
     connection.execute(queries("health")["limit_time"])
@@ -426,7 +426,7 @@ def _connect() -> psycopg.Connection[Any]:
 
 def main() -> int:
     """Print the findings; the exit code."""
-    import ashare.airflow_bridge as bridge
+    import ashare_airflow.bridge as bridge
 
     logging.disable(logging.WARNING)  # what a step would log is said here
     os.environ.setdefault("PGCONNECT_TIMEOUT", CONNECT_SECONDS)  # Airflow's own database may not answer, too

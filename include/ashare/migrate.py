@@ -18,7 +18,7 @@ from ashare.settings import POOL, POOL_SLOTS
 
 def main() -> int:
     """Say what was done; the exit code."""
-    from ashare.airflow_bridge import make_pool, read_connections_outside_of_a_task, store
+    from ashare_airflow.bridge import make_pool, read_connections_outside_of_a_task, store
 
     logging.disable(logging.INFO)  # said here
     os.environ.setdefault("PGCONNECT_TIMEOUT", CONNECT_SECONDS)

@@ -13,7 +13,7 @@ def main() -> int:
     """Run in the stack's environment; the exit code. What is there stays: it may have been changed in the UI."""
     from airflow.utils.db import upgradedb
 
-    from ashare.airflow_bridge import make_pool
+    from ashare_airflow.bridge import make_pool
 
     upgradedb()
     make_pool()

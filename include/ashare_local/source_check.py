@@ -9,12 +9,12 @@ from ashare.errors import AshareError
 
 def main() -> int:
     """Run with the environment of the stack."""
-    from ashare import airflow_bridge
     from ashare.steps import check_source
+    from ashare_airflow import bridge
 
     try:
-        airflow_bridge.read_connections_outside_of_a_task()
-        check_source(airflow_bridge.store(), airflow_bridge.source_config(), who="make up")
+        bridge.read_connections_outside_of_a_task()
+        check_source(bridge.store(), bridge.source_config(), who="make up")
     except AshareError as error:
         sys.stdout.write(f"{error}\n")
         return 1

@@ -9,7 +9,7 @@ from airflow.sdk import RetryAction
 from airflow.sdk.exceptions import AirflowRescheduleException
 
 from ashare import errors
-from ashare_defaults import DEFAULT_ARGS, rescheduled
+from ashare_airflow.defaults import DEFAULT_ARGS, rescheduled
 
 HOPELESS = ("InvalidInput", "TerminalError", "SourceRefused", "StoreRefused", "IncompleteDate")
 PASSING = (

@@ -15,10 +15,10 @@ from airflow.timetables.base import DagRunInfo, TimeRestriction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import trade_date_timetable
 from ashare.dates import SHANGHAI, beijing_now
-from trade_date_timetable import VIEWERS_ZONE, TradeDateTimetable
-from trade_date_viewer import ViewersTimeZone
+from ashare_airflow.schedule import timetable
+from ashare_airflow.schedule.timetable import VIEWERS_ZONE, TradeDateTimetable
+from ashare_airflow.schedule.viewer import ViewersTimeZone
 
 VIEWERS = [
     "Asia/Shanghai",
@@ -183,7 +183,7 @@ def test_the_partition_date_is_midnight_in_shanghai() -> None:
 
 
 def at(monkeypatch: pytest.MonkeyPatch, moment: datetime) -> None:
-    monkeypatch.setattr(trade_date_timetable, "beijing_now", lambda: moment)
+    monkeypatch.setattr(timetable, "beijing_now", lambda: moment)
     monkeypatch.setattr("airflow.timetables.trigger.utcnow", lambda: pendulum.instance(moment).in_timezone("UTC"))
 
 

@@ -261,7 +261,7 @@ def test_dag_files_alone_name_what_the_plugins_would_bring(site: Site) -> None:
     site.until(lambda: site.dag("theirs") and site.rows("SELECT 1 FROM import_error OFFSET 1"))
     listed = site.run("airflow", "dags", "list-import-errors", "--output", "plain")
     assert listed.returncode == 1
-    assert listed.stdout.count("ModuleNotFoundError: No module named 'ashare_defaults'") == 2, listed.stdout
+    assert listed.stdout.count("ModuleNotFoundError: No module named 'ashare_airflow'") == 2, listed.stdout
 
 
 def test_plugins_without_include_name_it(site: Site) -> None:
@@ -368,7 +368,7 @@ def checkout(site: Site, own_directory: Path) -> Path:
     for name in ("dags", "plugins", "include"):
         copy(name, folder / name)
     # What the repository holds beside the DAG files is not what runs.
-    for module in ("include/ashare/__init__.py", "plugins/ashare_defaults.py"):
+    for module in ("include/ashare/__init__.py", "plugins/ashare_airflow/defaults.py"):
         (folder / module).write_text("raise RuntimeError('read from the bundle')\n")
     site.git("init", "--quiet", "--bare", "--initial-branch=main", str(site.repository), folder=folder)
     site.git("init", "--quiet", "--initial-branch=main", folder=folder)

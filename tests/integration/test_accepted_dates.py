@@ -374,9 +374,9 @@ def test_who_accepts_waits_for_a_merge_for_seconds_and_not_for_hours(
 @pytest.fixture
 def command(database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """The command at a prompt that has the database's connection."""
-    monkeypatch.setattr("ashare.airflow_bridge.store", lambda: Store(database.connect))
-    monkeypatch.setattr("ashare.airflow_bridge.read_connections_outside_of_a_task", lambda: None)
-    monkeypatch.setattr("ashare.airflow_bridge.alert_addresses", list)
+    monkeypatch.setattr("ashare_airflow.bridge.store", lambda: Store(database.connect))
+    monkeypatch.setattr("ashare_airflow.bridge.read_connections_outside_of_a_task", lambda: None)
+    monkeypatch.setattr("ashare_airflow.bridge.alert_addresses", list)
 
     def run(*arguments: str) -> tuple[int, str, str]:
         try:

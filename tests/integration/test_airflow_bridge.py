@@ -14,17 +14,17 @@ from typing import Any
 
 import pytest
 
-from ashare import airflow_bridge
 from ashare.errors import InvalidInput
 from ashare.store.migrate import MIGRATIONS
-from ashare_defaults import DAILY_PARAMS, HISTORY_PARAMS
+from ashare_airflow import bridge
+from ashare_airflow.defaults import DAILY_PARAMS, HISTORY_PARAMS
 from ashare_local.postgres import EmbeddedPostgres
 from tests.conftest import Database
 
 PROJECT = Path(__file__).parents[2]
 
 ASK = """
-from ashare.airflow_bridge import source_config, store
+from ashare_airflow.bridge import source_config, store
 from ashare.errors import AshareError
 try:
     found = source_config()
@@ -44,7 +44,7 @@ def ask(home: Path, **connections: str) -> list[str]:
         env=environment
         | {
             "AIRFLOW_HOME": str(home),
-            "PYTHONPATH": str(PROJECT / "include"),
+            "PYTHONPATH": os.environ["PYTHONPATH"],
             "ASHARE_IDLE_TIMEOUT": "12",
             "ASHARE_SESSION_REQUESTS": "40",
         }
@@ -111,15 +111,15 @@ def test_a_database_that_refuses_is_said_without_its_password(tmp_path: Path) ->
 )
 def test_the_range_of_a_history(start: str | None, end: str | None, years: int, expected: tuple[str, str]) -> None:
     run_after = datetime(2025, 10, 8, 17, 0, tzinfo=timezone.utc)  # 01:00 on the 9th in Beijing
-    found = airflow_bridge.range_of(start, end, years, run_after)
+    found = bridge.range_of(start, end, years, run_after)
     assert tuple(map(str, found)) == expected
 
 
 @pytest.mark.parametrize(
     ("opens", "params", "name", "meant"),
     [
-        (airflow_bridge.run_of, DAILY_PARAMS, "Kinds", "kinds"),
-        (airflow_bridge.history_of, HISTORY_PARAMS, "yeras", "years"),
+        (bridge.run_of, DAILY_PARAMS, "Kinds", "kinds"),
+        (bridge.history_of, HISTORY_PARAMS, "yeras", "years"),
     ],
 )
 def test_a_param_that_does_not_exist_is_refused_before_anything_is_asked(
@@ -145,7 +145,7 @@ import sys
 from datetime import datetime, timezone
 from types import SimpleNamespace
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
-from ashare.airflow_bridge import run_of
+from ashare_airflow.bridge import run_of
 from ashare.errors import BadReply
 raised = {
     "KeyError": KeyError("no such key"),
@@ -183,7 +183,7 @@ def test_what_no_step_expects_is_the_dates_reason(
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "ASHARE"))}
     environment |= {
         "AIRFLOW_HOME": str(tmp_path),
-        "PYTHONPATH": str(PROJECT / "include"),
+        "PYTHONPATH": os.environ["PYTHONPATH"],
         "AIRFLOW_CONN_ASHARE_POSTGRES": database.server.connection_json(database.name),
         "AIRFLOW_CONN_BAOSTOCK": "baostock://anonymous:123456@127.0.0.1:1",
     }

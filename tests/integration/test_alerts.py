@@ -455,11 +455,11 @@ def test_no_log_holds_an_address(listener: Listener, caplog: pytest.LogCaptureFi
 
 TOLD = """
 from datetime import date
-from ashare import airflow_bridge
+from ashare_airflow import bridge
 from ashare.steps import Run
-with airflow_bridge.store() as opened:
-    run = Run(date(2025, 10, 10), opened, airflow_bridge.source_config(), run_id="r")
-    with airflow_bridge.told(run):
+with bridge.store() as opened:
+    run = Run(date(2025, 10, 10), opened, bridge.source_config(), run_id="r")
+    with bridge.told(run):
         print("recorded")
 print("ended well")
 """

@@ -28,8 +28,8 @@ DAG_FILE = """
 from __future__ import annotations
 from datetime import datetime
 from airflow.sdk import DAG, task
-from ashare_defaults import DAILY_PARAMS
-from trade_date_timetable import TradeDateTimetable
+from ashare_airflow.defaults import DAILY_PARAMS
+from ashare_airflow.schedule.timetable import TradeDateTimetable
 
 with DAG("ashare_daily", schedule=TradeDateTimetable(), start_date=datetime(2024, 1, 1), catchup=False,
          is_paused_upon_creation=False, params=DAILY_PARAMS):
@@ -54,7 +54,7 @@ import json, os, sys, tempfile, traceback
 sys.argv = ["airflow", "dags", "backfill"]
 import airflow.__main__ as main
 import airflow.providers.postgres.hooks.postgres, airflow.serialization.serialized_objects, airflow.utils.db
-import alembic.command, ashare_cli.backfill
+import alembic.command, ashare_airflow.cli.backfill
 from airflow.plugins_manager import get_timetables_plugins
 from airflow.providers_manager import ProvidersManager
 get_timetables_plugins()
@@ -105,7 +105,7 @@ class Airflow:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
         self.environ = clean | {
             "AIRFLOW_HOME": str(home),
-            "PYTHONPATH": str(ROOT / "include"),
+            "PYTHONPATH": os.environ["PYTHONPATH"],
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
             "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

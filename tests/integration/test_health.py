@@ -22,7 +22,7 @@ ASK = """
 import json, sys
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from ashare_page import health
+from ashare_airflow.page import health
 app = FastAPI()
 app.include_router(health.router)
 client = TestClient(app)
@@ -94,7 +94,7 @@ def test_an_empty_schema_is_stale_and_no_database_unavailable(
 
 MANY = """
 import threading
-from ashare_page import health
+from ashare_airflow.page import health
 looks = []
 def slow():
     looks.append(1)

@@ -98,7 +98,7 @@ def test_commands_exist() -> None:
     assert command.startswith("airflow db migrate && ")
     assert "python -m ashare.migrate" in command
     for module in set(re.findall(r"python -m ([\w.]+)", TEXT + README)):
-        assert (ROOT / (module.replace(".", "/") + ".py")).is_file(), module
+        assert (ROOT / "include" / (module.replace(".", "/") + ".py")).is_file(), module
 
 
 def test_the_job_gets_our_connections_and_waits_for_nobody() -> None:

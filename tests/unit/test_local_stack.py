@@ -340,7 +340,7 @@ def test_the_doctor_looks_at_the_stack_that_is_meant_and_says_which(tmp_path: Pa
         value = connections.made_by(EMBEDDED.replace("/nowhere", f"{directory}/postgres"), directory)
         env = {
             "AIRFLOW_CONN_ASHARE_POSTGRES": value,
-            "PYTHONPATH": str(PROJECT / "include"),
+            "PYTHONPATH": os.environ["PYTHONPATH"],
             "AIRFLOW_HOME": str(directory),
         }
         write_env_file(directory / "env.sh", env, {})

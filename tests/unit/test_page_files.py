@@ -6,7 +6,7 @@ import hashlib
 import re
 from pathlib import Path
 
-STATIC = Path(__file__).parents[2] / "plugins" / "ashare_page" / "static"
+STATIC = Path(__file__).parents[2] / "plugins" / "ashare_airflow" / "page" / "static"
 
 
 def test_vendored_files_are_unchanged_and_carry_their_licences() -> None:

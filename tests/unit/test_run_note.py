@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-import ashare_run_note
+from ashare_airflow import run_note
 
 XCOM = "/execution/xcoms/ashare_history/manual__2026-11-25T14%3A44%3A20/plan_batches/run_note"
 
@@ -20,7 +20,7 @@ XCOM = "/execution/xcoms/ashare_history/manual__2026-11-25T14%3A44%3A20/plan_bat
 @pytest.fixture
 def notes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, bytes]]:
     written: list[tuple[str, str, bytes]] = []
-    monkeypatch.setattr(ashare_run_note, "_write", lambda *note: written.append(note))
+    monkeypatch.setattr(run_note, "_write", lambda *note: written.append(note))
     return written
 
 
@@ -28,7 +28,7 @@ def ask(method: str, path: str, status: int = 201) -> httpx.Response:
     async def take(request: Request) -> PlainTextResponse:
         return PlainTextResponse((await request.body()).decode(), status)
 
-    app = ashare_run_note.RunNotes(Starlette(routes=[Route("/{path:path}", take, methods=["POST", "GET"])]))
+    app = run_note.RunNotes(Starlette(routes=[Route("/{path:path}", take, methods=["POST", "GET"])]))
 
     async def send() -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://airflow") as client:

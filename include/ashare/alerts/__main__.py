@@ -21,7 +21,7 @@ from ashare.errors import AshareError
 
 def main(arguments: Sequence[str]) -> int:
     """Send; the exit code: 1, with a sentence, when a message could not be delivered to somebody."""
-    from ashare.airflow_bridge import alert_addresses, read_connections_outside_of_a_task
+    from ashare_airflow.bridge import alert_addresses, read_connections_outside_of_a_task
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr, force=True)
     logging.getLogger("ashare").setLevel(logging.INFO)
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _try(addresses: Sequence[str]) -> int:
-    from ashare.airflow_bridge import store
+    from ashare_airflow.bridge import store
 
     if not addresses:
         sys.stderr.write(
@@ -58,7 +58,7 @@ def _try(addresses: Sequence[str]) -> int:
 
 
 def _failed(addresses: Sequence[str], fields: dict[str, Any]) -> int:
-    from ashare.airflow_bridge import store
+    from ashare_airflow.bridge import store
 
     day, backfill = fields.pop("trade_date"), fields.pop("backfill")
     failure = Failure(

@@ -1,0 +1,3 @@
+"""Everything of this package that knows Airflow."""
+
+from __future__ import annotations

@@ -1,0 +1,60 @@
+"""A backfill that was cancelled by Airflow's own button stays clearable: Airflow would leave it paused for good."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = logging.getLogger(__name__)
+
+_CALLS = (
+    ("PUT", re.compile(r"/api/v2/backfills/\d+/cancel$")),
+    # For backfills that were cancelled when this middleware was not there yet.
+    ("POST", re.compile(r"/api/v2/dags/ashare_daily/(?:clear\w+|dagRuns/[^/]+/clear)$")),
+)
+
+
+class CancelledBackfills:
+    """ASGI middleware: once Airflow has cancelled a backfill, or cleared a run, no run is held back any more."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not any(
+            scope["method"] == method and path.search(scope["path"]) for method, path in _CALLS
+        ):
+            await self._app(scope, receive, send)
+            return
+        is_done = False
+
+        async def answer(message: Message) -> None:
+            nonlocal is_done
+            is_done = is_done or message.get("status", 500) < 300
+            await send(message)
+
+        await self._app(scope, receive, answer)
+        if is_done:
+            import asyncio
+
+            await asyncio.to_thread(_release)
+
+
+def _release() -> None:
+    from airflow.utils.session import create_session
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from ashare_airflow.backfills import service
+
+    try:
+        with create_session() as session:
+            service.release_cancelled(service.DAG_ID, session)
+    except SQLAlchemyError as error:  # the next backfill from the page or the command line does it
+        log.warning("Cancelled backfills could not be released (%s).", type(error).__name__)
+
+
+CANCELLED = {"middleware": CancelledBackfills, "name": "A-share cancelled backfills"}

@@ -1,0 +1,112 @@
+"""The arguments of `airflow dags backfill`. Imported by every `airflow dags ...`: nothing heavy in here."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from airflow.cli import cli_config
+from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand, lazy_load_command
+
+_QUIET = "airflow.models.backfill=error airflow.serialization.definitions.dag=warning"
+_KEPT_RUNS = "dates that have a run already are left alone"
+
+# Flags of Airflow 2's command that Airflow 3's backfills have no counterpart for, and what to do instead.
+_REMOVED: dict[tuple[str, ...], str] = {
+    ("--pool",): "a task's pool is part of the DAG; give the pool more slots with `airflow pools set`.",
+    ("-m", "--mark-success"): "mark the runs as successful in the UI instead.",
+    ("-l", "--local"): "the scheduler runs backfills, with its own executor; leave it out.",
+    ("-x", "--donot-pickle"): "DAGs are no longer pickled; leave it out.",
+    ("-y", "--yes"): "nothing is asked; leave it out.",
+    ("--continue-on-failures",): "the other dates always go on; leave it out.",
+    ("--disable-retry",): "how often a task is tried again is part of the DAG (`retries`); leave it out.",
+    ("-i", "--ignore-dependencies"): "clear the tasks to run again with `airflow tasks clear` instead.",
+    ("-I", "--ignore-first-depends-on-past"): "a backfill's first run waits for none before it; leave it out.",
+    ("-S", "--subdir"): "DAGs are read from the DAG processor's database entry; leave it out.",
+    ("--delay-on-limit",): "the scheduler waits for free slots; --max-active-runs bounds the runs.",
+    ("-t", "--task-regex"): "whole dates are run; use `airflow tasks clear --task-regex` for single tasks.",
+    ("--treat-dag-as-regex", "--treat-dag-id-as-regex"): "run the command once for each DAG instead.",
+}
+
+
+class RemovedFlag(argparse.Action):
+    """Says what to do instead of a flag that has no meaning any more."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> NoReturn:
+        advice = next(text for flags, text in _REMOVED.items() if option_string in flags)
+        parser.exit(2, f"{option_string} has no meaning in Airflow 3: {advice}\n")
+
+
+def _arg(*flags: str, **options: Any) -> Arg:
+    return Arg(flags, **options)  # type: ignore[no-untyped-call]
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return int(text)
+
+
+def _arguments() -> tuple[Arg, ...]:
+    return (
+        _arg("dag_id", help="The id of the DAG, for example ashare_daily"),
+        _arg(
+            "-s",
+            "--start-date",
+            help="The first trade date, YYYY-MM-DD (included). Alone, it is the last, too",
+        ),
+        _arg("-e", "--end-date", help="The last trade date, YYYY-MM-DD (included). Alone, it is the first, too"),
+        _arg("-c", "--conf", help='The params of each run, as a JSON object: \'{"kinds": ["stock"]}\''),
+        _arg(
+            "-n",
+            "--dry-run",
+            action="store_true",
+            help="List the partition keys (trade dates) that would be run, and run nothing",
+        ),
+        _arg("-B", "--run-backwards", action="store_true", help="Run the newest date first"),
+        _arg(
+            "--rerun-failed-tasks",
+            action="store_true",
+            help=f"Run failed dates again, too (without it, {_KEPT_RUNS})",
+        ),
+        _arg("--reset-dagruns", action="store_true", help=f"Run all dates again (without it, {_KEPT_RUNS})"),
+        _arg(
+            "--max-active-runs",
+            type=_at_least_one,
+            help="How many dates are under way at once (default: the DAG's max_active_runs)",
+        ),
+        cli_config.ARG_VERBOSE,
+        *(_arg(*flags, action=RemovedFlag, nargs="?", help=argparse.SUPPRESS) for flags in _REMOVED),
+    )
+
+
+def add_backfill_command() -> None:
+    """Give `airflow dags` one more command, `backfill`."""
+    command = ActionCommand(
+        name="backfill",
+        help="Run a DAG for a range of dates, both ends included, and wait",
+        description=(
+            "Run a DAG for a range of dates, both ends included, and wait until the last one has ended.\n"
+            "It is an ordinary Airflow backfill: the scheduler runs it, the UI shows it.\n"
+            "Exit code: 0 when no date is failed, 1 when one is or nothing could be started, 2 for wrong usage,\n"
+            "130 after Ctrl-C (the backfill goes on)."
+        ),
+        func=lazy_load_command("ashare_airflow.cli.backfill.backfill"),
+        args=_arguments(),
+    )
+    if sys.argv[2:3] == ["backfill"] and not {"-v", "--verbose"}.intersection(sys.argv):
+        # Airflow's line for each run that is created would tear the progress bar. Logging is set up after this.
+        os.environ.setdefault("AIRFLOW__LOGGING__NAMESPACE_LEVELS", _QUIET)
+    for index, group in enumerate(cli_config.core_commands):
+        if isinstance(group, GroupCommand) and group.name == "dags":
+            # Replaced, not changed: Airflow's own tuple of commands is shared.
+            cli_config.core_commands[index] = group._replace(subcommands=(*group.subcommands, command))

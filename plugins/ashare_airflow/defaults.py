@@ -1,0 +1,96 @@
+"""What the DAGs of this package share: the pool, the asset, retries, the params of a run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow.sdk import Asset, ExceptionRetryPolicy, Param, RetryAction, RetryRule
+from airflow.sdk.exceptions import AirflowRescheduleException
+
+from ashare.dates import FIRST_TRADE_DATE, SHANGHAI, beijing_now
+from ashare.errors import Postponed
+from ashare.settings import Settings
+
+SETTINGS = Settings()
+
+NOTE = "run_note"
+"""The key of an XCom that becomes the run's note (`ashare_airflow.run_note`)."""
+
+BARS = Asset("ashare_daily_bar")
+"""A trade date's bars are complete; its events carry the trade date as partition key."""
+
+DEADLINE = timedelta(hours=SETTINGS.deadline.hour, minutes=SETTINGS.deadline.minute)
+"""From a trade date's midnight to when it has to be complete."""
+
+SOONEST_SECONDS = 5
+"""After which a step that has to wait looks again at the soonest."""
+
+START_DATE = datetime(FIRST_TRADE_DATE.year, FIRST_TRADE_DATE.month, FIRST_TRADE_DATE.day, tzinfo=SHANGHAI)
+
+# What a person has to mend is not tried again; everything else is, with growing delays.
+_HOPELESS = ("InvalidInput", "TerminalError", "IncompleteDate")
+
+DEFAULT_ARGS: dict[str, Any] = {
+    "owner": "ashare",
+    "retries": SETTINGS.retries,
+    "retry_delay": timedelta(seconds=SETTINGS.retry_seconds),
+    "retry_exponential_backoff": 2.0,
+    "max_retry_delay": timedelta(minutes=30),
+    "execution_timeout": timedelta(hours=6),
+    "retry_policy": ExceptionRetryPolicy(
+        rules=[RetryRule(exception=f"ashare.errors.{name}", action=RetryAction.FAIL) for name in _HOPELESS]
+    ),
+}
+
+_KINDS = Param(
+    ["stock", "index"],
+    type="array",
+    items={"type": "string", "enum": ["stock", "index", "etf"]},
+    minItems=1,
+    description="Kinds of securities: stock, index, etf.",
+)
+
+DAILY_PARAMS = {
+    "kinds": _KINDS,
+    "fetch": Param("auto", enum=["auto", "code"], description="auto: the whole market at once; code: one by one."),
+    "batch_size": Param(500, type="integer", minimum=1, description="Codes in a batch that goes one by one."),
+    "trade_date": Param(
+        None,
+        type=["null", "string"],
+        format="date",
+        description="For a run without a partition key. Empty: the newest weekday whose bars should be out.",
+    ),
+}
+
+HISTORY_PARAMS = {
+    "start_date": Param(
+        None, type=["null", "string"], format="date", description="The first day. Empty: `years` before the last."
+    ),
+    "end_date": Param(None, type=["null", "string"], format="date", description="The last day. Empty: yesterday."),
+    "years": Param(10, type="integer", minimum=1, maximum=50, description="How far back, without a start_date."),
+    "kinds": _KINDS,
+    "codes": Param(
+        None,
+        type=["null", "array"],
+        items={"type": "string"},
+        description="Only these, as sh.600000. Empty: all of the kinds, delisted ones included.",
+    ),
+    "batch_size": Param(200, type="integer", minimum=1, maximum=500, description="Codes in a batch."),
+}
+
+
+@contextmanager
+def rescheduled() -> Iterator[None]:
+    """Come back later for what has to wait: no worker is held meanwhile, and no try used up."""
+    try:
+        yield
+    except Postponed as early:
+        logging.getLogger(__name__).info("%s", early)
+        # The database's clock says until when, and Airflow's when it has come: never at once, or it would spin.
+        soonest = beijing_now() + timedelta(seconds=SOONEST_SECONDS)
+        later = max(soonest, early.until or beijing_now() + timedelta(seconds=SETTINGS.poll_seconds))
+        raise AirflowRescheduleException(later) from None  # type: ignore[no-untyped-call]

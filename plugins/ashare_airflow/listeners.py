@@ -1,0 +1,104 @@
+"""What the scheduler does when a run starts, and when it has failed."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+from airflow.listeners import hookimpl
+from airflow.utils.state import DagRunState
+
+from ashare_airflow.report import alerts
+
+if TYPE_CHECKING:
+    from airflow.models.dagrun import DagRun
+    from sqlalchemy.orm import Session
+
+
+OURS = ("ashare_daily", "ashare_history")
+"""The DAGs of this package."""
+NO_POOL = "The pool"
+"""Begins the note of a run that failed for want of one."""
+
+NO_PARAM = "has no param"
+"""Stands behind the DAG's id in the note of a run that was given one."""
+
+
+@hookimpl
+def on_dag_run_running(dag_run: DagRun, msg: str) -> None:
+    """Fail a run of this package that was given wrong params, or whose tasks would wait for ever.
+
+    Else note what would be better than a long backfill.
+    """
+    if dag_run.dag_id not in OURS or dag_run.dag is None:
+        return
+    from sqlalchemy.orm import object_session
+
+    session = object_session(dag_run)
+    if session is None:
+        return
+    if refusal := _wrong_params(dag_run):
+        # Nobody else is told: who started the run sees it, and of a backfill there may be thousands.
+        dag_run.note = refusal
+        dag_run.set_state(DagRunState.FAILED)
+        return
+    if missing := _missing_pool(dag_run, session):
+        dag_run.note = (
+            f"{NO_POOL} {missing!r} does not exist, so this run's tasks would never start. "
+            f'Create it under Admin > Pools or with `airflow pools set {missing} 8 ""`, then clear this run.'
+        )
+        dag_run.set_state(DagRunState.FAILED)
+        alerts.run_failed(dag_run, session, dag_run.note)
+        return
+    if (dag_run.note or "").startswith((NO_POOL, f"{dag_run.dag_id} {NO_PARAM}")):
+        dag_run.note = None  # from before it was cleared
+    if dag_run.dag_id == "ashare_daily" and dag_run.backfill_id and (note := _better_way(dag_run, session)):
+        dag_run.note = note
+
+
+@hookimpl
+def on_dag_run_failed(dag_run: DagRun, msg: str) -> None:
+    """Tell people; not when one of them marked the run as failed."""
+    from sqlalchemy.orm import object_session
+
+    session = object_session(dag_run)
+    if dag_run.dag_id in OURS and session is not None and "manually" not in msg:
+        alerts.run_failed(dag_run, session)
+
+
+def _wrong_params(dag_run: DagRun) -> str:
+    from ashare.errors import InvalidInput
+    from ashare.params import check_names
+
+    try:
+        check_names(dag_run.conf or (), dag_run.dag.params if dag_run.dag else (), dag_run.dag_id)
+    except InvalidInput as error:
+        return str(error)
+    return ""
+
+
+def _missing_pool(dag_run: DagRun, session: Session) -> str | None:
+    from airflow.models.pool import Pool
+    from sqlalchemy import select
+
+    wanted = {task.pool for task in dag_run.dag.tasks} if dag_run.dag else set()
+    missing = wanted - set(session.scalars(select(Pool.pool).where(Pool.pool.in_(wanted))))
+    return min(missing, default=None)
+
+
+def _better_way(dag_run: DagRun, session: Session) -> str:
+    """For the first run of a backfill: whether all of it would be had sooner by code, as far as is usual."""
+    from airflow.models.backfill import BackfillDagRun
+    from sqlalchemy import select
+
+    from ashare import cost
+    from ashare.steps.run import DEFAULT_KINDS
+
+    ours = select(BackfillDagRun.sort_ordinal).where(BackfillDagRun.dag_run_id == dag_run.id)
+    if session.scalar(ours) != 1:
+        return ""
+    keys = session.scalars(
+        select(BackfillDagRun.partition_key).where(BackfillDagRun.backfill_id == dag_run.backfill_id)
+    )
+    days = [date.fromisoformat(key) for key in keys if key]
+    return cost.better_way(None, days, (dag_run.conf or {}).get("kinds") or DEFAULT_KINDS)

@@ -1,0 +1,39 @@
+"""The sync-status page and its API, under the prefix `/ashare` of the API server.
+
+Registered by every Airflow process that loads plugins, and built by the one that is asked for a page.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+PREFIX = "/ashare"
+
+
+class LazyApp:
+    """The page's app, made at the first request: a scheduler or a task has no use for FastAPI."""
+
+    def __init__(self) -> None:
+        self._app: FastAPI | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if self._app is None:
+            from ashare_airflow.page.app import create_app
+
+            self._app = create_app()
+        await self._app(scope, receive, send)
+
+
+FASTAPI_APP = {"app": LazyApp(), "url_prefix": PREFIX, "name": "A-share sync"}
+
+# Relative: Airflow's UI may live under a base path.
+_VIEW = {"href": "ashare/", "icon": "ashare/static/icon.svg"}
+EXTERNAL_VIEWS = [
+    {**_VIEW, "name": "A-share sync", "url_route": "ashare", "destination": "nav", "nav_top_level": True},
+    {**_VIEW, "name": "Sync status", "url_route": "ashare-status", "destination": "dag"},
+]
+# Under the name that the module gives its component.
+REACT_APPS = [{"name": "A-share viewer", "bundle_url": "ashare/viewer.js", "destination": "base"}]

@@ -1,0 +1,124 @@
+"""What the page asks for beside the sync-status API: the head line, coverage, one date, one security, the source."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from airflow.api_fastapi.common.db.common import SessionDep
+from airflow.api_fastapi.core_api.security import GetUserDep
+from fastapi import APIRouter, Query
+
+from ashare.checks import is_code
+from ashare.dates import parse_date
+from ashare.errors import InvalidInput
+from ashare_airflow.page import models, runs
+from ashare_airflow.page.access import READS, may_start
+from ashare_airflow.page.errors import NotFound
+from ashare_airflow.page.models import Reply
+from ashare_airflow.page.reading import Reader, record_of
+
+MOST_YEARS = 50
+
+router = APIRouter(dependencies=[READS])
+
+
+@router.get("/overview")
+def overview(reader: Reader, user: GetUserDep, session: SessionDep) -> Reply[models.Overview]:
+    """Is the data complete, does everything run, and what can be pressed?"""
+    bounds = reader.bounds()
+    why_not = runs.start_problem(user, session)
+    first_open, last_open = reader.open_range()
+    newest = bounds.newest and {**bounds.newest, "date": bounds.newest["trade_date"]}
+    return Reply(
+        data=models.Overview.model_validate(
+            {
+                "now": reader.now(),
+                "newest_complete": newest,
+                "newest_due": bounds.newest_due,
+                "lag": bounds.lag,
+                "allowed_lag": reader.settings.max_lag,
+                "first_date": bounds.first_date,
+                "counts": reader.counts(),
+                "first_open": first_open,
+                "last_open": last_open,
+                **runs.schedule(session),
+                "scheduler": runs.scheduler(session),
+                "source": reader.source(),
+                "can_start": why_not is None,
+                "why_not": why_not,
+                "active": runs.active(reader, session),
+            }
+        )
+    )
+
+
+@router.get("/coverage")
+def coverage(start_date: str, end_date: str, reader: Reader) -> Reply[models.CoverageDays]:
+    """Every calendar day of a range by its rows; future days are not published yet."""
+    start, end = parse_date(start_date), parse_date(end_date)
+    if not 0 <= (end - start).days <= MOST_YEARS * 366:
+        raise InvalidInput(f"{start} to {end} is not a range of up to {MOST_YEARS} years: choose other dates.")
+    days = reader.coverage(start, end)
+    return Reply(data=models.CoverageDays(start_date=start, end_date=end, days=days))
+
+
+@router.get("/day/{day}")
+def day(day: str, reader: Reader, user: GetUserDep, session: SessionDep) -> Reply[models.Day]:
+    """All that is known of a date."""
+    chosen = parse_date(day)
+    row = reader.record(chosen)
+    if row is None:
+        raise NotFound(f"Nothing is recorded of {chosen}, and the calendar that is stored does not cover it.")
+    previous, following = reader.neighbours(chosen)
+    found: dict[str, Any] = {
+        "record": record_of(row),
+        "previous": previous,
+        "following": following,
+        "run": runs.run_of(row["dag_id"], row["run_id"], session),
+        "acceptance": reader.accepted(chosen),
+        "may_accept": may_start(user),
+        "batches": runs.with_logs(reader.batches(chosen), session),
+        "checks": reader.checks(chosen),
+    }
+    found["missing_total"], found["missing"] = reader.missing(row)
+    for name in ("absent", "rejected", "revisions"):
+        found[f"{name}_total"], found[name] = reader.listed(name, chosen)
+    return Reply(data=models.Day.model_validate(found))
+
+
+@router.get("/securities")
+def securities(q: Annotated[str, Query(max_length=40)], reader: Reader) -> Reply[list[models.SecurityName]]:
+    """Up to twenty securities whose code or name has a part."""
+    return Reply(data=[models.SecurityName(**row) for row in reader.find(q)])
+
+
+@router.get("/stock/{code}")
+def stock(code: str, reader: Reader) -> Reply[models.Stock]:
+    """A security's coverage over time."""
+    found = reader.security(code) if is_code(code) else None
+    if found is None:
+        raise _unknown(code)
+    return Reply(data=models.Stock.model_validate(found))
+
+
+@router.get("/stock/{code}/bars")
+def bars(code: str, reader: Reader, adjust: models.Adjust = "none") -> Reply[models.StockBars]:
+    """A security's daily bars, as traded or adjusted."""
+    if not is_code(code):
+        raise _unknown(code)
+    rows, note = reader.bars(code, adjust)
+    if not rows and reader.security(code) is None:
+        raise _unknown(code)
+    return Reply(data=models.StockBars(code=code, adjust=adjust, note=note, bars=rows))
+
+
+def _unknown(code: str) -> NotFound:
+    return NotFound(
+        f"There is no security {code!r} in the list: write Baostock's code with the exchange, for example sh.600000."
+    )
+
+
+@router.get("/source")
+def source(reader: Reader) -> Reply[models.Source]:
+    """Requests and budget of the day, a ban, the last errors."""
+    return Reply(data=models.Source.model_validate(reader.source()))

@@ -1,0 +1,90 @@
+"""Every refusal as one clear sentence, with the status code that fits it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+from fastapi import FastAPI, Request, Response, status
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+
+from ashare.errors import AshareError, InvalidInput
+from ashare_airflow.backfills.service import NobodyRuns, Refused, WrongUsage
+from ashare_airflow.page.models import Problem
+
+
+class NotFound(Exception):
+    """What was asked for is not there; the text says what."""
+
+
+# Of an error's classes the nearest counts.
+CODES: dict[type[Exception], int] = {
+    InvalidInput: status.HTTP_400_BAD_REQUEST,
+    WrongUsage: status.HTTP_400_BAD_REQUEST,
+    NotFound: status.HTTP_404_NOT_FOUND,
+    Refused: status.HTTP_409_CONFLICT,
+    NobodyRuns: status.HTTP_503_SERVICE_UNAVAILABLE,
+    AshareError: status.HTTP_503_SERVICE_UNAVAILABLE,
+}
+SIGN_IN = "Sign in to Airflow to see this page."
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    code: {"model": Problem}
+    for code in (
+        status.HTTP_400_BAD_REQUEST,
+        status.HTTP_401_UNAUTHORIZED,
+        status.HTTP_403_FORBIDDEN,
+        status.HTTP_404_NOT_FOUND,
+        status.HTTP_409_CONFLICT,
+        status.HTTP_422_UNPROCESSABLE_CONTENT,
+        status.HTTP_503_SERVICE_UNAVAILABLE,
+    )
+}
+
+
+def problem(code: int, message: str) -> JSONResponse:
+    """The body of a refusal."""
+    kind = "not_found" if code == status.HTTP_404_NOT_FOUND else "error"
+    return JSONResponse({"status": kind, "message": message, "detail": message}, code)
+
+
+def install(app: FastAPI) -> None:
+    """Give an app the answers of this module."""
+
+    @app.exception_handler(HTTPException)
+    async def refused_by_airflow(request: Request, error: HTTPException) -> Response:
+        return _page_or_problem(request, error.status_code, str(error.detail))
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(_: Request, error: RequestValidationError) -> Response:
+        return problem(status.HTTP_422_UNPROCESSABLE_CONTENT, "; ".join(map(_sentence, error.errors())) + ".")
+
+    for kind, code in CODES.items():
+        app.add_exception_handler(kind, _answer(code))
+
+    @app.exception_handler(SQLAlchemyError)
+    async def no_airflow(_: Request, error: SQLAlchemyError) -> Response:
+        # The driver's text may hold parts of the connection.
+        text = f"Airflow's own database cannot be read ({type(error).__name__}): check that it runs."
+        return problem(status.HTTP_503_SERVICE_UNAVAILABLE, text)
+
+
+def _answer(code: int) -> Callable[[Request, Exception], Response]:
+    return lambda _, error: problem(code, str(error))
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    where = ".".join(str(part) for part in error["loc"] if part not in ("query", "path", "body"))
+    return f"{where}: {error['msg']}" if where else str(error["msg"])
+
+
+def _page_or_problem(request: Request, code: int, detail: str) -> Response:
+    """A person who opens the page sees a page."""
+    if "text/html" not in request.headers.get("accept", ""):
+        return problem(code, detail)
+    text = SIGN_IN if code == status.HTTP_401_UNAUTHORIZED else f"{detail}."
+    body = f'<p>{escape(text)} <a href="../">Airflow</a></p>'
+    return HTMLResponse(f'<!doctype html><html lang="en"><title>A-share sync</title>{body}', code)

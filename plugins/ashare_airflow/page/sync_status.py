@@ -1,0 +1,264 @@
+"""The sync-status API as StockGuru's clients know it: paths, parameters and bodies."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Annotated
+
+from airflow.api_fastapi.common.db.common import SessionDep
+from airflow.api_fastapi.core_api.security import GetUserDep
+from fastapi import APIRouter, BackgroundTasks, Path, Query
+
+from ashare.dates import beijing_now, parse_date, parse_trade_date
+from ashare.status import StatusReader, read_range
+from ashare.steps.accept import accept, undo
+from ashare_airflow import bridge
+from ashare_airflow.page import models, runs
+from ashare_airflow.page.access import AUDITED, CANCELS, READS, SAME_SITE, STARTS
+from ashare_airflow.page.errors import NotFound
+from ashare_airflow.page.models import Reply
+from ashare_airflow.page.reading import Reader, reading, record_of, writing
+from ashare_airflow.page.runs import Wish
+
+MOST_DAYS = 90
+"""In one go from the page, as it always was there; the command line has no such limit."""
+
+Days = Annotated[int, Query(ge=1, le=365, description="Calendar days back from today, Beijing's.")]
+BackfillId = Annotated[int, Path(ge=0, le=2**31 - 1, description="The id of an Airflow backfill.")]
+
+reads = APIRouter(dependencies=[READS])
+starts = APIRouter(dependencies=[SAME_SITE, AUDITED, STARTS])
+
+
+# ---------------------------------------------------------------------- what is
+
+
+@reads.get("/today")
+def today(reader: Reader) -> Reply[models.SyncRecord]:
+    """Today's record."""
+    return _record(reader, reader.today)
+
+
+@reads.get("/date/{day}")
+def one_date(day: str, reader: Reader) -> Reply[models.SyncRecord]:
+    """A date's record."""
+    return _record(reader, parse_trade_date(day))
+
+
+def _record(reader: StatusReader, day: date) -> Reply[models.SyncRecord]:
+    row = reader.record(day)
+    if row is None:
+        raise NotFound(
+            f"Nothing is recorded of {day}, and the calendar that is stored does not cover it: sync it to find out."
+        )
+    return Reply(data=record_of(row))
+
+
+@reads.get("/recent")
+def recent(reader: Reader, days: Days = 30) -> models.Records:
+    """The records of the last days, newest first."""
+    rows = reader.records(start=_back(reader, days))
+    return models.Records(total=len(rows), data=[record_of(row) for row in rows])
+
+
+@reads.get("/pending")
+def pending(reader: Reader, days_back: Days = 30) -> models.PendingDates:
+    """The dates of the last days that are to be synced: missing, failed or not complete."""
+    dates = reader.wanting(_back(reader, days_back), reader.today)
+    return models.PendingDates(total=len(dates), dates=dates)
+
+
+@reads.get("/summary")
+def summary(reader: Reader, days: Days = 30) -> Reply[models.Summary]:
+    """The last days by status."""
+    start = _back(reader, days)
+    counts = models.StatusCount(**reader.counts(start))
+    newest = [record_of(row) for row in reader.records(start=start, limit=10)]
+    return Reply(
+        data=models.Summary(total_days=sum(counts.model_dump().values()), status_count=counts, recent_records=newest)
+    )
+
+
+@reads.get("/list")
+def listing(
+    reader: Reader,
+    page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
+    page_size: Annotated[int, Query(ge=1, le=100)] = 50,
+    start_date: Annotated[str | None, Query(description="YYYY-MM-DD, included.")] = None,
+    end_date: Annotated[str | None, Query(description="YYYY-MM-DD, included.")] = None,
+    status: models.Status | None = None,
+) -> Reply[models.RecordPage]:
+    """The records a page at a time, newest first. ``stats`` counts all that the dates select, whatever the status."""
+    start, end = (parse_date(text) if text else None for text in (start_date, end_date))
+    counts = reader.counts(start, end)
+    total = counts[status] if status else sum(counts.values())
+    rows = reader.records(start=start, end=end, status=status, limit=page_size, offset=(page - 1) * page_size)
+    return Reply(
+        data=models.RecordPage(
+            records=[record_of(row) for row in rows],
+            total=total,
+            page=page,
+            page_size=page_size,
+            total_pages=-(-total // page_size),
+            stats=models.Stats(total=sum(counts.values()), **counts),
+        )
+    )
+
+
+@reads.post("/check/{day}", dependencies=[SAME_SITE])
+def check(day: str, reader: Reader) -> models.NeedSync:
+    """Whether a date is to be synced, and why. Starts nothing."""
+    checked = parse_trade_date(day)
+    need_sync, reason = reader.need(checked)
+    return models.NeedSync(date=checked, need_sync=need_sync, reason=reason)
+
+
+def _back(reader: StatusReader, days: int) -> date:
+    return reader.today - timedelta(days=days - 1)
+
+
+# ---------------------------------------------------------------------- what is to be
+
+
+@starts.post("/sync/today")
+def sync_today(user: GetUserDep, session: SessionDep) -> Reply[models.StartedDate]:
+    """Sync today, if it needs it."""
+    return _sync_date(beijing_now().date(), user, session)
+
+
+@starts.post("/sync/date/{day}")
+def sync_date(day: str, user: GetUserDep, session: SessionDep) -> Reply[models.StartedDate]:
+    """Sync a date, if it needs it."""
+    return _sync_date(parse_trade_date(day), user, session)
+
+
+def _sync_date(day: date, user: GetUserDep, session: SessionDep) -> Reply[models.StartedDate]:
+    # Read, and closed, before it starts: what happens to the reading must not hide that something was started.
+    with reading(session) as reader:
+        need_sync, reason = reader.need(day)
+    if not need_sync:
+        return Reply(data=models.StartedDate(status="skipped", date=day, message=reason, task_id=None))
+    backfill_id, _ = runs.start(Wish(day, day, [day]), user, session)
+    message = f"Backfill {backfill_id} syncs {day}. {reason}"
+    return Reply(data=models.StartedDate(status="syncing", date=day, message=message, task_id=str(backfill_id)))
+
+
+@starts.post("/sync/pending")
+def sync_pending(user: GetUserDep, session: SessionDep, days_back: Days = 30) -> Reply[models.StartedPending]:
+    """Sync all dates of the last days that need it."""
+    with reading(session) as reader:
+        start, today = _back(reader, days_back), reader.today
+        dates = reader.wanting(start, today)
+    if not dates:
+        nothing = f"Every date since {start} is complete: nothing is to be synced."
+        return Reply(data=models.StartedPending(status="success", message=nothing, total=0, dates=[], task_id=None))
+    backfill_id, made = runs.start(Wish(start, today, dates), user, session)
+    message = f"Backfill {backfill_id} syncs {len(dates)} dates, from {min(dates)} to {max(dates)}, in {made} runs."
+    return Reply(
+        data=models.StartedPending(
+            status="syncing", message=message, total=len(dates), dates=dates, task_id=str(backfill_id)
+        )
+    )
+
+
+@reads.get("/sync/preview")
+def preview(
+    start_date: str,
+    end_date: str,
+    reader: Reader,
+    user: GetUserDep,
+    session: SessionDep,
+    reprocess: models.Reprocess = "missing",
+) -> Reply[models.Preview]:
+    """What a sync of a range would do and cost, without starting it."""
+    start, end = read_range(start_date, end_date)
+    plan = reader.plan(start, end)
+    wish = Wish(start, end, plan.to_sync if reprocess == "missing" else None)
+    made = runs.runs_of(wish, session)
+    why_not = runs.start_problem(user, session)
+    if why_not is None and not made:
+        why_not = (
+            "Every date of this range is complete."
+            if plan.complete == plan.weekdays - plan.closed > 0 and not plan.to_sync
+            else runs.NOTHING_TO_DO
+        )
+    if why_not is None and (end - start).days >= MOST_DAYS:
+        why_not = f"At most {MOST_DAYS} days can be started here: choose fewer, or use the command line."
+    return Reply(
+        data=models.Preview(
+            start_date=start,
+            end_date=end,
+            weekdays=plan.weekdays,
+            closed=plan.closed,
+            complete=plan.complete,
+            to_sync=len(plan.to_sync),
+            runs=made,
+            requests=plan.requests,
+            requests_left=plan.requests_left,
+            seconds=round(plan.seconds),
+            command=wish.command(session),
+            notes=plan.notes,
+            can_start=why_not is None,
+            why_not=why_not,
+        )
+    )
+
+
+@starts.post("/sync/batch")
+def sync_batch(wanted: models.BatchRequest, user: GetUserDep, session: SessionDep) -> Reply[models.StartedBatch]:
+    """Start a backfill of a range, at most 90 days, and return at once with its id."""
+    start, end = read_range(wanted.start_date, wanted.end_date, most_days=MOST_DAYS)
+    days = (end - start).days + 1
+    with reading(session) as reader:
+        wish = Wish(start, end, reader.wanting(start, end) if wanted.reprocess == "missing" else None)
+    backfill_id, made = runs.start(wish, user, session)
+    message = f"Backfill {backfill_id} is started: {made} dates of {days} days."
+    return Reply(data=models.StartedBatch(task_id=str(backfill_id), total_days=days, runs=made, message=message))
+
+
+@reads.get("/sync/batch/progress/{backfill_id}")
+def batch_progress(backfill_id: BackfillId, reader: Reader, session: SessionDep) -> Reply[models.Progress]:
+    """How far a backfill is."""
+    return Reply(data=_progress(backfill_id, reader, session))
+
+
+@reads.get("/sync/batch/active")
+def active_batch(reader: Reader, session: SessionDep) -> Reply[models.Active | None]:
+    """The backfill that is under way, if there is one."""
+    found = runs.active(reader, session)
+    return Reply(data=models.Active(**found) if found else None)
+
+
+@starts.post("/sync/batch/cancel/{backfill_id}", dependencies=[CANCELS])
+def cancel_batch(backfill_id: BackfillId, reader: Reader, session: SessionDep) -> Reply[models.Progress]:
+    """Cancel a backfill: dates under way finish, those that wait are marked failed."""
+    runs.cancel(runs.find(backfill_id, session), session)
+    return Reply(data=_progress(backfill_id, reader, session))
+
+
+def _progress(backfill_id: int, reader: StatusReader, session: SessionDep) -> models.Progress:
+    return models.Progress(**runs.progress(runs.find(backfill_id, session), reader, session))
+
+
+# ---------------------------------------------------------------------- dates as they are
+
+
+@starts.post("/accept/{day}")
+def accept_date(
+    day: str, wanted: models.AcceptRequest, user: GetUserDep, session: SessionDep, later: BackgroundTasks
+) -> Reply[models.Accepted]:
+    """Have a red date count as complete as it is, with a reason, until its bars change."""
+    chosen = parse_trade_date(day)
+    with writing(session) as store:
+        message = accept(store, chosen, wanted.reason, user.get_name())
+    later.add_task(bridge.tell_over)
+    return Reply(data=models.Accepted(date=chosen, message=message))
+
+
+@starts.post("/accept/{day}/undo")
+def undo_acceptance(day: str, user: GetUserDep, session: SessionDep) -> Reply[models.Accepted]:
+    """Have an accepted date be what it was before."""
+    chosen = parse_trade_date(day)
+    with writing(session) as store:
+        message = undo(store, chosen, user.get_name())
+    return Reply(data=models.Accepted(date=chosen, message=message))

@@ -1,0 +1,26 @@
+"""What this package adds to Airflow. Registration only; the code is in the modules named here."""
+
+from __future__ import annotations
+
+from airflow.plugins_manager import AirflowPlugin
+
+from ashare_airflow import listeners
+from ashare_airflow.backfills.cancelled import CANCELLED
+from ashare_airflow.page import EXTERNAL_VIEWS, FASTAPI_APP, REACT_APPS
+from ashare_airflow.run_note import RUN_NOTES
+from ashare_airflow.schedule.deadline import TradeDateDeadline
+from ashare_airflow.schedule.priority import TradeDatePriority
+from ashare_airflow.schedule.timetable import TradeDateTimetable
+from ashare_airflow.schedule.viewer import VIEWER
+
+
+class AsharePlugin(AirflowPlugin):
+    name = "ashare"
+    timetables = [TradeDateTimetable]
+    priority_weight_strategies = [TradeDatePriority]
+    deadline_references = [TradeDateDeadline]
+    listeners = [listeners]
+    fastapi_apps = [FASTAPI_APP]
+    fastapi_root_middlewares = [RUN_NOTES, CANCELLED, VIEWER]
+    external_views = EXTERNAL_VIEWS
+    react_apps = REACT_APPS

@@ -1,0 +1,100 @@
+"""When people are told: a run has failed, or a trade date is not complete at its deadline.
+
+What they are told is in ``ashare.alerts``. That a trade date is well again, the task says that records it.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from datetime import date
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from airflow.models.dagrun import DagRun
+    from airflow.sdk.definitions.context import Context
+    from sqlalchemy.orm import Session
+
+AGAIN_SECONDS = 600
+"""After which a further failure of one backfill is looked at: the database knows, but each look is a process."""
+
+_backfills: dict[int, float] = {}
+
+
+def run_failed(dag_run: DagRun, session: Session, reason: str | None = None) -> None:
+    """Start a process that says so: a slow service must not hold up the scheduler.
+
+    :param reason: why, if it is known; else what is recorded, or which task failed first.
+    """
+    number = dag_run.backfill_id
+    if number is not None:
+        now = time.monotonic()
+        if now - _backfills.get(number, -AGAIN_SECONDS) < AGAIN_SECONDS:
+            return
+        _backfills[number] = now
+    fields = {
+        "run_id": dag_run.run_id,
+        "dag_id": dag_run.dag_id,
+        "trade_date": _trade_date(dag_run),
+        "backfill": _backfill(number, session) if number is not None else None,
+        "note": reason or _task_that_failed(dag_run, session),
+        "link": run_link(dag_run.dag_id, dag_run.run_id),
+    }
+    # Its texts go into this process's log. Nobody waits for it.
+    command = [sys.executable, "-m", "ashare.alerts", json.dumps(fields)]
+    subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+
+
+async def late(context: Context) -> None:
+    """Airflow's callback for a missed deadline, in the triggerer."""
+    from ashare_airflow.bridge import tell_late
+
+    run: Any = context["dag_run"]
+    run_id = run["dag_run_id"]
+    await tell_late(date.fromisoformat(run["partition_key"]), run_id, run_link(run["dag_id"], run_id))
+
+
+def run_link(dag_id: str, run_id: str) -> str:
+    """The page of a run in Airflow's UI."""
+    from airflow.configuration import conf
+
+    base = conf.get("api", "base_url", fallback="").rstrip("/") or "http://localhost:8080"
+    return f"{base}/dags/{dag_id}/runs/{quote(run_id, safe='')}"
+
+
+def _trade_date(dag_run: DagRun) -> str | None:
+    """Of a run of ``ashare_daily``, as its tasks understand it."""
+    if dag_run.dag_id != "ashare_daily":
+        return None
+    from ashare.errors import InvalidInput
+    from ashare_airflow.bridge import trade_date_of
+
+    param = (dag_run.conf or {}).get("trade_date")
+    try:
+        return str(trade_date_of(dag_run.partition_key, param, dag_run.logical_date, dag_run.run_after))
+    except InvalidInput:  # that it is none is why the run failed
+        return None
+
+
+def _backfill(number: int, session: Session) -> tuple[int, str, str] | None:
+    from airflow.models.backfill import BackfillDagRun
+    from sqlalchemy import func, select
+
+    key = BackfillDagRun.partition_key
+    first, last = session.execute(
+        select(func.min(key), func.max(key)).where(BackfillDagRun.backfill_id == number)
+    ).one()
+    return (number, first, last) if first and last else None
+
+
+def _task_that_failed(dag_run: DagRun, session: Session) -> str:
+    from airflow.utils.state import TaskInstanceState
+
+    failed = dag_run.get_task_instances(state=[TaskInstanceState.FAILED], session=session)
+    if not failed:
+        return "The run's page says why."
+    first = min(failed, key=lambda instance: (instance.end_date is None, instance.end_date))
+    return f"The log of {first.task_id} says why."

@@ -1,0 +1,38 @@
+"""The sensor that a trade date waits in until its bars are out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseSensorOperator
+from airflow.sdk.exceptions import AirflowSkipException
+
+from ashare_airflow.defaults import rescheduled
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class TradingDaySensor(BaseSensorOperator):
+    """Succeeds when the run's trade date is a session whose bars are out, and skips a closed day.
+
+    Between two looks it leaves the worker (``mode="reschedule"``).
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(mode="reschedule", **kwargs)
+
+    def poke(self, context: Context) -> bool:
+        """Ask the calendar, and for today's date the source."""
+        from ashare.errors import NotPublishedYet
+        from ashare.steps import Answer, wait_for_trading_day
+        from ashare_airflow.bridge import run_of
+
+        with run_of(context) as run, rescheduled():
+            found = wait_for_trading_day(run)
+            if found.answer is Answer.NOT_YET:
+                raise NotPublishedYet(found.reason, found.until)
+        if found.answer is Answer.CLOSED:
+            raise AirflowSkipException(found.reason)
+        self.log.info(found.reason)
+        return True
