@@ -37,9 +37,9 @@ def plan_batches() -> list[dict[str, Any]]:
     **Red:** the list of securities could not be read from Baostock. Clear it. No batches: nothing is left to do.
     """
     from ashare import steps
-    from ashare_airflow import bridge
+    from ashare_airflow.context import run_of
 
-    with bridge.run_of(get_current_context()) as run, rescheduled():
+    with run_of(get_current_context()) as run, rescheduled():
         return [{"batch_no": batch.batch_no, "label": batch.label} for batch in steps.plan_batches(run)]
 
 
@@ -52,10 +52,11 @@ def fetch_and_copy(batch: dict[str, Any]) -> dict[str, int]:
     others of its kind are there and at most ASHARE_MAX_ABSENT are missing. At 23:00 the task gives up.
     """
     from ashare import steps
-    from ashare_airflow import bridge
+    from ashare_airflow.context import run_of
+    from ashare_airflow.report.run_metrics import row_counts
 
-    with bridge.run_of(get_current_context()) as run, rescheduled():
-        return bridge.counted(steps.fetch_and_copy(run, batch["batch_no"]))
+    with run_of(get_current_context()) as run, rescheduled():
+        return row_counts(steps.fetch_and_copy(run, batch["batch_no"]))
 
 
 @task(pool=POOL)
@@ -65,9 +66,9 @@ def sync_adjust_factors() -> None:
     **Red:** Baostock could not be asked. Clear it. Today's factors may be an hour late: the task waits until 19:00.
     """
     from ashare import steps
-    from ashare_airflow import bridge
+    from ashare_airflow.context import run_of
 
-    with bridge.run_of(get_current_context()) as run, rescheduled():
+    with run_of(get_current_context()) as run, rescheduled():
         steps.sync_adjust_factors(run)
 
 
@@ -79,9 +80,10 @@ def record_status() -> None:
     before this one, mend the cause, clear the run.
     """
     from ashare import steps
-    from ashare_airflow import bridge
+    from ashare_airflow.context import run_of
+    from ashare_airflow.report.run_report import end_reported
 
-    with bridge.run_of(get_current_context()) as run, bridge.told(run):
+    with run_of(get_current_context()) as run, end_reported(run):
         status = steps.record_status(run)
     if status == "skipped":
         raise AirflowSkipException(f"{run.day} is not a trading day.")  # no event for those who wait on bars

@@ -7,7 +7,7 @@ from their first on. Afterwards every trade date of the range is recorded in `as
 `ashare_daily` had run for it.
 
 **Start it** with **Trigger**, or `airflow dags trigger ashare_history --conf '{"years": 10}'`. The plan (requests,
-time, days of quota) is in the run's note. One run at a time.
+time, days of quota) is in the log of `plan_batches`. One run at a time.
 
 **A run is red.** The last line of the log of `record_status` says which batches or dates are not complete and why.
 Trigger it again: what is loaded stays, and is not asked for again. A run that has used up the day's requests goes on
@@ -21,7 +21,7 @@ from typing import Any
 from airflow.sdk import dag, get_current_context, task
 
 from ashare.settings import POOL
-from ashare_airflow.defaults import DEFAULT_ARGS, HISTORY_PARAMS, NOTE, rescheduled
+from ashare_airflow.defaults import DEFAULT_ARGS, HISTORY_PARAMS, rescheduled
 
 
 @task(pool=POOL)
@@ -32,12 +32,10 @@ def plan_batches() -> list[dict[str, Any]]:
     lacking.
     """
     from ashare.steps import history
-    from ashare_airflow import bridge
+    from ashare_airflow.context import history_of
 
-    context = get_current_context()
-    with bridge.history_of(context) as run, rescheduled():
-        batches, plan = history.plan_batches(run)
-        context["task_instance"].xcom_push(NOTE, plan)
+    with history_of(get_current_context()) as run, rescheduled():
+        batches, _ = history.plan_batches(run)
         return [{"batch_no": batch.batch_no, "label": batch.label} for batch in batches]
 
 
@@ -49,10 +47,11 @@ def fetch_and_copy(batch: dict[str, Any]) -> dict[str, int]:
     Waiting (up for reschedule): the day's requests are used up, or a ban lasts; it goes on by itself.
     """
     from ashare.steps import history
-    from ashare_airflow import bridge
+    from ashare_airflow.context import history_of
+    from ashare_airflow.report.run_metrics import row_counts
 
-    with bridge.history_of(get_current_context()) as run, rescheduled():
-        return bridge.counted(history.fetch_and_copy(run, batch["batch_no"]))
+    with history_of(get_current_context()) as run, rescheduled():
+        return row_counts(history.fetch_and_copy(run, batch["batch_no"]))
 
 
 @task(trigger_rule="all_done")
@@ -62,9 +61,10 @@ def record_status() -> None:
     **Red:** something of the range is not complete. The log's last line says what and why: mend that, trigger again.
     """
     from ashare.steps import history
-    from ashare_airflow import bridge
+    from ashare_airflow.context import history_of
+    from ashare_airflow.report.run_report import end_reported
 
-    with bridge.history_of(get_current_context()) as run, bridge.told(run):
+    with history_of(get_current_context()) as run, end_reported(run):
         history.record_status(run)
 
 

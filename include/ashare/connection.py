@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
+from ashare.connection_variables import STORE_CONNECTION, ConnectionFields, parse_connection, variable_of
 from ashare.errors import InvalidInput, StoreUnavailable
 from ashare.store.database import LOCK_SECONDS, one_line, told
 from ashare.store.queries import queries
@@ -16,7 +15,7 @@ from ashare.store.queries import queries
 if TYPE_CHECKING:
     import psycopg
 
-POSTGRES_VARIABLE = "AIRFLOW_CONN_ASHARE_POSTGRES"
+POSTGRES_VARIABLE = variable_of(STORE_CONNECTION)
 NOTHING_READ = "nothing was read"
 EXAMPLE = "postgresql://user:password@host:5432/ashare"
 CONNECT_SECONDS = "10"
@@ -156,46 +155,29 @@ def libpq_env(name: str, value: str) -> dict[str, str]:
 
     :raises InvalidInput: it is neither.
     """
-    fields = _from_json(name, value) if value.lstrip().startswith("{") else _from_uri(name, value)
-    env = {
-        "PGHOST": fields.get("host"),
-        "PGPORT": fields.get("port"),
-        "PGUSER": fields.get("login"),
-        "PGPASSWORD": fields.get("password"),
-        "PGDATABASE": fields.get("schema"),
-    }
-    env |= {variable: fields.get(extra) for extra, variable in LIBPQ_EXTRAS.items()}
-    return {variable: str(text) for variable, text in env.items() if text not in (None, "")}
-
-
-def _from_json(name: str, value: str) -> dict[str, object]:
-    try:
-        fields = json.loads(value)
-        extra = fields.get("extra") or {}
-        extra = json.loads(extra) if isinstance(extra, str) else extra
-        return {**extra, **fields}
-    except (ValueError, TypeError, AttributeError):
-        raise InvalidInput(f"{name} is not valid JSON: write it as Airflow's connection JSON or as a URI.") from None
-
-
-def _from_uri(name: str, value: str) -> dict[str, object]:
-    try:
-        parts = urlsplit(value)
-        port = parts.port
-        query = dict(parse_qsl(parts.query))
-        extra = dict(json.loads(query.get("__extra__", "{}")))
-    except (ValueError, TypeError):
-        parts, port, query, extra = urlsplit(""), None, {}, {}
-    if not parts.scheme.startswith("postgres"):
+    given = parse_connection(name, value)
+    if given.scheme and not given.scheme.startswith("postgres"):
         raise InvalidInput(
             f"{name} is not a PostgreSQL connection: write postgresql://user:password@host:5432/database."
         )
-    return {
-        **extra,
-        **query,
-        "host": unquote(parts.hostname or "") or query.get("host"),
-        "port": port or query.get("port"),
-        "login": unquote(parts.username or ""),
-        "password": unquote(parts.password or ""),
-        "schema": unquote(parts.path.lstrip("/")),
+    return libpq_env_of(given)
+
+
+def libpq_env_of(fields: ConnectionFields) -> dict[str, str]:
+    """The variables with which ``psql`` and psycopg reach the PostgreSQL of a connection."""
+    env = {
+        "PGHOST": fields.host or fields.extra.get("host"),
+        "PGPORT": fields.port or fields.extra.get("port"),
+        "PGUSER": fields.login,
+        "PGPASSWORD": fields.password,
+        "PGDATABASE": fields.schema,
     }
+    env |= {variable: fields.extra.get(extra) for extra, variable in LIBPQ_EXTRAS.items()}
+    return {variable: str(text) for variable, text in env.items() if text not in (None, "")}
+
+
+def conninfo_of(fields: ConnectionFields) -> str:
+    """libpq's connection string of a connection. It holds the password."""
+    from psycopg.conninfo import make_conninfo
+
+    return make_conninfo(**{PARAMETERS[variable]: text for variable, text in libpq_env_of(fields).items()})

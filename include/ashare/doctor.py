@@ -1,40 +1,25 @@
-"""``python -m ashare.doctor``: whether everything is well, on one screen, with an exit code for a monitor.
-
-Exit code 0: all is well, or only worth a look (``warn``). 1: something is not well (``BAD``), or cannot be known. At
-most two requests are sent to Baostock, a login and a logout, counted like all others; none during a ban or when the
-budget is spent.
-"""
+"""Whether everything is well: one finding after the other, each with what to do."""
 
 from __future__ import annotations
 
 import importlib.metadata
-import logging
-import os
 import platform
-import shutil
-import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
 
 from ashare import __version__
-from ashare.connection import CONNECT_SECONDS
 from ashare.dates import SHANGHAI, beijing_now
 from ashare.errors import AshareError, BudgetSpent, SourceBanned, SourceBusy
-from ashare.settings import POOL, Settings
+from ashare.settings import Settings
 from ashare.source import Session, SourceConfig
 from ashare.steps.run import GIVE_UP, newest_published
 from ashare.store import SourceGate, Store
 from ashare.store.migrate import MIGRATIONS, applied
 from ashare.store.queries import queries
 from ashare.texts import named
-
-if TYPE_CHECKING:
-    import psycopg
 
 OK, WARN, BAD = "ok", "warn", "BAD"
 
@@ -69,14 +54,14 @@ class Finding:
 class Patient:
     """What is looked at; what cannot be read of it is one finding, not the end.
 
-    :ivar pool: the pool's slots and how many are taken; ``None``: there is no such pool.
+    :ivar pool: the pool's slots and how many are taken, or that there is no such pool; ``None``: there is no Airflow.
     :ivar alerts: the addresses of the connection ``ashare_alerts``; none when it is not set.
     """
 
     store: Store
     source: Callable[[], SourceConfig]
     settings: Callable[[], Settings]
-    pool: Callable[[], tuple[int, int] | None]
+    pool: Callable[[], tuple[int, int] | None] | None
     alerts: Callable[[], Sequence[str]]
     now: Callable[[], datetime] = beijing_now
 
@@ -150,6 +135,8 @@ def _database(patient: Patient) -> tuple[Finding, int | None]:
 
 
 def _pool(patient: Patient) -> Iterator[Finding]:
+    if patient.pool is None:
+        return
     found = patient.pool()
     if found is None or found[0] == 0:
         problem = "does not exist" if found is None else "has no slots"
@@ -367,9 +354,9 @@ def _alerts(patient: Patient) -> Iterator[Finding]:
         yield Finding("alerts", BAD, f"of the connection ashare_alerts, {'; '.join(problems)}.")
     elif unsent or error:
         what = f"{unsent} messages have reached nobody yet" if unsent else error
-        yield Finding("alerts", BAD, f"{what}. Look for the cause with: python -m ashare.alerts")
+        yield Finding("alerts", BAD, f"{what}. Look for the cause with: ashare alerts")
     elif title is None:
-        yield Finding("alerts", OK, "on, and nothing was to be said yet; try it: python -m ashare.alerts")
+        yield Finding("alerts", OK, "on, and nothing was to be said yet; try it: ashare alerts")
     else:
         over = f", over since {_clock(resolved_at)}" if resolved_at else ""
         yield Finding("alerts", OK, f"on; the last, on {_clock(raised_at)}: {title}{over}.")
@@ -413,41 +400,3 @@ def written(finding: Finding, columns: int | None) -> str:
         return mark + finding.text
     lines = textwrap.wrap(finding.text, max(columns - len(mark), 20), break_long_words=False, break_on_hyphens=False)
     return mark + f"\n{'':{len(mark)}}".join(lines)
-
-
-def _connect() -> psycopg.Connection[Any]:
-    """To the connection ``ashare_postgres``; a lock on a table must not hold up a monitor."""
-    from ashare_airflow.bridge import store
-
-    connection = store().connect()
-    connection.execute(queries("health")["limit_time"])
-    return connection
-
-
-def main() -> int:
-    """Print the findings; the exit code."""
-    import ashare_airflow.bridge as bridge
-
-    logging.disable(logging.WARNING)  # what a step would log is said here
-    os.environ.setdefault("PGCONNECT_TIMEOUT", CONNECT_SECONDS)  # Airflow's own database may not answer, too
-    with suppress(AshareError):  # what is lacking is said by whatever needs it
-        bridge.read_connections_outside_of_a_task()
-    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    worst = OK
-    with Store(_connect) as opened:
-        patient = Patient(
-            opened,
-            bridge.source_config,
-            Settings,
-            pool=lambda: bridge.pool_slots(POOL),
-            alerts=bridge.alert_addresses,
-        )
-        for finding in examine(patient):
-            sys.stdout.write(written(finding, columns) + "\n")
-            sys.stdout.flush()
-            worst = BAD if BAD in (worst, finding.state) else worst
-    return int(worst == BAD)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 from typing import Protocol
 
-from ashare.errors import AshareError
 from ashare.status import status_reader
 from ashare.store import Store
 from ashare.store.queries import queries
@@ -25,33 +21,27 @@ class Stats(Protocol):
     def timing(self, stat: str, dt: timedelta) -> None: ...
 
 
-@contextmanager
-def phase(stats: Stats, store: Store, name: str, who: str) -> Iterator[None]:
-    """Time a task, and count what it asked of Baostock.
+def task_ended(stats: Stats, store: Store, task_id: str, label: str, seconds: float) -> None:
+    """Send how long a task took, and what it asked of Baostock meanwhile.
 
-    :param who: as the ledger has it.
+    :param label: the task's name in the request ledger.
     """
-    began = time.monotonic()
-    try:
-        yield
-    finally:
-        seconds = time.monotonic() - began
-        stats.timing(f"ashare.seconds.{name}", timedelta(seconds=seconds))
-        with suppress(AshareError), store.transaction() as connection:  # how the task ended is what counts
-            row = connection.execute(queries("metrics")["asked"], {"who": who, "seconds": seconds}).fetchone()
-            if row and row[0]:
-                stats.incr("ashare.requests", row[0])
-                stats.timing("ashare.seconds.source", timedelta(seconds=float(row[1])))
+    stats.timing(f"ashare.seconds.{task_id}", timedelta(seconds=seconds))
+    with store.transaction() as connection:
+        row = connection.execute(queries("metrics")["asked"], {"who": label, "seconds": seconds}).fetchone()
+    if row and row[0]:
+        stats.incr("ashare.requests", row[0])
+        stats.timing("ashare.seconds.source", timedelta(seconds=float(row[1])))
 
 
-def loaded(stats: Stats, merged: Merged) -> None:
+def batch_loaded(stats: Stats, merged: Merged) -> None:
     """Count the rows of a batch."""
     for name, count in (("new", merged.inserted), ("changed", merged.revised), ("unchanged", merged.unchanged)):
         stats.incr(f"ashare.rows.{name}", count)
 
 
-def recorded(stats: Stats, store: Store, day: date | None) -> None:
-    """Say how complete a trade date is, and by how many sessions the data lag behind."""
+def date_recorded(stats: Stats, store: Store, day: date | None) -> None:
+    """Send how complete a trade date is, and by how many sessions the data lag behind."""
     if day is not None:
         with store.transaction() as connection:
             row = connection.execute(queries("metrics")["date"], {"day": day}).fetchone()

@@ -27,7 +27,7 @@ def main() -> int:
         errors.print(f"Nothing is set up here yet: run `make up{' DEMO=1' if wants_demo() else ''}` first.")
         return 1
     sys.stdout.flush()
-    command = [sys.executable, "-m", "ashare.doctor"]
+    command = [sys.executable, "-m", "ashare_airflow", "doctor"]
     return subprocess.run(command, env=environment, check=False).returncode
 
 

@@ -217,7 +217,7 @@ class Stack:
 
     def source_problem(self) -> str | None:
         """One sentence if Baostock, as the stack would reach it, does not let us in; None if it does."""
-        command = [sys.executable, "-m", "ashare_local.source_check"]
+        command = [sys.executable, "-m", "ashare_airflow.source_check"]
         try:
             asked = subprocess.run(
                 command,
@@ -261,7 +261,7 @@ class Stack:
         self._report("Airflow's database")
         self._cleanup.callback(self._stop_components, API_SERVER)
         self._cleanup.callback(self._stop_components, SCHEDULER, DAG_PROCESSOR, TRIGGERER)
-        self._spawn(PREPARE, "ashare_local.prepare")
+        self._spawn(PREPARE, "ashare_airflow.prepare")
         if self._migrate:
             self._migrate_ashare()
         if self._emulator is not None:

@@ -17,9 +17,6 @@ from ashare.settings import Settings
 
 SETTINGS = Settings()
 
-NOTE = "run_note"
-"""The key of an XCom that becomes the run's note (`ashare_airflow.run_note`)."""
-
 BARS = Asset("ashare_daily_bar")
 """A trade date's bars are complete; its events carry the trade date as partition key."""
 

@@ -26,7 +26,7 @@ if _command in ("scheduler", "celery"):
     for _module in (
         "airflow.providers.standard.decorators.python",
         "ashare_airflow.schedule.sensor",
-        "ashare_airflow.bridge",
+        "ashare_airflow.context",
         "ashare.alerts",
         "ashare.metrics",
         "airflow.providers.postgres.hooks.postgres",

@@ -7,7 +7,6 @@ from airflow.plugins_manager import AirflowPlugin
 from ashare_airflow import listeners
 from ashare_airflow.backfills.cancelled import CANCELLED
 from ashare_airflow.page import EXTERNAL_VIEWS, FASTAPI_APP, REACT_APPS
-from ashare_airflow.run_note import RUN_NOTES
 from ashare_airflow.schedule.deadline import TradeDateDeadline
 from ashare_airflow.schedule.priority import TradeDatePriority
 from ashare_airflow.schedule.timetable import TradeDateTimetable
@@ -21,6 +20,6 @@ class AsharePlugin(AirflowPlugin):
     deadline_references = [TradeDateDeadline]
     listeners = [listeners]
     fastapi_apps = [FASTAPI_APP]
-    fastapi_root_middlewares = [RUN_NOTES, CANCELLED, VIEWER]
+    fastapi_root_middlewares = [CANCELLED, VIEWER]
     external_views = EXTERNAL_VIEWS
     react_apps = REACT_APPS

@@ -13,7 +13,7 @@ from tests.e2e.conftest import Cli
 
 def doctor(stack: Stack, without: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "ashare.doctor"],
+        [sys.executable, "-m", "ashare_airflow", "doctor"],
         env={name: value for name, value in stack.env.items() if name not in without},
         cwd=PROJECT,
         capture_output=True,

@@ -109,7 +109,7 @@ class Site:
             "no_proxy": "*",
             "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",
             # Of this package: where `ashare` will be, one of its connections, its DAGs beside those that are there.
-            "PYTHONPATH": str(self.package / "include"),
+            "PYTHONPATH": os.pathsep.join([str(self.package / "include"), str(self.plugins)]),
             "AIRFLOW_CONN_BAOSTOCK": baostock_json("127.0.0.1", source.port),
         }
         self.set_bundle(LOCAL, path=str(self.package / "dags"))
@@ -334,7 +334,7 @@ COMPLETE = "SELECT trade_date::text, status, expected = loaded AND loaded > 300 
 def test_one_command_makes_schema_and_pool(site: Site) -> None:
     site.api("DELETE", "/api/v2/pools/baostock")
     site.set_store("PATCH", "/ashare_postgres", "site_more_bars")
-    made = site.run("python", "-m", "ashare.migrate", check=True)
+    made = site.run("python", "-m", "ashare_airflow", "migrate", check=True)
     schema, pool = made.stdout.splitlines()
     assert schema.startswith("The schema ashare in site_more_bars at ")
     assert ": 0001_tables.sql, " in schema

@@ -10,10 +10,11 @@ from typing import Any, Literal
 
 import pytest
 
-from ashare.accept import main
 from ashare.alerts import Alerts, Delivery, Failure
+from ashare.command import main
 from ashare.dates import beijing_now
 from ashare.doctor import OK, Patient, examine
+from ashare.environment import Environment
 from ashare.errors import BadReply, IncompleteDate, InvalidInput, SourceBusy
 from ashare.settings import Settings
 from ashare.status import status_reader
@@ -374,13 +375,11 @@ def test_who_accepts_waits_for_a_merge_for_seconds_and_not_for_hours(
 @pytest.fixture
 def command(database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """The command at a prompt that has the database's connection."""
-    monkeypatch.setattr("ashare_airflow.bridge.store", lambda: Store(database.connect))
-    monkeypatch.setattr("ashare_airflow.bridge.read_connections_outside_of_a_task", lambda: None)
-    monkeypatch.setattr("ashare_airflow.bridge.alert_addresses", list)
+    monkeypatch.setenv("AIRFLOW_CONN_ASHARE_POSTGRES", database.server.connection_json(database.name))
 
     def run(*arguments: str) -> tuple[int, str, str]:
         try:
-            code = main(arguments)
+            code = main(["accept", *arguments], Environment())
         finally:
             logging.disable(logging.NOTSET)
         said = capsys.readouterr()
@@ -420,7 +419,7 @@ def test_the_command_refuses_in_one_sentence(command: Command, arguments: tuple[
 
 def test_the_help_says_what_accepting_means(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        main(["--help"])
+        main(["accept", "--help"])
     said = " ".join(capsys.readouterr().out.split())
     for words in ("counts as complete", "judged again", "--undo", "--list", "AIRFLOW_CONN_ASHARE_POSTGRES"):
         assert words in said

@@ -407,7 +407,7 @@ def command(connection: str | None) -> subprocess.CompletedProcess[str]:
     if connection is not None:
         env["AIRFLOW_CONN_ASHARE_ALERTS"] = connection
     return subprocess.run(
-        [sys.executable, "-m", "ashare.alerts"],
+        [sys.executable, "-m", "ashare_airflow", "alerts"],
         env=env | {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "sqlite:////dev/null/x"},
         cwd=PROJECT,
         capture_output=True,
@@ -441,7 +441,7 @@ def test_without_a_connection_the_command_says_how_to_set_one() -> None:
 @pytest.mark.parametrize("connection", ["dingtalk://s3cret", '{"conn_type": "generic"}', "{s3cret"])
 def test_a_connection_without_an_address_is_not_taken_for_none(connection: str) -> None:
     done = command(connection)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "The connection ashare_alerts holds no address" in done.stderr
     assert "s3cret" not in done.stderr
 
@@ -455,11 +455,12 @@ def test_no_log_holds_an_address(listener: Listener, caplog: pytest.LogCaptureFi
 
 TOLD = """
 from datetime import date
-from ashare_airflow import bridge
+from ashare_airflow import connections
+from ashare_airflow.report.run_report import end_reported
 from ashare.steps import Run
-with bridge.store() as opened:
-    run = Run(date(2025, 10, 10), opened, bridge.source_config(), run_id="r")
-    with bridge.told(run):
+with connections.store() as opened:
+    run = Run(date(2025, 10, 10), opened, connections.source_config(), run_id="r")
+    with end_reported(run):
         print("recorded")
 print("ended well")
 """
@@ -485,7 +486,7 @@ def test_an_alert_that_cannot_be_sent_does_not_fail_the_run_that_would_send_it(
     assert done.returncode == 0, done.stderr
     assert {"recorded", "ended well"} <= set(done.stdout.splitlines())
     assert re.search(
-        "Not delivered to|Nobody was told: The connection ashare_alerts holds no", done.stdout + done.stderr
+        "Not delivered to|could not be sent: The connection ashare_alerts holds no", done.stdout + done.stderr
     )
     assert "s3cret" not in done.stdout + done.stderr
     assert database.rows("SELECT resolved_at IS NOT NULL, end_sent_at FROM ashare.alert") == [(True, None)]

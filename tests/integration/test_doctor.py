@@ -358,7 +358,7 @@ def test_the_worst_screen_is_still_one(well: Patient, database: Database, emulat
 def test_as_a_command_where_nothing_can_be_reached(tmp_path: Path) -> None:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "ASHARE"))}
     done = subprocess.run(
-        [sys.executable, "-m", "ashare.doctor"],
+        [sys.executable, "-m", "ashare_airflow", "doctor"],
         cwd=Path(__file__).parents[2],
         env=clean
         | {

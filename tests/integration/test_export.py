@@ -80,10 +80,10 @@ def run(loaded: Database, tmp_path: Path) -> Iterator[Callable[..., Summary]]:
 
 @pytest.fixture
 def cli(database: Database) -> Cli:
-    """``python -m ashare.export``, or other code that exports."""
+    """``ashare export``, or other code that exports."""
 
     def cli(*arguments: object, code: str | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
-        what = ["-c", code] if code else ["-m", "ashare.export"]
+        what = ["-c", code] if code else ["-m", "ashare", "export"]
         env = {**os.environ, POSTGRES_VARIABLE: database.server.connection_json(database.name)}
         command = [sys.executable, *what, *map(str, arguments)]
         return subprocess.run(
@@ -318,7 +318,8 @@ def test_nothing_to_export_touches_nothing(loaded: Database, cli: Cli, tmp_path:
 
 KILLED_IN_THE_MIDDLE = """
 import os, signal, sys
-from ashare.export import __main__ as command, files
+from ashare import command
+from ashare.export import files
 
 def dies(tables):
     for table in tables:
@@ -326,7 +327,7 @@ def dies(tables):
         os.kill(os.getpid(), signal.SIGKILL)
 
 files._groups = dies
-sys.exit(command.main(sys.argv[1:]))
+sys.exit(command.main(["export", *sys.argv[1:]]))
 """
 
 
@@ -415,7 +416,7 @@ def test_what_is_wrong_is_said_in_a_sentence(
 
 def test_a_database_that_is_away_is_a_matter_of_time(cli: Cli, tmp_path: Path) -> None:
     code = f"import os; os.environ['{POSTGRES_VARIABLE}'] = 'postgresql://me:hidden@127.0.0.1:1/x'; "
-    code += "import sys; from ashare.export.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    code += "import sys; from ashare.command import main; sys.exit(main(['export', *sys.argv[1:]]))"
     done = cli(tmp_path / "bars", code=code)
     assert done.returncode == 1
     assert "The database cannot be reached" in done.stderr and "hidden" not in done.stderr
@@ -484,7 +485,7 @@ def test_what_is_not_an_export_for_qlib_is_left_alone(loaded: Database, cli: Cli
 def readme(loaded: Database, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], str]:
     """The README's code of a language that has a word in it, in a directory with its export."""
     text = (PROJECT / "README.md").read_text(encoding="utf-8").split("\n## Reading\n")[1].split("\n## ")[0]
-    (command,) = re.findall(r"^python -m ashare.export (.*)$", text, re.MULTILINE)
+    (command,) = re.findall(r"^ashare export (.*)$", text, re.MULTILINE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(POSTGRES_VARIABLE, loaded.server.connection_json(loaded.name))
     monkeypatch.setenv("MPLBACKEND", "Agg")

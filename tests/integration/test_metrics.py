@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -10,6 +14,7 @@ import pytest
 from ashare import metrics
 from ashare.store import Store
 from ashare.store.store import Merged
+from ashare_airflow.report import run_metrics
 from ashare_emulator.server import Emulator
 from tests.conftest import Database, MakeRun
 from tests.integration.trade_date import complete
@@ -38,12 +43,19 @@ def stats() -> Recorder:
     return Recorder()
 
 
-def test_a_phase_counts_its_own_requests_and_the_sources_seconds(
+@pytest.fixture
+def measured(stats: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow's metrics are switched on."""
+    monkeypatch.setattr(run_metrics, "_client", lambda: stats)
+
+
+@pytest.mark.usefixtures("measured")
+def test_a_task_counts_its_own_requests_and_the_sources_seconds(
     make_run: MakeRun, emulator: Emulator, stats: Recorder
 ) -> None:
     other = make_run("2025-09-30", who="fetch_and_copy[1] 2025-09-30 in run")
     mine = make_run("2025-09-30", who="fetch_and_copy[0] 2025-09-30 in run")
-    with metrics.phase(stats, mine.store, "fetch_and_copy", mine.who):
+    with run_metrics.task_measured(mine.store, "fetch_and_copy", mine.who):
         with other.session() as session:  # of another task, while this one waits
             session.security_basics()
         before = emulator.count()
@@ -54,11 +66,12 @@ def test_a_phase_counts_its_own_requests_and_the_sources_seconds(
     assert timedelta(0) < stats.times["ashare.seconds.source"] < stats.times["ashare.seconds.fetch_and_copy"]
 
 
-def test_a_phase_that_fails_is_timed_and_keeps_its_error(stats: Recorder) -> None:
+@pytest.mark.usefixtures("measured")
+def test_a_task_that_fails_is_timed_and_keeps_its_error(stats: Recorder) -> None:
     def refuse() -> psycopg.Connection[tuple[object, ...]]:
         raise psycopg.OperationalError("connection refused")
 
-    with pytest.raises(RuntimeError, match="mine"), metrics.phase(stats, Store(refuse), "plan_batches", "x"):
+    with pytest.raises(RuntimeError, match="mine"), run_metrics.task_measured(Store(refuse), "plan_batches", "x"):
         raise RuntimeError("mine")
     assert list(stats.times) == ["ashare.seconds.plan_batches"]
 
@@ -66,7 +79,7 @@ def test_a_phase_that_fails_is_timed_and_keeps_its_error(stats: Recorder) -> Non
 def test_a_recorded_date_says_how_complete_it_is(make_run: MakeRun, database: Database, stats: Recorder) -> None:
     run = make_run("2025-10-10")
     complete(run)
-    metrics.recorded(stats, run.store, run.day)
+    metrics.date_recorded(stats, run.store, run.day)
     ((bars,),) = database.rows("SELECT count(*) FROM ashare.daily_bar WHERE trade_date = '2025-10-10'")
     lag = stats.gauges.pop("ashare.lag")
     assert stats.gauges == {"ashare.bars": bars, "ashare.missing": 0, "ashare.rejected": 0, "ashare.revised": 0}
@@ -74,6 +87,58 @@ def test_a_recorded_date_says_how_complete_it_is(make_run: MakeRun, database: Da
 
 
 def test_rows_are_counted_by_what_became_of_them(stats: Recorder) -> None:
-    metrics.loaded(stats, Merged(inserted=3, revised=2, unchanged=1))
-    metrics.loaded(stats, Merged(inserted=4, revised=0, unchanged=0))
+    metrics.batch_loaded(stats, Merged(inserted=3, revised=2, unchanged=1))
+    metrics.batch_loaded(stats, Merged(inserted=4, revised=0, unchanged=0))
     assert stats.counts == {"ashare.rows.new": 7, "ashare.rows.changed": 2, "ashare.rows.unchanged": 1}
+
+
+REPORTED = """
+import sys
+from datetime import date
+from ashare.errors import IncompleteDate
+from ashare.steps import Run
+from ashare_airflow import connections
+from ashare_airflow.report.run_metrics import row_counts, task_measured
+from ashare_airflow.report.run_report import end_reported
+from ashare.store.store import Merged
+with connections.store() as opened:
+    run = Run(date(2025, 10, 10), opened, connections.source_config(), run_id="r")
+    try:
+        with task_measured(opened, "record_status", "a label"), end_reported(run):
+            print(row_counts(Merged(1, 2, 3)))
+            if sys.argv[1] == "incomplete":
+                raise IncompleteDate("12 bars are missing")
+            print("ended well")
+    except IncompleteDate as error:
+        print("red:", error)
+"""
+
+BROKEN_CLIENT = """
+import statsd
+
+class BrokenClient(statsd.StatsClient):
+    def _send(self, data):
+        if ".ashare." in data:
+            raise OSError("no route to host")
+"""
+
+
+@pytest.mark.parametrize(("end", "printed"), [("complete", "ended well"), ("incomplete", "red: 12 bars are missing")])
+def test_a_metric_that_cannot_be_sent_changes_nothing(
+    database: Database, tmp_path: Path, end: str, printed: str
+) -> None:
+    Store(database.connect).migrate()
+    (tmp_path / "broken_client.py").write_text(BROKEN_CLIENT)
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "ASHARE"))} | {
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__METRICS__STATSD_ON": "True",
+        "AIRFLOW__METRICS__STATSD_CUSTOM_CLIENT_PATH": "broken_client.BrokenClient",
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]]),
+        "AIRFLOW_CONN_ASHARE_POSTGRES": database.server.connection_json(database.name),
+        "AIRFLOW_CONN_BAOSTOCK": "baostock://127.0.0.1:1",
+    }
+    command = [sys.executable, "-c", REPORTED, end]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {"{'new': 1, 'changed': 2, 'unchanged': 3}", printed} <= set(done.stdout.splitlines())
+    assert "A metric could not be sent (OSError)." in done.stdout + done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -96,9 +97,9 @@ def test_commands_exist() -> None:
     shell, option, command = VALUES["migrateDatabaseJob"]["args"]
     assert (shell, option) == ("bash", "-c")
     assert command.startswith("airflow db migrate && ")
-    assert "python -m ashare.migrate" in command
+    assert "python -m ashare_airflow migrate" in command
     for module in set(re.findall(r"python -m ([\w.]+)", TEXT + README)):
-        assert (ROOT / "include" / (module.replace(".", "/") + ".py")).is_file(), module
+        assert importlib.util.find_spec(module), module
 
 
 def test_the_job_gets_our_connections_and_waits_for_nobody() -> None:

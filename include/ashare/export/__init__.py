@@ -1,4 +1,4 @@
-"""The bars as Parquet files: ``python -m ashare.export DIR``.
+"""The bars as Parquet files: ``ashare export DIR``.
 
 ``DIR/daily_bar/year=2025/part-0.parquet`` has a year's bars as traded, sorted by code and trade date, and the factor
 that adjusts them; beside it are ``adjust_factor.parquet``, ``security.parquet``, ``trade_calendar.parquet`` and

@@ -205,7 +205,7 @@ def told(
     if isinstance(error, errors.UndefinedTable | errors.UndefinedColumn | errors.UndefinedFunction):
         return StoreRefused(
             f"The schema ashare of the database {info.dbname} is not what this code knows "
-            f"({error.diag.message_primary}); {what}: run python -m ashare.migrate; if that has "
+            f"({error.diag.message_primary}); {what}: run ashare migrate; if that has "
             "nothing to do, the schema was changed by hand: restore a backup."
         )
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | psycopg.InternalError):

@@ -13,7 +13,7 @@ from ashare import cost
 from ashare.errors import AshareError, StoreRefused
 from ashare.store import Store
 from ashare.store.queries import queries
-from ashare_airflow import bridge
+from ashare_airflow import connections
 
 T = TypeVar("T")
 
@@ -97,7 +97,7 @@ class Known:
     def _read(self, read: Callable[[Store], T], nothing: T) -> T:
         with _readable():
             if self._store is None:
-                self._store = bridge.store()
+                self._store = connections.store()
             try:
                 found = read(self._store)
             except StoreRefused as refused:

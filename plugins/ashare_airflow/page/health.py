@@ -9,7 +9,7 @@ from typing import Literal
 from fastapi import APIRouter, Response, status
 
 from ashare.status import status_reader
-from ashare_airflow import bridge
+from ashare_airflow import connections
 from ashare_airflow.page.models import Health
 
 Word = Literal["healthy", "stale", "unavailable"]
@@ -46,7 +46,7 @@ class _Look:
 
 def _look() -> Word:
     try:
-        with status_reader(bridge.store()) as reader:
+        with status_reader(connections.store()) as reader:
             lag, allowed = reader.bounds().lag, reader.settings.max_lag
     except Exception:  # noqa: BLE001  (whatever it is, a monitor is told)
         return "unavailable"

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from ashare.errors import InvalidInput, StoreUnavailable
 from ashare.status import StatusReader, status_reader
 from ashare.store import Store
-from ashare_airflow import bridge
+from ashare_airflow import connections
 from ashare_airflow.page import models, runs
 
 
@@ -28,7 +28,7 @@ def reading(session: Session) -> Iterator[StatusReader]:
     session.rollback()
     with ExitStack() as stack:
         try:
-            reader = stack.enter_context(status_reader(bridge.store(), running))
+            reader = stack.enter_context(status_reader(connections.store(), running))
         except InvalidInput as error:
             # A connection that is not set, or wrong, is nothing that the caller can mend.
             raise StoreUnavailable(str(error)) from None
@@ -43,7 +43,7 @@ def writing(session: Session) -> Iterator[Store]:
     """
     session.rollback()
     try:
-        opened = bridge.store()
+        opened = connections.store()
         opened.migrate()
     except InvalidInput as error:
         raise StoreUnavailable(str(error)) from None

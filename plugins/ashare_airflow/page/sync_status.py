@@ -12,13 +12,13 @@ from fastapi import APIRouter, BackgroundTasks, Path, Query
 from ashare.dates import beijing_now, parse_date, parse_trade_date
 from ashare.status import StatusReader, read_range
 from ashare.steps.accept import accept, undo
-from ashare_airflow import bridge
 from ashare_airflow.page import models, runs
 from ashare_airflow.page.access import AUDITED, CANCELS, READS, SAME_SITE, STARTS
 from ashare_airflow.page.errors import NotFound
 from ashare_airflow.page.models import Reply
 from ashare_airflow.page.reading import Reader, reading, record_of, writing
 from ashare_airflow.page.runs import Wish
+from ashare_airflow.report.run_report import report_accepted_date
 
 MOST_DAYS = 90
 """In one go from the page, as it always was there; the command line has no such limit."""
@@ -251,7 +251,7 @@ def accept_date(
     chosen = parse_trade_date(day)
     with writing(session) as store:
         message = accept(store, chosen, wanted.reason, user.get_name())
-    later.add_task(bridge.tell_over)
+    later.add_task(report_accepted_date)
     return Reply(data=models.Accepted(date=chosen, message=message))
 
 

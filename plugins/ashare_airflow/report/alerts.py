@@ -5,6 +5,7 @@ What they are told is in ``ashare.alerts``. That a trade date is well again, the
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -44,17 +45,25 @@ def run_failed(dag_run: DagRun, session: Session, reason: str | None = None) -> 
         "link": run_link(dag_run.dag_id, dag_run.run_id),
     }
     # Its texts go into this process's log. Nobody waits for it.
-    command = [sys.executable, "-m", "ashare.alerts", json.dumps(fields)]
+    command = [sys.executable, "-m", "ashare_airflow.report.failure_alert", json.dumps(fields)]
     subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
 
 
 async def late(context: Context) -> None:
     """Airflow's callback for a missed deadline, in the triggerer."""
-    from ashare_airflow.bridge import tell_late
+    from ashare.alerts import Alerts, Delivery
+    from ashare.settings import Settings
+    from ashare_airflow.connections import store_and_addresses
 
+    if (found := await store_and_addresses()) is None:
+        return
     run: Any = context["dag_run"]
-    run_id = run["dag_run_id"]
-    await tell_late(date.fromisoformat(run["partition_key"]), run_id, run_link(run["dag_id"], run_id))
+    day, run_id = date.fromisoformat(run["partition_key"]), run["dag_run_id"]
+    store, addresses = found
+    with store:
+        alerts = Alerts(store, lambda: Delivery(addresses))
+        link = run_link(run["dag_id"], run_id)
+        await asyncio.to_thread(alerts.late, day, Settings().deadline, run_id, link)
 
 
 def run_link(dag_id: str, run_id: str) -> str:
@@ -70,7 +79,7 @@ def _trade_date(dag_run: DagRun) -> str | None:
     if dag_run.dag_id != "ashare_daily":
         return None
     from ashare.errors import InvalidInput
-    from ashare_airflow.bridge import trade_date_of
+    from ashare_airflow.context import trade_date_of
 
     param = (dag_run.conf or {}).get("trade_date")
     try:

@@ -26,7 +26,7 @@ class TradingDaySensor(BaseSensorOperator):
         """Ask the calendar, and for today's date the source."""
         from ashare.errors import NotPublishedYet
         from ashare.steps import Answer, wait_for_trading_day
-        from ashare_airflow.bridge import run_of
+        from ashare_airflow.context import run_of
 
         with run_of(context) as run, rescheduled():
             found = wait_for_trading_day(run)

@@ -185,7 +185,7 @@ def cut_batches(history: History, wanted: Sequence[Wanted]) -> list[HistoryBatch
 
 
 def in_words(history: History, found: Estimate, batches: int) -> str:
-    """The plan for the log and the run's note."""
+    """The plan for the log and the page."""
     span = f"{history.start} to {history.end}"
     no_etfs = f" {NO_ETFS}." if "etf" in history.kinds and history.start < ETFS_FROM else ""
     if not found.wanted:

@@ -1,8 +1,4 @@
-"""``python -m ashare.export DIR``: bring a directory of Parquet files up to date with the database.
-
-The database is that of ``AIRFLOW_CONN_ASHARE_POSTGRES``. Exit code 0: the directory is up to date. 1: it is not,
-and the same command may succeed later. 2: something given is wrong.
-"""
+"""``ashare export DIR``: bring a directory of Parquet files up to date with the database."""
 
 from __future__ import annotations
 
@@ -13,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ashare.dates import parse_trade_date
-from ashare.errors import AshareError, InvalidInput
+from ashare.environment import Environment
+from ashare.errors import InvalidInput
 from ashare.export.qlib import write_qlib
 from ashare.export.snapshot import Selection, Summary, export
 from ashare.read import parse_kinds
@@ -21,18 +18,17 @@ from ashare.read import parse_kinds
 SIGINT_EXIT_CODE = 130
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str], environment: Environment) -> int:
     """Export, with a line for each file that is written and one at the end; the exit code."""
     given = _parser().parse_args(arguments)
     began = time.monotonic()
     try:
-        done = export(given.directory, _selection(given), rewrite=given.rewrite, say=_say)
+        selection = _selection(given)
+        conninfo = environment.conninfo()
+        done = export(given.directory, selection, rewrite=given.rewrite, connection=conninfo, say=_say)
         if given.qlib:
             written = write_qlib(given.directory, given.qlib)
             _say(f"{given.qlib}: {f'{written} instruments' if written else 'up to date'}, for Qlib")
-    except AshareError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2 if isinstance(error, InvalidInput) else 1
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted; the files that are there are whole, the same command goes on.\n")
         return SIGINT_EXIT_CODE
@@ -41,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m ashare.export", description="The bars as Parquet files.")
+    parser = argparse.ArgumentParser(prog="ashare export", description="The bars as Parquet files.")
     parser.add_argument("directory", metavar="DIR", type=Path, help="made if it is not there")
     parser.add_argument("--start", metavar="DATE", help="first trade date (default: the first there is)")
     parser.add_argument("--end", metavar="DATE", help="last trade date, included (default: the newest)")
@@ -70,7 +66,3 @@ def _in_one_line(directory: Path, done: Summary, seconds: float) -> str:
 def _say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

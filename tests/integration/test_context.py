@@ -16,7 +16,7 @@ import pytest
 
 from ashare.errors import InvalidInput
 from ashare.store.migrate import MIGRATIONS
-from ashare_airflow import bridge
+from ashare_airflow import context as task_context
 from ashare_airflow.defaults import DAILY_PARAMS, HISTORY_PARAMS
 from ashare_local.postgres import EmbeddedPostgres
 from tests.conftest import Database
@@ -24,7 +24,7 @@ from tests.conftest import Database
 PROJECT = Path(__file__).parents[2]
 
 ASK = """
-from ashare_airflow.bridge import source_config, store
+from ashare_airflow.connections import source_config, store
 from ashare.errors import AshareError
 try:
     found = source_config()
@@ -111,15 +111,15 @@ def test_a_database_that_refuses_is_said_without_its_password(tmp_path: Path) ->
 )
 def test_the_range_of_a_history(start: str | None, end: str | None, years: int, expected: tuple[str, str]) -> None:
     run_after = datetime(2025, 10, 8, 17, 0, tzinfo=timezone.utc)  # 01:00 on the 9th in Beijing
-    found = bridge.range_of(start, end, years, run_after)
+    found = task_context.range_of(start, end, years, run_after)
     assert tuple(map(str, found)) == expected
 
 
 @pytest.mark.parametrize(
     ("opens", "params", "name", "meant"),
     [
-        (bridge.run_of, DAILY_PARAMS, "Kinds", "kinds"),
-        (bridge.history_of, HISTORY_PARAMS, "yeras", "years"),
+        (task_context.run_of, DAILY_PARAMS, "Kinds", "kinds"),
+        (task_context.history_of, HISTORY_PARAMS, "yeras", "years"),
     ],
 )
 def test_a_param_that_does_not_exist_is_refused_before_anything_is_asked(
@@ -145,7 +145,7 @@ import sys
 from datetime import datetime, timezone
 from types import SimpleNamespace
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
-from ashare_airflow.bridge import run_of
+from ashare_airflow.context import run_of
 from ashare.errors import BadReply
 raised = {
     "KeyError": KeyError("no such key"),

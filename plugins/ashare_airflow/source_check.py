@@ -10,11 +10,12 @@ from ashare.errors import AshareError
 def main() -> int:
     """Run with the environment of the stack."""
     from ashare.steps import check_source
-    from ashare_airflow import bridge
+    from ashare_airflow.airflow_environment import AirflowEnvironment
 
+    environment = AirflowEnvironment()
     try:
-        bridge.read_connections_outside_of_a_task()
-        check_source(bridge.store(), bridge.source_config(), who="make up")
+        with environment.store() as store:
+            check_source(store, environment.source_config(), who="make up")
     except AshareError as error:
         sys.stdout.write(f"{error}\n")
         return 1

@@ -13,10 +13,10 @@ def main() -> int:
     """Run in the stack's environment; the exit code. What is there stays: it may have been changed in the UI."""
     from airflow.utils.db import upgradedb
 
-    from ashare_airflow.bridge import make_pool
+    from ashare_airflow.pool import AirflowPool
 
     upgradedb()
-    make_pool()
+    AirflowPool().make()
     if "AIRFLOW_CONN_BAOSTOCK" in os.environ:
         return 0
     if problem := _connect_source(_emulator()):

@@ -1,7 +1,4 @@
-"""``python -m ashare.accept``: a trade date that is taken as it is, though something lacks or contradicts.
-
-Exit code 0: done. 1: the database cannot be reached, the same command may succeed later. 2: it is refused, and why.
-"""
+"""``ashare accept``: a trade date that is taken as it is, though something lacks or contradicts."""
 
 from __future__ import annotations
 
@@ -11,11 +8,10 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 
-from ashare.connection import CONNECT_SECONDS
 from ashare.dates import parse_trade_date
-from ashare.errors import AshareError, InvalidInput
+from ashare.environment import Environment
+from ashare.errors import InvalidInput
 from ashare.steps.accept import MOST_REASON, accept, undo
 from ashare.store import Store
 
@@ -27,33 +23,24 @@ deleted later, the date is judged again, and red again if it is not complete by 
 EPILOG = """\
 For what Baostock really says and does not correct, for example:
 
-  python -m ashare.accept 1993-06-21 --reason "the Saturday session before is not at Baostock"
-  python -m ashare.accept --list
-  python -m ashare.accept 1993-06-21 --undo
+  ashare accept 1993-06-21 --reason "the Saturday session before is not at Baostock"
+  ashare accept --list
+  ashare accept 1993-06-21 --undo
 
 What is wrong with a date is said by its reason in ashare.sync_status, on the page A-share sync and by the log of its
 task record_status. The database is that of the Airflow connection ashare_postgres (AIRFLOW_CONN_ASHARE_POSTGRES).
 """
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str], environment: Environment) -> int:
     """Accept, undo or list; the exit code."""
-    from ashare_airflow.bridge import read_connections_outside_of_a_task, store, tell_over
-
     given = _parser().parse_args(arguments)
-    logging.disable(logging.WARNING)  # what a step would log is said here
-    os.environ.setdefault("PGCONNECT_TIMEOUT", CONNECT_SECONDS)
-    try:
-        _check(given)
-        with suppress(AshareError):  # what is lacking is said by whatever needs it
-            read_connections_outside_of_a_task()
-        with store() as opened:
-            sys.stdout.write(_do(given, opened))
+    logging.disable(logging.WARNING)  # the line that is printed says the same
+    _check(given)
+    with environment.store() as store:
+        sys.stdout.write(_do(given, store))
         if not given.list:
-            tell_over()
-    except AshareError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2 if isinstance(error, InvalidInput) else 1
+            environment.report_recovery(store)
     return 0
 
 
@@ -88,7 +75,7 @@ def _user() -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m ashare.accept",
+        prog="ashare accept",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -99,7 +86,3 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--list", action="store_true", help="show the dates that are accepted, with the reasons")
     parser.add_argument("--by", metavar="NAME", help="who accepts (default: the user at this prompt)")
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())

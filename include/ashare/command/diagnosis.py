@@ -1,0 +1,52 @@
+"""``ashare doctor``: whether everything is well, on one screen, with an exit code for a monitor."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ashare.doctor import BAD, OK, Patient, examine, written
+from ashare.environment import Environment
+from ashare.settings import Settings
+from ashare.store import Store
+from ashare.store.queries import queries
+
+if TYPE_CHECKING:
+    import psycopg
+
+DESCRIPTION = """\
+Look at package, database, source, budget, ban, pool, calendar, the last trade dates, factors and alerts: one line
+each, with what to do. Exit code 0: all is well, or only worth a look (warn). 1: something is not well (BAD), or it
+cannot be known. At most two requests are sent to Baostock, counted like all others; none during a ban.
+"""
+
+
+def main(arguments: Sequence[str], environment: Environment) -> int:
+    """Print the findings; the exit code."""
+    argparse.ArgumentParser(prog="ashare doctor", description=DESCRIPTION).parse_args(arguments)
+    logging.disable(logging.WARNING)  # the findings say the same
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    worst = OK
+
+    def connect() -> psycopg.Connection[Any]:
+        connection = environment.connector()()
+        connection.execute(queries("health")["limit_time"])  # a lock on a table must not hold up a monitor
+        return connection
+
+    with Store(connect) as store:
+        patient = Patient(
+            store,
+            environment.source_config,
+            Settings,
+            pool=environment.pool.slots if environment.pool else None,
+            alerts=environment.alert_addresses,
+        )
+        for finding in examine(patient):
+            sys.stdout.write(written(finding, columns) + "\n")
+            sys.stdout.flush()
+            worst = BAD if BAD in (worst, finding.state) else worst
+    return int(worst == BAD)

@@ -1,0 +1,130 @@
+"""What a command works with: the database, Baostock, the alerts' addresses, and Airflow's pool where there is one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ashare.connection import CONNECT_SECONDS, EXAMPLE, conninfo_of
+from ashare.connection_variables import (
+    ALERTS_CONNECTION,
+    SOURCE_CONNECTION,
+    STORE_CONNECTION,
+    ConnectionFields,
+    read_connection,
+    variable_of,
+)
+from ashare.errors import AshareError, InvalidInput
+from ashare.settings import Settings
+from ashare.source import SourceConfig
+from ashare.source.config import PORT
+from ashare.source.transport import Limits
+from ashare.store import Store
+
+if TYPE_CHECKING:
+    import psycopg
+
+log = logging.getLogger(__name__)
+
+SOURCE_EXAMPLE = "baostock://anonymous:123456@public-api.baostock.com:10030"
+
+
+class Pool(Protocol):
+    """Airflow's pool in front of Baostock."""
+
+    def slots(self) -> tuple[int, int] | None:
+        """Its slots, and how many are taken; ``None``: there is no such pool."""
+
+    def make(self) -> bool:
+        """Make it, unless it is there; whether it was made."""
+
+
+class Environment:
+    """Connections out of the environment variables ``AIRFLOW_CONN_*``.
+
+    :ivar pool: ``None``: there is no Airflow.
+    """
+
+    pool: Pool | None = None
+
+    def store(self) -> Store:
+        """The database of the connection ``ashare_postgres``.
+
+        :raises InvalidInput: the connection is not set, or not well-formed.
+        """
+        return Store(self.connector())
+
+    def connector(self) -> Callable[[], psycopg.Connection[Any]]:
+        """Opens connections to the database of ``ashare_postgres``."""
+        import psycopg
+        from psycopg.conninfo import conninfo_to_dict
+
+        parameters: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, **conninfo_to_dict(self.conninfo())}
+        return lambda: psycopg.connect(**parameters)
+
+    def conninfo(self) -> str:
+        """libpq's connection string of ``ashare_postgres``. It holds the password."""
+        fields = read_connection(STORE_CONNECTION)
+        if fields is None:
+            raise InvalidInput(missing(STORE_CONNECTION, EXAMPLE))
+        return conninfo_of(fields)
+
+    def source_config(self) -> SourceConfig:
+        """The connection ``baostock``, with the limits of the settings.
+
+        :raises InvalidInput: the connection is not set, or it or a setting is wrong.
+        """
+        fields = read_connection(SOURCE_CONNECTION)
+        if fields is None:
+            raise InvalidInput(missing(SOURCE_CONNECTION, SOURCE_EXAMPLE))
+        return source_config(fields)
+
+    def alert_addresses(self) -> list[str]:
+        """Apprise's addresses, the password of the connection ``ashare_alerts``; none without the connection.
+
+        :raises InvalidInput: there is such a connection, and it holds no address.
+        """
+        fields = read_connection(ALERTS_CONNECTION)
+        return alert_addresses(fields.password) if fields else []
+
+    def report_recovery(self, store: Store) -> None:
+        """Send that what is over is over, by alert; trouble with the alert changes nothing."""
+        from ashare.alerts import Alerts, Delivery
+
+        try:
+            Alerts(store, lambda: Delivery(self.alert_addresses())).recovered("")
+        except AshareError as error:
+            log.error("Nobody could be told that a trouble is over: %s", error)
+
+
+def source_config(fields: ConnectionFields, settings: Settings | None = None) -> SourceConfig:
+    """Baostock as a connection names it: host, port, login, password, and ``api_key`` in its extra."""
+    settings = settings or Settings()
+    given = {"user": fields.login, "password": fields.password}
+    return SourceConfig(
+        fields.host,
+        fields.port or PORT,
+        api_key=fields.extra.get("api_key"),
+        limits=Limits(settings.connect_timeout, settings.idle_timeout, settings.reply_timeout),
+        session_requests=settings.session_requests,
+        **{name: value for name, value in given.items() if value},
+    )
+
+
+def alert_addresses(password: str | None) -> list[str]:
+    """The addresses that a connection's password holds.
+
+    :raises InvalidInput: it holds none.
+    """
+    if found := (password or "").split():
+        return found
+    raise InvalidInput(
+        "The connection ashare_alerts holds no address: its password has to be Apprise's addresses, with blanks "
+        'between, for example {"conn_type": "generic", "password": "dingtalk://TOKEN feishu://TOKEN"}.'
+    )
+
+
+def missing(connection_id: str, example: str) -> str:
+    """What to do about a connection that is not set."""
+    return f"The connection {connection_id!r} is not set: set {variable_of(connection_id)}, for example to {example}."

@@ -1,0 +1,45 @@
+"""What the command ``ashare`` works with where Airflow is installed: Airflow's connections and its pool."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ashare.connection import CONNECT_SECONDS
+from ashare.environment import Environment
+from ashare_airflow import connections
+from ashare_airflow.pool import AirflowPool
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from ashare.source import SourceConfig
+
+
+class AirflowEnvironment(Environment):
+    """Connections out of the environment, a secrets backend or Airflow's database; made once, by a command."""
+
+    pool = AirflowPool()
+
+    def __init__(self) -> None:
+        # As Airflow's own commands do: without it, connections that were added in the UI are not found.
+        os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+        # Airflow's own database may not answer, too.
+        os.environ.setdefault("PGCONNECT_TIMEOUT", CONNECT_SECONDS)
+
+    def connector(self) -> Callable[[], psycopg.Connection[Any]]:
+        """Opens connections to the database of ``ashare_postgres``."""
+        return connections.connector()
+
+    def conninfo(self) -> str:
+        """libpq's connection string of ``ashare_postgres``. It holds the password."""
+        return connections.conninfo()
+
+    def source_config(self) -> SourceConfig:
+        """The connection ``baostock``, with the limits of the settings."""
+        return connections.source_config()
+
+    def alert_addresses(self) -> list[str]:
+        """The addresses of the connection ``ashare_alerts``; none without the connection."""
+        return connections.alert_addresses()

@@ -1,0 +1,126 @@
+"""Airflow's connections, as database, source and alert addresses of this package."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ashare import environment
+from ashare.connection import CONNECT_SECONDS, EXAMPLE, conninfo_of
+from ashare.connection_variables import (
+    ALERTS_CONNECTION,
+    SOURCE_CONNECTION,
+    STORE_CONNECTION,
+    ConnectionFields,
+    variable_of,
+)
+from ashare.errors import InvalidInput
+from ashare.settings import Settings
+from ashare.store import Store
+
+if TYPE_CHECKING:
+    import psycopg
+    from airflow.sdk import Connection
+
+    from ashare.source import SourceConfig
+
+
+def source_config(settings: Settings | None = None) -> SourceConfig:
+    """The connection ``baostock``.
+
+    :raises InvalidInput: the connection is not set, or a setting is wrong.
+    """
+    return environment.source_config(_fields(_connection(SOURCE_CONNECTION, environment.SOURCE_EXAMPLE)), settings)
+
+
+def store(connection: Connection | None = None) -> Store:
+    """The database of the connection ``ashare_postgres``.
+
+    :raises InvalidInput: the connection is not set.
+    """
+    return Store(connector(connection))
+
+
+def connector(connection: Connection | None = None) -> Callable[[], psycopg.Connection[Any]]:
+    """Opens connections to the database of ``ashare_postgres``, as Airflow's hook does."""
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+    from psycopg.rows import tuple_row
+
+    given = _with_time_limit(connection or _connection(STORE_CONNECTION, EXAMPLE))
+
+    def connect() -> psycopg.Connection[Any]:
+        opened: Any = PostgresHook(connection=given).get_conn()
+        opened.row_factory = tuple_row
+        return opened  # type: ignore[no-any-return]
+
+    return connect
+
+
+def conninfo() -> str:
+    """libpq's connection string of ``ashare_postgres``. It holds the password."""
+    return conninfo_of(_fields(_connection(STORE_CONNECTION, EXAMPLE)))
+
+
+def _fields(connection: Connection) -> ConnectionFields:
+    return ConnectionFields(
+        host=connection.host or "",
+        port=connection.port,
+        login=connection.login or "",
+        password=connection.password or "",
+        schema=connection.schema or "",
+        extra=connection.extra_dejson,
+    )
+
+
+def _with_time_limit(connection: Connection) -> Connection:
+    """The connection with libpq's time limit, unless it or the environment has one."""
+    import attrs
+
+    extra = connection.extra_dejson
+    if "connect_timeout" in extra or "PGCONNECT_TIMEOUT" in os.environ:
+        return connection
+    return attrs.evolve(connection, extra=json.dumps({**extra, "connect_timeout": CONNECT_SECONDS}))
+
+
+def alert_addresses() -> list[str]:
+    """Apprise's addresses, the password of the connection ``ashare_alerts``; none without it: alerts are off.
+
+    :raises InvalidInput: there is such a connection, and it holds no address.
+    """
+    from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        return environment.alert_addresses(Connection.get(ALERTS_CONNECTION).password)
+    except AirflowNotFoundException:
+        if os.environ.get(variable_of(ALERTS_CONNECTION)):  # Airflow does not read what is not well-formed
+            return environment.alert_addresses(None)
+        return []
+
+
+async def store_and_addresses() -> tuple[Store, list[str]] | None:
+    """Database and alert addresses for the triggerer, whose loop must go on; ``None``: alerts are off."""
+    from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        addresses = environment.alert_addresses((await Connection.async_get(ALERTS_CONNECTION)).password)
+    except AirflowNotFoundException:
+        return None
+    return store(await Connection.async_get(STORE_CONNECTION)), addresses
+
+
+def _connection(connection_id: str, example: str) -> Connection:
+    from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        found: Connection = Connection.get(connection_id)
+    except AirflowNotFoundException:
+        raise InvalidInput(
+            f"The Airflow connection {connection_id!r} is not set, or not readable: set "
+            f"{variable_of(connection_id)}, for example to {example}, or add it under Admin > Connections."
+        ) from None
+    return found

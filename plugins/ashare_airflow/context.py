@@ -1,0 +1,129 @@
+"""From a task's context to what the task works on: the run of a trade date, or of a range."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from ashare.dates import FIRST_TRADE_DATE, SHANGHAI, parse_date, parse_trade_date
+from ashare.errors import AshareError
+from ashare.params import check_names
+from ashare.steps import Run, newest_published
+from ashare.steps.history import History
+from ashare_airflow.connections import source_config, store
+from ashare_airflow.report.run_metrics import task_measured
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+@contextmanager
+def run_of(context: Context) -> Iterator[Run]:
+    """The run of a task's trade date, its database brought up to date, and closed at the end.
+
+    :raises InvalidInput: the trade date, a param or a connection is wrong.
+    """
+    dag_run, params = context["dag_run"], _params(context)
+    day = trade_date_of(dag_run.partition_key, params.get("trade_date"), dag_run.logical_date, dag_run.run_after)
+    task_id, label = context["task_instance"].task_id, f"{_task_label(context)} {day} in {dag_run.run_id}"
+    with store() as opened:
+        run = Run(
+            day,
+            opened,
+            source_config(),
+            kinds=tuple(params["kinds"]),
+            fetch=params["fetch"],
+            batch_size=params["batch_size"],
+            run_id=dag_run.run_id,
+            who=label,
+        )
+        with run.end_recorded():
+            opened.migrate()
+        with task_measured(opened, task_id, label), _unexpected_errors_recorded(run):
+            yield run
+
+
+@contextmanager
+def _unexpected_errors_recorded(run: Run) -> Iterator[None]:
+    """Leave in ``sync_status`` also the errors that no step expects; steps record the expected ones themselves."""
+    from airflow.sdk.exceptions import AirflowException
+
+    try:
+        yield
+    except (AshareError, AirflowException):
+        raise
+    except Exception:
+        with run.end_recorded():
+            raise
+
+
+@contextmanager
+def history_of(context: Context) -> Iterator[History]:
+    """The run of a task's range, its database brought up to date, and closed at the end.
+
+    :raises InvalidInput: a date, a param or a connection is wrong.
+    """
+    dag_run, params = context["dag_run"], _params(context)
+    start, end = range_of(params["start_date"], params["end_date"], params["years"], dag_run.run_after)
+    task_id, label = context["task_instance"].task_id, f"{_task_label(context)} {start} to {end} in {dag_run.run_id}"
+    with store() as opened:
+        run = History(
+            start,
+            end,
+            opened,
+            source_config(),
+            kinds=tuple(params["kinds"]),
+            codes=params["codes"] or None,
+            batch_size=params["batch_size"],
+            run_id=dag_run.run_id,
+            who=label,
+        )
+        opened.migrate()
+        with task_measured(opened, task_id, label):
+            yield run
+
+
+def _params(context: Context) -> Mapping[str, Any]:
+    """The params of a task's run.
+
+    :raises InvalidInput: the run was given one that its DAG does not have.
+    """
+    dag = context["dag"]
+    check_names(context["dag_run"].conf or (), dag.params, dag.dag_id)
+    return context["params"]
+
+
+def _task_label(context: Context) -> str:
+    """A task as the request ledger, and those who wait for it, see it; of mapped ones, which."""
+    instance = context["task_instance"]
+    number = instance.map_index
+    return instance.task_id if number is None or number < 0 else f"{instance.task_id}[{number}]"
+
+
+def range_of(start: str | None, end: str | None, years: int, run_after: datetime) -> tuple[date, date]:
+    """The range of a run: by default it ends on the day before the run's, and begins ``years`` earlier.
+
+    Every task of a run gets the same answer: nothing here asks the clock.
+    """
+    last = parse_date(end) if end else run_after.astimezone(SHANGHAI).date() - timedelta(days=1)
+    if start:
+        return parse_date(start), last
+    day = min(last.day, 28) if last.month == 2 else last.day
+    first = last.replace(year=last.year - years, day=day) + timedelta(days=1)
+    return max(first, FIRST_TRADE_DATE), last
+
+
+def trade_date_of(
+    partition_key: str | None, param: str | None, logical_date: datetime | None, run_after: datetime
+) -> date:
+    """The trade date of a run: its partition key, else its param, else its own date, else the newest one out.
+
+    Every task of a run gets the same answer: nothing here asks the clock.
+    """
+    if partition_key or param:
+        return parse_trade_date(partition_key or param or "")
+    if logical_date:
+        return logical_date.astimezone(SHANGHAI).date()
+    return newest_published(run_after)

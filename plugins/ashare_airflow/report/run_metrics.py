@@ -1,0 +1,62 @@
+"""Metrics of a run, through Airflow's own metrics client. docs/operations.md lists their names."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from typing import TYPE_CHECKING
+
+from ashare import metrics
+from ashare_airflow.report.reliable import failure_logged
+
+if TYPE_CHECKING:
+    from ashare.store import Store
+    from ashare.store.store import Merged
+
+SUBJECT = "A metric"
+
+
+@contextmanager
+def task_measured(store: Store, task_id: str, label: str) -> Iterator[None]:
+    """Measure how long a task takes, and what it asks of Baostock.
+
+    :param label: the task's name in the request ledger.
+    """
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        with failure_logged(SUBJECT):
+            if client := _client():
+                metrics.task_ended(client, store, task_id, label, time.monotonic() - began)
+
+
+def row_counts(merged: Merged) -> dict[str, int]:
+    """The rows of a batch as its task returns them; they are counted as metrics, too."""
+    with failure_logged(SUBJECT):
+        if client := _client():
+            metrics.batch_loaded(client, merged)
+    return {"new": merged.inserted, "changed": merged.revised, "unchanged": merged.unchanged}
+
+
+def send_completeness(store: Store, day: date | None) -> None:
+    """Send how complete a trade date is, and by how many sessions the data lag behind.
+
+    :param day: ``None``: of a range of dates only the lag is sent.
+    """
+    with failure_logged(SUBJECT):
+        if client := _client():
+            metrics.date_recorded(client, store, day)
+
+
+def _client() -> metrics.Stats | None:
+    """Airflow's metrics client, where metrics are switched on."""
+    from airflow.sdk.configuration import conf
+    from airflow.sdk.observability import stats
+
+    switches = ("statsd_on", "statsd_datadog_enabled", "otel_on")
+    is_on = any(conf.getboolean("metrics", name, fallback=False) for name in switches)
+    client: metrics.Stats = stats
+    return client if is_on else None

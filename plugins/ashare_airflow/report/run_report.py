@@ -1,0 +1,42 @@
+"""The end of a run, reported: metrics of its dates, and alerts about what is over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+
+from ashare.steps import Run
+from ashare.steps.history import History
+from ashare.store import Store
+from ashare_airflow import connections
+from ashare_airflow.report.reliable import failure_logged
+from ashare_airflow.report.run_metrics import send_completeness
+
+SUBJECT = "The message that a trouble is over"
+
+
+@contextmanager
+def end_reported(run: Run | History) -> Iterator[None]:
+    """While a run's dates are recorded: send their metrics, and, when they are complete, the alerts that are over."""
+    is_complete = False
+    try:
+        yield
+        is_complete = True
+    finally:
+        send_completeness(run.store, run.day if isinstance(run, Run) else None)
+        if is_complete:
+            with failure_logged(SUBJECT):
+                _report_recovery(run.store, run.run_id, run.end if isinstance(run, History) else None)
+
+
+def report_accepted_date() -> None:
+    """Send that an accepted date's trouble is over: no run has ended."""
+    with failure_logged(SUBJECT), connections.store() as store:
+        _report_recovery(store)
+
+
+def _report_recovery(store: Store, run_id: str = "", history_until: date | None = None) -> None:
+    from ashare.alerts import Alerts, Delivery
+
+    Alerts(store, lambda: Delivery(connections.alert_addresses())).recovered(run_id, history_until)
