@@ -19,8 +19,8 @@ import psycopg
 from ashare.settings import DEFAULT_INDICES
 from ashare.store import Store
 from ashare.store.store import Security
-from ashare_emulator.calendar import calendar_days
 from ashare_emulator.panel import PanelMarket
+from ashare_emulator.trading_days import calendar_days
 
 if TYPE_CHECKING:
     from typing_extensions import LiteralString  # in typing since Python 3.11

@@ -1,4 +1,4 @@
-"""``python -m ashare_emulator``: run the emulator, or judge the log that a run has written."""
+"""``python -m ashare_emulator``: serve a market, or report on the log of a server."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
 from ashare.dates import SHANGHAI, beijing_now
-from ashare_emulator.check import check_log
 from ashare_emulator.faults import KINDS, Fault, parse_fault
 from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.log_report import check_log
 from ashare_emulator.market import Market
 from ashare_emulator.panel import PanelMarket
 from ashare_emulator.server import Emulator
@@ -25,7 +25,7 @@ BARS_OUT, FACTORS_OUT = time(17, 30), time(18, 0)
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence, without the usage around it."""
+    """Reports a wrong option in one sentence, without the usage around it."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
         sys.stderr.write(f"{message[0].upper()}{message[1:]}{'' if message.endswith('.') else '.'}\n")
@@ -110,7 +110,7 @@ def _market(options: argparse.Namespace, today: date) -> Market:
         return PanelMarket(options.panel, basic=options.basic, calendar=options.calendar, factors=options.factors)
     if options.basic or options.calendar or options.factors:
         raise ValueError("The options --basic, --calendar and --factors go with --panel.")
-    # A server that runs into the next year still has a market.
+    # A server that runs into the next year still has bars to serve.
     end = options.end or date(max(today.year, options.start.year) + 1, 12, 31)
     return GeneratedMarket(start=options.start, end=end, stocks=options.stocks, seed=options.seed)
 

@@ -1,4 +1,4 @@
-"""What each call answers: the market's rows, bounded by what is published at the time of asking."""
+"""The reply to each call: the market's rows, as far as they are published at the time of the request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Rows = Sequence[Sequence[str]]
 
 @dataclass(frozen=True)
 class Published:
-    """What the service knows when it is asked: today, and the last day whose bars and factors are out."""
+    """What is published at the time of a request: today, and the last day whose bars and factors are out."""
 
     today: date
     bars_until: date
@@ -124,7 +124,7 @@ class Answers:
         for security in self._market.securities():
             if security.ipo_date > published.today or code not in ("", security.code) or name not in security.name:
                 continue
-            # A delisting that is still to come is not known yet.
+            # A future delisting is not published yet.
             out = security.out_date if security.out_date and security.out_date <= published.today else None
             rows.append(
                 (

@@ -1,4 +1,4 @@
-"""Ways in which the emulator misbehaves on request.
+"""The faults that the emulator can inject.
 
 A fault names the method it strikes (a request's first field, ``connect`` for a new connection, ``*`` for every
 request), how many requests it lets pass first (``after``), and how often it strikes (``times``, 0 for always).
@@ -42,16 +42,16 @@ rows. ``truncated_page`` sends only the first ``rows`` (default: half) of the pa
 (default 2000) by cutting or repeating, ``duplicate_row`` the first row twice. ``bad_number`` writes ``value``
 (default ``1.2.3``) into ``column`` (default ``close``, else the last) of the first row, ``wrong_date`` and
 ``wrong_code`` another date or code into every row. ``drop_column`` and ``rename_column`` change the columns.
-``wrong_method`` and ``wrong_page`` echo another method or page number, ``page_size`` goes by pages of
-``rows`` (default: 10,000) whatever was asked. ``cut_body`` sends half of the body with
+``wrong_method`` and ``wrong_page`` echo another method or page number, ``page_size`` sends pages of
+``rows`` (default: 10,000) whatever the client asked for. ``cut_body`` sends half of the body with
 a matching length, and ``garbage`` bytes that mean nothing, both with the end marker in place;
-``changed_digit`` sends another digit in place of one, with the checksum of what was meant.
+``changed_digit`` sends a changed digit with the checksum of the right one.
 """
 
 
 @dataclass
 class Fault:
-    """One way of misbehaving. ``args`` are the strings that ``KINDS`` lists for the kind.
+    """One fault. ``args`` are the strings that ``KINDS`` lists for the kind.
 
     :raises ValueError: an unknown kind or argument, or a negative count; the text is one sentence.
     """
@@ -82,7 +82,11 @@ class Fault:
                 raise ValueError(f"A fault's {name} is a number, not {self.args[name]!r}.") from None
 
     def strikes(self, method: str, number: int = 0, days: int = 0) -> bool:
-        """Whether it hits this request, the ``number``-th of its connection, for so many days; counts the request."""
+        """Whether the fault strikes a request; counts the request.
+
+        :param number: the request's number in its connection, from 1.
+        :param days: the number of days that the request asks for; 0 for a request without a range.
+        """
         if self.method not in (method, "*") or (self.method == "*" and method == "connect"):
             return False
         if self.kind == "drop" and number != int(self.args.get("requests", "43")):

@@ -1,4 +1,4 @@
-"""What the emulator serves: the interface that the generated and the recorded market share."""
+"""The interface of a market that the emulator serves: a generated one, or a recorded one."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _day = lru_cache(maxsize=None)(date.fromisoformat)
 
 
 def kind_of(code: str) -> str:
-    """Baostock's type of a security, told from its code."""
+    """Baostock's type of a security, derived from its code."""
     if code.startswith(("sh.000", "sz.399")):
         return INDEX
     return ETF if code.startswith(("sh.5", "sz.15")) else STOCK
@@ -29,7 +29,7 @@ def _read(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> 
     """The rows of a CSV file as values of the required and then the optional columns; blank where one is missing.
 
     :raises OSError: there is no such file, or it may not be read.
-    :raises ValueError: what is in it is no such table; the text is one sentence that names the file.
+    :raises ValueError: the file is no such table; the text is one sentence that names the file.
     """
     try:
         yield from _rows(path, required, optional)
@@ -71,7 +71,7 @@ def _date_in(path: Path, text: str) -> date:
 class PanelMarket:
     """The bars of one or more CSV files (plain or ``.gz``) with Baostock's columns; missing columns are blank.
 
-    On a day exactly those securities are listed that have a bar. Without ``basic``, names are blank and a security
+    On a day the listed securities are exactly those with a bar. Without ``basic``, names are blank and a security
     is listed from the day before its first bar; without ``calendar``, the open days are those with bars.
 
     :param paths: files of daily bars; a bar that is in several files is taken from the last.

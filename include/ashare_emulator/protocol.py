@@ -21,10 +21,10 @@ END = b"<![CDATA[]]>\n"
 VERSION = "00.9.00"
 """The server's, whatever the client's is."""
 OLDEST_CLIENT = "00.9.00"
-"""Older clients do not know the calls of a whole day, and are told that they have expired."""
+"""An older client does not know the calls of a whole day. The reply to it is ``CLIENT_EXPIRED``."""
 PAGE_ROWS = 2000
 MOST_PAGE_ROWS = 10_000
-"""What a client gets in a page, if it asks for so many."""
+"""The most rows of a page, if the client asks for so many."""
 EXCEPTION = "04"
 MAX_REQUEST = 65536
 
@@ -49,7 +49,7 @@ BAD_TYPE = "10004020"
 SYSTEM_ERROR = "10005001"
 
 WRONG_COUNT = "请求参数个数不正确"
-"""Said with ``BAD_PARAMETER``."""
+"""The message of a reply ``BAD_PARAMETER`` to a wrong number of parameters."""
 
 MESSAGES = {
     OK: "success",
@@ -87,29 +87,37 @@ class RequestError(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """A call: the types of its request and reply, the number of fields after the user's, and how it is sent."""
+    """A call: the types of its request and reply, the names of its parameters, and how the reply is sent."""
 
     method: str
     request: str
     reply: str
-    fields: int
+    parameters: tuple[str, ...]
     paged: bool = True
     compressed: bool = False
+
+    @property
+    def fields(self) -> int:
+        """Number of a request's fields after the user's: the page and its number of rows, then the parameters."""
+        return len(self.parameters) + 2 * self.paged
+
+
+HISTORY_PARAMETERS = ("code", "fields", "start_date", "end_date", "frequency", "adjustflag")
 
 
 CALLS = {
     call.request: call
     for call in (
-        Call("login", "00", "01", 2, paged=False),
-        Call("logout", "02", "03", 1, paged=False),
-        Call("query_adjust_factor", "15", "16", 5),
-        Call("query_trade_dates", "33", "34", 4),
-        Call("query_all_stock", "35", "36", 3),
-        Call("query_stock_basic", "45", "46", 4),
-        Call("query_history_k_data_plus", "95", "96", 8, compressed=True),
-        Call("query_daily_history_k_AStock", "98", "99", 1, paged=False, compressed=True),
-        Call("query_daily_history_k_ETF", "9A", "9B", 1, paged=False, compressed=True),
-        Call("query_daily_adjust_factor", "9C", "9D", 1, paged=False, compressed=True),
+        Call("login", "00", "01", ("password", "options"), paged=False),
+        Call("logout", "02", "03", ("time",), paged=False),
+        Call("query_adjust_factor", "15", "16", ("code", "start_date", "end_date")),
+        Call("query_trade_dates", "33", "34", ("start_date", "end_date")),
+        Call("query_all_stock", "35", "36", ("day",)),
+        Call("query_stock_basic", "45", "46", ("code", "code_name")),
+        Call("query_history_k_data_plus", "95", "96", HISTORY_PARAMETERS, compressed=True),
+        Call("query_daily_history_k_AStock", "98", "99", ("date",), paged=False, compressed=True),
+        Call("query_daily_history_k_ETF", "9A", "9B", ("date",), paged=False, compressed=True),
+        Call("query_daily_adjust_factor", "9C", "9D", ("date",), paged=False, compressed=True),
     )
 }
 

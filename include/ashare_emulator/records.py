@@ -1,4 +1,4 @@
-"""What the emulator remembers of its connections and requests."""
+"""The records of the emulator's connections and requests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ConnectionRecord:
 class RequestRecord:
     """A request and how it was answered. ``params`` never hold a password or an API key.
 
-    ``error_code`` is None when nothing was answered. ``started`` and ``finished`` are seconds of the monotonic
+    ``error_code`` is None when no reply was sent. ``started`` and ``finished`` are seconds of the monotonic
     clock.
     """
 

@@ -1,4 +1,4 @@
-"""The emulator's server: one thread per connection, to prove or disprove that a client opens two."""
+"""The emulator's server: one thread for each connection, so that the log shows whether a client opens two at once."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from typing import Any, TextIO
 from ashare.dates import beijing_now
 from ashare_emulator import protocol
 from ashare_emulator.answers import Answers, Published
+from ashare_emulator.fault_effects import change_bytes, change_reply
 from ashare_emulator.faults import Fault
 from ashare_emulator.market import Market
-from ashare_emulator.misbehave import change_bytes, change_reply
 from ashare_emulator.protocol import Reply, Request, RequestError
 from ashare_emulator.records import ConnectionRecord, RequestRecord, overlapping
 
@@ -76,7 +76,7 @@ class Emulator:
         self._seq = itertools.count(1)
         self._listener: socket.socket | None = None
 
-    # -- from outside
+    # -- the public part
 
     def __enter__(self) -> Emulator:
         if self._log_path is not None:
@@ -108,12 +108,12 @@ class Emulator:
             self._log = None
 
     def add_fault(self, fault: Fault) -> None:
-        """Misbehave in one more way from now on."""
+        """Inject one more fault, from the next request on."""
         with self._lock:
             self._faults.append(fault)
 
     def clear_faults(self) -> None:
-        """Behave from now on."""
+        """Remove all faults, from the next request on."""
         with self._lock:
             self._faults.clear()
 
@@ -179,7 +179,7 @@ class Emulator:
             if not self._struck("connect"):
                 _Conversation(self, number, sock).run()
         except OSError:
-            pass  # the client has gone; that is its right
+            pass  # a client may close its connection at any time
         finally:
             with self._lock:
                 self._record_close(number, time.monotonic())
@@ -255,7 +255,7 @@ class _Conversation:
             request = error
         method = request.call.method if isinstance(request, Request) else "invalid"
         record = server._begin(self._number, method, _loggable(request))
-        # The log has the request before the client has the reply: who was answered can count on it.
+        # The log has the request before the client has the reply, so that a test finds it there.
         try:
             payload = self._payload(request, record)
         finally:
@@ -288,7 +288,7 @@ class _Conversation:
         if "stall" in faults:
             self._sock.sendall(payload[: len(payload) // 2])
             while self._sock.recv(65536):
-                pass  # hears what the client says, and never answers
+                pass  # reads what the client sends, and never answers
             return False
         self._sock.sendall(payload)
         return "drop" not in faults
@@ -327,26 +327,13 @@ class _Conversation:
         return f"{self._server._now():%Y%m%d%H%M%S%f}"[:-3]
 
 
-PARAMETERS = {
-    "logout": ("time",),
-    "query_trade_dates": ("start_date", "end_date"),
-    "query_all_stock": ("day",),
-    "query_stock_basic": ("code", "code_name"),
-    "query_history_k_data_plus": ("code", "fields", "start_date", "end_date", "frequency", "adjustflag"),
-    "query_daily_history_k_AStock": ("date",),
-    "query_daily_history_k_ETF": ("date",),
-    "query_daily_adjust_factor": ("date",),
-    "query_adjust_factor": ("code", "start_date", "end_date"),
-}
-
-
 def _loggable(request: Request | RequestError) -> dict[str, str]:
     """A request's parameters by name, without what is secret."""
     if isinstance(request, RequestError):
         return {}
     if request.call.method == "login":
         return {"user_id": request.user, "api_key": "yes" if request.params[1].startswith("bs-") else "no"}
-    params = dict(zip(PARAMETERS[request.call.method], request.params, strict=True))
+    params = dict(zip(request.call.parameters, request.params, strict=True))
     if request.call.paged:
         params["page"] = str(request.page)
     return params

@@ -10,7 +10,7 @@ from datetime import date, datetime, time
 from pathlib import Path
 
 from ashare.dates import SHANGHAI, beijing_now
-from ashare_emulator.calendar import next_session
+from ashare_emulator.trading_days import next_session
 
 QUICK = (
     "tests/unit",

@@ -21,9 +21,9 @@ from typing import Any
 import pytest
 
 from ashare.dates import SHANGHAI
-from ashare_emulator.check import check_log
 from ashare_emulator.faults import KINDS, fault
 from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.log_report import check_log
 from ashare_emulator.market import COLUMNS
 from ashare_emulator.panel import PanelMarket
 from ashare_emulator.server import Emulator

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ashare_emulator import calendar, names
+from ashare_emulator import names, trading_days
 from ashare_emulator.faults import KINDS, Fault, fault, parse_fault
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.market import COLUMNS, Row
@@ -61,9 +61,9 @@ def digest(market: GeneratedMarket) -> str:
 def test_calendar_is_that_of_exchange_calendars() -> None:
     import exchange_calendars
 
-    until = calendar.last_published_day()
+    until = trading_days.last_published_day()
     known = exchange_calendars.get_calendar("XSHG", start="1990-12-19", end=until.isoformat())
-    assert [day.date() for day in known.sessions] == calendar.sessions(calendar.FIRST_DAY, until)
+    assert [day.date() for day in known.sessions] == trading_days.sessions(trading_days.FIRST_DAY, until)
 
 
 def test_calendar_is_that_of_baostock() -> None:
@@ -85,28 +85,28 @@ def test_the_calendar_goes_on_beyond_the_published_holidays_by_the_rule() -> Non
     for text in NEW_YEARS:
         new_year = date.fromisoformat(text)
         closed = [new_year + timedelta(days=n) for n in range(6)]
-        assert not calendar.sessions(closed[0], closed[-1]), text
-    for year in range(calendar.last_published_day().year + 1, calendar.LAST_DAY.year + 1):
-        days = calendar.sessions(date(year, 1, 1), date(year, 12, 31))
+        assert not trading_days.sessions(closed[0], closed[-1]), text
+    for year in range(trading_days.last_published_day().year + 1, trading_days.LAST_DAY.year + 1):
+        days = trading_days.sessions(date(year, 1, 1), date(year, 12, 31))
         assert 241 <= len(days) <= 251, year
         assert not {date(year, 1, 1), date(year, 5, 1), date(year, 10, 1)} & set(days)
         assert max(after - before for before, after in itertools.pairwise(days)) < timedelta(days=14), year
     with pytest.raises(ValueError, match="known from"):
-        calendar.is_session(calendar.LAST_DAY + timedelta(days=1))
+        trading_days.is_session(trading_days.LAST_DAY + timedelta(days=1))
 
 
 def test_a_later_end_changes_nothing_of_the_years_before_it() -> None:
-    until = calendar.last_published_day()
+    until = trading_days.last_published_day()
     short = GeneratedMarket(start=date(2025, 11, 3), stocks=120)
     longer = GeneratedMarket(start=date(2025, 11, 3), end=date(2028, 12, 31), stocks=120)
     assert short.end == until
     assert short.securities() == longer.securities()
-    for day in calendar.sessions(date(2025, 11, 3), until):
+    for day in trading_days.sessions(date(2025, 11, 3), until):
         for kind in ("stock", "etf"):
             assert short.bars_on(day, kind) == longer.bars_on(day, kind)
         assert (short.listed_on(day), short.factors_on(day)) == (longer.listed_on(day), longer.factors_on(day))
     assert len(longer.bars_on(date(2028, 12, 29), "stock")) > 100
-    assert any(longer.factors_on(day) for day in calendar.sessions(date(2028, 6, 1), date(2028, 6, 30)))
+    assert any(longer.factors_on(day) for day in trading_days.sessions(date(2028, 6, 1), date(2028, 6, 30)))
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_size_of_the_whole_market(whole_market: GeneratedMarket) -> None:
 
 
 def test_days_are_lively(whole_market: GeneratedMarket) -> None:
-    sessions = calendar.sessions(date(2025, 1, 1), date(2025, 12, 31))
+    sessions = trading_days.sessions(date(2025, 1, 1), date(2025, 12, 31))
     suspended = [
         sum(text(row, "tradestatus") == "0" for row in whole_market.bars_on(day, "stock")) for day in sessions[::10]
     ]
@@ -165,7 +165,7 @@ def test_bars_from_listing_to_delisting(market: GeneratedMarket) -> None:
             continue
         days = [date.fromisoformat(row[0]) for row in market.bars_of(security.code, date(1990, 1, 1), LAST)]
         until = (security.out_date or LAST + timedelta(days=1)) - timedelta(days=1)
-        assert days == calendar.sessions(max(security.ipo_date, FIRST), until)
+        assert days == trading_days.sessions(max(security.ipo_date, FIRST), until)
         inside += security.ipo_date > FIRST
         delisted += security.out_date is not None and security.out_date > FIRST
         outside += security.out_date is not None and security.out_date <= FIRST
@@ -176,7 +176,7 @@ def test_bars_from_listing_to_delisting(market: GeneratedMarket) -> None:
 
 
 def test_every_stock_listed_has_a_bar_with_the_same_status(market: GeneratedMarket) -> None:
-    for day in calendar.sessions(date(2025, 5, 1), date(2025, 6, 30)):
+    for day in trading_days.sessions(date(2025, 5, 1), date(2025, 6, 30)):
         bars = {row[1]: text(row, "tradestatus") for kind in ("stock", "etf") for row in market.bars_on(day, kind)}
         listed = {code: status for code, status, _ in market.listed_on(day)}
         assert {code: listed.get(code) for code in bars} == bars
@@ -215,7 +215,7 @@ def test_prices(market: GeneratedMarket) -> None:
 
 def test_price_limits(market: GeneratedMarket) -> None:
     listed = {security.code: security.ipo_date for security in market.securities()}
-    for day in calendar.sessions(date(2025, 6, 1), date(2025, 7, 31)):
+    for day in trading_days.sessions(date(2025, 6, 1), date(2025, 7, 31)):
         for row in market.bars_on(day, "stock"):
             code = row[1]
             if (day - listed[code]).days < 20:
@@ -244,7 +244,7 @@ def test_format(market: GeneratedMarket) -> None:
 def test_suspended_rows_before_and_after_november_2021() -> None:
     market = GeneratedMarket(start=date(2021, 6, 1), end=date(2022, 6, 30), stocks=300, etfs=0, indices=0)
     seen = set()
-    for day in calendar.sessions(date(2021, 6, 1), date(2022, 6, 30)):
+    for day in trading_days.sessions(date(2021, 6, 1), date(2022, 6, 30)):
         if date(2021, 10, 26) < day < date(2021, 11, 24):
             continue
         for row in market.bars_on(day, "stock"):
@@ -326,7 +326,7 @@ def test_thirty_five_years() -> None:
     market = GeneratedMarket(start=date(1991, 1, 1), stocks=40)
     rows = market.bars_of("sh.600000", date(1990, 1, 1), LAST)
     assert rows[0][0] == "1991-01-02"
-    assert len(rows) == len(calendar.sessions(date(1991, 1, 1), LAST))
+    assert len(rows) == len(trading_days.sessions(date(1991, 1, 1), LAST))
     assert all(Decimal("0.3") < column(row, "close") < 2000 for row in rows)
 
 

@@ -8,7 +8,7 @@ the years after that, up to ``LAST_DAY``, on weekends and on
 - Chinese New Year's eve and the seven days from New Year on; New Year is the day, in Beijing, of the mean new moon
   between 21 January and 20 February, which is the real one or a day beside it.
 
-The exchanges will decide otherwise. Nothing but the emulator's own market may rest on this rule.
+The exchanges will decide otherwise. Only the emulator's market may use this rule.
 """
 
 from __future__ import annotations
@@ -76,22 +76,22 @@ def is_session(day: date) -> bool:
 
 
 def calendar_days(start: date, end: date) -> list[tuple[date, bool]]:
-    """Every day of a range, both ends included and cut to what there is, with whether it is a session."""
+    """Each day of a range with whether it is a session; the range, ends included, is cut as in ``sessions``."""
     first, last = max(start, FIRST_DAY), min(end, LAST_DAY)
     days = (first + timedelta(days=n) for n in range((last - first).days + 1))
     return [(day, is_session(day)) for day in days]
 
 
 def sessions(start: date, end: date) -> list[date]:
-    """The sessions of a range, both ends included and cut to what there is."""
-    known = _all_sessions()
-    return known[bisect_left(known, start) : bisect_right(known, end)]
+    """The sessions of a range, both ends included and cut to ``FIRST_DAY`` and ``LAST_DAY``."""
+    days = _all_sessions()
+    return days[bisect_left(days, start) : bisect_right(days, end)]
 
 
 def next_session(day: date) -> date:
-    """The first session from a day on, or the last there is."""
-    known = _all_sessions()
-    return known[min(bisect_left(known, day), len(known) - 1)]
+    """The first session from a day on, or the last of all."""
+    days = _all_sessions()
+    return days[min(bisect_left(days, day), len(days) - 1)]
 
 
 @cache

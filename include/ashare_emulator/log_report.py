@@ -1,4 +1,4 @@
-"""What a server's log proves: how many requests there were, and whether connections overlapped."""
+"""A report on a server's log: the number of requests, and whether connections overlapped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ashare_emulator.records import ConnectionRecord, overlapping
 
 
 class _Log:
-    """A log that is being read. The monotonic clock and the numbering start anew with each server in it."""
+    """A log while it is read. The monotonic clock and the numbering start anew with each server in the log."""
 
     def __init__(self) -> None:
         self.runs: list[dict[int, ConnectionRecord]] = []
@@ -38,7 +38,7 @@ def check_log(path: Path) -> tuple[str, int]:
     """A report of several lines, and the number of pairs of connections that were open at once.
 
     :raises OSError: the log cannot be read.
-    :raises ValueError: it is not a log of the emulator.
+    :raises ValueError: the file is not a log of the emulator.
     """
     log = _Log()
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):

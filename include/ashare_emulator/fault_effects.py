@@ -39,7 +39,7 @@ def _duplicate_row(reply: Reply, args: Args) -> None:
 
 
 def _put(reply: Reply, names: Sequence[str], value: str, *, only_first: bool = False) -> None:
-    """Write a value into the first of the named columns that there is."""
+    """Write a value into the first of the named columns that the reply has."""
     place = next((reply.columns.index(name) for name in names if reply.columns and name in reply.columns), None)
     if place is None:
         return
@@ -103,21 +103,21 @@ CHANGES: dict[str, Callable[[Reply, Args], None]] = {
 
 
 def change_reply(reply: Reply, faults: Sequence[Fault]) -> None:
-    """Apply the faults that change what is said."""
+    """Apply the faults that change a reply's fields."""
     for fault in faults:
         if fault.kind in CHANGES:
             CHANGES[fault.kind](reply, fault.args)
 
 
 def _with_another_digit(body: bytes) -> bytes:
-    """A body of the same length, of which one digit of a row is another, or of a compressed one just a bit."""
+    """A body of the same length with one digit of a row changed; of a compressed body, one bit is changed."""
     found = re.search(rb'"record":\[\["[^]]*?(\d)', body)
     place = found.start(1) if found else len(body) // 2
     return body[:place] + bytes([body[place] ^ 1]) + body[place + 1 :]
 
 
 def change_bytes(payload: bytes, faults: Sequence[Fault]) -> bytes:
-    """Apply the faults that change how it is sent; the frame around the body stays right."""
+    """Apply the faults that change a reply's bytes; the frame around the body stays right."""
     kind, body = protocol.unframe(payload)
     for fault in faults:
         if fault.kind == "cut_body":

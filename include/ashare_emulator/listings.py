@@ -1,0 +1,189 @@
+"""Which securities the generated market has, when each is listed and delisted, and what each is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+
+from ashare_emulator import names, trading_days
+from ashare_emulator.market import ETF, INDEX, STOCK
+from ashare_emulator.noise import Noise, Purpose
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A security with bars. ``st_from`` and ``st_to`` bound when it is under special treatment, if it ever is."""
+
+    code: str
+    name: str
+    type: str
+    ipo: date
+    out: date | None
+    st_from: date | None = None
+    st_to: date | None = None
+    st_prefix: str = "ST"
+    level: float = 0.0
+
+    def is_st(self, day: date) -> bool:
+        """Whether the security is under special treatment on a day."""
+        return self.st_from is not None and self.st_from <= day and (self.st_to is None or day < self.st_to)
+
+    def name_on(self, day: date) -> str:
+        """The name on a day, with the prefix of special treatment."""
+        return self.st_prefix + self.name.replace(" ", "") if self.is_st(day) else self.name
+
+
+def code_number(code: str) -> int:
+    """An integer for a code, unique across exchanges."""
+    return {"sh": 1, "sz": 2, "bj": 3}[code[:2]] * 1_000_000 + int(code[3:])
+
+
+def _apportioned(total: int, weights: Sequence[float]) -> list[int]:
+    """``total`` split in proportion to ``weights``, by largest remainder."""
+    exact = [total * weight / sum(weights) for weight in weights]
+    counts = [int(value) for value in exact]
+    by_remainder = sorted(range(len(exact)), key=lambda n: counts[n] - exact[n])
+    for n in by_remainder[: total - sum(counts)]:
+        counts[n] += 1
+    return counts
+
+
+class Universe:
+    """Chooses which securities there are, and when they are listed."""
+
+    def __init__(self, noise: Noise, start: date, end: date, stocks: int, etfs: int, indices: int) -> None:
+        self._noise = noise
+        self._start = start
+        self._end = end
+        self._sessions = trading_days.sessions(start, end)
+        self.listings: list[Listing] = sorted(
+            [*self._stocks(stocks), *self._etfs(etfs), *self._indices(indices)], key=lambda listing: listing.code
+        )
+
+    def _one(self, purpose: Purpose, a: int, b: int = 0) -> float:
+        return self._noise.one(purpose, a, b)
+
+    def _ordered(self, codes: Iterable[str]) -> list[str]:
+        """The codes in an order that only the seed decides."""
+        candidates = sorted(codes)
+        weights = self._noise.uniform(Purpose.CODE, [code_number(code) for code in candidates])
+        return [candidates[n] for n in np.argsort(weights, kind="stable").tolist()]
+
+    def _stocks(self, count: int) -> Iterator[Listing]:
+        prefixes = names.STOCK_PREFIXES
+        wanted = dict(zip(prefixes, _apportioned(count, [spec[0] for spec in prefixes.values()]), strict=True))
+        delisted_wanted = dict(
+            zip(prefixes, _apportioned(max(2, count // 25), [s[0] for s in prefixes.values()]), strict=True)
+        )
+        listed: list[str] = []
+        delisted: list[str] = []
+        for prefix, (_, lowest, highest) in prefixes.items():
+            pool = self._ordered(f"{prefix}{number:03d}" for number in range(lowest, highest + 1))
+            first = [code for code in names.ALWAYS if code in pool]
+            pool = first + [code for code in pool if code not in first]
+            listed += pool[: wanted[prefix]]
+            delisted += pool[wanted[prefix] : wanted[prefix] + delisted_wanted[prefix]]
+        new = self._new_listings(listed)
+        for code in listed:
+            yield self._stock(code, new.get(code), None)
+        for code, out in zip(delisted, self._delistings(len(delisted)), strict=True):
+            yield self._stock(code, None, out)
+
+    def _new_listings(self, listed: Sequence[str]) -> dict[str, date]:
+        """Which stocks are listed inside the window, and when: 2 % a year, spread evenly, at most half of all."""
+        years = len(self._sessions) / 243
+        count = max(1, min(round(len(listed) * 0.02 * years), len(listed) // 2))
+        pool = [code for code in self._ordered(listed) if code not in names.ALWAYS]
+        modern = [code for code in pool if code.startswith(names.NEW_LISTING_PREFIXES)]
+        chosen = (modern + [code for code in pool if not code.startswith(names.NEW_LISTING_PREFIXES)])[:count]
+        step = (len(self._sessions) - 1) / max(len(chosen), 1)
+        days: dict[str, date] = {}
+        for n, code in enumerate(chosen):
+            place = int((n + self._one(Purpose.LIST, code_number(code), 1)) * step)
+            days[code] = (
+                self._sessions[max(1, min(place, len(self._sessions) - 1))]
+                if len(self._sessions) > 1
+                else self._start
+            )
+        return days
+
+    def _delistings(self, count: int) -> list[date]:
+        """Last-day-plus-one of the delisted stocks: a third inside the window, the others before it."""
+        inside = max(1, count // 3)
+        days: list[date] = []
+        for n in range(count):
+            if n < inside:
+                place = (n + 0.2 + 0.6 * self._one(Purpose.DELIST, n)) / inside
+                days.append(self._sessions[int(place * len(self._sessions))])
+            else:
+                back = 30 + int(self._one(Purpose.DELIST, n) * 3650)
+                days.append(
+                    max(trading_days.next_session(self._start - timedelta(days=back)), trading_days.FIRST_DAY)
+                )
+        return days
+
+    def _stock(self, code: str, listed: date | None, out: date | None) -> Listing:
+        number = code_number(code)
+        last = min(self._start, out or self._start) - timedelta(days=40)
+        oldest = max(trading_days.FIRST_DAY, last - timedelta(days=9000))
+        span = max((last - oldest).days, 0)
+        ipo = listed or trading_days.next_session(
+            oldest + timedelta(days=int(self._one(Purpose.LIST, number) * span))
+        )
+        ipo = min(ipo, out) if out else ipo
+        name = self._name(code)
+        draw = self._one(Purpose.SPECIAL, number)
+        if draw >= 0.04 or listed:
+            return Listing(code, name, STOCK, ipo, out)
+        # A quarter of those under special treatment enter or leave it inside the window.
+        middle = self._sessions[int(self._one(Purpose.ST_WHEN, number) * len(self._sessions))]
+        prefix = "*ST" if self._one(Purpose.SPECIAL, number, 1) < 0.4 else "ST"
+        st_from, st_to = ipo, None
+        if draw < 0.005:
+            st_from = middle
+        elif draw < 0.01:
+            st_to = middle
+        return Listing(code, name, STOCK, ipo, out, st_from, st_to, prefix)
+
+    def _name(self, code: str) -> str:
+        number = code_number(code)
+        place = names.PLACES[int(self._one(Purpose.NAME, number) * len(names.PLACES))]
+        trade = names.TRADES[int(self._one(Purpose.NAME, number, 1) * len(names.TRADES))]
+        if code == "sz.000002" or (code.startswith("sz.000") and self._one(Purpose.NAME, number, 2) < 0.1):
+            return f"{place[0]} {trade[0]}A"  # as the real "万 科A": names of three places are padded
+        return place + trade
+
+    def _etfs(self, count: int) -> Iterator[Listing]:
+        sizes = _apportioned(count, [40, 20, 12, 40])
+        for (prefix, (lowest, highest)), size in zip(names.ETF_PREFIXES.items(), sizes, strict=True):
+            digits = 9 - len(prefix)
+            codes = self._ordered(f"{prefix}{number:0{digits}d}" for number in range(lowest, highest + 1))
+            for code in codes[:size]:
+                number = code_number(code)
+                house = names.ETF_HOUSES[int(self._one(Purpose.NAME, number) * len(names.ETF_HOUSES))]
+                theme = names.ETF_THEMES[int(self._one(Purpose.NAME, number, 1) * len(names.ETF_THEMES))]
+                born = date(2005, 2, 23) + timedelta(days=int(self._one(Purpose.LIST, number) ** 0.4 * 7600))
+                yield Listing(code, f"{theme}ETF{house}", ETF, trading_days.next_session(born), None)
+
+    def _indices(self, count: int) -> Iterator[Listing]:
+        for code, (name, published, level) in names.INDICES.items():
+            yield Listing(code, name, INDEX, date.fromisoformat(published), None, level=level)
+        spare = [
+            f"{prefix}{number:03d}"
+            for prefix, ranges in names.INDEX_NUMBERS.items()
+            for lowest, highest in ranges
+            for number in range(lowest, highest + 1)
+        ]
+        pool = [code for code in self._ordered(spare) if code not in names.INDICES]
+        for code in pool[: max(count - len(names.INDICES), 0)]:
+            number = code_number(code)
+            family = names.INDEX_FAMILIES[
+                int(self._one(Purpose.NAME, number) * 6) + (6 if code.startswith("sz") else 0)
+            ]
+            theme = names.INDEX_THEMES[int(self._one(Purpose.NAME, number, 1) * len(names.INDEX_THEMES))]
+            born = date(2004, 1, 2) + timedelta(days=int(self._one(Purpose.LIST, number) * 5800))
+            level = 1000.0 + 6000.0 * self._one(Purpose.PRICE, number)
+            yield Listing(code, f"{family}{theme}指数", INDEX, trading_days.next_session(born), None, level=level)
