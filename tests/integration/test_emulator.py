@@ -26,6 +26,7 @@ from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.log_report import check_log
 from ashare_emulator.market import COLUMNS
 from ashare_emulator.panel import PanelMarket
+from ashare_emulator.pytest_plugin import client_connects_to
 from ashare_emulator.server import Emulator
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,23 +54,19 @@ def emulator(market: GeneratedMarket, tmp_path: Path) -> Iterator[Emulator]:
 
 
 @pytest.fixture
-def client(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def client(emulator: Emulator) -> Iterator[Any]:
     """The real baostock client, logged in."""
-    yield from _client(emulator, monkeypatch)
+    yield from logged_in(emulator)
 
 
-def _client(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def logged_in(emulator: Emulator) -> Iterator[Any]:
     import baostock
-    from baostock.common import contants, context
+    from baostock.common import context
 
-    monkeypatch.setattr(contants, "BAOSTOCK_SERVER_IP", emulator.host)
-    monkeypatch.setattr(contants, "BAOSTOCK_VIP_SERVER_IP", emulator.host)
-    monkeypatch.setattr(contants, "BAOSTOCK_SERVER_PORT", emulator.port)
-    monkeypatch.setattr(context, "apiKey", "0", raising=False)
-    assert baostock.login().error_code == "0"
-    context.default_socket.settimeout(10)
-    yield baostock
-    context.default_socket.close()
+    with client_connects_to(emulator):
+        assert baostock.login().error_code == "0"
+        context.default_socket.settimeout(10)
+        yield baostock
 
 
 def rows_of(result: Any) -> list[list[str]]:
@@ -247,10 +244,10 @@ def test_a_key_is_never_recorded(client: Any, emulator: Emulator, tmp_path: Path
     assert "123456" not in written
 
 
-def test_before_and_after_publication(market: GeneratedMarket, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_before_and_after_publication(market: GeneratedMarket) -> None:
     until = [date(2026, 6, 10)]
     with Emulator(market, published_until=lambda: until[0], now=clock("2026-06-11T17:00")) as server:
-        for client in _client(server, monkeypatch):
+        for client in logged_in(server):
             assert rows_of(client.query_daily_history_k_AStock("2026-06-11")) == []
             assert rows_of(client.query_history_k_data_plus("sh.600000", "date", "2026-06-10", "2026-06-30")) == [
                 ["2026-06-10"]
@@ -617,13 +614,13 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_recorded_market_day_is_served_as_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recorded_market_day_is_served_as_recorded() -> None:
     path = recorded("market_20260302_20260331.csv.gz")
     basic = recorded("stock_basic_20260430.csv")
     wanted = [row for row in read(path) if row["date"] == DAY]
     market = PanelMarket([path], basic=basic, calendar=recorded("trade_dates_20160810_20260821.csv"))
     with Emulator(market) as server:
-        for client in _client(server, monkeypatch):
+        for client in logged_in(server):
             result = client.query_daily_history_k_AStock(DAY)
             served = [dict(zip(result.fields, row, strict=True)) for row in rows_of(result)]
             for row in served:
@@ -639,14 +636,14 @@ def test_a_recorded_market_day_is_served_as_recorded(monkeypatch: pytest.MonkeyP
             ]
 
 
-def test_recorded_histories_are_served_as_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recorded_histories_are_served_as_recorded() -> None:
     path = recorded("hs300_20240601_20241231.csv.gz")
     by_code: dict[str, list[list[str]]] = defaultdict(list)
     for row in read(path):
         by_code[row["code"]].append([row[name] for name in COLUMNS])
     market = PanelMarket([path], factors=[recorded("adjust_factor_sh600000.csv")])
     with Emulator(market) as server:
-        for client in _client(server, monkeypatch):
+        for client in logged_in(server):
             for code, rows in by_code.items():
                 result = client.query_history_k_data_plus(code, ",".join(COLUMNS), "2024-06-01", "2024-12-31")
                 assert rows_of(result) == rows
