@@ -43,7 +43,7 @@ restore: $(RUN_READY)  ## A backup into the database, all or nothing (FILE=path;
 	@$(BIN)/python -m ashare_local.restore
 
 doctor: $(RUN_READY)  ## Whether source, database, pool, calendar, budget, ban and the last dates are well (DEMO=1)
-	@$(BIN)/python -m ashare_local.doctor
+	@$(BIN)/python -m ashare_local.stack_doctor
 
 test: $(DEV_READY)  ## Install the tools and run all tests (PYTEST_ARGS="-k name")
 	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder $(PYTEST_ARGS)

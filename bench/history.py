@@ -29,8 +29,8 @@ from ashare.steps.history import History, fetch_and_copy, plan_batches, record_s
 from ashare.store import Store
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.market import COLUMNS, STOCK, Security
+from ashare_local import PROJECT
 from ashare_local.postgres import EmbeddedPostgres
-from ashare_local.stack import PROJECT
 
 if TYPE_CHECKING:
     from typing_extensions import LiteralString  # in typing since Python 3.11

@@ -30,7 +30,8 @@ from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.market import BarKind, Row
 from ashare_emulator.records import RequestRecord
 from ashare_emulator.server import Emulator
-from ashare_local.stack import PROJECT, free_port
+from ashare_local import PROJECT
+from ashare_local.ports import free_port
 from bench.figures import Figure
 from bench.running import EMPTY, Running
 

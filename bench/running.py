@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 import psutil  # type: ignore[import-untyped, unused-ignore]
 import psycopg
 
-from ashare_local.connections import baostock_json
-from ashare_local.stack import PROJECT, free_port
+from ashare_local import PROJECT
+from ashare_local.ports import free_port
+from ashare_local.stack_connections import baostock_json
 
 if TYPE_CHECKING:
     from typing_extensions import LiteralString  # in typing since Python 3.11

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml  # type: ignore[import-untyped]
 
-from ashare_local.stack import PROJECT
+from ashare_local import PROJECT
 
 
 @cache

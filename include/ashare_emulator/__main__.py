@@ -1,4 +1,4 @@
-"""``python -m ashare_emulator``: serve a market, or report on the log of a server."""
+"""``python -m ashare_emulator``: serve a market, report on the log of a server, or compare bars with a market."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
 from ashare.dates import SHANGHAI, beijing_now
+from ashare_emulator.comparison import count_equal_bars
 from ashare_emulator.faults import KINDS, Fault, parse_fault
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.log_report import check_log
@@ -74,7 +75,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m ashare_emulator", description="A Baostock server for trying things out.")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
     serve = commands.add_parser("serve", help="serve a generated market, or one recorded in CSV files")
-    a_date, a_count = _argument(date.fromisoformat, "a date (YYYY-MM-DD)"), _argument(_whole, "a whole number")
     add = serve.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     add(
@@ -84,10 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         help="port to listen on, 0 for a free one (default: %(default)s)",
     )
     add("--port-file", type=Path, help="file to write the port to once the server is ready")
-    add("--stocks", type=a_count, default=5200, help="generated market: number of stocks (default: %(default)s)")
-    add("--seed", type=a_count, default=1, help="generated market: seed (default: %(default)s)")
-    add("--start", type=a_date, default=date(2024, 1, 1), help="generated market: first day (default: %(default)s)")
-    add("--end", type=a_date, help="generated market: last day (default: the end of next year)")
+    _add_generated_market(serve)
     add("--panel", type=Path, action="append", default=[], help="CSV file (.gz too) of daily bars to serve instead")
     add("--basic", type=Path, help="with --panel: CSV file of the securities, as query_stock_basic has them")
     add("--calendar", type=Path, help="with --panel: CSV file of the calendar, as query_trade_dates has it")
@@ -102,7 +99,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     check = commands.add_parser("check", help="count a log's requests; exit code 1 if connections overlapped")
     check.add_argument("log", type=Path)
+    compare = commands.add_parser(
+        "compare",
+        help="count the bars on standard input (CSV: date, code, close, volume) that a generated market has",
+    )
+    _add_generated_market(compare)
     return parser
+
+
+def _add_generated_market(parser: argparse.ArgumentParser) -> None:
+    a_date, a_count = _argument(date.fromisoformat, "a date (YYYY-MM-DD)"), _argument(_whole, "a whole number")
+    add = parser.add_argument
+    add("--stocks", type=a_count, default=5200, help="generated market: number of stocks (default: %(default)s)")
+    add("--seed", type=a_count, default=1, help="generated market: seed (default: %(default)s)")
+    add("--start", type=a_date, default=date(2024, 1, 1), help="generated market: first day (default: %(default)s)")
+    add("--end", type=a_date, help="generated market: last day (default: the end of next year)")
 
 
 def _market(options: argparse.Namespace, today: date) -> Market:
@@ -110,6 +121,10 @@ def _market(options: argparse.Namespace, today: date) -> Market:
         return PanelMarket(options.panel, basic=options.basic, calendar=options.calendar, factors=options.factors)
     if options.basic or options.calendar or options.factors:
         raise ValueError("The options --basic, --calendar and --factors go with --panel.")
+    return _generated_market(options, today)
+
+
+def _generated_market(options: argparse.Namespace, today: date) -> GeneratedMarket:
     # A server that runs into the next year still has bars to serve.
     end = options.end or date(max(today.year, options.start.year) + 1, 12, 31)
     return GeneratedMarket(start=options.start, end=end, stocks=options.stocks, seed=options.seed)
@@ -158,6 +173,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "serve":
             return _serve(options)
+        if options.command == "compare":
+            market = _generated_market(options, beijing_now().date())
+            sys.stdout.write(f"{count_equal_bars(market, sys.stdin)}\n")
+            return 0
         report, overlaps = check_log(options.log)
         sys.stdout.write(report)
         return 1 if overlaps else 0

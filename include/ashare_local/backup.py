@@ -13,8 +13,8 @@ from typing import IO
 
 from ashare.dates import beijing_now
 from ashare.store.queries import queries
+from ashare_local import PROJECT
 from ashare_local.programs import LOCK_SECONDS, QUERY, BackupError, Programs, command
-from ashare_local.stack import PROJECT
 from ashare_local.terminal import console, shown
 
 BACKUPS = PROJECT / "backups"
@@ -48,7 +48,7 @@ def main() -> int:
 
 
 def backup(programs: Programs, file: Path | None = None) -> None:
-    """Write the schema ``ashare`` to a file, which is there when it is whole."""
+    """Write the schema ``ashare`` to a file; there is no file before it is whole."""
     began = time.monotonic()
     if programs.query(SQL["is_there"]) != "3":
         raise BackupError(

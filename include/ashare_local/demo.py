@@ -11,21 +11,13 @@ from psycopg.rows import TupleRow
 
 from ashare.dates import parse_trade_date_range
 from ashare.errors import AshareError
+from ashare_local import StackError
+from ashare_local.demo_market import KEEP_MARKER, emulator_arguments
+from ashare_local.make_variables import demo_dir, flag
 from ashare_local.other_bars import refuse_other_bars
-from ashare_local.stack import Stack, StackError, wipe
-from ashare_local.terminal import (
-    KEPT,
-    Phases,
-    Stopped,
-    console,
-    demo_dir,
-    demo_market,
-    errors,
-    flag,
-    print_columns,
-    shown,
-    stop_signals,
-)
+from ashare_local.stack import Stack
+from ashare_local.state_directory import wipe
+from ashare_local.terminal import Phases, Stopped, console, errors, print_columns, shown, stop_signals
 
 START, END = "2026-04-27", "2026-05-08"
 """Two weeks with the Labour Day holiday in them."""
@@ -70,14 +62,14 @@ def main() -> int:
 def _run(start: date, end: date, phases: Phases) -> None:
     state = demo_dir()
     refuse_other_bars(start)
-    if (state / KEPT).exists() and not flag("OVERWRITE"):
+    if (state / KEEP_MARKER).exists() and not flag("OVERWRITE"):
         raise StackError(
             f"{shown(state)} holds the bars of `make up DEMO=1`, and `make demo` begins with an empty database: "
             "`make demo OVERWRITE=1` deletes them, `make up DEMO=1` goes on with them, and with another "
             "ASHARE_STATE_DIR they stay where they are."
         )
     wipe(state)
-    emulator = demo_market(start)
+    emulator = emulator_arguments(start)
     with Stack(state, emulator=emulator, durable=False, scheduled=False, report=phases.begin) as stack:
         if not stack.has_emulator:
             phases.begin("Baostock")

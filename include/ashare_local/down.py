@@ -8,9 +8,10 @@ import sys
 import time
 from pathlib import Path
 
-from ashare_local import processes
-from ashare_local.stack import StackError, claim, holder, stop_left_over
-from ashare_local.terminal import console, demo_dir, errors, shown, state_dir, wants_demo
+from ashare_local import StackError, processes
+from ashare_local.make_variables import demo_dir, state_dir, wants_demo
+from ashare_local.state_directory import claim, holder, stop_left_over
+from ashare_local.terminal import console, errors, shown
 
 WAIT_SECONDS = 90
 
@@ -35,20 +36,20 @@ def bring_down(directory: Path) -> bool:
 
     :raises StackError: it does not end.
     """
-    asked = holder(directory)
-    if asked:
-        _ask(asked, directory)
+    pid = holder(directory)
+    if pid:
+        _terminate(pid, directory)
     with claim(directory):
         names = stop_left_over(directory)
-    if asked:
-        console.print(f"Stopped the stack on {shown(directory)} (process {asked}).")
+    if pid:
+        console.print(f"Stopped the stack on {shown(directory)} (process {pid}).")
     elif names:
         console.print(f"Stopped what was left behind on {shown(directory)}: {', '.join(names)}.")
-    return bool(asked or names)
+    return bool(pid or names)
 
 
-def _ask(pid: int, directory: Path) -> None:
-    """The process holds the directory's lock, so the pid is its own."""
+def _terminate(pid: int, directory: Path) -> None:
+    """End the process that holds the directory's lock: its pid cannot be that of another program."""
     deadline = time.monotonic() + WAIT_SECONDS
     started = processes.start_time(pid)
     os.kill(pid, signal.SIGTERM)

@@ -1,21 +1,21 @@
-"""Generated bars never get among others: a database of one's own is held against the emulator's market first."""
+"""Generated bars never get among other bars: a database of one's own is compared with the emulator's market first."""
 
 from __future__ import annotations
 
+import csv
+import io
+import os
+import subprocess
 from collections.abc import Sequence
 from datetime import date
-from decimal import Decimal
 from typing import Any
 
 from ashare.connection import POSTGRES_VARIABLE, libpq_env
 from ashare.store.queries import queries
-from ashare_emulator.generated import GeneratedMarket
-from ashare_emulator.market import COLUMNS
-from ashare_local.connections import own_environment
-from ashare_local.stack import StackError, connect
-from ashare_local.terminal import first_day
-
-CLOSE, VOLUME = COLUMNS.index("close"), COLUMNS.index("volume")
+from ashare_local import PROJECT, StackError
+from ashare_local.ashare_database import connect
+from ashare_local.demo_market import comparison_command
+from ashare_local.stack_connections import BAOSTOCK_VARIABLE, caller_environment
 
 
 def refuse_other_bars(first: date) -> None:
@@ -24,9 +24,9 @@ def refuse_other_bars(first: date) -> None:
     :param first: a trade date that the demo's market has to have.
     :raises StackError: the database holds bars that are not the market's, or it refuses.
     """
-    given = own_environment()
+    given = caller_environment()
     value = given.get(POSTGRES_VARIABLE)
-    if not value or "AIRFLOW_CONN_BAOSTOCK" in given:
+    if not value or BAOSTOCK_VARIABLE in given:
         return
     with connect(libpq_env(POSTGRES_VARIABLE, value)) as connection:
         row = connection.execute(queries("demo")["has_bars"]).fetchone()
@@ -41,9 +41,16 @@ def refuse_other_bars(first: date) -> None:
 
 def _is_generated(sample: Sequence[tuple[Any, ...]], first: date) -> bool:
     """Whether most of the bars are the emulator's; its market may have changed a little with the package."""
-    market = GeneratedMarket(start=first_day(first), end=date(max(sample)[0].year, 12, 31))
-    same = 0
-    for day, code, close, volume in sample:
-        for row in market.bars_of(code, day, day):
-            same += Decimal(row[CLOSE]) == close and int(row[VOLUME] or 0) == (volume or 0)
-    return same > len(sample) / 2
+    lines = io.StringIO()
+    csv.writer(lines).writerows(sample)
+    compared = subprocess.run(
+        comparison_command(first, end=date(max(sample)[0].year, 12, 31)),
+        env={**os.environ, "PYTHONPATH": str(PROJECT / "include")},
+        input=lines.getvalue(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if compared.returncode:
+        raise StackError(f"The bars cannot be compared with the demo's: {compared.stderr.strip()}")
+    return int(compared.stdout) > len(sample) / 2

@@ -46,7 +46,7 @@ SETTINGS = {
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %d ",
 }
-THROW_AWAY = {"fsync": "off", "full_page_writes": "off"}
+NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 """Loses data when the machine stops, not when a process does: each commit is still handed to the kernel."""
 
 
@@ -200,14 +200,14 @@ class EmbeddedPostgres:
                 return
             with self.log_file.open("rb") as log:
                 log.seek(size_before)
-                said = log.read().decode(errors="replace")
+                messages = log.read().decode(errors="replace")
             # After a SIGKILL of the postmaster its children take a moment to notice.
-            if "still in use" not in said or time.monotonic() > deadline:
-                raise PostgresError(f"PostgreSQL did not start in {self.directory}.\n{said[-2000:]}")
+            if "still in use" not in messages or time.monotonic() > deadline:
+                raise PostgresError(f"PostgreSQL did not start in {self.directory}.\n{messages[-2000:]}")
             time.sleep(0.2)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        settings = SETTINGS | ({} if self.durable else THROW_AWAY)
+        settings = SETTINGS | ({} if self.durable else NOT_DURABLE)
         settings["unix_socket_directories"] = str(self.socket_dir)
         settings["port"] = str(PORT)
         command = [str(self.bin_dir / "postgres"), "-D", str(self.data_dir)]
@@ -267,7 +267,7 @@ def bin_dir() -> Path:
 
 
 def running_server(directory: Path) -> psutil.Process | None:
-    """The server that runs on the cluster in ``directory``, whoever started it."""
+    """The server that runs on the cluster in ``directory``, whichever process started it."""
     data_dir = directory.absolute() / "data"
     try:
         pid = int((data_dir / "postmaster.pid").read_text().split("\n", 1)[0])
@@ -275,13 +275,13 @@ def running_server(directory: Path) -> psutil.Process | None:
         command = process.cmdline()
     except (OSError, ValueError, psutil.Error):
         return None
-    # The pid alone proves nothing: after a reboot it can be anybody's.
+    # The pid alone proves nothing: after a reboot it can be that of any program.
     ours = bool(command) and Path(command[0]).name == "postgres" and str(data_dir) in command
     return process if ours else None
 
 
 def stop_left_behind(directory: Path) -> bool:
-    """Stop a server that outlived whoever started it, and remove a stale ``postmaster.pid``."""
+    """Stop a server that outlived the process that started it, and remove a stale ``postmaster.pid``."""
     server = running_server(directory)
     if server is None:
         _remove_stale_locks(directory.absolute() / "data" / "postmaster.pid")

@@ -1,7 +1,7 @@
 """Processes that this package starts: each leads a session of its own, is written down, and can be stopped later.
 
 What was left behind by a killed parent is found again by pid *and* start time, so that a pid that meanwhile
-belongs to somebody else is never signalled.
+belongs to another program is never signalled.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Component:
 
     @property
     def ended(self) -> int | None:
-        """The exit code once it has ended."""
+        """The exit code; None while the process runs."""
         return self.process.poll()
 
     def log_tail(self, lines: int = 15) -> str:
@@ -96,17 +96,17 @@ def members(record: Record) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long a session may take to end: its leader by itself, then all its members after a SIGTERM each."""
+class GracePeriod:
+    """Seconds for a session to end: first its leader after a SIGTERM, then all its members after a SIGTERM each."""
 
     leader: float
-    everyone: float
+    members: float
 
 
-DEFAULT_PATIENCE = Patience(leader=10, everyone=5)
+DEFAULT_GRACE_PERIOD = GracePeriod(leader=10, members=5)
 
 
-def stop(records: Iterable[Record], patience: Mapping[str, Patience] | None = None) -> list[Record]:
+def stop(records: Iterable[Record], grace_periods: Mapping[str, GracePeriod] | None = None) -> list[Record]:
     """End the sessions side by side and return those that were alive.
 
     SIGTERM to each leader, so that it can end its workers in order; later to every member; at last SIGKILL.
@@ -114,15 +114,15 @@ def stop(records: Iterable[Record], patience: Mapping[str, Patience] | None = No
     found = [record for record in records if members(record)]
     for record in found:
         _signal([record.pid] if start_time(record.pid) else members(record), signal.SIGTERM)
-    began, left, told = time.monotonic(), list(found), set[str]()
+    began, left, signalled = time.monotonic(), list(found), set[str]()
     while left:
         waited = time.monotonic() - began
         for record in left:
-            bound = (patience or {}).get(record.name, DEFAULT_PATIENCE)
-            if waited > bound.leader + bound.everyone:
+            grace = (grace_periods or {}).get(record.name, DEFAULT_GRACE_PERIOD)
+            if waited > grace.leader + grace.members:
                 _signal(members(record), signal.SIGKILL)
-            elif waited > bound.leader and record.name not in told:
-                told.add(record.name)
+            elif waited > grace.leader and record.name not in signalled:
+                signalled.add(record.name)
                 _signal(members(record), signal.SIGTERM)
         left = [record for record in left if members(record)]
         time.sleep(0.05 if left else 0)

@@ -13,18 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from ashare.connection import CONNECT_SECONDS, POSTGRES_VARIABLE, libpq_env
+from ashare.connection import CONNECT_SECONDS
 from ashare.errors import AshareError
-from ashare_local.connections import own_environment
-from ashare_local.postgres import EmbeddedPostgres, PostgresError, bin_dir, running_server
-from ashare_local.stack import PROJECT, StackError, claim
-from ashare_local.terminal import Stopped, demo_dir, errors, flag, shown, state_dir, stop_signals, wants_demo
+from ashare_local import PROJECT, StackError
+from ashare_local.ashare_database import ashare_database
+from ashare_local.make_variables import flag
+from ashare_local.postgres import PostgresError, bin_dir
+from ashare_local.terminal import Stopped, errors, stop_signals
 
 QUERY = ("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1")
 LOCK_SECONDS = 60
-"""How long to wait for those who read or write the tables just now."""
-POINTS_ELSEWHERE = ("PGPASSWORD", "PGSERVICE", "PGHOSTADDR")
-"""Of the caller's environment; they would be used for this database."""
+"""How long to wait for a lock on the tables."""
+NOT_INHERITED = ("PGPASSWORD", "PGSERVICE", "PGHOSTADDR")
+"""Variables of the caller's environment that would be used for this database."""
 CONTAINER = ("docker", "compose", "exec", "-T", "postgres")
 CONTAINER_ENV = {"PGUSER": "postgres", "PGDATABASE": "ashare", "PGOPTIONS": "-c role=ashare"}
 """The superuser needs no password on the container's socket; what it makes has to belong to the role that works."""
@@ -52,7 +53,7 @@ class Programs:
     def run(self, name: str, *arguments: str, stdin: IO[bytes] | int = subprocess.DEVNULL) -> str:
         """A program's output.
 
-        :raises BackupError: it failed; the text says what it said.
+        :raises BackupError: it failed; the text holds its error message.
         """
         with self.started(name, *arguments, stdin=stdin) as program:
             output = program.stdout.read()
@@ -70,7 +71,7 @@ class Programs:
 
         :raises BackupError: it did not; this goes before an error of the block that may come of it.
         """
-        with tempfile.TemporaryFile() as said:
+        with tempfile.TemporaryFile() as messages:
             try:
                 process = subprocess.Popen(
                     self._command(name, arguments),
@@ -78,7 +79,7 @@ class Programs:
                     cwd=PROJECT,
                     stdin=stdin,
                     stdout=stdout,
-                    stderr=said,
+                    stderr=messages,
                 )
             except FileNotFoundError as error:
                 raise BackupError(f"There is no {error.filename} on this machine: install it.") from None
@@ -90,13 +91,13 @@ class Programs:
             except BaseException as error:
                 # Of a program that did not read to the end, its own words are worth more.
                 broke_off = isinstance(error, BrokenPipeError) and process.stdin is not None
-                _end(process, pipes, patience=5 if broke_off else 0)
+                _end(process, pipes, seconds=5 if broke_off else 0)
                 if not (broke_off and process.returncode):
                     raise
             if process.returncode:
-                said.seek(0)
+                messages.seek(0)
                 raise BackupError(
-                    _failure(self._called(name), process.returncode, said.read().decode(errors="replace"))
+                    _failure(self._called(name), process.returncode, messages.read().decode(errors="replace"))
                 )
 
     def for_server(self, name: str) -> str:
@@ -141,7 +142,7 @@ class Programs:
     def _environment(self) -> dict[str, str]:
         if self.in_container:
             return dict(os.environ)
-        kept = {name: value for name, value in os.environ.items() if name not in POINTS_ELSEWHERE}
+        kept = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
         # Their messages in one language, whatever this terminal's is.
         return {"PGCONNECT_TIMEOUT": CONNECT_SECONDS, **kept, **self.libpq, "LC_ALL": "C"}
 
@@ -172,7 +173,7 @@ class Pipes:
 
 
 def command(name: str, work: Callable[[Programs], None]) -> int:
-    """Do this with the database that is meant; the exit code."""
+    """Work on the database that is meant; the exit code."""
     try:
         with stop_signals(), database(name, may_be_new=name == "make restore") as programs:
             work(programs)
@@ -189,45 +190,20 @@ def command(name: str, work: Callable[[Programs], None]) -> int:
 def database(name: str, *, may_be_new: bool) -> Iterator[Programs]:
     """The database that is meant: of the containers, of ``AIRFLOW_CONN_ASHARE_POSTGRES``, or the embedded one.
 
-    :param name: shown to those who wait for what this holds.
+    :param name: the application name of the sessions, shown to people who wait for their locks.
     :param may_be_new: make the embedded one if it is not there.
     """
     common = {"PGAPPNAME": f"ashare source: {name}", "PGCLIENTENCODING": "UTF8", "PGDATESTYLE": "ISO, YMD"}
     if flag("COMPOSE"):
         yield Programs(CONTAINER_ENV | common, in_container=True)
     else:
-        with own_database(may_be_new=may_be_new) as libpq:
+        with ashare_database(may_be_new=may_be_new) as libpq:
             yield Programs(libpq | common)
 
 
-@contextmanager
-def own_database(*, may_be_new: bool = False) -> Iterator[dict[str, str]]:
-    """libpq's variables for the database of ``AIRFLOW_CONN_ASHARE_POSTGRES``, or for the embedded one.
-
-    An embedded server that does not run runs for as long.
-
-    :param may_be_new: make the embedded one if it is not there.
-    """
-    if given := own_environment().get(POSTGRES_VARIABLE):
-        yield libpq_env(POSTGRES_VARIABLE, given)
-        return
-    directory = demo_dir() if wants_demo() else state_dir()
-    postgres = EmbeddedPostgres(directory / "postgres")
-    if not postgres.data_dir.exists() and not may_be_new:
-        first = "make demo" if wants_demo() else "make up"
-        raise StackError(f"There is no database in {shown(directory)} yet: run `{first}` first.")
-    if running_server(postgres.directory):
-        yield postgres.libpq_env("ashare")
-        return
-    directory.mkdir(parents=True, exist_ok=True)
-    # Held, so that a `make up` meanwhile does not lose its database at the end of this.
-    with claim(directory), postgres:
-        yield postgres.libpq_env("ashare")
-
-
-def _end(process: subprocess.Popen[bytes], pipes: Pipes, patience: float) -> None:
+def _end(process: subprocess.Popen[bytes], pipes: Pipes, seconds: float) -> None:
     try:
-        process.wait(patience)
+        process.wait(seconds)
     except subprocess.TimeoutExpired:
         process.kill()
     process.wait()
@@ -235,10 +211,10 @@ def _end(process: subprocess.Popen[bytes], pipes: Pipes, patience: float) -> Non
         pipes.close()
 
 
-def _failure(name: str, code: int, said: str) -> str:
+def _failure(name: str, code: int, messages: str) -> str:
     if code < 0:
         return f"{name} was ended by signal {-code}."
-    lines = [line.strip() for line in said.splitlines() if line.strip()] or ["no reason is given"]
+    lines = [line.strip() for line in messages.splitlines() if line.strip()] or ["no reason is given"]
     reasons = [line for line in lines if re.search(r"\b(error|fatal):", line, re.IGNORECASE)] or lines[-1:]
     reason = re.sub(r"^.*?\b(error|fatal): +", "", reasons[0], flags=re.IGNORECASE)
     return f"{name} failed: {reason.rstrip('.')}."

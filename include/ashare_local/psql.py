@@ -10,16 +10,16 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from ashare.errors import AshareError
+from ashare_local import StackError
+from ashare_local.ashare_database import ashare_database
 from ashare_local.postgres import PostgresError, bin_dir
-from ashare_local.programs import own_database
-from ashare_local.stack import StackError
 from ashare_local.terminal import errors
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run ``psql`` with these arguments; its exit code."""
     try:
-        with own_database() as libpq:
+        with ashare_database() as libpq:
             return _psql(libpq, arguments)
     except (AshareError, PostgresError, StackError) as error:
         errors.print(str(error), markup=False)

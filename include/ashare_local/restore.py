@@ -19,13 +19,14 @@ from ashare.store.database import refuse_encoding
 from ashare.store.migrate import MIGRATIONS
 from ashare.store.queries import queries
 from ashare_local.backup import BACKUPS, CHUNK, SQL, Contents, chosen_file
+from ashare_local.make_variables import flag
 from ashare_local.programs import QUERY, BackupError, Programs, command
-from ashare_local.terminal import console, flag, shown
+from ashare_local.terminal import console, shown
 
 NAMED = 5
 PREAMBLE_LINES = 40
 IN_USE = "the connection to Baostock is in use"
-"""As raised by the transaction's first statement."""
+"""The error of the transaction's first statement."""
 
 
 def main() -> int:
@@ -48,7 +49,7 @@ def restore(programs: Programs, file: Path | None, *, overwrite: bool = False) -
     try:
         _run(programs, pg_restore, file, replaces, version)
     except BackupError as error:
-        raise BackupError(_why_not(programs, str(error))) from None
+        raise BackupError(_refusal(programs, str(error))) from None
     contents = Contents.of(programs.query(SQL["contents"]))
     brought = f" (the backup was of version {version})" if version < contents.version else ""
     took = time.monotonic() - began
@@ -81,7 +82,7 @@ def _check(programs: Programs, pg_restore: str, file: Path) -> int:
 
 @contextmanager
 def _opened(file: Path) -> Iterator[IO[bytes]]:
-    """The file, and what a program says of it as a sentence about the file."""
+    """The file; the error of a program that reads it becomes a sentence about the file."""
     try:
         dump = file.open("rb")
     except OSError as error:
@@ -125,7 +126,7 @@ def _check_database(programs: Programs, overwrite: bool) -> bool:
 
 
 def _busy(programs: Programs) -> str | None:
-    """Who syncs just now, if somebody does."""
+    """A sentence on the session that syncs now; None if there is none."""
     holder = programs.query(queries("gate")["holder"])
     if not holder:
         return None
@@ -169,19 +170,19 @@ def _migrations() -> list[Path]:
     return sorted(MIGRATIONS.glob("[0-9]*.sql"))
 
 
-def _why_not(programs: Programs, said: str) -> str:
-    if IN_USE in said:
+def _refusal(programs: Programs, message: str) -> str:
+    if IN_USE in message:
         return _busy(programs) or "A sync was at work: try again; nothing has changed."
-    if "lock timeout" in said:
+    if "lock timeout" in message:
         return (
             f"Others read or write the schema ashare, and did not end in a minute{_in_the_way(programs)}: stop them; "
             "nothing has changed."
         )
-    return f"Nothing has changed: {said}"
+    return f"Nothing has changed: {message}"
 
 
 def _in_the_way(programs: Programs) -> str:
-    """Who they are, as far as they are still there."""
+    """The sessions that hold the locks, as far as they still run."""
     found = programs.query(queries("database")["in_the_way"] % {"readers": "true"}).splitlines()
     named = [
         f"{name or 'an unnamed session'} (pid {pid}, user {user}, {state} since {since})"

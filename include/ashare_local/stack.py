@@ -2,61 +2,48 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import fcntl
-import json
 import os
-import random
-import secrets
-import shlex
-import shutil
-import socket
 import subprocess
 import sys
 import threading
 import time
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypedDict
 
 import psycopg
 
-from ashare.connection import CONNECT_SECONDS, PARAMETERS, POSTGRES_VARIABLE, libpq_env
+from ashare.connection import POSTGRES_VARIABLE, libpq_env
 from ashare.errors import AshareError
-from ashare_local import connections, processes, sourced
-from ashare_local.postgres import EmbeddedPostgres, PostgresError, bin_dir, stop_left_behind
-from ashare_local.processes import Component, Patience, Record
+from ashare_local import PROJECT, StackError, env_file_check, processes
+from ashare_local.airflow_health import AirflowHealth
+from ashare_local.airflow_settings import JOB_SCHEDULE, AirflowSettings
+from ashare_local.ashare_database import connect
+from ashare_local.components import (
+    API_SERVER,
+    DAG_PROCESSOR,
+    EMULATOR,
+    GRACE_PERIODS,
+    PREPARE,
+    SCHEDULER,
+    SHORT_GRACE_PERIODS,
+    TRIGGERER,
+)
+from ashare_local.env_file import write_env_file
+from ashare_local.ports import free_port
+from ashare_local.postgres import EmbeddedPostgres, PostgresError
+from ashare_local.processes import Component, GracePeriod, Record
+from ashare_local.stack_connections import (
+    BAOSTOCK_VARIABLE,
+    baostock_json,
+    caller_environment,
+    mark_as_stack_connection,
+)
+from ashare_local.state_directory import Secrets, claim, load_secrets, stop_left_over, write_private
 
-PROJECT = Path(__file__).resolve().parents[2]
-PYTHON_BIN = Path(sys.executable).parent
 START_SECONDS = 240
 SOURCE_SECONDS = 60
-
-SCHEDULER, API_SERVER, DAG_PROCESSOR, TRIGGERER = "scheduler", "api-server", "dag-processor", "triggerer"
-EMULATOR, PREPARE = "emulator", "prepare"
-JOB_SCHEDULE = "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE"
-
-# The triggerer's child waits for triggers to clean up, also when there are none.
-PATIENCE = {TRIGGERER: Patience(leader=1, everyone=1)}
-NO_PATIENCE = dict.fromkeys((SCHEDULER, API_SERVER, DAG_PROCESSOR, TRIGGERER), Patience(leader=1, everyone=1))
-"""For a stack whose Airflow is thrown away: nobody will ask how its last tasks ended."""
-
-
-class StackError(Exception):
-    """The stack cannot start or go on; the text is one sentence, then the end of a log where there is one."""
-
-
-class Secrets(TypedDict):
-    """What is generated once per state directory."""
-
-    fernet_key: str
-    jwt_secret: str
-    api_secret_key: str
-    password: str
 
 
 class Stack:
@@ -74,7 +61,7 @@ class Stack:
         the newest trade date.
     :param migrate: bring the schema ``ashare`` up to date before Airflow starts.
     :param environment: what the stack starts from; ``os.environ`` by default.
-    :param report: told what is being done, in a few words.
+    :param report: called with the name of each phase as it begins.
     """
 
     def __init__(
@@ -101,15 +88,15 @@ class Stack:
         self.dags = tuple(dags)
         self.components: dict[str, Component] = {}
         self.postgres = EmbeddedPostgres(self.state_dir / "postgres", durable=durable)
-        self._given = connections.own_environment(os.environ if environment is None else environment)
+        self._health = AirflowHealth(self.port, self.postgres)
+        self._given = caller_environment(os.environ if environment is None else environment)
         self._is_demo = emulator is not None
-        self._emulator = emulator if "AIRFLOW_CONN_BAOSTOCK" not in self._given else None
+        self._emulator = emulator if BAOSTOCK_VARIABLE not in self._given else None
         self._folders = (dags_folder.absolute(), plugins_folder.absolute())
-        self._import_path = os.pathsep.join([str(PROJECT / "include"), str(self._folders[1])])
         self._migrate = migrate
         self._users = {"admin": "admin", **(users or {})}
         self._scheduled = scheduled
-        self._patience = PATIENCE if durable else NO_PATIENCE
+        self._grace_periods = GRACE_PERIODS if durable else SHORT_GRACE_PERIODS
         self._report = report
         self._cleanup = contextlib.ExitStack()
         self._secrets: Secrets | None = None
@@ -169,7 +156,7 @@ class Stack:
 
     @property
     def has_own_database(self) -> bool:
-        """Whether the database ``ashare`` is one given from outside."""
+        """Whether the database ``ashare`` is one of ``AIRFLOW_CONN_ASHARE_POSTGRES``, not the embedded one."""
         return bool(self._given.get(POSTGRES_VARIABLE))
 
     def check(self) -> None:
@@ -211,7 +198,7 @@ class Stack:
                 self.check()
                 time.sleep(0.1)
         finally:
-            processes.stop([record], {record.name: Patience(leader=1, everyone=1)})
+            processes.stop([record], {record.name: GracePeriod(leader=1, members=1)})
             self._write_records()
         return command.returncode
 
@@ -257,7 +244,7 @@ class Stack:
         self._report("PostgreSQL")
         self._cleanup.callback(self.postgres.stop)
         self.postgres.start()
-        self.env = self._environment()
+        self.env = self._environment(self._secrets)
         self._report("Airflow's database")
         self._cleanup.callback(self._stop_components, API_SERVER)
         self._cleanup.callback(self._stop_components, SCHEDULER, DAG_PROCESSOR, TRIGGERER)
@@ -267,24 +254,22 @@ class Stack:
         if self._emulator is not None:
             self.wait_for("Baostock emulator", lambda: bool(port_file.exists() and port_file.read_text().strip()))
             port = int(port_file.read_text())
-            self.env["AIRFLOW_CONN_BAOSTOCK"] = connections.made_by(
-                connections.baostock_json("127.0.0.1", port), self.state_dir
-            )
+            self.env[BAOSTOCK_VARIABLE] = mark_as_stack_connection(baostock_json("127.0.0.1", port), self.state_dir)
         self._wait_until_prepared()
-        write_env_file(self.env_file, self._env_of_a_terminal(), self._ashare_libpq_env(), self._sourced())
+        write_env_file(self.env_file, self._terminal_environment(), self._ashare_libpq_env(), self._env_file_check())
         self._report("Airflow")
         self._spawn(API_SERVER, "airflow", API_SERVER, "--host", self.host, "--port", str(self.port))
         # Their logs are files that the API server reads itself.
         self._spawn(SCHEDULER, "airflow", SCHEDULER, "--skip-serve-logs")
         self._spawn(DAG_PROCESSOR, "airflow", DAG_PROCESSOR)
-        self.wait_for("API server", lambda: bool(self._health()))
-        # It makes what tasks speak to at the first request, for seconds; better now than when they all wait for it.
-        threading.Thread(target=self._get, args=("/execution/health", START_SECONDS), daemon=True).start()
-        self.wait_for("scheduler", self._is_healthy)
+        self.wait_for("API server", self._health.has_api_server)
+        # At its first request the API server takes seconds to load the API of tasks: better now than when tasks wait.
+        threading.Thread(target=self._health.get, args=("/execution/health", START_SECONDS), daemon=True).start()
+        self.wait_for("scheduler", self._health.is_healthy)
         # Nothing here waits for it: its start must not delay the others.
         self._spawn(TRIGGERER, "airflow", TRIGGERER, "--skip-serve-logs")
         for dag_id in self.dags:
-            self.wait_for(f"DAG {dag_id}", lambda dag_id=dag_id: self._dag_is_there(dag_id))  # type: ignore[misc]
+            self.wait_for(f"DAG {dag_id}", lambda dag_id=dag_id: self._health.has_dag(dag_id))  # type: ignore[misc]
 
     def _migrate_ashare(self) -> None:
         from ashare.store import Store
@@ -310,14 +295,14 @@ class Stack:
         processes.write_records(self.state_dir / "processes.json", [*records, *more])
 
     def _spawn_emulator(self, port_file: Path, arguments: Sequence[str]) -> None:
-        self.env = self._given | {"PYTHONPATH": self._import_path}
+        self.env = self._given | {"PYTHONPATH": str(PROJECT / "include")}
         where = ("serve", "--host", "127.0.0.1", "--port", "0", "--port-file", str(port_file))
         log = ("--log", str(self.logs / "emulator-requests.jsonl"))
         self._spawn(EMULATOR, "ashare_emulator", *where, *log, *arguments)
 
     def _stop_components(self, *names: str) -> None:
         chosen = [self.components[name].record for name in names if name in self.components]
-        processes.stop(chosen, self._patience)
+        processes.stop(chosen, self._grace_periods)
 
     def _wait_until_prepared(self) -> None:
         prepare = self.components[PREPARE]
@@ -330,277 +315,38 @@ class Stack:
             )
         del self.components[PREPARE]
 
-    def _is_healthy(self) -> bool:
-        """Whether scheduler and DAG processor beat; the triggerer, which nothing here needs, may be late."""
-        health = self._health()
-        return all(health.get(name, {}).get("status") == "healthy" for name in ("scheduler", "dag_processor"))
-
-    def _health(self) -> dict[str, dict[str, Any]]:
-        return self._get("/api/v2/monitor/health", 5)
-
-    def _get(self, path: str, seconds: float) -> dict[str, Any]:
-        """What the API server says; nothing when it does not answer."""
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        try:
-            with direct.open(f"http://127.0.0.1:{self.port}{path}", timeout=seconds) as reply:
-                return dict(json.load(reply))
-        except (OSError, ValueError):
-            return {}
-
-    def _dag_is_there(self, dag_id: str) -> bool:
-        with self.postgres.connect("airflow") as connection:
-            broken = connection.execute("SELECT filename, stacktrace FROM import_error LIMIT 1").fetchone()
-            if broken:
-                raise StackError(f"The DAG file {broken[0]} cannot be imported.\n{broken[1]}")
-            query = "SELECT 1 FROM dag JOIN serialized_dag USING (dag_id) WHERE dag_id = %s AND NOT is_stale LIMIT 1"
-            return connection.execute(query, (dag_id,)).fetchone() is not None
-
     def _ashare_libpq_env(self) -> dict[str, str]:
         if self.has_own_database:
             return libpq_env(POSTGRES_VARIABLE, self._given[POSTGRES_VARIABLE])
         return self.postgres.libpq_env("ashare")
 
-    def _env_of_a_terminal(self) -> dict[str, str]:
-        """Without what would be taken as given by the next `make up` there."""
+    def _terminal_environment(self) -> dict[str, str]:
+        """Without ``JOB_SCHEDULE``: the next `make up` in that terminal would take it for a setting of the caller."""
         return {name: value for name, value in self.env.items() if name != JOB_SCHEDULE or name in self._given}
 
-    def _sourced(self) -> list[str]:
-        """The command at the end of ``env.sh``, which says what this stack is, and whether it runs."""
+    def _env_file_check(self) -> list[str]:
+        """The command at the end of ``env.sh``, which reports what this stack is, and whether it runs."""
         name = f"the stack in {self.state_dir}"
         if self._is_demo:
             name = f"the DEMO in {self.state_dir}{', with generated bars' if self.has_emulator else ''}"
         embedded = "" if self.has_own_database else str(self.postgres.socket_file)
-        what = (str(self.state_dir), name, "make up DEMO=1" if self._is_demo else "make up", str(self.port), embedded)
-        return [sys.executable, "-I", str(Path(sourced.__file__)), *what]
+        command = "make up DEMO=1" if self._is_demo else "make up"
+        arguments = (str(self.state_dir), name, command, str(self.port), embedded)
+        return [sys.executable, "-I", str(Path(env_file_check.__file__)), *arguments]
 
-    def _environment(self) -> dict[str, str]:
-        assert self._secrets is not None
+    def _environment(self, secrets: Secrets) -> dict[str, str]:
         home = self.state_dir / "airflow"
         home.mkdir(exist_ok=True)
-        passwords = self.state_dir / "passwords.json"
-        write_private(passwords, json.dumps(dict.fromkeys(self._users, self._secrets["password"])))
         dags_folder, plugins_folder = self._folders
-        database = self.postgres.sqlalchemy_url("airflow")
-        fixed = {
-            "AIRFLOW_HOME": str(home),
-            "AIRFLOW_CONFIG": str(home / "airflow.cfg"),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder),
-            "AIRFLOW__CORE__PLUGINS_FOLDER": str(plugins_folder),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{self.port}/execution/",
-            "AIRFLOW__CORE__FERNET_KEY": self._secrets["fernet_key"],
-            "AIRFLOW__CORE__AUTH_MANAGER": (
-                "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
-            ),
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(":".join(user) for user in self._users.items()),
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": database,
-            "AIRFLOW__API__BASE_URL": self.url,
-            "AIRFLOW__API__PORT": str(self.port),
-            "AIRFLOW__API__SECRET_KEY": self._secrets["api_secret_key"],
-            "AIRFLOW__API_AUTH__JWT_SECRET": self._secrets["jwt_secret"],
-            "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
-            "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(home / "logs" / "dag_processor"),
-            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
-            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
-            "PYTHONPATH": self._import_path,
-            "PATH": f"{PYTHON_BIN}{os.pathsep}{self._given.get('PATH', os.defpath)}",
-        }
-        if not self._scheduled:
-            fixed[JOB_SCHEDULE] = "False"
-        env = TASTE | self._given | fixed | _local_is_no_proxy(self._given)
-        env.setdefault(
-            POSTGRES_VARIABLE, connections.made_by(self.postgres.connection_json("ashare"), self.state_dir)
+        settings = AirflowSettings(
+            home=home,
+            port=self.port,
+            database=self.postgres.sqlalchemy_url("airflow"),
+            secrets=secrets,
+            dags_folder=dags_folder,
+            plugins_folder=plugins_folder,
+            users=self._users,
+            scheduled=self._scheduled,
         )
-        return env
-
-
-TASTE = {
-    "AIRFLOW__CORE__PARALLELISM": "16",  # more than the pool's slots, so that other tasks run while eight wait
-    "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-    "AIRFLOW__API__WORKERS": "1",
-    "AIRFLOW__API__EXPOSE_CONFIG": "False",
-    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
-    # After a kill of the whole stack, its running tasks start again half a minute after the next start.
-    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
-    "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
-    "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
-    "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "30",
-}
-"""Settings that an ``AIRFLOW__...`` variable of the caller may override."""
-
-
-@contextmanager
-def claim(state_dir: Path) -> Iterator[None]:
-    """Hold the state directory for this process; the kernel lets go of it when the process ends.
-
-    :raises StackError: another process holds it.
-    """
-    with (state_dir / "lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise StackError(already_running(state_dir, holder(state_dir))) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
-
-
-def already_running(state_dir: Path, pid: int | None) -> str:
-    """What to say when the state directory is held."""
-    return (
-        f"{state_dir} is in use by process {pid or 'unknown'}, a `make up`, `make demo` or `make psql`: "
-        "use that one, or stop it with `make down`."
-    )
-
-
-def holder(state_dir: Path) -> int | None:
-    """The process that holds the state directory, if one does."""
-    try:
-        with (state_dir / "lock").open("r") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
-                return int(lock.read() or 0)
-    except FileNotFoundError:
-        pass
-    return None
-
-
-def stop_left_over(state_dir: Path) -> list[str]:
-    """Stop what a killed stack left behind, and return its names. Call it while holding the directory."""
-    left: list[Record] = processes.read_records(state_dir / "processes.json")
-    # What tasks need to say how they ended goes last.
-    first = [record for record in left if record.name not in (API_SERVER, EMULATOR)]
-    last = [record for record in left if record.name in (API_SERVER, EMULATOR)]
-    stopped = [record.name for batch in (first, last) for record in processes.stop(batch, PATIENCE)]
-    if stop_left_behind(state_dir / "postgres"):
-        stopped.append("PostgreSQL")
-    return stopped
-
-
-def free_port() -> int:
-    """A free port below those that the kernel gives to outgoing connections, so that it is still free later."""
-    for _ in range(200):
-        port = random.randint(20000, 32000)
-        if port_is_free(port):
-            return port
-    raise StackError("No free port between 20000 and 32000 on 127.0.0.1.")
-
-
-def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether nothing listens on the port."""
-    with socket.socket() as probe:
-        probe.settimeout(2)
-        # Binding alone is not enough: macOS lets 127.0.0.1 be bound beside a listener on all addresses.
-        if probe.connect_ex(("127.0.0.1", port)) == 0:
-            return False
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
-
-
-def load_secrets(state_dir: Path) -> Secrets:
-    """The generated secrets of a state directory, made at the first call."""
-    path = state_dir / "secrets.json"
-    if not path.exists():
-        fresh = Secrets(
-            fernet_key=base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
-            jwt_secret=secrets.token_urlsafe(48),
-            api_secret_key=secrets.token_urlsafe(32),
-            password=secrets.token_urlsafe(9),
-        )
-        write_private(path, json.dumps(fresh))
-    loaded: Secrets = json.loads(path.read_text())
-    return loaded
-
-
-LEFT_BY_OTHERS = (
-    *("PGPASSWORD", "PGSERVICE", "PGHOSTADDR", "PGSSLMODE", "PGSSLROOTCERT", "PGSSLCERT", "PGSSLKEY", "PGOPTIONS"),
-    *connections.CONNECTIONS,
-    "AIRFLOW_CONN_ASHARE_ALERTS",
-)
-"""Variables of a terminal that an ``env.sh`` begins by unsetting."""
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
-    draft = path.with_name(path.name + ".new")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    draft.replace(path)
-
-
-def write_env_file(path: Path, env: Mapping[str, str], libpq: Mapping[str, str], check: Sequence[str] = ()) -> None:
-    """Write ``env.sh``: the Airflow settings, the way to ``airflow`` and ``psql``, and psql's defaults.
-
-    :param check: a command whose exit code is that of reading the file.
-    """
-    chosen = {name: value for name, value in env.items() if name.startswith(("AIRFLOW_", "ASHARE_"))}
-    chosen |= {"PYTHONPATH": env["PYTHONPATH"], **libpq}
-    # Unset first: what another database, or another stack's file, has left would be used for this one.
-    lines = ["# . this file, in sh, bash or zsh. It holds secrets.", f"unset {' '.join(LEFT_BY_OTHERS)}"]
-    lines += [f"export {name}={shlex.quote(value)}" for name, value in sorted(chosen.items())]
-    # One's own psql, where there is one, stays the first choice.
-    lines.append(f'export PATH={shlex.quote(str(PYTHON_BIN))}:"$PATH":{shlex.quote(str(bin_dir()))}')
-    if check:
-        gone = f"echo {shlex.quote(f'{check[0]} is gone, and airflow with it: run `make install` in {PROJECT}.')} >&2"
-        lines.append(f"if [ -x {shlex.quote(check[0])} ]; then {shlex.join(check)}; else {gone}; false; fi")
-    write_private(path, "\n".join(lines) + "\n")
-
-
-def read_env_file(path: Path) -> dict[str, str]:
-    """The variables of an ``env.sh``, but for the way to programs."""
-    words = iter(shlex.split(path.read_text(), comments=True))
-    pairs = (next(words).partition("=") for word in words if word == "export")
-    return {name: value for name, _, value in pairs if name != "PATH"}
-
-
-def connect(libpq: Mapping[str, str]) -> psycopg.Connection:
-    """Connect with libpq's variables.
-
-    :raises StackError: the database refuses.
-    """
-    parameters: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "client_encoding": "UTF8"}
-    parameters |= {PARAMETERS[variable]: value for variable, value in libpq.items()}
-    try:
-        return psycopg.connect(**parameters)
-    except psycopg.OperationalError as error:
-        where = f"{libpq.get('PGHOST', 'localhost')}:{libpq.get('PGPORT', '5432')}"
-        raise StackError(
-            f"The ashare database at {where} refuses: {str(error).splitlines()[-1].strip()}. "
-            "Check AIRFLOW_CONN_ASHARE_POSTGRES."
-        ) from error
-
-
-def wipe(state_dir: Path) -> None:
-    """Delete a state directory that no stack uses.
-
-    :raises StackError: one does.
-    """
-    if not state_dir.exists():
-        return
-    with claim(state_dir):
-        stop_left_over(state_dir)
-        for entry in state_dir.iterdir():
-            # The lock stays, or a second demo could hold a new one meanwhile.
-            if entry.name != "lock":
-                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-
-
-def _local_is_no_proxy(given: Mapping[str, str]) -> dict[str, str]:
-    """Tasks speak to the API server on this machine, never through a proxy."""
-    if sys.platform == "darwin":
-        # There, looking up the system's proxies after a fork ends the process.
-        return {"NO_PROXY": "*", "no_proxy": "*", "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES"}
-    listed = given.get("no_proxy") or given.get("NO_PROXY") or ""
-    both = ",".join(part for part in (listed, "localhost,127.0.0.1") if part)
-    return {"NO_PROXY": both, "no_proxy": both}
+        embedded = mark_as_stack_connection(self.postgres.connection_json("ashare"), self.state_dir)
+        return {POSTGRES_VARIABLE: embedded, **settings.environment(self._given)}

@@ -7,27 +7,18 @@ import sys
 import time
 
 from ashare.errors import AshareError, InvalidInput
-from ashare_local import stack as local
+from ashare_local import StackError
+from ashare_local.demo_market import DEMO_FROM, KEEP_MARKER, emulator_arguments
+from ashare_local.make_variables import demo_dir, state_dir, wants_demo
 from ashare_local.other_bars import refuse_other_bars
-from ashare_local.stack import Stack, StackError
-from ashare_local.terminal import (
-    DEMO_FROM,
-    KEPT,
-    Phases,
-    Stopped,
-    console,
-    demo_dir,
-    demo_market,
-    errors,
-    shown,
-    state_dir,
-    stop_signals,
-    wants_demo,
-)
+from ashare_local.ports import free_port, port_is_free
+from ashare_local.stack import Stack
+from ashare_local.state_directory import already_running, holder
+from ashare_local.terminal import Phases, Stopped, console, errors, shown, stop_signals
 
 
 def main() -> int:
-    """Run until told to stop; the exit code."""
+    """Run until a signal asks to stop; the exit code."""
     try:
         with stop_signals():
             _run()
@@ -45,20 +36,20 @@ def _run() -> None:
     directory = demo_dir() if demo else state_dir()
     host = os.environ.get("ASHARE_UI_HOST") or "127.0.0.1"
     port = chosen_port(os.environ.get("PORT") or "8080")
-    if (pid := local.holder(directory)) is not None:
-        raise StackError(local.already_running(directory, pid))
-    if not local.port_is_free(port, host):
-        raise StackError(f"Port {port} is taken: set another, for example `make up PORT={_another_port(port)}`.")
+    if (pid := holder(directory)) is not None:
+        raise StackError(already_running(directory, pid))
+    if not port_is_free(port, host):
+        raise StackError(f"Port {port} is taken: set another, for example `make up PORT={_free_port_after(port)}`.")
     if demo:
         refuse_other_bars(DEMO_FROM)
     phases = Phases()
     with Stack(
-        directory, port=port, host=host, emulator=demo_market() if demo else None, report=phases.begin
+        directory, port=port, host=host, emulator=emulator_arguments() if demo else None, report=phases.begin
     ) as stack:
         try:
             phases.end()
             if demo and not stack.has_own_database:
-                (directory / KEPT).touch()
+                (directory / KEEP_MARKER).touch()
             _welcome(stack)
             if not stack.has_emulator:
                 _check_source(stack)
@@ -77,9 +68,9 @@ def chosen_port(text: str) -> int:
     return int(text)
 
 
-def _another_port(port: int) -> int:
+def _free_port_after(port: int) -> int:
     following = range(port + 1, min(port + 100, 65536))
-    return next((number for number in following if local.port_is_free(number)), 0) or local.free_port()
+    return next((number for number in following if port_is_free(number)), 0) or free_port()
 
 
 def _welcome(stack: Stack) -> None:

@@ -21,8 +21,8 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped, unused-ignore]
 
+from ashare_local import PROJECT
 from ashare_local.postgres import EmbeddedPostgres
-from ashare_local.stack import PROJECT
 
 COMPOSE_FILE = PROJECT / "docker-compose.yaml"
 Service = dict[str, Any]

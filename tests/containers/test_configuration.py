@@ -17,7 +17,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from ashare.settings import Settings
-from ashare_local.stack import PROJECT
+from ashare_local import PROJECT
 from tests.containers.compose import COMPOSE_FILE, interpolate, services
 from tests.deployed import is_option, pinned, version
 

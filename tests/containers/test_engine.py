@@ -22,7 +22,8 @@ from urllib.parse import quote
 
 import pytest
 
-from ashare_local.stack import PROJECT, free_port
+from ashare_local import PROJECT
+from ashare_local.ports import free_port
 
 pytestmark = [
     pytest.mark.skipif(

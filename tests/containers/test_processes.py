@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from ashare_local.stack import PROJECT
+from ashare_local import PROJECT
 from tests.containers.compose import Processes, can_run
 from tests.waiting import until
 

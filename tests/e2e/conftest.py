@@ -19,8 +19,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.server import Emulator
-from ashare_local.connections import baostock_json
-from ashare_local.stack import PROJECT, Stack
+from ashare_local import PROJECT
+from ashare_local.stack import Stack
+from ashare_local.stack_connections import baostock_json
 from tests.listener import Listener
 
 

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from ashare_emulator.server import Emulator
-from ashare_local.stack import PROJECT, Stack
+from ashare_local import PROJECT
+from ashare_local.stack import Stack
 from tests.e2e.conftest import Cli
 
 

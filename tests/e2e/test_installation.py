@@ -21,21 +21,14 @@ import pytest
 
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.server import Emulator
-from ashare_local import processes
-from ashare_local.connections import baostock_json
+from ashare_local import PROJECT, processes
+from ashare_local.airflow_settings import PYTHON_BIN
+from ashare_local.components import API_SERVER, DAG_PROCESSOR, SCHEDULER, SHORT_GRACE_PERIODS, TRIGGERER
+from ashare_local.ports import free_port
 from ashare_local.postgres import EmbeddedPostgres
-from ashare_local.processes import Component, Patience
-from ashare_local.stack import (
-    API_SERVER,
-    DAG_PROCESSOR,
-    NO_PATIENCE,
-    PROJECT,
-    PYTHON_BIN,
-    SCHEDULER,
-    TRIGGERER,
-    free_port,
-    load_secrets,
-)
+from ashare_local.processes import Component, GracePeriod
+from ashare_local.stack_connections import baostock_json
+from ashare_local.state_directory import load_secrets
 
 THEIR_PLUGIN = """
 from __future__ import annotations
@@ -135,11 +128,11 @@ class Site:
                 log_file=self.home / f"{name}.log",
             )
 
-    def stop(self, *names: str, patience: Mapping[str, Patience] = NO_PATIENCE) -> None:
+    def stop(self, *names: str, patience: Mapping[str, GracePeriod] = SHORT_GRACE_PERIODS) -> None:
         processes.stop([self._components.pop(name).record for name in names], patience)
 
     def stop_all(self) -> None:
-        self.stop(*self._components, patience=dict.fromkeys(self._components, Patience(leader=0, everyone=0)))
+        self.stop(*self._components, patience=dict.fromkeys(self._components, GracePeriod(leader=0, members=0)))
 
     def until(self, look: Callable[[], Any], seconds: float = 90) -> Any:
         """What is looked for, once it is there, while all processes live."""

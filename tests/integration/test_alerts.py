@@ -20,8 +20,8 @@ import pytest
 from ashare.alerts import Alerts, Delivery, Failure
 from ashare.alerts.delivery import MOST_BYTES, _room, _short
 from ashare.store import Store
+from ashare_local import PROJECT
 from ashare_local.postgres import EmbeddedPostgres
-from ashare_local.stack import PROJECT
 from tests.conftest import Database
 from tests.listener import Listener
 

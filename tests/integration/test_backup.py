@@ -27,6 +27,7 @@ from ashare.store import Store, migrate
 from ashare.store.gate import SourceGate
 from ashare.store.migrate import MIGRATIONS
 from ashare_emulator.server import Emulator
+from ashare_local import PROJECT
 from ashare_local import programs as programs_module
 from ashare_local import restore as restore_module
 from ashare_local.backup import backup
@@ -34,7 +35,6 @@ from ashare_local.postgres import EmbeddedPostgres, bin_dir
 from ashare_local.programs import BackupError
 from ashare_local.programs import database as chosen_database
 from ashare_local.restore import restore
-from ashare_local.stack import PROJECT
 from tests.conftest import Database, MakeRun, at, source_of
 from tests.integration.test_migrations import bring_to, catalog, fill, rows_of
 from tests.integration.trade_date import DAY, complete, status
@@ -599,7 +599,7 @@ def test_whoever_is_in_the_way_of_a_restore_is_named(small: Database, monkeypatc
     with small.connect() as reader, chosen_database("make restore", may_be_new=False) as programs:
         reader.execute("SELECT set_config('application_name', 'a report', false)")
         reader.execute("SELECT count(*) FROM ashare.daily_bar")
-        said = restore_module._why_not(programs, "psql failed: canceling statement due to lock timeout.")
+        said = restore_module._refusal(programs, "psql failed: canceling statement due to lock timeout.")
     found = (
         r"did not end in a minute \(a report \(pid \d+, user postgres, idle in transaction since 20.*\)\): stop them"
     )

@@ -520,9 +520,9 @@ def test_many_connections_at_once_get_their_own_answers(emulator: Emulator) -> N
 # -- the command line
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "ashare_emulator", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=ROOT, input=given, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -597,6 +597,22 @@ def test_a_file_that_is_no_log(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("hello\n", encoding="utf-8")
     with pytest.raises(ValueError, match="line 1"):
         check_log(tmp_path / "log")
+
+
+def test_compare_counts_the_bars_that_the_generated_market_has() -> None:
+    market = GeneratedMarket(start=date(2025, 1, 1), end=date(2025, 12, 31), stocks=50)
+    close, volume = COLUMNS.index("close"), COLUMNS.index("volume")
+    bars = [bar for bar in market.bars_on(date(2025, 3, 3), "stock") if bar[volume]]
+    lines = [f"2025-03-03,{bar[1]},{bar[close]},{bar[volume]}" for bar in bars]
+    lines[0] = f"2025-03-03,{bars[0][1]},{bars[0][close]},{int(bars[0][volume]) + 1}"
+    lines[1] = f"2025-03-04,{bars[1][1]},{bars[1][close]},{bars[1][volume]}"
+    lines[2] = f"2025-03-03,sh.609999,{bars[2][close]},{bars[2][volume]}"
+    compare = ("compare", "--stocks", "50", "--start", "2025-01-01", "--end", "2025-12-31")
+    done = run(*compare, given="\n".join(lines))
+    assert done.stdout == f"{len(bars) - 3}\n", done.stderr
+    wrong = run(*compare, given="2025-03-03,sh.600000,nine,1\n")
+    assert wrong.returncode == 2
+    assert wrong.stderr == "'2025-03-03,sh.600000,nine,1' is not a bar: write date,code,close,volume.\n"
 
 
 # -- recorded markets

@@ -28,7 +28,7 @@ from ashare.export import Selection, Summary, export, files, snapshot
 from ashare.read import FIELDS, KEY
 from ashare.store import Store
 from ashare_emulator.generated import GeneratedMarket
-from ashare_local.stack import PROJECT
+from ashare_local import PROJECT
 from tests.conftest import Database, MakeRun
 from tests.integration.trade_date import complete
 

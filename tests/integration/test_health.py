@@ -14,8 +14,8 @@ import pytest
 from ashare.dates import beijing_now
 from ashare.status import newest_due
 from ashare.store import Store
+from ashare_local import PROJECT
 from ashare_local.postgres import EmbeddedPostgres
-from ashare_local.stack import PROJECT
 from tests.conftest import Database
 
 ASK = """

@@ -27,8 +27,8 @@ from psycopg import sql
 from ashare.errors import StoreBusy
 from ashare.store import Store, migrate
 from ashare.store.migrate import MIGRATIONS, applied
+from ashare_local import PROJECT
 from ashare_local.postgres import bin_dir
-from ashare_local.stack import PROJECT
 from tests.conftest import Database
 from tests.waiting import until
 

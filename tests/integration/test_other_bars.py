@@ -15,9 +15,10 @@ from ashare.connection import POSTGRES_VARIABLE
 from ashare.store import Store
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.market import COLUMNS
+from ashare_local import PROJECT, StackError
+from ashare_local.demo_market import DEMO_FROM
 from ashare_local.other_bars import refuse_other_bars
-from ashare_local.stack import PROJECT, StackError, free_port
-from ashare_local.terminal import DEMO_FROM
+from ashare_local.ports import free_port
 from tests.conftest import Database
 
 DAYS = ("2026-04-27", "2026-05-06")

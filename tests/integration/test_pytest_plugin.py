@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ashare_local.stack import PROJECT
+from ashare_local import PROJECT
 
 CONFTEST = """
 from datetime import date

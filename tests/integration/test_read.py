@@ -22,7 +22,8 @@ from ashare.errors import InvalidInput, StoreUnavailable
 from ashare.read import ADJUSTED, FIELDS, KEY, load_bars, load_bars_arrow, universe
 from ashare.store import Store
 from ashare_emulator.generated import GeneratedMarket
-from ashare_local.stack import PROJECT, free_port
+from ashare_local import PROJECT
+from ashare_local.ports import free_port
 from tests.conftest import Database, MakeRun
 from tests.integration.trade_date import DAY, complete
 

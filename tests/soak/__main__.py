@@ -23,8 +23,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ashare_emulator.faults import KINDS
+from ashare_local import StackError
 from ashare_local.postgres import PostgresError
-from ashare_local.stack import StackError
 from ashare_local.terminal import Phases, Stopped, console, errors, print_columns, stop_signals
 from tests.soak import verify, world
 from tests.soak.chaos import Chaos

@@ -23,7 +23,7 @@ import psutil  # type: ignore[import-untyped, unused-ignore]
 import psycopg
 
 from ashare_emulator.faults import Fault
-from ashare_local.stack import StackError
+from ashare_local import StackError
 from tests.soak.faults import FaultMaker
 from tests.soak.world import World
 

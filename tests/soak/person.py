@@ -12,9 +12,8 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-from ashare_local import processes
+from ashare_local import PROJECT, processes
 from ashare_local.processes import Record
-from ashare_local.stack import PROJECT
 from tests.soak.world import AT_ONCE, World
 
 RERUN, RESET = "--rerun-failed-tasks", "--reset-dagruns"

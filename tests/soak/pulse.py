@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from ashare_local.stack import StackError
+from ashare_local import StackError
 from tests.soak.world import World
 
 LOOK_SECONDS = 5.0

@@ -22,10 +22,11 @@ import psutil  # type: ignore[import-untyped, unused-ignore]
 
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.server import Emulator
-from ashare_local import processes
-from ashare_local.connections import baostock_json
-from ashare_local.processes import Component, Patience
-from ashare_local.stack import PROJECT, SCHEDULER, Stack
+from ashare_local import PROJECT, processes
+from ashare_local.components import SCHEDULER
+from ashare_local.processes import Component, GracePeriod
+from ashare_local.stack import Stack
+from ashare_local.stack_connections import baostock_json
 
 STOCKS = 300
 LATENCY = 0.1
@@ -49,7 +50,7 @@ SETTINGS = {
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "60",
 }
 
-AT_ONCE = Patience(leader=1, everyone=1)
+AT_ONCE = GracePeriod(leader=1, members=1)
 
 
 def last_date(minutes: float) -> date:

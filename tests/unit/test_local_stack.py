@@ -19,27 +19,18 @@ import pytest
 
 from ashare.connection import libpq_env
 from ashare.errors import InvalidInput
-from ashare_local import connections, down, processes, sourced, up
-from ashare_local.processes import Component, Patience, Record
-from ashare_local.stack import (
-    PROJECT,
-    Stack,
-    StackError,
-    claim,
-    free_port,
-    holder,
-    load_secrets,
-    port_is_free,
-    read_env_file,
-    stop_left_over,
-    wipe,
-    write_env_file,
-)
-from ashare_local.terminal import KEPT
+from ashare_local import PROJECT, StackError, down, env_file_check, processes, up
+from ashare_local.demo_market import KEEP_MARKER
+from ashare_local.env_file import read_env_file, write_env_file
+from ashare_local.ports import free_port, port_is_free
+from ashare_local.processes import Component, GracePeriod, Record
+from ashare_local.stack import Stack
+from ashare_local.stack_connections import baostock_json, mark_as_stack_connection
+from ashare_local.state_directory import claim, holder, load_secrets, stop_left_over, wipe
 
 AWKWARD = """it's "quoted" $HOME `id` \\ 100% 中文"""
 SHELLS = [shell for shell in ("sh", "bash", "zsh") if shutil.which(shell)]
-QUICK = Patience(leader=0.5, everyone=0.5)
+QUICK = GracePeriod(leader=0.5, members=0.5)
 
 # Starts a child and ignores SIGTERM, as does the child: only SIGKILL to the whole session helps.
 STUBBORN = """
@@ -235,7 +226,7 @@ def test_down_asks_a_live_stack_to_end(tmp_path: Path) -> None:
     code = f"""
 import sys, time
 from pathlib import Path
-from ashare_local.stack import claim
+from ashare_local.state_directory import claim
 from ashare_local.terminal import Stopped, stop_signals
 try:
     with stop_signals(), claim(Path({str(state)!r})):
@@ -266,7 +257,7 @@ def listening(path: Path) -> Iterator[int]:
         yield airflow.getsockname()[1]
 
 
-def sourced_in(shell: str, env_file: Path) -> subprocess.CompletedProcess[str]:
+def read_in(shell: str, env_file: Path) -> subprocess.CompletedProcess[str]:
     """What a line of cron prints that reads the file, and goes on only if that is well."""
     script = f'. "{env_file}" && echo "for $AIRFLOW_CONN_X"'
     given = {"PATH": os.environ["PATH"]}
@@ -280,17 +271,17 @@ def test_an_env_file_says_on_reading_which_stack_it_is_of_and_whether_that_runs(
 
         def written(port: int, database: str) -> Path:
             what = (directory, f"the DEMO in {directory}", "make up DEMO=1", str(port), database)
-            check = [sys.executable, "-I", sourced.__file__, *what]
+            check = [sys.executable, "-I", env_file_check.__file__, *what]
             write_env_file(env_file, {"AIRFLOW_CONN_X": AWKWARD, "PYTHONPATH": "/"}, {}, check)
             return env_file
 
         database = state / ".s.PGSQL.5432"
         with listening(database) as port:
             with claim(state):
-                runs = sourced_in(shell, written(port, str(database)))
-            other_stack = sourced_in(shell, env_file)
-        dead = sourced_in(shell, env_file)
-        own_database = sourced_in(shell, written(port, ""))
+                runs = read_in(shell, written(port, str(database)))
+            other_stack = read_in(shell, env_file)
+        dead = read_in(shell, env_file)
+        own_database = read_in(shell, written(port, ""))
     assert runs.stderr == f"This terminal is set to the DEMO in {directory}: Airflow at http://localhost:{port}.\n"
     assert runs.stdout == own_database.stdout == f"for {AWKWARD}\n"
     again = "start it with `make up DEMO=1`, then read this file again.\n"
@@ -302,7 +293,7 @@ def test_an_env_file_says_on_reading_which_stack_it_is_of_and_whether_that_runs(
 
 def test_what_one_env_file_sets_does_not_outlast_the_reading_of_another(tmp_path: Path) -> None:
     demo, real = tmp_path / "demo.sh", tmp_path / "real.sh"
-    emulator = connections.made_by(connections.baostock_json("127.0.0.1", 1), tmp_path)
+    emulator = mark_as_stack_connection(baostock_json("127.0.0.1", 1), tmp_path)
     write_env_file(demo, {"AIRFLOW_CONN_BAOSTOCK": emulator, "PYTHONPATH": "/"}, {"PGPASSWORD": "demo"})
     write_env_file(real, {"AIRFLOW_CONN_ASHARE_POSTGRES": "real", "PYTHONPATH": "/"}, {})
     script = f'. {demo}; . {real}; echo "$AIRFLOW_CONN_BAOSTOCK$PGPASSWORD$AIRFLOW_CONN_ASHARE_POSTGRES"'
@@ -314,8 +305,8 @@ EMBEDDED = json.dumps({"conn_type": "postgres", "host": "/nowhere", "port": 5432
 
 def test_a_stacks_own_connections_are_not_taken_for_a_persons(tmp_path: Path) -> None:
     of_a_demo = {
-        "AIRFLOW_CONN_ASHARE_POSTGRES": connections.made_by(EMBEDDED, tmp_path / "demo"),
-        "AIRFLOW_CONN_BAOSTOCK": connections.made_by(connections.baostock_json("127.0.0.1", 1), tmp_path / "demo"),
+        "AIRFLOW_CONN_ASHARE_POSTGRES": mark_as_stack_connection(EMBEDDED, tmp_path / "demo"),
+        "AIRFLOW_CONN_BAOSTOCK": mark_as_stack_connection(baostock_json("127.0.0.1", 1), tmp_path / "demo"),
     }
     assert not Stack(tmp_path, environment=of_a_demo).has_own_database
     assert Stack(tmp_path, environment=of_a_demo, emulator=()).has_emulator
@@ -325,11 +316,17 @@ def test_a_stacks_own_connections_are_not_taken_for_a_persons(tmp_path: Path) ->
         done = run("ashare_local.psql", tmp_path, DEMO=demo, **of_a_demo)
         assert f"There is no database in {tmp_path / place} yet" in done.stderr
         done = run(
-            "ashare_local.doctor", tmp_path, DEMO=demo, AIRFLOW_HOME=str(tmp_path / "own" / "airflow"), **of_a_demo
+            "ashare_local.stack_doctor",
+            tmp_path,
+            DEMO=demo,
+            AIRFLOW_HOME=str(tmp_path / "own" / "airflow"),
+            **of_a_demo,
         )
         assert "The Airflow connection 'ashare_postgres' is not set" in done.stdout, "one's own Airflow"
         (tmp_path / "env.sh").touch()
-        done = run("ashare_local.doctor", tmp_path, DEMO=demo, AIRFLOW_HOME=str(tmp_path / "airflow"), **of_a_demo)
+        done = run(
+            "ashare_local.stack_doctor", tmp_path, DEMO=demo, AIRFLOW_HOME=str(tmp_path / "airflow"), **of_a_demo
+        )
         assert done.stderr.startswith(f"Nothing is set up here yet: run `make up{' DEMO=1' if demo else ''}` first.")
 
 
@@ -337,7 +334,7 @@ def test_the_doctor_looks_at_the_stack_that_is_meant_and_says_which(tmp_path: Pa
     state = tmp_path / "state"
     for directory in (state / "demo", state):
         directory.mkdir(exist_ok=True, parents=True)
-        value = connections.made_by(EMBEDDED.replace("/nowhere", f"{directory}/postgres"), directory)
+        value = mark_as_stack_connection(EMBEDDED.replace("/nowhere", f"{directory}/postgres"), directory)
         env = {
             "AIRFLOW_CONN_ASHARE_POSTGRES": value,
             "PYTHONPATH": os.environ["PYTHONPATH"],
@@ -347,7 +344,7 @@ def test_the_doctor_looks_at_the_stack_that_is_meant_and_says_which(tmp_path: Pa
     stale = dict(read_env_file(state / "demo" / "env.sh"))
     assert "PATH" not in stale
     for demo, kind, directory in (("", "stack", state), ("1", "demo", state / "demo")):
-        said = run("ashare_local.doctor", tmp_path, **stale, DEMO=demo).stdout
+        said = run("ashare_local.stack_doctor", tmp_path, **stale, DEMO=demo).stdout
         assert said.startswith(f"The {kind} in {directory}:\n")
         assert f"{directory}/postgres/.s.PGSQL" in said, said
 
@@ -384,7 +381,7 @@ def test_down_leaves_nothing_of_this_checkout_running(tmp_path: Path, two_stacks
 def test_the_demo_does_not_delete_what_make_up_has_loaded_unless_asked_to(tmp_path: Path) -> None:
     bars = tmp_path / "state" / "demo" / "postgres" / "data"
     bars.mkdir(parents=True)
-    (tmp_path / "state" / "demo" / KEPT).touch()
+    (tmp_path / "state" / "demo" / KEEP_MARKER).touch()
     refused = run("ashare_local.demo", tmp_path)
     assert refused.returncode == 1
     assert "`make demo OVERWRITE=1` deletes them" in refused.stderr

@@ -6,7 +6,7 @@ import ast
 import re
 from functools import cache
 
-from ashare_local.stack import PROJECT
+from ashare_local import PROJECT
 
 TEXT = (PROJECT / "docs/operations.md").read_text(encoding="utf-8")
 OTHERS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ashare_local.stack import PROJECT
+from ashare_local import PROJECT
 
 FILES = {
     **{file.stem.removeprefix("test_"): str(file) for file in (PROJECT / "tests").rglob("test_*.py")},

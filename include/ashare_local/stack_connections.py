@@ -6,7 +6,11 @@ import json
 import os
 from collections.abc import Mapping
 
-CONNECTIONS = ("AIRFLOW_CONN_ASHARE_POSTGRES", "AIRFLOW_CONN_BAOSTOCK")
+from ashare.connection import POSTGRES_VARIABLE
+from ashare.connection_variables import SOURCE_CONNECTION, variable_of
+
+BAOSTOCK_VARIABLE = variable_of(SOURCE_CONNECTION)
+CONNECTIONS = (POSTGRES_VARIABLE, BAOSTOCK_VARIABLE)
 MADE_BY = "made by the stack in "
 
 
@@ -16,21 +20,25 @@ def baostock_json(host: str, port: int, login: str = "anonymous", password: str 
     return json.dumps(fields)
 
 
-def made_by(value: str, state_dir: object) -> str:
-    """The connection with a description that says which stack has made it."""
+def mark_as_stack_connection(value: str, state_dir: object) -> str:
+    """The connection with a description that names the stack that has made it."""
     return json.dumps({**json.loads(value), "description": f"{MADE_BY}{state_dir}"})
 
 
-def own_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+def caller_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The environment without the connections that a stack has made: they came by its ``env.sh``.
 
     In a terminal that has read one, they would be taken for a database and a source of the person's own, and
     `make up` would write real bars into the demo.
     """
-    return {name: value for name, value in environment.items() if not (name in CONNECTIONS and _is_of_a_stack(value))}
+    return {
+        name: value
+        for name, value in environment.items()
+        if not (name in CONNECTIONS and _is_stack_connection(value))
+    }
 
 
-def _is_of_a_stack(value: str) -> bool:
+def _is_stack_connection(value: str) -> bool:
     try:
         return str(json.loads(value).get("description", "")).startswith(MADE_BY)
     except (ValueError, AttributeError):

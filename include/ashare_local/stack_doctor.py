@@ -1,4 +1,4 @@
-"""`make doctor`: the doctor's look at the stack that is meant, the demo's with ``DEMO=1``."""
+"""`make doctor`: the doctor's report on the stack, or on the demo with ``DEMO=1``."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ashare_local.connections import CONNECTIONS, own_environment
-from ashare_local.stack import read_env_file
-from ashare_local.terminal import console, demo_dir, errors, shown, state_dir, wants_demo
+from ashare_local.env_file import read_env_file
+from ashare_local.make_variables import demo_dir, state_dir, wants_demo
+from ashare_local.stack_connections import CONNECTIONS, caller_environment
+from ashare_local.terminal import console, errors, shown
 
 
 def main() -> int:
-    """Ask the doctor in the stack's environment; the exit code."""
+    """Run the doctor in the stack's environment; the exit code."""
     directory = demo_dir() if wants_demo() else state_dir()
-    own = own_environment()
+    own = caller_environment()
     env_file = directory / "env.sh"
     if env_file.exists():
         # One's own connections go before those of the file, as for `make psql`.

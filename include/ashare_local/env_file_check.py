@@ -1,6 +1,7 @@
-"""What `. env.sh` says: which stack this terminal is set to, and whether that stack runs. Standard library only.
+"""What reading ``env.sh`` prints: which stack the terminal is set to, and whether that stack runs.
 
-Run by its path from ``env.sh``, in every terminal and every line of cron that reads it: it has to start at once.
+``env.sh`` runs this file by its path, in every terminal and every line of cron that reads it. It has to start at
+once, so it uses the standard library only.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from pathlib import Path
 SECONDS = 2.0
 
 
-def answers(address: str | tuple[str, int]) -> bool:
-    """Whether somebody listens on a unix socket or a port of this machine."""
+def is_listening(address: str | tuple[str, int]) -> bool:
+    """Whether a program listens on a unix socket or a port of this machine."""
     family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
     with socket.socket(family) as probe:
         probe.settimeout(SECONDS)
@@ -36,28 +37,28 @@ def is_held(state_dir: Path) -> bool:
     return False
 
 
-def judged(state_dir: Path, name: str, command: str, port: int, database_socket: str) -> tuple[str, bool]:
+def describe(state_dir: Path, name: str, command: str, port: int, database_socket: str) -> tuple[str, bool]:
     """One sentence on a stack, and whether its database can be used.
 
     :param name: of the stack, as people know it.
-    :param command: what starts it.
-    :param database_socket: of its embedded PostgreSQL; empty for a database of one's own, which is not looked for.
+    :param command: the command that starts the stack.
+    :param database_socket: of its embedded PostgreSQL; empty for a database of one's own, which is not checked.
     """
-    has_database = not database_socket or answers(database_socket)
-    has_airflow = is_held(state_dir) and answers(("127.0.0.1", port))
-    again = f"start it with `{command}`, then read this file again"
+    has_database = not database_socket or is_listening(database_socket)
+    has_airflow = is_held(state_dir) and is_listening(("127.0.0.1", port))
+    advice = f"start it with `{command}`, then read this file again"
     if has_airflow and has_database:
         return f"This terminal is set to {name}: Airflow at http://localhost:{port}.", True
     if has_database:
         whose = "its database runs" if database_socket else "its database is one of your own"
-        return f"This terminal is set to {name}, whose Airflow does not run ({whose}): {again}.", True
-    return f"This terminal is set to {name}, which does not run: {again}.", False
+        return f"This terminal is set to {name}, whose Airflow does not run ({whose}): {advice}.", True
+    return f"This terminal is set to {name}, which does not run: {advice}.", False
 
 
 def main(state_dir: str, name: str, command: str, port: str, database_socket: str) -> int:
-    """Say it; the exit code."""
-    sentence, usable = judged(Path(state_dir), name, command, int(port), database_socket)
-    # Not to standard output, which may be a command's that reads this file first.
+    """Print the sentence; the exit code."""
+    sentence, usable = describe(Path(state_dir), name, command, int(port), database_socket)
+    # Not to standard output, which may be that of a command that reads this file first.
     sys.stderr.write(f"{sentence}\n")
     return 0 if usable else 1
 

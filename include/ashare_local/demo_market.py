@@ -1,0 +1,31 @@
+"""The generated market of the demo: ten years of one market for `make demo` and `make up DEMO=1`."""
+
+from __future__ import annotations
+
+import sys
+from datetime import date
+
+DEMO_FROM = date(2015, 1, 1)
+KEEP_MARKER = "kept"
+"""A file in the demo's state directory: it holds bars of `make up DEMO=1`, which `make demo` must not delete."""
+
+
+def first_day(trade_date: date) -> date:
+    """The first day of the demo's market, which has to have a trade date."""
+    return min(DEMO_FROM, date(trade_date.year, 1, 1))
+
+
+def emulator_arguments(trade_date: date = DEMO_FROM) -> tuple[str, ...]:
+    """The emulator's arguments in a demo.
+
+    :param trade_date: a date that its market has to have.
+    """
+    return ("--start", str(first_day(trade_date)))
+
+
+def comparison_command(trade_date: date, end: date) -> list[str]:
+    """The command that counts the bars on its standard input that the demo's market has.
+
+    :param end: the last day of the bars.
+    """
+    return [sys.executable, "-m", "ashare_emulator", "compare", *emulator_arguments(trade_date), "--end", str(end)]
