@@ -34,6 +34,7 @@ def main(arguments: Sequence[str], environment: Environment) -> int:
 
     def connect() -> psycopg.Connection[Any]:
         connection = environment.connector()()
+        connection.autocommit = True  # the store sets up what it is given, which no open transaction may hold up
         connection.execute(queries("health")["limit_time"])  # a lock on a table must not hold up a monitor
         return connection
 
