@@ -72,7 +72,7 @@ def _seconds(text: str) -> float:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m ashare_emulator", description="A Baostock server for trying things out.")
+    parser = _Parser(prog="ashare emulator", description="A Baostock server for trying things out.")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
     serve = commands.add_parser("serve", help="serve a generated market, or one recorded in CSV files")
     add = serve.add_argument

@@ -12,6 +12,8 @@ from ashare_local.postgres import bin_dir
 from ashare_local.stack_connections import CONNECTIONS
 from ashare_local.state_directory import write_private
 
+COMMANDS = PROJECT / "include" / "ashare_local" / "bin"
+
 UNSET_FIRST = (
     *("PGPASSWORD", "PGSERVICE", "PGHOSTADDR", "PGSSLMODE", "PGSSLROOTCERT", "PGSSLCERT", "PGSSLKEY", "PGOPTIONS"),
     *CONNECTIONS,
@@ -21,7 +23,7 @@ UNSET_FIRST = (
 
 
 def write_env_file(path: Path, env: Mapping[str, str], libpq: Mapping[str, str], check: Sequence[str] = ()) -> None:
-    """Write ``env.sh``: the Airflow settings, the way to ``airflow`` and ``psql``, and psql's defaults.
+    """Write ``env.sh``: the Airflow settings, the way to ``airflow``, ``ashare`` and ``psql``, and psql's defaults.
 
     :param check: a command whose exit code is that of reading the file.
     """
@@ -30,7 +32,8 @@ def write_env_file(path: Path, env: Mapping[str, str], libpq: Mapping[str, str],
     lines = ["# . this file, in sh, bash or zsh. It holds secrets.", f"unset {' '.join(UNSET_FIRST)}"]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in sorted(chosen.items())]
     # One's own psql, where there is one, stays the first choice.
-    lines.append(f'export PATH={shlex.quote(str(PYTHON_BIN))}:"$PATH":{shlex.quote(str(bin_dir()))}')
+    first = ":".join(shlex.quote(str(folder)) for folder in (COMMANDS, PYTHON_BIN))
+    lines.append(f'export PATH={first}:"$PATH":{shlex.quote(str(bin_dir()))}')
     if check:
         gone = f"echo {shlex.quote(f'{check[0]} is gone, and airflow with it: run `make install` in {PROJECT}.')} >&2"
         lines.append(f"if [ -x {shlex.quote(check[0])} ]; then {shlex.join(check)}; else {gone}; false; fi")

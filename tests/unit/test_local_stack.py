@@ -264,6 +264,23 @@ def read_in(shell: str, env_file: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([shell, "-c", script], env=given, capture_output=True, text=True, timeout=30, check=False)
 
 
+def test_an_env_file_gives_the_command_of_the_package(tmp_path: Path) -> None:
+    env_file = tmp_path / "env.sh"
+    write_env_file(env_file, {"PYTHONPATH": os.environ["PYTHONPATH"]}, {})
+    script = f'. "{env_file}" && ashare --help && ashare emulator --help'
+    done = subprocess.run(
+        ["sh", "-c", script],
+        env={"PATH": os.environ["PATH"], "AIRFLOW_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "usage: ashare [-h]" in done.stdout
+    assert "count a log's requests" in done.stdout
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 def test_an_env_file_says_on_reading_which_stack_it_is_of_and_whether_that_runs(shell: str) -> None:
     with TemporaryDirectory(prefix="ashare it's ") as directory:  # short enough for a socket
