@@ -81,7 +81,7 @@ def _with_time_limit(connection: Connection) -> Connection:
     extra = connection.extra_dejson
     if "connect_timeout" in extra or "PGCONNECT_TIMEOUT" in os.environ:
         return connection
-    return attrs.evolve(connection, extra=json.dumps({**extra, "connect_timeout": CONNECT_SECONDS}))
+    return attrs.evolve(connection, extra=json.dumps({**extra, "connect_timeout": int(CONNECT_SECONDS)}))
 
 
 def alert_addresses() -> list[str]:
