@@ -17,7 +17,7 @@ from ashare.dates import SHANGHAI
 from ashare.settings import DEFAULT_INDICES, SERVICE_LIMIT, Settings
 from ashare.status import StatusReader, status_reader
 from ashare.store import Store
-from ashare_airflow.page.models import CoverageDays
+from ashare_airflow.page.models.day import CoverageDays
 from bench.market import LAST, Connect
 
 TARGET_MS = 50.0

@@ -10,14 +10,14 @@ from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 
-from ashare_airflow.page import details, errors, health, sync_status
+from ashare_airflow.page import details, error_replies, health, sync_status
 from ashare_airflow.page.access import READS
 
 API = "/api/v1/sync-status"
 STATIC = Path(__file__).parent / "static"
 
 HEADERS = {
-    # Nothing from elsewhere, and in no other site's frame. Styles are set by the charts' tooltips, too.
+    # Nothing is loaded from another host, and no other site frames the page. The charts' tooltips set styles, too.
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
     "script-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'self'",
@@ -37,10 +37,10 @@ def create_app() -> FastAPI:
         redoc_url=None,
         openapi_url=None,
     )
-    errors.install(app)
+    error_replies.add_handlers(app)
     app.middleware("http")(_with_headers)
     for router in (sync_status.reads, sync_status.starts, details.router):
-        app.include_router(router, prefix=API, responses=errors.RESPONSES)
+        app.include_router(router, prefix=API, responses=error_replies.RESPONSES)
     app.include_router(health.router)
     app.include_router(health.router, prefix=API, include_in_schema=False)
     _add_page(app)

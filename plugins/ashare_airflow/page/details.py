@@ -11,11 +11,15 @@ from fastapi import APIRouter, Query
 from ashare.checks import is_code
 from ashare.dates import parse_date
 from ashare.errors import InvalidInput
-from ashare_airflow.page import models, runs
+from ashare_airflow.page import runs
 from ashare_airflow.page.access import READS, may_start
-from ashare_airflow.page.errors import NotFound
-from ashare_airflow.page.models import Reply
-from ashare_airflow.page.reading import Reader, record_of
+from ashare_airflow.page.dependencies import Reader
+from ashare_airflow.page.error_replies import NotFound
+from ashare_airflow.page.models.day import CoverageDays, Day
+from ashare_airflow.page.models.overview import Overview, Source
+from ashare_airflow.page.models.reply import Reply
+from ashare_airflow.page.models.security import Adjust, SecurityName, Stock, StockBars
+from ashare_airflow.page.models.sync_records import SyncRecord
 
 MOST_YEARS = 50
 
@@ -23,14 +27,14 @@ router = APIRouter(dependencies=[READS])
 
 
 @router.get("/overview")
-def overview(reader: Reader, user: GetUserDep, session: SessionDep) -> Reply[models.Overview]:
+def overview(reader: Reader, user: GetUserDep, session: SessionDep) -> Reply[Overview]:
     """Is the data complete, does everything run, and what can be pressed?"""
     bounds = reader.bounds()
     why_not = runs.start_problem(user, session)
     first_open, last_open = reader.open_range()
     newest = bounds.newest and {**bounds.newest, "date": bounds.newest["trade_date"]}
     return Reply(
-        data=models.Overview.model_validate(
+        data=Overview.model_validate(
             {
                 "now": reader.now(),
                 "newest_complete": newest,
@@ -53,17 +57,17 @@ def overview(reader: Reader, user: GetUserDep, session: SessionDep) -> Reply[mod
 
 
 @router.get("/coverage")
-def coverage(start_date: str, end_date: str, reader: Reader) -> Reply[models.CoverageDays]:
+def coverage(start_date: str, end_date: str, reader: Reader) -> Reply[CoverageDays]:
     """Every calendar day of a range by its rows; future days are not published yet."""
     start, end = parse_date(start_date), parse_date(end_date)
     if not 0 <= (end - start).days <= MOST_YEARS * 366:
         raise InvalidInput(f"{start} to {end} is not a range of up to {MOST_YEARS} years: choose other dates.")
     days = reader.coverage(start, end)
-    return Reply(data=models.CoverageDays(start_date=start, end_date=end, days=days))
+    return Reply(data=CoverageDays(start_date=start, end_date=end, days=days))
 
 
 @router.get("/day/{day}")
-def day(day: str, reader: Reader, user: GetUserDep, session: SessionDep) -> Reply[models.Day]:
+def day(day: str, reader: Reader, user: GetUserDep, session: SessionDep) -> Reply[Day]:
     """All that is known of a date."""
     chosen = parse_date(day)
     row = reader.record(chosen)
@@ -71,7 +75,7 @@ def day(day: str, reader: Reader, user: GetUserDep, session: SessionDep) -> Repl
         raise NotFound(f"Nothing is recorded of {chosen}, and the calendar that is stored does not cover it.")
     previous, following = reader.neighbours(chosen)
     found: dict[str, Any] = {
-        "record": record_of(row),
+        "record": SyncRecord.from_row(row),
         "previous": previous,
         "following": following,
         "run": runs.run_of(row["dag_id"], row["run_id"], session),
@@ -83,33 +87,33 @@ def day(day: str, reader: Reader, user: GetUserDep, session: SessionDep) -> Repl
     found["missing_total"], found["missing"] = reader.missing(row)
     for name in ("absent", "rejected", "revisions"):
         found[f"{name}_total"], found[name] = reader.listed(name, chosen)
-    return Reply(data=models.Day.model_validate(found))
+    return Reply(data=Day.model_validate(found))
 
 
 @router.get("/securities")
-def securities(q: Annotated[str, Query(max_length=40)], reader: Reader) -> Reply[list[models.SecurityName]]:
+def securities(q: Annotated[str, Query(max_length=40)], reader: Reader) -> Reply[list[SecurityName]]:
     """Up to twenty securities whose code or name has a part."""
-    return Reply(data=[models.SecurityName(**row) for row in reader.find(q)])
+    return Reply(data=[SecurityName(**row) for row in reader.find(q)])
 
 
 @router.get("/stock/{code}")
-def stock(code: str, reader: Reader) -> Reply[models.Stock]:
+def stock(code: str, reader: Reader) -> Reply[Stock]:
     """A security's coverage over time."""
     found = reader.security(code) if is_code(code) else None
     if found is None:
         raise _unknown(code)
-    return Reply(data=models.Stock.model_validate(found))
+    return Reply(data=Stock.model_validate(found))
 
 
 @router.get("/stock/{code}/bars")
-def bars(code: str, reader: Reader, adjust: models.Adjust = "none") -> Reply[models.StockBars]:
+def bars(code: str, reader: Reader, adjust: Adjust = "none") -> Reply[StockBars]:
     """A security's daily bars, as traded or adjusted."""
     if not is_code(code):
         raise _unknown(code)
     rows, note = reader.bars(code, adjust)
     if not rows and reader.security(code) is None:
         raise _unknown(code)
-    return Reply(data=models.StockBars(code=code, adjust=adjust, note=note, bars=rows))
+    return Reply(data=StockBars(code=code, adjust=adjust, note=note, bars=rows))
 
 
 def _unknown(code: str) -> NotFound:
@@ -119,6 +123,6 @@ def _unknown(code: str) -> NotFound:
 
 
 @router.get("/source")
-def source(reader: Reader) -> Reply[models.Source]:
+def source(reader: Reader) -> Reply[Source]:
     """Requests and budget of the day, a ban, the last errors."""
-    return Reply(data=models.Source.model_validate(reader.source()))
+    return Reply(data=Source.model_validate(reader.source()))

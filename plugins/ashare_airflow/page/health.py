@@ -10,7 +10,7 @@ from fastapi import APIRouter, Response, status
 
 from ashare.status import status_reader
 from ashare_airflow import connections
-from ashare_airflow.page.models import Health
+from ashare_airflow.page.models.reply import Health
 
 Word = Literal["healthy", "stale", "unavailable"]
 

@@ -23,7 +23,7 @@ from ashare.status import StatusReader
 from ashare_airflow.backfills import service
 from ashare_airflow.backfills.service import DAG_ID, Refused
 from ashare_airflow.page.access import may_start
-from ashare_airflow.page.errors import NotFound
+from ashare_airflow.page.error_replies import NotFound
 from ashare_airflow.schedule.timetable import first_day, last_day
 
 if TYPE_CHECKING:

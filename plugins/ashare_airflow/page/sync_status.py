@@ -12,11 +12,33 @@ from fastapi import APIRouter, BackgroundTasks, Path, Query
 from ashare.dates import beijing_now, parse_date, parse_trade_date
 from ashare.status import StatusReader, read_range
 from ashare.steps.accept import accept, undo
-from ashare_airflow.page import models, runs
+from ashare_airflow.page import runs
 from ashare_airflow.page.access import AUDITED, CANCELS, READS, SAME_SITE, STARTS
-from ashare_airflow.page.errors import NotFound
-from ashare_airflow.page.models import Reply
-from ashare_airflow.page.reading import Reader, reading, record_of, writing
+from ashare_airflow.page.dependencies import Reader, open_reader, open_store
+from ashare_airflow.page.error_replies import NotFound
+from ashare_airflow.page.models.day import Accepted, AcceptRequest
+from ashare_airflow.page.models.reply import Reply
+from ashare_airflow.page.models.sync_records import (
+    NeedSync,
+    PendingDates,
+    RecordPage,
+    Records,
+    Stats,
+    Status,
+    StatusCount,
+    Summary,
+    SyncRecord,
+)
+from ashare_airflow.page.models.sync_requests import (
+    Active,
+    BatchRequest,
+    Preview,
+    Progress,
+    Reprocess,
+    StartedBatch,
+    StartedDate,
+    StartedPending,
+)
 from ashare_airflow.page.runs import Wish
 from ashare_airflow.report.run_report import report_accepted_date
 
@@ -34,48 +56,48 @@ starts = APIRouter(dependencies=[SAME_SITE, AUDITED, STARTS])
 
 
 @reads.get("/today")
-def today(reader: Reader) -> Reply[models.SyncRecord]:
+def today(reader: Reader) -> Reply[SyncRecord]:
     """Today's record."""
     return _record(reader, reader.today)
 
 
 @reads.get("/date/{day}")
-def one_date(day: str, reader: Reader) -> Reply[models.SyncRecord]:
+def one_date(day: str, reader: Reader) -> Reply[SyncRecord]:
     """A date's record."""
     return _record(reader, parse_trade_date(day))
 
 
-def _record(reader: StatusReader, day: date) -> Reply[models.SyncRecord]:
+def _record(reader: StatusReader, day: date) -> Reply[SyncRecord]:
     row = reader.record(day)
     if row is None:
         raise NotFound(
             f"Nothing is recorded of {day}, and the calendar that is stored does not cover it: sync it to find out."
         )
-    return Reply(data=record_of(row))
+    return Reply(data=SyncRecord.from_row(row))
 
 
 @reads.get("/recent")
-def recent(reader: Reader, days: Days = 30) -> models.Records:
+def recent(reader: Reader, days: Days = 30) -> Records:
     """The records of the last days, newest first."""
     rows = reader.records(start=_back(reader, days))
-    return models.Records(total=len(rows), data=[record_of(row) for row in rows])
+    return Records(total=len(rows), data=[SyncRecord.from_row(row) for row in rows])
 
 
 @reads.get("/pending")
-def pending(reader: Reader, days_back: Days = 30) -> models.PendingDates:
+def pending(reader: Reader, days_back: Days = 30) -> PendingDates:
     """The dates of the last days that are to be synced: missing, failed or not complete."""
     dates = reader.wanting(_back(reader, days_back), reader.today)
-    return models.PendingDates(total=len(dates), dates=dates)
+    return PendingDates(total=len(dates), dates=dates)
 
 
 @reads.get("/summary")
-def summary(reader: Reader, days: Days = 30) -> Reply[models.Summary]:
+def summary(reader: Reader, days: Days = 30) -> Reply[Summary]:
     """The last days by status."""
     start = _back(reader, days)
-    counts = models.StatusCount(**reader.counts(start))
-    newest = [record_of(row) for row in reader.records(start=start, limit=10)]
+    counts = StatusCount(**reader.counts(start))
+    newest = [SyncRecord.from_row(row) for row in reader.records(start=start, limit=10)]
     return Reply(
-        data=models.Summary(total_days=sum(counts.model_dump().values()), status_count=counts, recent_records=newest)
+        data=Summary(total_days=sum(counts.model_dump().values()), status_count=counts, recent_records=newest)
     )
 
 
@@ -86,31 +108,31 @@ def listing(
     page_size: Annotated[int, Query(ge=1, le=100)] = 50,
     start_date: Annotated[str | None, Query(description="YYYY-MM-DD, included.")] = None,
     end_date: Annotated[str | None, Query(description="YYYY-MM-DD, included.")] = None,
-    status: models.Status | None = None,
-) -> Reply[models.RecordPage]:
+    status: Status | None = None,
+) -> Reply[RecordPage]:
     """The records a page at a time, newest first. ``stats`` counts all that the dates select, whatever the status."""
     start, end = (parse_date(text) if text else None for text in (start_date, end_date))
     counts = reader.counts(start, end)
     total = counts[status] if status else sum(counts.values())
     rows = reader.records(start=start, end=end, status=status, limit=page_size, offset=(page - 1) * page_size)
     return Reply(
-        data=models.RecordPage(
-            records=[record_of(row) for row in rows],
+        data=RecordPage(
+            records=[SyncRecord.from_row(row) for row in rows],
             total=total,
             page=page,
             page_size=page_size,
             total_pages=-(-total // page_size),
-            stats=models.Stats(total=sum(counts.values()), **counts),
+            stats=Stats(total=sum(counts.values()), **counts),
         )
     )
 
 
 @reads.post("/check/{day}", dependencies=[SAME_SITE])
-def check(day: str, reader: Reader) -> models.NeedSync:
+def check(day: str, reader: Reader) -> NeedSync:
     """Whether a date is to be synced, and why. Starts nothing."""
     checked = parse_trade_date(day)
     need_sync, reason = reader.need(checked)
-    return models.NeedSync(date=checked, need_sync=need_sync, reason=reason)
+    return NeedSync(date=checked, need_sync=need_sync, reason=reason)
 
 
 def _back(reader: StatusReader, days: int) -> date:
@@ -121,41 +143,41 @@ def _back(reader: StatusReader, days: int) -> date:
 
 
 @starts.post("/sync/today")
-def sync_today(user: GetUserDep, session: SessionDep) -> Reply[models.StartedDate]:
+def sync_today(user: GetUserDep, session: SessionDep) -> Reply[StartedDate]:
     """Sync today, if it needs it."""
     return _sync_date(beijing_now().date(), user, session)
 
 
 @starts.post("/sync/date/{day}")
-def sync_date(day: str, user: GetUserDep, session: SessionDep) -> Reply[models.StartedDate]:
+def sync_date(day: str, user: GetUserDep, session: SessionDep) -> Reply[StartedDate]:
     """Sync a date, if it needs it."""
     return _sync_date(parse_trade_date(day), user, session)
 
 
-def _sync_date(day: date, user: GetUserDep, session: SessionDep) -> Reply[models.StartedDate]:
+def _sync_date(day: date, user: GetUserDep, session: SessionDep) -> Reply[StartedDate]:
     # Read, and closed, before it starts: what happens to the reading must not hide that something was started.
-    with reading(session) as reader:
+    with open_reader(session) as reader:
         need_sync, reason = reader.need(day)
     if not need_sync:
-        return Reply(data=models.StartedDate(status="skipped", date=day, message=reason, task_id=None))
+        return Reply(data=StartedDate(status="skipped", date=day, message=reason, task_id=None))
     backfill_id, _ = runs.start(Wish(day, day, [day]), user, session)
     message = f"Backfill {backfill_id} syncs {day}. {reason}"
-    return Reply(data=models.StartedDate(status="syncing", date=day, message=message, task_id=str(backfill_id)))
+    return Reply(data=StartedDate(status="syncing", date=day, message=message, task_id=str(backfill_id)))
 
 
 @starts.post("/sync/pending")
-def sync_pending(user: GetUserDep, session: SessionDep, days_back: Days = 30) -> Reply[models.StartedPending]:
+def sync_pending(user: GetUserDep, session: SessionDep, days_back: Days = 30) -> Reply[StartedPending]:
     """Sync all dates of the last days that need it."""
-    with reading(session) as reader:
+    with open_reader(session) as reader:
         start, today = _back(reader, days_back), reader.today
         dates = reader.wanting(start, today)
     if not dates:
         nothing = f"Every date since {start} is complete: nothing is to be synced."
-        return Reply(data=models.StartedPending(status="success", message=nothing, total=0, dates=[], task_id=None))
+        return Reply(data=StartedPending(status="success", message=nothing, total=0, dates=[], task_id=None))
     backfill_id, made = runs.start(Wish(start, today, dates), user, session)
     message = f"Backfill {backfill_id} syncs {len(dates)} dates, from {min(dates)} to {max(dates)}, in {made} runs."
     return Reply(
-        data=models.StartedPending(
+        data=StartedPending(
             status="syncing", message=message, total=len(dates), dates=dates, task_id=str(backfill_id)
         )
     )
@@ -168,8 +190,8 @@ def preview(
     reader: Reader,
     user: GetUserDep,
     session: SessionDep,
-    reprocess: models.Reprocess = "missing",
-) -> Reply[models.Preview]:
+    reprocess: Reprocess = "missing",
+) -> Reply[Preview]:
     """What a sync of a range would do and cost, without starting it."""
     start, end = read_range(start_date, end_date)
     plan = reader.plan(start, end)
@@ -185,7 +207,7 @@ def preview(
     if why_not is None and (end - start).days >= MOST_DAYS:
         why_not = f"At most {MOST_DAYS} days can be started here: choose fewer, or use the command line."
     return Reply(
-        data=models.Preview(
+        data=Preview(
             start_date=start,
             end_date=end,
             weekdays=plan.weekdays,
@@ -205,39 +227,39 @@ def preview(
 
 
 @starts.post("/sync/batch")
-def sync_batch(wanted: models.BatchRequest, user: GetUserDep, session: SessionDep) -> Reply[models.StartedBatch]:
+def sync_batch(wanted: BatchRequest, user: GetUserDep, session: SessionDep) -> Reply[StartedBatch]:
     """Start a backfill of a range, at most 90 days, and return at once with its id."""
     start, end = read_range(wanted.start_date, wanted.end_date, most_days=MOST_DAYS)
     days = (end - start).days + 1
-    with reading(session) as reader:
+    with open_reader(session) as reader:
         wish = Wish(start, end, reader.wanting(start, end) if wanted.reprocess == "missing" else None)
     backfill_id, made = runs.start(wish, user, session)
     message = f"Backfill {backfill_id} is started: {made} dates of {days} days."
-    return Reply(data=models.StartedBatch(task_id=str(backfill_id), total_days=days, runs=made, message=message))
+    return Reply(data=StartedBatch(task_id=str(backfill_id), total_days=days, runs=made, message=message))
 
 
 @reads.get("/sync/batch/progress/{backfill_id}")
-def batch_progress(backfill_id: BackfillId, reader: Reader, session: SessionDep) -> Reply[models.Progress]:
+def batch_progress(backfill_id: BackfillId, reader: Reader, session: SessionDep) -> Reply[Progress]:
     """How far a backfill is."""
     return Reply(data=_progress(backfill_id, reader, session))
 
 
 @reads.get("/sync/batch/active")
-def active_batch(reader: Reader, session: SessionDep) -> Reply[models.Active | None]:
+def active_batch(reader: Reader, session: SessionDep) -> Reply[Active | None]:
     """The backfill that is under way, if there is one."""
     found = runs.active(reader, session)
-    return Reply(data=models.Active(**found) if found else None)
+    return Reply(data=Active(**found) if found else None)
 
 
 @starts.post("/sync/batch/cancel/{backfill_id}", dependencies=[CANCELS])
-def cancel_batch(backfill_id: BackfillId, reader: Reader, session: SessionDep) -> Reply[models.Progress]:
+def cancel_batch(backfill_id: BackfillId, reader: Reader, session: SessionDep) -> Reply[Progress]:
     """Cancel a backfill: dates under way finish, those that wait are marked failed."""
     runs.cancel(runs.find(backfill_id, session), session)
     return Reply(data=_progress(backfill_id, reader, session))
 
 
-def _progress(backfill_id: int, reader: StatusReader, session: SessionDep) -> models.Progress:
-    return models.Progress(**runs.progress(runs.find(backfill_id, session), reader, session))
+def _progress(backfill_id: int, reader: StatusReader, session: SessionDep) -> Progress:
+    return Progress(**runs.progress(runs.find(backfill_id, session), reader, session))
 
 
 # ---------------------------------------------------------------------- dates as they are
@@ -245,20 +267,20 @@ def _progress(backfill_id: int, reader: StatusReader, session: SessionDep) -> mo
 
 @starts.post("/accept/{day}")
 def accept_date(
-    day: str, wanted: models.AcceptRequest, user: GetUserDep, session: SessionDep, later: BackgroundTasks
-) -> Reply[models.Accepted]:
+    day: str, wanted: AcceptRequest, user: GetUserDep, session: SessionDep, later: BackgroundTasks
+) -> Reply[Accepted]:
     """Have a red date count as complete as it is, with a reason, until its bars change."""
     chosen = parse_trade_date(day)
-    with writing(session) as store:
+    with open_store(session) as store:
         message = accept(store, chosen, wanted.reason, user.get_name())
     later.add_task(report_accepted_date)
-    return Reply(data=models.Accepted(date=chosen, message=message))
+    return Reply(data=Accepted(date=chosen, message=message))
 
 
 @starts.post("/accept/{day}/undo")
-def undo_acceptance(day: str, user: GetUserDep, session: SessionDep) -> Reply[models.Accepted]:
+def undo_acceptance(day: str, user: GetUserDep, session: SessionDep) -> Reply[Accepted]:
     """Have an accepted date be what it was before."""
     chosen = parse_trade_date(day)
-    with writing(session) as store:
+    with open_store(session) as store:
         message = undo(store, chosen, user.get_name())
-    return Reply(data=models.Accepted(date=chosen, message=message))
+    return Reply(data=Accepted(date=chosen, message=message))

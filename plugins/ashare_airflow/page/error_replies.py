@@ -1,4 +1,4 @@
-"""Every refusal as one clear sentence, with the status code that fits it."""
+"""Errors as replies: one sentence each, with the status code that fits it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from ashare.errors import AshareError, InvalidInput
 from ashare_airflow.backfills.service import NobodyRuns, Refused, WrongUsage
-from ashare_airflow.page.models import Problem
+from ashare_airflow.page.models.reply import Problem
 
 
 class NotFound(Exception):
@@ -45,35 +45,35 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def problem(code: int, message: str) -> JSONResponse:
+def error_reply(code: int, message: str) -> JSONResponse:
     """The body of a refusal."""
     kind = "not_found" if code == status.HTTP_404_NOT_FOUND else "error"
     return JSONResponse({"status": kind, "message": message, "detail": message}, code)
 
 
-def install(app: FastAPI) -> None:
-    """Give an app the answers of this module."""
+def add_handlers(app: FastAPI) -> None:
+    """Have an app answer errors with the replies of this module."""
 
     @app.exception_handler(HTTPException)
     async def refused_by_airflow(request: Request, error: HTTPException) -> Response:
-        return _page_or_problem(request, error.status_code, str(error.detail))
+        return _page_or_reply(request, error.status_code, str(error.detail))
 
     @app.exception_handler(RequestValidationError)
     async def malformed(_: Request, error: RequestValidationError) -> Response:
-        return problem(status.HTTP_422_UNPROCESSABLE_CONTENT, "; ".join(map(_sentence, error.errors())) + ".")
+        return error_reply(status.HTTP_422_UNPROCESSABLE_CONTENT, "; ".join(map(_sentence, error.errors())) + ".")
 
     for kind, code in CODES.items():
-        app.add_exception_handler(kind, _answer(code))
+        app.add_exception_handler(kind, _handler(code))
 
     @app.exception_handler(SQLAlchemyError)
-    async def no_airflow(_: Request, error: SQLAlchemyError) -> Response:
+    async def no_airflow_database(_: Request, error: SQLAlchemyError) -> Response:
         # The driver's text may hold parts of the connection.
         text = f"Airflow's own database cannot be read ({type(error).__name__}): check that it runs."
-        return problem(status.HTTP_503_SERVICE_UNAVAILABLE, text)
+        return error_reply(status.HTTP_503_SERVICE_UNAVAILABLE, text)
 
 
-def _answer(code: int) -> Callable[[Request, Exception], Response]:
-    return lambda _, error: problem(code, str(error))
+def _handler(code: int) -> Callable[[Request, Exception], Response]:
+    return lambda _, error: error_reply(code, str(error))
 
 
 def _sentence(error: dict[str, Any]) -> str:
@@ -81,10 +81,10 @@ def _sentence(error: dict[str, Any]) -> str:
     return f"{where}: {error['msg']}" if where else str(error["msg"])
 
 
-def _page_or_problem(request: Request, code: int, detail: str) -> Response:
+def _page_or_reply(request: Request, code: int, detail: str) -> Response:
     """A person who opens the page sees a page."""
     if "text/html" not in request.headers.get("accept", ""):
-        return problem(code, detail)
+        return error_reply(code, detail)
     text = SIGN_IN if code == status.HTTP_401_UNAUTHORIZED else f"{detail}."
     body = f'<p>{escape(text)} <a href="../">Airflow</a></p>'
     return HTMLResponse(f'<!doctype html><html lang="en"><title>A-share sync</title>{body}', code)

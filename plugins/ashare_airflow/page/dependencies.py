@@ -1,0 +1,60 @@
+"""What the routes depend on: the schema ``ashare``, to read it and to change it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Annotated
+
+from airflow.api_fastapi.common.db.common import SessionDep
+from fastapi import Depends
+from sqlalchemy.orm import Session
+
+from ashare.errors import InvalidInput, StoreUnavailable
+from ashare.status import StatusReader, status_reader
+from ashare.store import Store
+from ashare_airflow import connections
+from ashare_airflow.page.runs import running
+
+
+@contextmanager
+def open_reader(session: Session) -> Iterator[StatusReader]:
+    """Read the schema ``ashare``, knowing which of Airflow's runs are under way.
+
+    :raises StoreUnavailable: the schema cannot be read, or a connection or a setting is wrong.
+    """
+    under_way = running(session)
+    # Nothing was written, and Airflow's connection must not be held while another database is slow.
+    session.rollback()
+    with ExitStack() as stack:
+        try:
+            reader = stack.enter_context(status_reader(connections.store(), under_way))
+        except InvalidInput as error:
+            # The caller can mend neither a connection nor a setting.
+            raise StoreUnavailable(str(error)) from None
+        yield reader
+
+
+@contextmanager
+def open_store(session: Session) -> Iterator[Store]:
+    """The schema ``ashare``, to change something in it.
+
+    :raises StoreUnavailable: the schema cannot be reached, or the connection is wrong.
+    """
+    session.rollback()
+    try:
+        store = connections.store()
+        store.migrate()
+    except InvalidInput as error:
+        raise StoreUnavailable(str(error)) from None
+    with store:
+        yield store
+
+
+def _reader(session: SessionDep) -> Iterator[StatusReader]:
+    with open_reader(session) as reader:
+        yield reader
+
+
+# Closed before the answer is sent: an error of the reading is still answered.
+Reader = Annotated[StatusReader, Depends(_reader, scope="function")]

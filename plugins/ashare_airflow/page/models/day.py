@@ -1,0 +1,123 @@
+"""Calendar days by their coverage, and one trade date with all that is known of it."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from ashare_airflow.page.models.sync_records import Coverage, SyncRecord
+
+DayCoverage = tuple[date, Coverage, int | None, int | None, int | None, int | None, int | None]
+"""date, coverage, expected, loaded, missing, rejected, revised."""
+
+
+class CoverageDays(BaseModel):
+    """Every calendar day of a range, oldest first."""
+
+    start_date: date
+    end_date: date
+    days: list[DayCoverage] = Field(description="[date, coverage, expected, loaded, missing, rejected, revised]")
+
+
+class BatchOfDay(BaseModel):
+    batch_no: int
+    kind: str
+    by: str
+    label: str
+    codes: int | None = Field(description="How many; none: the whole market.")
+    status: str
+    rows: int | None
+    requests: int | None
+    error: str | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    seconds: float | None
+    log: str | None = Field(description="Its task in the Airflow UI, relative to the UI's root.")
+
+
+class SecurityOfDay(BaseModel):
+    """A security without a bar that day, and why."""
+
+    code: str
+    name: str | None
+    kind: str
+    reason: str
+
+
+class RejectOfDay(BaseModel):
+    code: str
+    name: str | None
+    rule: str
+    raw: dict[str, Any]
+    rejected_at: datetime
+    superseded_at: datetime | None = Field(description="When a good row for the bar was loaded.")
+
+
+class RevisionOfDay(BaseModel):
+    code: str
+    name: str | None
+    old: dict[str, Any]
+    new: dict[str, Any]
+    revised_at: datetime
+    run_id: str | None
+
+
+class CrossCheckOfDay(BaseModel):
+    kind: str
+    rule: str
+    compared_with: date | None
+    compared: int
+    deviating: int
+    allowed: int
+    passed: bool | None
+    examples: list[str]
+
+
+class Acceptance(BaseModel):
+    """A date that a person takes as it is."""
+
+    reason: str
+    problem: str = Field(description="What was wrong with the date then.")
+    accepted_by: str
+    accepted_at: datetime
+
+
+class RunOfDay(BaseModel):
+    run_id: str
+    state: str | None = Field(description="As Airflow has it; none when the run was deleted.")
+    run: str = Field(description="The run in the Airflow UI, relative to the UI's root.")
+    log: str = Field(description="Its status task there, whose log says why.")
+
+
+class Day(BaseModel):
+    """A trade date with all that is known of it; lists are cut at 500, their totals are not."""
+
+    record: SyncRecord
+    previous: date | None = Field(description="The session before.")
+    following: date | None = Field(description="The session after, up to today.")
+    run: RunOfDay | None
+    acceptance: Acceptance | None = Field(description="None: the date is what its rows say.")
+    may_accept: bool = Field(description="Whether the user may accept dates, and undo that.")
+    batches: list[BatchOfDay]
+    missing_total: int
+    missing: list[SecurityOfDay]
+    absent_total: int
+    absent: list[SecurityOfDay] = Field(description="Asked for one by one, and not there at the source.")
+    rejected_total: int
+    rejected: list[RejectOfDay]
+    revisions_total: int
+    revisions: list[RevisionOfDay]
+    checks: list[CrossCheckOfDay]
+
+
+class AcceptRequest(BaseModel):
+    reason: str = Field(description="Why, in a sentence of at most 500 characters.")
+
+
+class Accepted(BaseModel):
+    """What became of a date that was accepted, or whose acceptance was undone."""
+
+    date: date
+    message: str

@@ -1,0 +1,64 @@
+"""The page's head line: is the data complete, and does everything run?"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from pydantic import BaseModel, Field
+
+from ashare_airflow.page.models.sync_records import StatusCount
+from ashare_airflow.page.models.sync_requests import Active
+
+
+class SourceError(BaseModel):
+    outcome: str = Field(description="Baostock's error code, or the kind of failure.")
+    method: str
+    requested_at: datetime
+    who: str
+
+
+class Source(BaseModel):
+    """What the request ledger says of Baostock."""
+
+    used_today: int
+    budget: int
+    day_ends: datetime
+    is_banned: bool
+    banned_until: datetime | None
+    bans: int = Field(description="Bans of the year of the last one.")
+    last_request_at: datetime | None
+    last_success_at: datetime | None
+    recent_errors: list[SourceError] = Field(description="Of the last seven days, newest first, ten at most.")
+
+
+class Complete(BaseModel):
+    date: date
+    expected: int
+    loaded: int
+    suspended: int
+
+
+class Scheduler(BaseModel):
+    alive: bool
+    heartbeat_at: datetime | None
+
+
+class Overview(BaseModel):
+    """The page's head line: is the data complete, and does everything run?"""
+
+    now: datetime = Field(description="Beijing's clock.")
+    newest_complete: Complete | None
+    newest_due: date = Field(description="The newest session whose bars should be in by now.")
+    lag: int | None = Field(description="Sessions after the newest complete one up to the newest due; none: no data.")
+    allowed_lag: int
+    first_date: date | None = Field(description="The first trade date that is recorded.")
+    counts: StatusCount = Field(description="All dates since the first, by status.")
+    first_open: date | None = Field(description="The first date that is missing or failed.")
+    last_open: date | None
+    next_run: datetime | None
+    is_paused: bool
+    scheduler: Scheduler
+    source: Source
+    can_start: bool
+    why_not: str | None
+    active: Active | None

@@ -1,0 +1,30 @@
+"""The envelope of every answer, and the answers that are no data."""
+
+from __future__ import annotations
+
+from typing import Generic, Literal, TypeVar
+
+from pydantic import BaseModel
+
+T = TypeVar("T")
+
+
+class Reply(BaseModel, Generic[T]):
+    """An answer; ``status`` is ``success`` wherever the HTTP status is."""
+
+    status: Literal["success"] = "success"
+    data: T
+
+
+class Problem(BaseModel):
+    """Why a request was refused: one sentence, as ``message`` and, as FastAPI has it, as ``detail``."""
+
+    status: Literal["error", "not_found"]
+    message: str
+    detail: str
+
+
+class Health(BaseModel):
+    """Says no more than that: everybody may ask."""
+
+    status: Literal["healthy", "stale", "unavailable"]

@@ -1,0 +1,105 @@
+"""Syncs: how one is asked for, what it would do, what was started and how far it is."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+Reprocess = Literal["missing", "all"]
+
+
+class BatchRequest(BaseModel):
+    """A range of trade dates, both ends included."""
+
+    start_date: str = Field(description="YYYY-MM-DD", examples=["2026-03-02"])
+    end_date: str = Field(description="YYYY-MM-DD", examples=["2026-03-31"])
+    reprocess: Reprocess = Field(
+        "missing",
+        description="missing: what is missing or failed; all: complete dates are looked at again, too.",
+    )
+
+
+class Preview(BaseModel):
+    """What a sync of a range would do."""
+
+    start_date: date
+    end_date: date
+    weekdays: int
+    closed: int = Field(description="Of those: known to be no session.")
+    complete: int = Field(description="Of those: complete already; nothing is asked of Baostock for them.")
+    to_sync: int = Field(description="Of those: missing or failed.")
+    runs: int = Field(description="Runs that Airflow would make.")
+    requests: int = Field(description="An estimate, logins and pages counted.")
+    requests_left: int = Field(description="Of the day's budget.")
+    seconds: int = Field(description="An estimate, from the times of the last dates.")
+    command: str = Field(description="The same on the command line.")
+    notes: list[str] = Field(description="What is worth knowing before.")
+    can_start: bool
+    why_not: str | None = Field(description="What keeps it from being started.")
+
+
+class StartedDate(BaseModel):
+    """What became of the wish to sync a date."""
+
+    status: Literal["syncing", "skipped"]
+    date: date
+    message: str
+    task_id: str | None = Field(description="The id of the Airflow backfill; none when nothing was to be done.")
+
+
+class StartedPending(BaseModel):
+    """What became of the wish to sync all dates that need it."""
+
+    status: Literal["syncing", "success"]
+    message: str
+    total: int
+    dates: list[date]
+    task_id: str | None
+
+
+class StartedBatch(BaseModel):
+    """A backfill that was started."""
+
+    task_id: str = Field(description="The id of the Airflow backfill.")
+    total_days: int = Field(description="Calendar days of the range.")
+    runs: int = Field(description="Runs that the backfill has made, one a date.")
+    message: str
+
+
+class BatchError(BaseModel):
+    date: date
+    error: str
+
+
+class Progress(BaseModel):
+    """How far a backfill is."""
+
+    status: Literal["running", "completed", "failed", "cancelled"] = Field(description="failed: a date failed.")
+    total: int = Field(description="Dates of the backfill.")
+    current: int = Field(description="Dates that have ended.")
+    success: int
+    failed: int
+    skipped: int
+    current_date: str = Field(description="The earliest date under way; empty when there is none.")
+    message: str
+    start_time: date = Field(description="First date of the range.")
+    end_time: date = Field(description="Last date of the range.")
+    task_start_time: datetime
+    estimated_completion: datetime | None
+    duration_seconds: int
+    errors: list[BatchError]
+    progress_percent: float
+    running: int = Field(description="Dates under way.")
+    rows: int = Field(description="Bars that Baostock has sent for it so far.")
+    rows_per_second: float = Field(description="Over the last minute of work.")
+    requests: int
+    seconds_left: int | None
+    waits_for: str | None = Field(description="Why nothing moves: a ban, the day's budget, a dead scheduler.")
+    user: str | None = Field(description="Who started it.")
+
+
+class Active(BaseModel):
+    task_id: str
+    progress: Progress
