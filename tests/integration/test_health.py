@@ -80,7 +80,7 @@ def test_by_the_age_of_the_newest_complete_date(
     assert ask(tmp_path, postgres.connection_json(database.name), **settings) == (code, {"status": word})
 
 
-def test_an_empty_schema_is_stale_and_no_database_unavailable(
+def test_an_empty_schema_is_stale_and_no_database_or_a_wrong_setting_unavailable(
     tmp_path: Path, postgres: EmbeddedPostgres, database: Database
 ) -> None:
     assert ask(tmp_path, postgres.connection_json(database.name)) == (503, {"status": "unavailable"})  # no schema
@@ -90,25 +90,27 @@ def test_an_empty_schema_is_stale_and_no_database_unavailable(
     away = json.dumps({"conn_type": "postgres", "host": "127.0.0.1", "port": 1, "password": "s3cret"})
     assert ask(tmp_path, away) == (503, {"status": "unavailable"})
     assert ask(tmp_path, None) == (503, {"status": "unavailable"})
+    here = postgres.connection_json(database.name)
+    assert ask(tmp_path, here, ASHARE_MAX_LAG="some") == (503, {"status": "unavailable"})
 
 
 MANY = """
 import threading
 from ashare_airflow.page import health
-looks = []
+readings = []
 def slow():
-    looks.append(1)
+    readings.append(1)
     threading.Event().wait(0.5)
     return "healthy"
-health._look = slow
+health.read_health = slow
 words = []
-askers = [threading.Thread(target=lambda: words.append(health.look.word())) for _ in range(50)]
+askers = [threading.Thread(target=lambda: words.append(health.cached_health.status())) for _ in range(50)]
 [asker.start() for asker in askers]
 [asker.join() for asker in askers]
 assert set(words) == {"healthy"} and len(words) == 50, words
-print(len(looks))
+print(len(readings))
 """
 
 
-def test_however_many_ask_one_looks_at_the_database(tmp_path: Path) -> None:
+def test_however_many_ask_one_reads_the_database(tmp_path: Path) -> None:
     assert run(MANY, tmp_path)[-1] == "1"

@@ -11,6 +11,7 @@ from fastapi import Depends
 from sqlalchemy.orm import Session
 
 from ashare.errors import InvalidInput, StoreUnavailable
+from ashare.settings import Settings
 from ashare.status import StatusReader, status_reader
 from ashare.store import Store
 from ashare_airflow import connections
@@ -39,10 +40,11 @@ def open_reader(session: Session) -> Iterator[StatusReader]:
 def open_store(session: Session) -> Iterator[Store]:
     """The schema ``ashare``, to change something in it.
 
-    :raises StoreUnavailable: the schema cannot be reached, or the connection is wrong.
+    :raises StoreUnavailable: the schema cannot be reached, or a connection or a setting is wrong.
     """
     session.rollback()
     try:
+        Settings()  # a wrong one is refused before anything is written
         store = connections.store()
         store.migrate()
     except InvalidInput as error:

@@ -12,39 +12,40 @@ from ashare.status import status_reader
 from ashare_airflow import connections
 from ashare_airflow.page.models.reply import Health
 
-Word = Literal["healthy", "stale", "unavailable"]
+HealthStatus = Literal["healthy", "stale", "unavailable"]
 
 KEPT_SECONDS = 5.0
 FIRST_SECONDS = 2.0
-"""To wait for the first look of all; later ones nobody waits for, or the API server's threads would all do."""
+"""To wait for the first reading of all; nobody waits for later ones, or the API server's threads would all wait."""
 TRUSTED_SECONDS = 30.0
-"""For so long what was seen is said while a new look hangs."""
+"""For so long the last status is returned while a new reading hangs."""
 
 router = APIRouter()
 
 
-class _Look:
-    """Everybody may ask: however many do, one of them looks at the database, and what it saw is kept for a moment."""
+class CachedHealth:
+    """Everybody may ask: however many do, one of them reads the database, and its status is kept for a moment."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._word: Word = "unavailable"
+        self._status: HealthStatus = "unavailable"
         self._until = 0.0
 
-    def word(self) -> Word:
-        """How the data are; while a look takes long, how they were at the last one."""
+    def status(self) -> HealthStatus:
+        """The status of the data; while a reading takes long, that of the last one."""
         wait = 0.0 if self._until else FIRST_SECONDS
         if time.monotonic() >= self._until and self._lock.acquire(timeout=wait):
             try:
                 if time.monotonic() >= self._until:
-                    self._word = _look()
+                    self._status = read_health()
                     self._until = time.monotonic() + KEPT_SECONDS
             finally:
                 self._lock.release()
-        return self._word if time.monotonic() < self._until + TRUSTED_SECONDS else "unavailable"
+        return self._status if time.monotonic() < self._until + TRUSTED_SECONDS else "unavailable"
 
 
-def _look() -> Word:
+def read_health() -> HealthStatus:
+    """Read from the database how old the newest complete trade date is."""
     try:
         with status_reader(connections.store()) as reader:
             lag, allowed = reader.bounds().lag, reader.settings.max_lag
@@ -53,15 +54,15 @@ def _look() -> Word:
     return "healthy" if lag is not None and lag <= allowed else "stale"
 
 
-look = _Look()
+cached_health = CachedHealth()
 
 
 @router.head("/health", include_in_schema=False)
 @router.get("/health", responses={status.HTTP_503_SERVICE_UNAVAILABLE: {"model": Health}})
 def health(response: Response) -> Health:
     """healthy: the newest complete trade date is as new as ASHARE_MAX_LAG allows. Else 503: stale, or unavailable."""
-    word = look.word()
+    found = cached_health.status()
     response.headers["Cache-Control"] = "no-store"
-    if word != "healthy":
+    if found != "healthy":
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    return Health(status=word)
+    return Health(status=found)
