@@ -16,7 +16,7 @@ for _message in ("GitWildMatchPattern", "Could not import graphviz"):
 _command = sys.argv[1] if len(sys.argv) > 1 else ""
 
 if _command == "dags" or "_ARGCOMPLETE" in os.environ:
-    from ashare_airflow.cli.command import add_backfill_command
+    from ashare_airflow.cli.definition import add_backfill_command
 
     add_backfill_command()
 

@@ -20,13 +20,13 @@ from airflow.models import import_all_models
 from airflow.models.base import Base
 from airflow.settings import engine
 from fastapi.testclient import TestClient
-from ashare_airflow.page.access import READS
+from ashare_airflow.page.access import MAY_READ
 from ashare_airflow.page.app import create_app
 if sys.argv[1] == "tables":
     import_all_models()
     Base.metadata.create_all(engine)
 app = create_app()
-app.dependency_overrides[READS.dependency] = lambda: None
+app.dependency_overrides[MAY_READ.dependency] = lambda: None
 answer = TestClient(app).get("/api/v1/sync-status/recent")
 print(json.dumps([answer.status_code, answer.json()]))
 """

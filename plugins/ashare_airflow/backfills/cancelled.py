@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_CALLS = (
+_ROUTES = (
     ("PUT", re.compile(r"/api/v2/backfills/\d+/cancel$")),
-    # For backfills that were cancelled when this middleware was not there yet.
+    # For backfills that were cancelled before this middleware was installed.
     ("POST", re.compile(r"/api/v2/dags/ashare_daily/(?:clear\w+|dagRuns/[^/]+/clear)$")),
 )
 
@@ -26,19 +26,19 @@ class CancelledBackfills:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not any(
-            scope["method"] == method and path.search(scope["path"]) for method, path in _CALLS
+            scope["method"] == method and path.search(scope["path"]) for method, path in _ROUTES
         ):
             await self._app(scope, receive, send)
             return
-        is_done = False
+        has_succeeded = False
 
-        async def answer(message: Message) -> None:
-            nonlocal is_done
-            is_done = is_done or message.get("status", 500) < 300
+        async def send_and_note_status(message: Message) -> None:
+            nonlocal has_succeeded
+            has_succeeded = has_succeeded or message.get("status", 500) < 300
             await send(message)
 
-        await self._app(scope, receive, answer)
-        if is_done:
+        await self._app(scope, receive, send_and_note_status)
+        if has_succeeded:
             import asyncio
 
             await asyncio.to_thread(_release)
@@ -48,12 +48,12 @@ def _release() -> None:
     from airflow.utils.session import create_session
     from sqlalchemy.exc import SQLAlchemyError
 
-    from ashare_airflow.backfills import service
+    from ashare_airflow.backfills.state import release_cancelled
 
     try:
         with create_session() as session:
-            service.release_cancelled(service.DAG_ID, session)
-    except SQLAlchemyError as error:  # the next backfill from the page or the command line does it
+            release_cancelled(session)
+    except SQLAlchemyError as error:  # the next backfill from the page or the command line releases them
         log.warning("Cancelled backfills could not be released (%s).", type(error).__name__)
 
 

@@ -10,26 +10,26 @@ from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessE
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_backfill, requires_access_dag
 from airflow.api_fastapi.logging.decorators import action_logging
-from airflow.configuration import conf
 from airflow.models.dag import DagModel
 from fastapi import Depends, HTTPException, Request, status
 from sqlalchemy.exc import DataError, ProgrammingError
 
-from ashare_airflow.backfills.service import DAG_ID
+from ashare_airflow.backfills import DAG_ID
+from ashare_airflow.backfills.links import base_url
 
 
 def same_site(request: Request, _: GetUserDep) -> None:
-    """Refuse what another site makes a signed-in browser send.
+    """Refuse what another site makes a signed-in browser send (CSRF).
 
-    A token in a header is no browser's doing; a cookie comes along by itself.
+    A browser adds a cookie by itself, and never a token in a header.
     """
     if request.headers.get("authorization", "").lower().startswith("bearer "):
         return
     fetched_by = request.headers.get("sec-fetch-site")
     if fetched_by == "same-origin":
         return
-    # Browsers leave that header out over plain http; then the origin tells.
-    if fetched_by is None and _is_own(request.headers.get("origin"), request):
+    # Browsers leave that header out over plain http; then the origin decides.
+    if fetched_by is None and _is_own_origin(request.headers.get("origin"), request):
         return
     raise HTTPException(
         status.HTTP_403_FORBIDDEN,
@@ -38,14 +38,14 @@ def same_site(request: Request, _: GetUserDep) -> None:
     )
 
 
-def _is_own(origin: str | None, request: Request) -> bool:
+def _is_own_origin(origin: str | None, request: Request) -> bool:
     if not origin:
         return False
-    own = {request.headers.get("host", ""), urlsplit(conf.get("api", "base_url", fallback="")).netloc}
+    own = {request.headers.get("host", ""), urlsplit(base_url(default="")).netloc}
     return urlsplit(origin).netloc in own - {""}
 
 
-def may_start(user: BaseUser) -> bool:
+def may_start_backfills(user: BaseUser) -> bool:
     """Whether a user may create backfills of the daily DAG, as Airflow's own API asks it."""
     return get_auth_manager().is_authorized_dag(
         method="POST",
@@ -55,22 +55,22 @@ def may_start(user: BaseUser) -> bool:
     )
 
 
-_log = action_logging("ashare_sync")
+_write_audit_log = action_logging("ashare_sync")
 
 
 async def audited(request: Request, session: SessionDep, user: GetUserDep) -> None:
     """Leave in Airflow's audit log who asked for what, as Airflow's own routes do."""
     try:
-        await _log(request, session, user)
+        await _write_audit_log(request, session, user)
     except (ValueError, RecursionError, DataError, ProgrammingError):
-        # It reads the body and the query by itself.
+        # Airflow's function reads the body and the query by itself.
         raise HTTPException(
             status.HTTP_400_BAD_REQUEST, "The body or the query cannot be read: send a JSON object, or no body."
         ) from None
 
 
-READS = Depends(requires_access_dag("GET", param_dag_id=DAG_ID))
-STARTS = Depends(requires_access_dag("POST", DagAccessEntity.RUN, DAG_ID))
-CANCELS = Depends(requires_access_backfill("PUT"))
+MAY_READ = Depends(requires_access_dag("GET", param_dag_id=DAG_ID))
+MAY_START = Depends(requires_access_dag("POST", DagAccessEntity.RUN, DAG_ID))
+MAY_CANCEL = Depends(requires_access_backfill("PUT"))
 SAME_SITE = Depends(same_site)
 AUDITED = Depends(audited)

@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 
 from ashare_airflow.page import details, error_replies, health, sync_status
-from ashare_airflow.page.access import READS
+from ashare_airflow.page.access import MAY_READ
 
 API = "/api/v1/sync-status"
 STATIC = Path(__file__).parent / "static"
@@ -39,7 +39,7 @@ def create_app() -> FastAPI:
     )
     error_replies.add_handlers(app)
     app.middleware("http")(_with_headers)
-    for router in (sync_status.reads, sync_status.starts, details.router):
+    for router in (sync_status.read_router, sync_status.start_router, details.router):
         app.include_router(router, prefix=API, responses=error_replies.RESPONSES)
     app.include_router(health.router)
     app.include_router(health.router, prefix=API, include_in_schema=False)
@@ -50,11 +50,11 @@ def create_app() -> FastAPI:
 def _add_page(app: FastAPI) -> None:
     files = StaticFiles(directory=STATIC)
 
-    @app.get("/openapi.json", dependencies=[READS], include_in_schema=False)
+    @app.get("/openapi.json", dependencies=[MAY_READ], include_in_schema=False)
     def openapi(request: Request) -> dict[str, Any]:
         return {**app.openapi(), "servers": [{"url": request.scope.get("root_path", "")}]}
 
-    @app.get("/", dependencies=[READS], include_in_schema=False)
+    @app.get("/", dependencies=[MAY_READ], include_in_schema=False)
     async def page(request: Request) -> Response:
         return await files.get_response("index.html", request.scope)
 
@@ -63,7 +63,7 @@ def _add_page(app: FastAPI) -> None:
         """For each page of Airflow, so for every user: one who may not read this DAG, too."""
         return await files.get_response("viewer.js", request.scope)
 
-    @app.get("/static/{path:path}", dependencies=[READS], include_in_schema=False)
+    @app.get("/static/{path:path}", dependencies=[MAY_READ], include_in_schema=False)
     async def static(path: str, request: Request) -> Response:
         return await files.get_response(path, request.scope)
 

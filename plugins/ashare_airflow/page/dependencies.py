@@ -15,7 +15,7 @@ from ashare.settings import Settings
 from ashare.status import StatusReader, status_reader
 from ashare.store import Store
 from ashare_airflow import connections
-from ashare_airflow.page.runs import running
+from ashare_airflow.page.runs import runs_under_way
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def open_reader(session: Session) -> Iterator[StatusReader]:
 
     :raises StoreUnavailable: the schema cannot be read, or a connection or a setting is wrong.
     """
-    under_way = running(session)
+    under_way = runs_under_way(session)
     # Nothing was written, and Airflow's connection must not be held while another database is slow.
     session.rollback()
     with ExitStack() as stack:

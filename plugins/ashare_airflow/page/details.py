@@ -1,4 +1,4 @@
-"""What the page asks for beside the sync-status API: the head line, coverage, one date, one security, the source."""
+"""What only the page asks for: the head line, coverage, one date, one security, the source."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from fastapi import APIRouter, Query
 from ashare.checks import is_code
 from ashare.dates import parse_date
 from ashare.errors import InvalidInput
+from ashare_airflow.backfills.progress import active_progress
+from ashare_airflow.backfills.scheduler import scheduler_state
 from ashare_airflow.page import runs
-from ashare_airflow.page.access import READS, may_start
+from ashare_airflow.page.access import MAY_READ, may_start_backfills
 from ashare_airflow.page.dependencies import Reader
 from ashare_airflow.page.error_replies import NotFound
 from ashare_airflow.page.models.day import CoverageDays, Day
@@ -21,16 +23,16 @@ from ashare_airflow.page.models.reply import Reply
 from ashare_airflow.page.models.security import Adjust, SecurityName, Stock, StockBars
 from ashare_airflow.page.models.sync_records import SyncRecord
 
-MOST_YEARS = 50
+MAX_YEARS = 50
 
-router = APIRouter(dependencies=[READS])
+router = APIRouter(dependencies=[MAY_READ])
 
 
 @router.get("/overview")
 def overview(reader: Reader, user: GetUserDep, session: SessionDep) -> Reply[Overview]:
     """Is the data complete, does everything run, and what can be pressed?"""
     bounds = reader.bounds()
-    why_not = runs.start_problem(user, session)
+    why_not = runs.why_not_started(user, session)
     first_open, last_open = reader.open_range()
     newest = bounds.newest and {**bounds.newest, "date": bounds.newest["trade_date"]}
     return Reply(
@@ -46,11 +48,11 @@ def overview(reader: Reader, user: GetUserDep, session: SessionDep) -> Reply[Ove
                 "first_open": first_open,
                 "last_open": last_open,
                 **runs.schedule(session),
-                "scheduler": runs.scheduler(session),
+                "scheduler": scheduler_state(session)._asdict(),
                 "source": reader.source(),
                 "can_start": why_not is None,
                 "why_not": why_not,
-                "active": runs.active(reader, session),
+                "active": active_progress(reader, session),
             }
         )
     )
@@ -60,8 +62,8 @@ def overview(reader: Reader, user: GetUserDep, session: SessionDep) -> Reply[Ove
 def coverage(start_date: str, end_date: str, reader: Reader) -> Reply[CoverageDays]:
     """Every calendar day of a range by its rows; future days are not published yet."""
     start, end = parse_date(start_date), parse_date(end_date)
-    if not 0 <= (end - start).days <= MOST_YEARS * 366:
-        raise InvalidInput(f"{start} to {end} is not a range of up to {MOST_YEARS} years: choose other dates.")
+    if not 0 <= (end - start).days <= MAX_YEARS * 366:
+        raise InvalidInput(f"{start} to {end} is not a range of up to {MAX_YEARS} years: choose other dates.")
     days = reader.coverage(start, end)
     return Reply(data=CoverageDays(start_date=start, end_date=end, days=days))
 
@@ -74,20 +76,20 @@ def day(day: str, reader: Reader, user: GetUserDep, session: SessionDep) -> Repl
     if row is None:
         raise NotFound(f"Nothing is recorded of {chosen}, and the calendar that is stored does not cover it.")
     previous, following = reader.neighbours(chosen)
-    found: dict[str, Any] = {
+    values: dict[str, Any] = {
         "record": SyncRecord.from_row(row),
         "previous": previous,
         "following": following,
-        "run": runs.run_of(row["dag_id"], row["run_id"], session),
+        "run": runs.last_run(row["dag_id"], row["run_id"], session),
         "acceptance": reader.accepted(chosen),
-        "may_accept": may_start(user),
+        "may_accept": may_start_backfills(user),
         "batches": runs.with_logs(reader.batches(chosen), session),
         "checks": reader.checks(chosen),
     }
-    found["missing_total"], found["missing"] = reader.missing(row)
+    values["missing_total"], values["missing"] = reader.missing(row)
     for name in ("absent", "rejected", "revisions"):
-        found[f"{name}_total"], found[name] = reader.listed(name, chosen)
-    return Reply(data=Day.model_validate(found))
+        values[f"{name}_total"], values[name] = reader.listed(name, chosen)
+    return Reply(data=Day.model_validate(values))
 
 
 @router.get("/securities")
@@ -101,7 +103,7 @@ def stock(code: str, reader: Reader) -> Reply[Stock]:
     """A security's coverage over time."""
     found = reader.security(code) if is_code(code) else None
     if found is None:
-        raise _unknown(code)
+        raise _unknown_security(code)
     return Reply(data=Stock.model_validate(found))
 
 
@@ -109,14 +111,14 @@ def stock(code: str, reader: Reader) -> Reply[Stock]:
 def bars(code: str, reader: Reader, adjust: Adjust = "none") -> Reply[StockBars]:
     """A security's daily bars, as traded or adjusted."""
     if not is_code(code):
-        raise _unknown(code)
+        raise _unknown_security(code)
     rows, note = reader.bars(code, adjust)
     if not rows and reader.security(code) is None:
-        raise _unknown(code)
+        raise _unknown_security(code)
     return Reply(data=StockBars(code=code, adjust=adjust, note=note, bars=rows))
 
 
-def _unknown(code: str) -> NotFound:
+def _unknown_security(code: str) -> NotFound:
     return NotFound(
         f"There is no security {code!r} in the list: write Baostock's code with the exchange, for example sh.600000."
     )

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from ashare.errors import AshareError, InvalidInput
-from ashare_airflow.backfills.service import NobodyRuns, Refused, WrongUsage
+from ashare_airflow.backfills.refusals import NoScheduler, Refused, WrongUsage
 from ashare_airflow.page.models.reply import Problem
 
 
@@ -27,7 +27,7 @@ CODES: dict[type[Exception], int] = {
     WrongUsage: status.HTTP_400_BAD_REQUEST,
     NotFound: status.HTTP_404_NOT_FOUND,
     Refused: status.HTTP_409_CONFLICT,
-    NobodyRuns: status.HTTP_503_SERVICE_UNAVAILABLE,
+    NoScheduler: status.HTTP_503_SERVICE_UNAVAILABLE,
     AshareError: status.HTTP_503_SERVICE_UNAVAILABLE,
 }
 SIGN_IN = "Sign in to Airflow to see this page."

@@ -7,13 +7,19 @@ from typing import Annotated
 
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep
+from airflow.models.backfill import Backfill, ReprocessBehavior
 from fastapi import APIRouter, BackgroundTasks, Path, Query
+from sqlalchemy.orm import Session
 
 from ashare.dates import beijing_now, parse_date, parse_trade_date
 from ashare.status import StatusReader, read_range
 from ashare.steps.accept import accept, undo
+from ashare_airflow.backfills import DAG_ID
+from ashare_airflow.backfills.progress import active_progress, progress
+from ashare_airflow.backfills.request import BackfillRequest
+from ashare_airflow.backfills.state import cancel, find_backfill
 from ashare_airflow.page import runs
-from ashare_airflow.page.access import AUDITED, CANCELS, READS, SAME_SITE, STARTS
+from ashare_airflow.page.access import AUDITED, MAY_CANCEL, MAY_READ, MAY_START, SAME_SITE
 from ashare_airflow.page.dependencies import Reader, open_reader, open_store
 from ashare_airflow.page.error_replies import NotFound
 from ashare_airflow.page.models.day import Accepted, AcceptRequest
@@ -39,29 +45,30 @@ from ashare_airflow.page.models.sync_requests import (
     StartedDate,
     StartedPending,
 )
-from ashare_airflow.page.runs import Wish
 from ashare_airflow.report.run_report import report_accepted_date
 
-MOST_DAYS = 90
-"""In one go from the page, as it always was there; the command line has no such limit."""
+MAX_DAYS = 90
+"""Of one backfill from the page, as the API always had it; the command line has no such limit."""
 
 Days = Annotated[int, Query(ge=1, le=365, description="Calendar days back from today, Beijing's.")]
 BackfillId = Annotated[int, Path(ge=0, le=2**31 - 1, description="The id of an Airflow backfill.")]
 
-reads = APIRouter(dependencies=[READS])
-starts = APIRouter(dependencies=[SAME_SITE, AUDITED, STARTS])
+_REPROCESS = {"missing": ReprocessBehavior.FAILED, "all": ReprocessBehavior.COMPLETED}
+
+read_router = APIRouter(dependencies=[MAY_READ])
+start_router = APIRouter(dependencies=[SAME_SITE, AUDITED, MAY_START])
 
 
-# ---------------------------------------------------------------------- what is
+# ---------------------------------------------------------------------- records
 
 
-@reads.get("/today")
+@read_router.get("/today")
 def today(reader: Reader) -> Reply[SyncRecord]:
     """Today's record."""
     return _record(reader, reader.today)
 
 
-@reads.get("/date/{day}")
+@read_router.get("/date/{day}")
 def one_date(day: str, reader: Reader) -> Reply[SyncRecord]:
     """A date's record."""
     return _record(reader, parse_trade_date(day))
@@ -76,24 +83,24 @@ def _record(reader: StatusReader, day: date) -> Reply[SyncRecord]:
     return Reply(data=SyncRecord.from_row(row))
 
 
-@reads.get("/recent")
+@read_router.get("/recent")
 def recent(reader: Reader, days: Days = 30) -> Records:
     """The records of the last days, newest first."""
-    rows = reader.records(start=_back(reader, days))
+    rows = reader.records(start=_first_of_last(reader, days))
     return Records(total=len(rows), data=[SyncRecord.from_row(row) for row in rows])
 
 
-@reads.get("/pending")
+@read_router.get("/pending")
 def pending(reader: Reader, days_back: Days = 30) -> PendingDates:
     """The dates of the last days that are to be synced: missing, failed or not complete."""
-    dates = reader.wanting(_back(reader, days_back), reader.today)
+    dates = reader.wanting(_first_of_last(reader, days_back), reader.today)
     return PendingDates(total=len(dates), dates=dates)
 
 
-@reads.get("/summary")
+@read_router.get("/summary")
 def summary(reader: Reader, days: Days = 30) -> Reply[Summary]:
     """The last days by status."""
-    start = _back(reader, days)
+    start = _first_of_last(reader, days)
     counts = StatusCount(**reader.counts(start))
     newest = [SyncRecord.from_row(row) for row in reader.records(start=start, limit=10)]
     return Reply(
@@ -101,7 +108,7 @@ def summary(reader: Reader, days: Days = 30) -> Reply[Summary]:
     )
 
 
-@reads.get("/list")
+@read_router.get("/list")
 def listing(
     reader: Reader,
     page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
@@ -127,7 +134,7 @@ def listing(
     )
 
 
-@reads.post("/check/{day}", dependencies=[SAME_SITE])
+@read_router.post("/check/{day}", dependencies=[SAME_SITE])
 def check(day: str, reader: Reader) -> NeedSync:
     """Whether a date is to be synced, and why. Starts nothing."""
     checked = parse_trade_date(day)
@@ -135,47 +142,52 @@ def check(day: str, reader: Reader) -> NeedSync:
     return NeedSync(date=checked, need_sync=need_sync, reason=reason)
 
 
-def _back(reader: StatusReader, days: int) -> date:
+def _first_of_last(reader: StatusReader, days: int) -> date:
+    """The first of so many days up to today."""
     return reader.today - timedelta(days=days - 1)
 
 
-# ---------------------------------------------------------------------- what is to be
+# ---------------------------------------------------------------------- syncs
 
 
-@starts.post("/sync/today")
+@start_router.post("/sync/today")
 def sync_today(user: GetUserDep, session: SessionDep) -> Reply[StartedDate]:
     """Sync today, if it needs it."""
     return _sync_date(beijing_now().date(), user, session)
 
 
-@starts.post("/sync/date/{day}")
+@start_router.post("/sync/date/{day}")
 def sync_date(day: str, user: GetUserDep, session: SessionDep) -> Reply[StartedDate]:
     """Sync a date, if it needs it."""
     return _sync_date(parse_trade_date(day), user, session)
 
 
 def _sync_date(day: date, user: GetUserDep, session: SessionDep) -> Reply[StartedDate]:
-    # Read, and closed, before it starts: what happens to the reading must not hide that something was started.
+    # Closed before the backfill starts: an error of the reading must not hide that a backfill was started.
     with open_reader(session) as reader:
         need_sync, reason = reader.need(day)
     if not need_sync:
         return Reply(data=StartedDate(status="skipped", date=day, message=reason, task_id=None))
-    backfill_id, _ = runs.start(Wish(day, day, [day]), user, session)
+    request = BackfillRequest(day, day, ReprocessBehavior.FAILED).narrowed([day], session)
+    backfill_id, _ = runs.start_backfill(request, user, session)
     message = f"Backfill {backfill_id} syncs {day}. {reason}"
     return Reply(data=StartedDate(status="syncing", date=day, message=message, task_id=str(backfill_id)))
 
 
-@starts.post("/sync/pending")
+@start_router.post("/sync/pending")
 def sync_pending(user: GetUserDep, session: SessionDep, days_back: Days = 30) -> Reply[StartedPending]:
     """Sync all dates of the last days that need it."""
     with open_reader(session) as reader:
-        start, today = _back(reader, days_back), reader.today
+        start, today = _first_of_last(reader, days_back), reader.today
         dates = reader.wanting(start, today)
     if not dates:
         nothing = f"Every date since {start} is complete: nothing is to be synced."
         return Reply(data=StartedPending(status="success", message=nothing, total=0, dates=[], task_id=None))
-    backfill_id, made = runs.start(Wish(start, today, dates), user, session)
-    message = f"Backfill {backfill_id} syncs {len(dates)} dates, from {min(dates)} to {max(dates)}, in {made} runs."
+    request = BackfillRequest(start, today, ReprocessBehavior.FAILED).narrowed(dates, session)
+    backfill_id, created = runs.start_backfill(request, user, session)
+    message = (
+        f"Backfill {backfill_id} syncs {len(dates)} dates, from {min(dates)} to {max(dates)}, in {created} runs."
+    )
     return Reply(
         data=StartedPending(
             status="syncing", message=message, total=len(dates), dates=dates, task_id=str(backfill_id)
@@ -183,7 +195,7 @@ def sync_pending(user: GetUserDep, session: SessionDep, days_back: Days = 30) ->
     )
 
 
-@reads.get("/sync/preview")
+@read_router.get("/sync/preview")
 def preview(
     start_date: str,
     end_date: str,
@@ -195,17 +207,18 @@ def preview(
     """What a sync of a range would do and cost, without starting it."""
     start, end = read_range(start_date, end_date)
     plan = reader.plan(start, end)
-    wish = Wish(start, end, plan.to_sync if reprocess == "missing" else None)
-    made = runs.runs_of(wish, session)
-    why_not = runs.start_problem(user, session)
-    if why_not is None and not made:
+    whole = BackfillRequest(start, end, _REPROCESS[reprocess])
+    request = whole if reprocess == "all" else whole.narrowed(plan.to_sync, session)
+    to_create = len(request.dates_to_run(session)) if request else 0
+    why_not = runs.why_not_started(user, session)
+    if why_not is None and not to_create:
         why_not = (
             "Every date of this range is complete."
             if plan.complete == plan.weekdays - plan.closed > 0 and not plan.to_sync
             else runs.NOTHING_TO_DO
         )
-    if why_not is None and (end - start).days >= MOST_DAYS:
-        why_not = f"At most {MOST_DAYS} days can be started here: choose fewer, or use the command line."
+    if why_not is None and (end - start).days >= MAX_DAYS:
+        why_not = f"At most {MAX_DAYS} days can be started here: choose fewer, or use the command line."
     return Reply(
         data=Preview(
             start_date=start,
@@ -214,11 +227,11 @@ def preview(
             closed=plan.closed,
             complete=plan.complete,
             to_sync=len(plan.to_sync),
-            runs=made,
+            runs=to_create,
             requests=plan.requests,
             requests_left=plan.requests_left,
             seconds=round(plan.seconds),
-            command=wish.command(session),
+            command=(request or whole).command,
             notes=plan.notes,
             can_start=why_not is None,
             why_not=why_not,
@@ -226,58 +239,67 @@ def preview(
     )
 
 
-@starts.post("/sync/batch")
-def sync_batch(wanted: BatchRequest, user: GetUserDep, session: SessionDep) -> Reply[StartedBatch]:
+@start_router.post("/sync/batch")
+def sync_batch(body: BatchRequest, user: GetUserDep, session: SessionDep) -> Reply[StartedBatch]:
     """Start a backfill of a range, at most 90 days, and return at once with its id."""
-    start, end = read_range(wanted.start_date, wanted.end_date, most_days=MOST_DAYS)
+    start, end = read_range(body.start_date, body.end_date, most_days=MAX_DAYS)
     days = (end - start).days + 1
+    whole = BackfillRequest(start, end, _REPROCESS[body.reprocess])
     with open_reader(session) as reader:
-        wish = Wish(start, end, reader.wanting(start, end) if wanted.reprocess == "missing" else None)
-    backfill_id, made = runs.start(wish, user, session)
-    message = f"Backfill {backfill_id} is started: {made} dates of {days} days."
-    return Reply(data=StartedBatch(task_id=str(backfill_id), total_days=days, runs=made, message=message))
+        needed = None if body.reprocess == "all" else reader.wanting(start, end)
+    request = whole if needed is None else whole.narrowed(needed, session)
+    backfill_id, created = runs.start_backfill(request, user, session)
+    message = f"Backfill {backfill_id} is started: {created} dates of {days} days."
+    return Reply(data=StartedBatch(task_id=str(backfill_id), total_days=days, runs=created, message=message))
 
 
-@reads.get("/sync/batch/progress/{backfill_id}")
+@read_router.get("/sync/batch/progress/{backfill_id}")
 def batch_progress(backfill_id: BackfillId, reader: Reader, session: SessionDep) -> Reply[Progress]:
     """How far a backfill is."""
     return Reply(data=_progress(backfill_id, reader, session))
 
 
-@reads.get("/sync/batch/active")
+@read_router.get("/sync/batch/active")
 def active_batch(reader: Reader, session: SessionDep) -> Reply[Active | None]:
     """The backfill that is under way, if there is one."""
-    found = runs.active(reader, session)
-    return Reply(data=Active(**found) if found else None)
+    active = active_progress(reader, session)
+    return Reply(data=Active(**active) if active else None)
 
 
-@starts.post("/sync/batch/cancel/{backfill_id}", dependencies=[CANCELS])
+@start_router.post("/sync/batch/cancel/{backfill_id}", dependencies=[MAY_CANCEL])
 def cancel_batch(backfill_id: BackfillId, reader: Reader, session: SessionDep) -> Reply[Progress]:
     """Cancel a backfill: dates under way finish, those that wait are marked failed."""
-    runs.cancel(runs.find(backfill_id, session), session)
+    cancel(_backfill(backfill_id, session), session)
     return Reply(data=_progress(backfill_id, reader, session))
 
 
 def _progress(backfill_id: int, reader: StatusReader, session: SessionDep) -> Progress:
-    return Progress(**runs.progress(runs.find(backfill_id, session), reader, session))
+    return Progress(**progress(_backfill(backfill_id, session), reader, session))
 
 
-# ---------------------------------------------------------------------- dates as they are
+def _backfill(backfill_id: int, session: Session) -> Backfill:
+    found = find_backfill(backfill_id, session)
+    if found is None:
+        raise NotFound(f"There is no backfill {backfill_id} of {DAG_ID}.")
+    return found
 
 
-@starts.post("/accept/{day}")
+# ---------------------------------------------------------------------- acceptance
+
+
+@start_router.post("/accept/{day}")
 def accept_date(
-    day: str, wanted: AcceptRequest, user: GetUserDep, session: SessionDep, later: BackgroundTasks
+    day: str, body: AcceptRequest, user: GetUserDep, session: SessionDep, background: BackgroundTasks
 ) -> Reply[Accepted]:
     """Have a red date count as complete as it is, with a reason, until its bars change."""
     chosen = parse_trade_date(day)
     with open_store(session) as store:
-        message = accept(store, chosen, wanted.reason, user.get_name())
-    later.add_task(report_accepted_date)
+        message = accept(store, chosen, body.reason, user.get_name())
+    background.add_task(report_accepted_date)
     return Reply(data=Accepted(date=chosen, message=message))
 
 
-@starts.post("/accept/{day}/undo")
+@start_router.post("/accept/{day}/undo")
 def undo_acceptance(day: str, user: GetUserDep, session: SessionDep) -> Reply[Accepted]:
     """Have an accepted date be what it was before."""
     chosen = parse_trade_date(day)

@@ -12,7 +12,8 @@ import sys
 import time
 from datetime import date
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+
+from ashare_airflow.backfills.links import run_link
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -64,14 +65,6 @@ async def late(context: Context) -> None:
         alerts = Alerts(store, lambda: Delivery(addresses))
         link = run_link(run["dag_id"], run_id)
         await asyncio.to_thread(alerts.late, day, Settings().deadline, run_id, link)
-
-
-def run_link(dag_id: str, run_id: str) -> str:
-    """The page of a run in Airflow's UI."""
-    from airflow.configuration import conf
-
-    base = conf.get("api", "base_url", fallback="").rstrip("/") or "http://localhost:8080"
-    return f"{base}/dags/{dag_id}/runs/{quote(run_id, safe='')}"
 
 
 def _trade_date(dag_run: DagRun) -> str | None:

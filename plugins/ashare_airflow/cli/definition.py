@@ -1,4 +1,4 @@
-"""The arguments of `airflow dags backfill`. Imported by every `airflow dags ...`: nothing heavy in here."""
+"""The command `airflow dags backfill` and its flags. Imported by every `airflow dags ...`: nothing heavy in here."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from typing import Any, NoReturn
 from airflow.cli import cli_config
 from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand, lazy_load_command
 
+from ashare_airflow.backfills import DAG_ID
+
 _QUIET = "airflow.models.backfill=error airflow.serialization.definitions.dag=warning"
-_KEPT_RUNS = "dates that have a run already are left alone"
+_DEFAULT = "without it, dates that have a run already are left alone"
 
 # Flags of Airflow 2's command that Airflow 3's backfills have no counterpart for, and what to do instead.
-_REMOVED: dict[tuple[str, ...], str] = {
+_REMOVED_FLAGS: dict[tuple[str, ...], str] = {
     ("--pool",): "a task's pool is part of the DAG; give the pool more slots with `airflow pools set`.",
     ("-m", "--mark-success"): "mark the runs as successful in the UI instead.",
     ("-l", "--local"): "the scheduler runs backfills, with its own executor; leave it out.",
@@ -28,7 +30,7 @@ _REMOVED: dict[tuple[str, ...], str] = {
     ("-S", "--subdir"): "DAGs are read from the DAG processor's database entry; leave it out.",
     ("--delay-on-limit",): "the scheduler waits for free slots; --max-active-runs bounds the runs.",
     ("-t", "--task-regex"): "whole dates are run; use `airflow tasks clear --task-regex` for single tasks.",
-    ("--treat-dag-as-regex", "--treat-dag-id-as-regex"): "run the command once for each DAG instead.",
+    ("--treat-dag-as-regex", "--treat-dag-id-as-regex"): f"the command runs {DAG_ID} alone; leave it out.",
 }
 
 
@@ -42,7 +44,7 @@ class RemovedFlag(argparse.Action):
         values: str | Sequence[Any] | None,
         option_string: str | None = None,
     ) -> NoReturn:
-        advice = next(text for flags, text in _REMOVED.items() if option_string in flags)
+        advice = next(text for flags, text in _REMOVED_FLAGS.items() if option_string in flags)
         parser.exit(2, f"{option_string} has no meaning in Airflow 3: {advice}\n")
 
 
@@ -58,7 +60,7 @@ def _at_least_one(text: str) -> int:
 
 def _arguments() -> tuple[Arg, ...]:
     return (
-        _arg("dag_id", help="The id of the DAG, for example ashare_daily"),
+        _arg("dag_id", help=f"{DAG_ID}, the DAG whose runs are trade dates"),
         _arg(
             "-s",
             "--start-date",
@@ -76,16 +78,16 @@ def _arguments() -> tuple[Arg, ...]:
         _arg(
             "--rerun-failed-tasks",
             action="store_true",
-            help=f"Run failed dates again, too (without it, {_KEPT_RUNS})",
+            help=f"Run failed dates again, too ({_DEFAULT})",
         ),
-        _arg("--reset-dagruns", action="store_true", help=f"Run all dates again (without it, {_KEPT_RUNS})"),
+        _arg("--reset-dagruns", action="store_true", help=f"Run all dates again ({_DEFAULT})"),
         _arg(
             "--max-active-runs",
             type=_at_least_one,
             help="How many dates are under way at once (default: the DAG's max_active_runs)",
         ),
         cli_config.ARG_VERBOSE,
-        *(_arg(*flags, action=RemovedFlag, nargs="?", help=argparse.SUPPRESS) for flags in _REMOVED),
+        *(_arg(*flags, action=RemovedFlag, nargs="?", help=argparse.SUPPRESS) for flags in _REMOVED_FLAGS),
     )
 
 
@@ -93,9 +95,9 @@ def add_backfill_command() -> None:
     """Give `airflow dags` one more command, `backfill`."""
     command = ActionCommand(
         name="backfill",
-        help="Run a DAG for a range of dates, both ends included, and wait",
+        help=f"Run {DAG_ID} for a range of trade dates, both ends included, and wait",
         description=(
-            "Run a DAG for a range of dates, both ends included, and wait until the last one has ended.\n"
+            f"Run {DAG_ID} for a range of trade dates, both ends included, and wait until the last one has ended.\n"
             "It is an ordinary Airflow backfill: the scheduler runs it, the UI shows it.\n"
             "Exit code: 0 when no date is failed, 1 when one is or nothing could be started, 2 for wrong usage,\n"
             "130 after Ctrl-C (the backfill goes on)."

@@ -1,0 +1,119 @@
+"""A request for a backfill: which trade dates Airflow would run, and the backfill that is created from the request.
+
+The only module that calls private functions of Airflow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow.models.backfill import ReprocessBehavior, _create_backfill, _do_dry_run
+
+from ashare_airflow.backfills import DAG_ID
+from ashare_airflow.backfills.refusals import airflow_refusals
+from ashare_airflow.backfills.state import succeeded_dates
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow.serialization.definitions.dag import SerializedDAG
+    from airflow.timetables.base import DagRunInfo
+    from sqlalchemy.orm import Session
+
+FLAGS = {
+    ReprocessBehavior.NONE: "",
+    ReprocessBehavior.FAILED: "--rerun-failed-tasks ",
+    ReprocessBehavior.COMPLETED: "--reset-dagruns ",
+}
+"""What becomes of dates that have a run, on the command line."""
+
+
+@dataclass(frozen=True)
+class BackfillRequest:
+    """A range of trade dates, both ends included.
+
+    :ivar reprocess: which dates that have a run are run again.
+    :ivar conf: the params of each run.
+    :ivar max_active_runs: dates under way at once; ``None``: as many as the DAG allows.
+    """
+
+    first: date
+    last: date
+    reprocess: ReprocessBehavior
+    conf: dict[str, Any] | None = None
+    backwards: bool = False
+    max_active_runs: int | None = None
+
+    @property
+    def command(self) -> str:
+        """The same request on the command line."""
+        return f"airflow dags backfill -s {self.first} -e {self.last} {FLAGS[self.reprocess]}{DAG_ID}"
+
+    @property
+    def _bounds(self) -> tuple[datetime, datetime]:
+        """First and last date, as Airflow's command line sends them."""
+        first, last = (datetime.combine(day, time(), timezone.utc) for day in (self.first, self.last))
+        return first, last
+
+    def trade_dates(self, dag: SerializedDAG) -> list[date]:
+        """The dates of the range that can have a run: weekdays, none later than today."""
+        return _trade_dates(dag.iter_dagrun_infos_between(*self._bounds))
+
+    def dates_to_run(self, session: Session) -> list[date]:
+        """The dates for which Airflow would create a run, by its own dry run.
+
+        :raises Refused: Airflow refuses the request.
+        """
+        first, last = self._bounds
+        with airflow_refusals():
+            # A generator: it refuses when it is read.
+            return _trade_dates(
+                _do_dry_run(
+                    dag_id=DAG_ID,
+                    from_date=first,
+                    to_date=last,
+                    reverse=self.backwards,
+                    reprocess_behavior=self.reprocess,
+                    dag_run_conf=self.conf,
+                    session=session,
+                )
+            )
+
+    def narrowed(self, needed: Collection[date], session: Session) -> BackfillRequest | None:
+        """The request for those dates only whose rows are not complete; ``None`` when there are none.
+
+        Airflow leaves a date alone whose newest run is a success. When such a date is needed, dates are run again
+        whatever runs they have. Complete dates between needed ones are run, too: Airflow runs a range, and they ask
+        nothing of Baostock.
+        """
+        if not needed:
+            return None
+        must_rerun = succeeded_dates(needed, session)
+        reprocess = ReprocessBehavior.COMPLETED if must_rerun else self.reprocess
+        return replace(self, first=min(needed), last=max(needed), reprocess=reprocess)
+
+    def create(self, dag: SerializedDAG, user: str | None) -> int:
+        """Create the backfill in the name of a user; returns its id.
+
+        :raises Refused: Airflow refuses the request.
+        """
+        first, last = self._bounds
+        with airflow_refusals():
+            created = _create_backfill(
+                dag_id=DAG_ID,
+                from_date=first,
+                to_date=last,
+                max_active_runs=self.max_active_runs or dag.max_active_runs,
+                reverse=self.backwards,
+                dag_run_conf=self.conf,
+                triggering_user_name=user,
+                reprocess_behavior=self.reprocess,
+            )
+        return int(created.id)
+
+
+def _trade_dates(infos: Iterable[DagRunInfo]) -> list[date]:
+    return [date.fromisoformat(info.partition_key or "") for info in infos]

@@ -1,0 +1,90 @@
+"""Starting a backfill. What would make its runs wait for ever is refused before the backfill is created."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from airflow.models.dag import DagModel
+from airflow.models.pool import Pool
+from airflow.models.serialized_dag import SerializedDagModel
+from sqlalchemy import select
+
+from ashare.dates import SHANGHAI
+from ashare_airflow.backfills import DAG_ID
+from ashare_airflow.backfills.refusals import NoScheduler, Refused
+from ashare_airflow.backfills.scheduler import scheduler_state
+from ashare_airflow.backfills.state import (
+    active_backfill,
+    complete_ended_backfills,
+    how_to_cancel,
+    release_cancelled,
+)
+
+if TYPE_CHECKING:
+    from airflow.serialization.definitions.dag import SerializedDAG
+    from sqlalchemy.orm import Session
+
+
+def load_dag(session: Session) -> SerializedDAG:
+    """The DAG ``ashare_daily``.
+
+    :raises Refused: Airflow does not have the DAG.
+    """
+    row = session.scalar(SerializedDagModel.latest_item_select_object(DAG_ID))  # type: ignore[no-untyped-call]
+    model = session.get(DagModel, DAG_ID)
+    if row is None or model is None or model.is_stale:
+        raise Refused(
+            f"There is no DAG {DAG_ID!r}: `airflow dags list` shows those that there are, "
+            "`airflow dags list-import-errors` those that could not be read; "
+            "a new one appears when the DAG processor has read its file."
+        )
+    dag: SerializedDAG = row.dag
+    return dag
+
+
+def check_can_start(dag: SerializedDAG, session: Session) -> None:
+    """Check that a backfill can be created, and that its runs will start.
+
+    :raises Refused: another backfill is active, or the runs would be created and then never start.
+    """
+    complete_ended_backfills(session)
+    release_cancelled(session)
+    if active := active_backfill(session):
+        since = active.created_at.astimezone(SHANGHAI)
+        raise Refused(
+            f"Backfill {active.id} of {DAG_ID} ({active.from_date:%Y-%m-%d} to {active.to_date:%Y-%m-%d}) is active "
+            f"since {since:%Y-%m-%d %H:%M} Asia/Shanghai, and there can be one at a time: "
+            f"wait for it, or {how_to_cancel(active.id)}"
+        )
+    _check_runs_start(dag, session)
+
+
+def start_problem(session: Session) -> str | None:
+    """What keeps runs from starting now, in a sentence; ``None``: nothing does."""
+    try:
+        _check_runs_start(load_dag(session), session)
+    except Refused as refused:
+        return str(refused)
+    return None
+
+
+def _check_runs_start(dag: SerializedDAG, session: Session) -> None:
+    model = session.get(DagModel, DAG_ID)
+    if model is not None and model.is_paused:
+        raise Refused(f"The DAG {DAG_ID} is paused, its runs would not start: `airflow dags unpause {DAG_ID}`.")
+    _check_pools({task.pool for task in dag.tasks}, session)
+    scheduler = scheduler_state(session)
+    if not scheduler.alive:
+        raise NoScheduler(f"No scheduler is alive ({scheduler.last_heartbeat}): start one with `airflow scheduler`.")
+
+
+def _check_pools(names: Iterable[str], session: Session) -> None:
+    for name in sorted(names):
+        pool = session.scalar(select(Pool).where(Pool.pool == name))
+        if pool is None or pool.slots == 0:
+            problem = "which does not exist" if pool is None else "which has no slots"
+            raise Refused(
+                f"Tasks of {DAG_ID} use the pool {name!r}, {problem}; they would never start: "
+                f'`airflow pools set {name} 8 "connections to the source, in the queue"`.'
+            )

@@ -1,0 +1,191 @@
+"""Backfills of ``ashare_daily`` and their runs, as Airflow's database has them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date, datetime, timezone
+from typing import TYPE_CHECKING, NamedTuple
+
+from airflow.models.backfill import Backfill, BackfillDagRun
+from airflow.models.dagrun import DagRun
+from airflow.utils.state import DagRunState
+from sqlalchemy import and_, exists, select, update
+
+from ashare.dates import parse_date
+from ashare.errors import InvalidInput
+from ashare_airflow.backfills import DAG_ID
+from ashare_airflow.backfills.links import base_url
+from ashare_airflow.backfills.refusals import Refused
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.orm import Session
+
+UNFINISHED = (DagRunState.QUEUED, DagRunState.RUNNING)
+
+
+class DateRun(NamedTuple):
+    """A run of a trade date."""
+
+    trade_date: date
+    id: int
+    run_id: str
+    state: str
+    start_date: datetime | None
+    end_date: datetime | None
+
+
+# ---------------------------------------------------------------------- runs
+
+
+def runs_by_id(ids: Collection[int], session: Session) -> list[DateRun]:
+    """The runs of some ids, in the order in which they were created; those that were deleted are missing."""
+    return _date_runs(session, DagRun.id.in_(ids))
+
+
+def runs_of_backfill(backfill_id: int, session: Session) -> list[DateRun]:
+    """The runs that a backfill has created."""
+    created = select(BackfillDagRun.dag_run_id).where(BackfillDagRun.backfill_id == backfill_id)
+    return _date_runs(session, DagRun.id.in_(created))
+
+
+def newest_runs(days: Collection[date], session: Session) -> dict[date, DateRun]:
+    """The newest run of each of some trade dates that has one."""
+    runs = _date_runs(session, DagRun.partition_key.in_([str(day) for day in days]))
+    return {run.trade_date: run for run in runs}
+
+
+def succeeded_dates(days: Collection[date], session: Session) -> set[date]:
+    """Those of some trade dates whose newest run is a success to Airflow."""
+    return {day for day, run in newest_runs(days, session).items() if run.state == DagRunState.SUCCESS}
+
+
+def _date_runs(session: Session, condition: ColumnElement[bool]) -> list[DateRun]:
+    columns = (DagRun.partition_key, DagRun.id, DagRun.run_id, DagRun.state, DagRun.start_date, DagRun.end_date)
+    rows = session.execute(select(*columns).where(DagRun.dag_id == DAG_ID, condition).order_by(DagRun.id))
+    return [DateRun(day, *row) for key, *row in rows if (day := _trade_date(key))]
+
+
+def _trade_date(partition_key: str | None) -> date | None:
+    """A run of before the DAG had partitions has no trade date."""
+    try:
+        return parse_date(partition_key or "")
+    except InvalidInput:
+        return None
+
+
+# ---------------------------------------------------------------------- backfills
+
+
+def find_backfill(backfill_id: int, session: Session) -> Backfill | None:
+    """The backfill of an id."""
+    found: Backfill | None = session.scalar(
+        select(Backfill).where(Backfill.id == backfill_id, Backfill.dag_id == DAG_ID)
+    )
+    return found
+
+
+def active_backfill(session: Session) -> Backfill | None:
+    """The backfill that has not ended, if there is one."""
+    active: Backfill | None = session.scalar(
+        select(Backfill).where(Backfill.dag_id == DAG_ID, Backfill.completed_at.is_(None), ~_all_runs_ended())
+    )
+    return active
+
+
+def paused_backfill(run_ids: Collection[int], session: Session) -> int | None:
+    """The id of a paused backfill that holds back one of some runs, which need not be runs of the newest backfill."""
+    waiting = select(DagRun.backfill_id).where(DagRun.id.in_(run_ids), DagRun.state == DagRunState.QUEUED)
+    paused: int | None = session.scalar(
+        select(Backfill.id).where(Backfill.is_paused.is_(True), Backfill.id.in_(waiting))
+    )
+    return paused
+
+
+def complete_ended_backfills(session: Session) -> None:
+    """Close backfills whose runs have all ended.
+
+    The scheduler does the same every 30 seconds; until then the next backfill would be refused.
+    """
+    ended = session.scalars(
+        select(Backfill).where(Backfill.dag_id == DAG_ID, Backfill.completed_at.is_(None), _all_runs_ended())
+    )
+    for backfill in ended:
+        backfill.completed_at = datetime.now(timezone.utc)
+    session.commit()
+
+
+def _all_runs_ended() -> ColumnElement[bool]:
+    """Whether all runs of a backfill have ended; a backfill without runs is still being made."""
+    return and_(
+        exists().where(BackfillDagRun.backfill_id == Backfill.id),
+        ~exists().where(DagRun.backfill_id == Backfill.id, DagRun.state.in_(UNFINISHED)),
+    )
+
+
+# ---------------------------------------------------------------------- cancelled backfills
+
+
+def how_to_cancel(backfill_id: int) -> str:
+    """How a person cancels a backfill, in words."""
+    url = base_url()
+    return (
+        f'cancel it: in the UI with the button "Cancel backfill" on {url}/dags/{DAG_ID}, '
+        f"or with the API, PUT {url}/api/v2/backfills/{backfill_id}/cancel "
+        "(dates under way finish, the waiting ones are marked failed)."
+    )
+
+
+def cancel(backfill: Backfill, session: Session) -> None:
+    """Cancel a backfill, as Airflow's own route does: dates under way finish, the others are marked failed.
+
+    :raises Refused: the backfill has ended, or its runs are still being made and would not be marked.
+    """
+    from airflow.api_fastapi.core_api.routes.public.backfills import cancel_backfill
+    from fastapi import HTTPException
+
+    complete_ended_backfills(session)  # a backfill that is over cannot be cancelled any more
+    if session.scalar(select(BackfillDagRun.id).where(BackfillDagRun.backfill_id == backfill.id).limit(1)) is None:
+        raise Refused(f"Backfill {backfill.id} is still being made: cancel it again in some seconds.")
+    try:
+        cancel_backfill(backfill.id, session)
+    except HTTPException as error:
+        raise Refused(f"Backfill {backfill.id} cannot be cancelled: {error.detail}") from None
+    session.commit()
+    release_cancelled(session)
+
+
+def release_cancelled(session: Session) -> None:
+    """Let runs of cancelled backfills start that are cleared later.
+
+    Airflow pauses a backfill to cancel it, for good; a paused backfill's run never starts, whoever has cleared it.
+    """
+    cancelled = session.scalars(
+        select(Backfill)
+        .where(
+            Backfill.dag_id == DAG_ID,
+            Backfill.completed_at.is_not(None),
+            Backfill.is_paused.is_(True),
+            # Of a backfill that is still being made no run can be seen yet: its runs would start after all.
+            exists().where(BackfillDagRun.backfill_id == Backfill.id),
+        )
+        .with_for_update()
+    ).all()
+    for backfill in cancelled:
+        # A run that waits and was never cleared was made while the backfill was cancelled.
+        session.execute(
+            update(DagRun)
+            .where(DagRun.backfill_id == backfill.id, DagRun.state == DagRunState.QUEUED, DagRun.clear_number == 0)
+            .values(state=DagRunState.FAILED)
+            .execution_options(synchronize_session=False)
+        )
+        backfill.is_paused = False
+    session.commit()
+
+
+def was_cancelled(backfill: Backfill, session: Session) -> bool:
+    """Whether runs of a backfill were cancelled before they began: those have failed without an end."""
+    never_began = select(DagRun.id).where(
+        DagRun.backfill_id == backfill.id, DagRun.state == DagRunState.FAILED, DagRun.end_date.is_(None)
+    )
+    return backfill.completed_at is not None and session.scalar(never_began.limit(1)) is not None

@@ -1,0 +1,100 @@
+"""What is typed after `airflow dags backfill`, read and checked."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from argparse import Namespace
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from airflow.models.backfill import ReprocessBehavior
+
+from ashare.dates import parse_trade_date_range
+from ashare.errors import InvalidInput
+from ashare.params import check_names
+from ashare_airflow.backfills import DAG_ID
+from ashare_airflow.backfills.refusals import WrongUsage
+from ashare_airflow.backfills.request import BackfillRequest
+
+if TYPE_CHECKING:
+    from airflow.serialization.definitions.dag import SerializedDAG
+
+HISTORY_DAG_ID = "ashare_history"
+DATE_FORM = "YYYY-MM-DD"
+
+
+def refuse_other_dag(args: Namespace) -> None:
+    """Refuse a DAG whose runs are not trade dates, with the command that runs it.
+
+    :raises WrongUsage: the DAG is not ``ashare_daily``.
+    """
+    start = args.start_date or args.end_date or DATE_FORM
+    end = args.end_date or args.start_date or DATE_FORM
+    if args.dag_id == HISTORY_DAG_ID:
+        conf = shlex.quote(json.dumps({"start_date": start, "end_date": end}))
+        raise WrongUsage(
+            f"One run of {HISTORY_DAG_ID} takes a whole range of dates, so it is triggered: "
+            f"airflow dags trigger {HISTORY_DAG_ID} --conf {conf}"
+        )
+    if args.dag_id != DAG_ID:
+        dates = f"--from-date {shlex.quote(start)} --to-date {shlex.quote(end)}"
+        raise WrongUsage(
+            f"`airflow dags backfill` is for {DAG_ID}; Airflow's own command is for every other DAG: "
+            f"airflow backfill create --dag-id {shlex.quote(args.dag_id)} {dates}"
+        )
+
+
+def read_request(args: Namespace, dag: SerializedDAG) -> BackfillRequest:
+    """The backfill that is requested.
+
+    :raises WrongUsage: the backfill can never be started.
+    """
+    first, last = _read_range(args.start_date, args.end_date)
+    return BackfillRequest(
+        first,
+        last,
+        _read_reprocess(args),
+        conf=_read_conf(args.conf, dag),
+        backwards=args.run_backwards,
+        max_active_runs=args.max_active_runs,
+    )
+
+
+def _read_reprocess(args: Namespace) -> ReprocessBehavior:
+    if args.rerun_failed_tasks and args.reset_dagruns:
+        raise WrongUsage(
+            "--reset-dagruns runs all dates again, --rerun-failed-tasks only failed ones: give one of them."
+        )
+    if args.reset_dagruns:
+        return ReprocessBehavior.COMPLETED
+    return ReprocessBehavior.FAILED if args.rerun_failed_tasks else ReprocessBehavior.NONE
+
+
+def _read_conf(text: str | None, dag: SerializedDAG) -> dict[str, Any]:
+    """The params of each run, only such as the DAG has."""
+    if text is None:
+        return {}
+    try:
+        conf = json.loads(text)
+    except ValueError as error:
+        raise WrongUsage(
+            f"--conf is not JSON ({error}): write an object, for example '{{\"batch_size\": 200}}'."
+        ) from None
+    if not isinstance(conf, dict):
+        raise WrongUsage(f"--conf is a JSON {type(conf).__name__}, not an object: write '{{\"name\": value}}'.")
+    try:
+        check_names(conf, dag.params, DAG_ID)
+    except InvalidInput as error:
+        raise WrongUsage(str(error)) from None
+    return conf
+
+
+def _read_range(start: str | None, end: str | None) -> tuple[date, date]:
+    """First and last trade date. With only one of them the range is that date, as in Airflow 2."""
+    if start is None and end is None:
+        raise WrongUsage("Say which dates: -s/--start-date and -e/--end-date, YYYY-MM-DD.")
+    try:
+        return parse_trade_date_range(start or end or "", end or start or "")
+    except InvalidInput as error:
+        raise WrongUsage(str(error)) from None

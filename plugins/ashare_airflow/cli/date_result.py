@@ -1,0 +1,125 @@
+"""How a date ended: by its rows and what `ashare.sync_status` says, whatever the state of its run is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import TYPE_CHECKING
+
+from airflow.models.dagrun import DagRunNote
+from airflow.models.taskinstance import TaskInstance
+from airflow.utils.state import TaskInstanceState
+from sqlalchemy import select
+
+from ashare_airflow.backfills import DAG_ID
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from ashare.errors import AshareError
+    from ashare.store.recorded_dates import DateRecord, RecordedDates
+    from ashare_airflow.backfills.state import DateRun
+
+NOTHING_RECORDED = "nothing is recorded of it in ashare.sync_status: run it again with --reset-dagruns"
+
+
+@dataclass(frozen=True)
+class DateResult:
+    """A date that has ended.
+
+    :param status: ``success``, ``skipped`` or ``failed``; ``unknown``: the rows cannot be read; ``deleted``: its run.
+    :param rows: rows in the table for that date, when known.
+    :param seconds: how long the run took.
+    :param reason: why the date failed or was skipped.
+    :param is_earlier_run: the run is older than this backfill, which left the date alone.
+    """
+
+    trade_date: date
+    status: str
+    rows: int | None = None
+    seconds: float | None = None
+    reason: str = ""
+    is_earlier_run: bool = False
+
+    @property
+    def failed(self) -> bool:
+        return self.status not in ("success", "skipped")
+
+    @property
+    def status_text(self) -> str:
+        return f"already run: {self.status}" if self.is_earlier_run else self.status
+
+
+def result_of(run: DateRun, recorded: RecordedDates, *, is_earlier_run: bool, session: Session) -> DateResult:
+    """How the date of a run that has ended ended itself, by its rows.
+
+    :raises AshareError: its rows cannot be read now.
+    """
+    result = _result_of_run(run, is_earlier_run)
+    result = _judged_by_rows(result, run.run_id, recorded.record(run.trade_date), recorded.kinds)
+    return _with_reason(result, run, session)
+
+
+def unknown_result(run: DateRun, problem: AshareError, *, is_earlier_run: bool, session: Session) -> DateResult:
+    """The result of a date whose rows cannot be read: never a success."""
+    result = _result_of_run(run, is_earlier_run)
+    if not result.failed:
+        reason = f"its run ended well, and its rows cannot be read: {problem}"
+        result = replace(result, status="unknown", reason=reason)
+    return _with_reason(result, run, session)
+
+
+def _result_of_run(run: DateRun, is_earlier_run: bool) -> DateResult:
+    seconds = (run.end_date - run.start_date).total_seconds() if run.start_date and run.end_date else None
+    return DateResult(run.trade_date, str(run.state), seconds=seconds, is_earlier_run=is_earlier_run)
+
+
+def _judged_by_rows(result: DateResult, run_id: str, record: DateRecord | None, kinds: Sequence[str]) -> DateResult:
+    # A failed run that did not come as far as recording has an older run's record, which is not about it.
+    if result.failed and not result.is_earlier_run and (record is None or record.run_id != run_id):
+        return result
+    if record is None:
+        if result.failed:
+            return result
+        return replace(result, status="failed", rows=0, reason=f"its run ended well, and {NOTHING_RECORDED}")
+    rows = None if record.loaded is None else min(record.loaded, record.bars)
+    result = replace(result, rows=rows, reason=record.reason or "")
+    if record.status in ("skipped", "failed"):
+        return replace(result, status=record.status)
+    problem = _incompleteness(record, kinds)
+    return replace(result, status="failed", reason=problem) if problem else replace(result, status="success")
+
+
+def _incompleteness(record: DateRecord, kinds: Sequence[str]) -> str:
+    """What keeps a date from being complete that is recorded as complete, or as under way."""
+    if record.status != "success":
+        return f"the run {record.run_id} is at work on it, or has died"
+    lost = (record.loaded or 0) - record.bars
+    if lost > 0:
+        return f"{lost:,} of its {record.loaded:,} rows are gone"
+    lacking = [kind for kind in kinds if kind not in record.kinds]
+    return f"it is complete for {', '.join(record.kinds)}, not for {', '.join(lacking)}" if lacking else ""
+
+
+def _with_reason(result: DateResult, run: DateRun, session: Session) -> DateResult:
+    if result.failed and not result.reason:
+        return replace(result, reason=_reason_in_airflow(run, session))
+    return result
+
+
+def _reason_in_airflow(run: DateRun, session: Session) -> str:
+    note = session.scalar(select(DagRunNote.content).where(DagRunNote.dag_run_id == run.id))
+    if note:
+        return note
+    tasks: Sequence[str] = session.scalars(
+        select(TaskInstance.task_id)
+        .where(
+            TaskInstance.dag_id == DAG_ID,
+            TaskInstance.run_id == run.run_id,
+            TaskInstance.state == TaskInstanceState.FAILED,
+        )
+        .distinct()
+        .order_by(TaskInstance.task_id)
+    ).all()
+    return f"failed: {', '.join(tasks)} (see the task's log)" if tasks else "cancelled or marked failed"
