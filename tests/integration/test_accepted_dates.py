@@ -25,6 +25,7 @@ from ashare.steps.history import History
 from ashare.steps.run import Run
 from ashare.store import Store
 from ashare.store.queries import queries
+from ashare.store.recorded_dates import RecordedDates
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.market import COLUMNS, Row
 from ashare_emulator.server import Emulator
@@ -117,7 +118,7 @@ def test_an_accepted_date_is_complete_with_what_was_wrong_in_its_record(red: Run
         f"accepted by li on {today()}: {REASON}; the bars contradict what is known: the preclose of 20"
     )
     assert database.rows("SELECT run_id FROM ashare.sync_status WHERE trade_date = %s", DAY) == run_id
-    assert red.store.settled(red.day, red.day, ["stock"]) == {red.day}
+    assert RecordedDates(red.store, ["stock"]).complete([red.day]) == {red.day}
     assert database.rows(
         "SELECT coverage FROM ashare.trade_date_state(%s, '{}') WHERE trade_date = %s", DAY, DAY
     ) == [("accepted",)]
@@ -228,7 +229,7 @@ def test_it_is_undone_when_bars_are_deleted_by_hand_at_the_next_look(
     accept(red.store, red.day, REASON, "li")
     (code,) = database.rows("SELECT min(code) FROM ashare.daily_bar WHERE trade_date = %s", DAY)[0]
     database.do("DELETE FROM ashare.daily_bar WHERE trade_date = %s AND code = %s", DAY, code)
-    assert red.store.settled(red.day, red.day, ["stock"]) == set()  # a backfill runs it
+    assert RecordedDates(red.store, ["stock"]).complete([red.day]) == set()  # a backfill runs it
     with pytest.raises(IncompleteDate, match="its bars have changed since it was accepted by li"):
         record_status(stocks(DAY))
     assert f"have no bar: {code}" in status(database)[4]

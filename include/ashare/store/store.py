@@ -685,11 +685,6 @@ class Store:
         why = reason and bounded(reason)
         self._do("status", "finish", {**counted, **values, "reason": why, "missing": missing})
 
-    def settled(self, start: date, end: date, kinds: Sequence[str]) -> set[date]:
-        """Dates of a range that are recorded as closed, or as complete for these kinds."""
-        values = {"start": start, "end": end, "kinds": list(kinds)}
-        return {row[0] for row in self._all("status", "settled", values)}
-
     def is_settled(self, day: date, kinds: Sequence[str]) -> bool:
         """Whether the date is recorded as complete for these kinds."""
         return bool(self._all("status", "is_settled", {"day": day, "kinds": list(kinds)})[0][0])
