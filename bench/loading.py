@@ -18,8 +18,9 @@ import psycopg
 from ashare.checks import check_bars
 from ashare.source import Table
 from ashare.store import Store
+from ashare.store.bar_merge import merge
 from ashare.store.queries import queries
-from ashare.store.store import Harvest, merge
+from ashare.store.rows import Harvest
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.market import COLUMNS, Row
 from ashare_local.postgres import EmbeddedPostgres, bin_dir

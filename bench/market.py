@@ -18,7 +18,7 @@ import psycopg
 
 from ashare.settings import DEFAULT_INDICES
 from ashare.store import Store
-from ashare.store.store import Security
+from ashare.store.rows import Security
 from ashare_emulator.panel import PanelMarket
 from ashare_emulator.trading_days import calendar_days
 
@@ -228,8 +228,8 @@ class YearsMarket:
         until = date(LAST.year, 12, 31)
         with Store(connect) as store:
             store.migrate()
-            store.save_calendar(calendar_days(self.first, until))
-            store.save_universe(
+            store.calendar.save(calendar_days(self.first, until))
+            store.universe.save(
                 [*self._stocks(), *(Security(code, f"指数{code}", "index", None, None) for code in DEFAULT_INDICES)]
             )
         self._do(PREPARE, {"last": LAST, "coming": COMING})

@@ -10,7 +10,7 @@ from functools import cache
 from operator import itemgetter
 
 from ashare.source import Table
-from ashare.store.store import Blanked, Reject
+from ashare.store.rows import Blanked, Reject
 
 PRICES = ("open", "high", "low", "close", "preclose")
 NUMBERS = (*PRICES, "amount", "turn", "pctChg")

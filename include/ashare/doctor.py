@@ -179,7 +179,7 @@ def _securities(patient: Patient) -> Iterator[Finding]:
 
 
 def _indices(patient: Patient) -> Iterator[Finding]:
-    unlisted = [code for code in patient.store.unlisted_indices() if code in patient.settings().indices]
+    unlisted = [code for code in patient.store.universe.unlisted_indices() if code in patient.settings().indices]
     if unlisted:
         said = f"Baostock's list of securities has no index {', '.join(unlisted)}: neither asked for nor waited for."
         yield Finding("indices", WARN, f"{said} Take it out of ASHARE_INDICES.")

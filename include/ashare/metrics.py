@@ -8,7 +8,7 @@ from typing import Protocol
 from ashare.status import status_reader
 from ashare.store import Store
 from ashare.store.queries import queries
-from ashare.store.store import Merged
+from ashare.store.rows import Merged
 
 GAUGES = ("bars", "missing", "rejected", "revised")
 

@@ -176,7 +176,7 @@ def test_bars_of_other_kinds_undo_no_acceptance(make_run: MakeRun, database: Dat
         for batch in history_steps.plan_batches(etfs)[0]:
             history_steps.fetch_and_copy(etfs, batch.batch_no)
         history_steps.record_status(etfs)
-    assert run.store.has_bars(run.day, "etf")
+    assert run.store.bars.has_bars(run.day, "etf")
     assert status(database, day)[0::4] == ("success", said)
     assert database.rows("SELECT kinds FROM ashare.sync_status WHERE trade_date = %s", day) == [(["stock"],)]
     assert ends(database) == [(day, None)]

@@ -162,7 +162,7 @@ context = {
 }
 try:
     with run_of(context) as run:
-        run.store.start_date(run.day, run.kinds, run.run_id)
+        run.store.statuses.start(run.day, run.kinds, run.run_id)
         raise raised
 except type(raised) as error:
     assert error is raised

@@ -106,7 +106,7 @@ def refused(run: Any, says: str) -> None:
     (batch,) = plan_batches(run)
     with pytest.raises(BadReply, match=says):
         fetch_and_copy(run, batch.batch_no)
-    assert not run.store.has_bars(run.day)
+    assert not run.store.bars.has_bars(run.day)
     with pytest.raises(IncompleteDate, match=says):
         record_status(run)
 

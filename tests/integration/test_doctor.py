@@ -81,7 +81,7 @@ def test_a_schema_in_which_nothing_ran_is_no_failure(patient: Patient, emulator:
 
 def test_a_first_run_that_failed_before_the_calendar_was_read(patient: Patient) -> None:
     patient.store.migrate()
-    patient.store.fail_date(NOW().date(), ["stock"], "Baostock cannot be reached.", "first")
+    patient.store.statuses.fail(NOW().date(), ["stock"], "Baostock cannot be reached.", "first")
     found = look(patient)["2025-10-10"]
     assert (found.state, found.text == "failed: Baostock cannot be reached.") == (BAD, True), found
 

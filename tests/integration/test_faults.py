@@ -138,7 +138,7 @@ class Scene:
 
     def assert_red_or_whole(self, run: Run, *said: str) -> None:
         """The run finds the fault out and is red, or mends it and equals the market."""
-        if attempt(run) or run.store.remaining(run.expectation):
+        if attempt(run) or run.store.universe.remaining(run.expectation):
             self.assert_red(run, *said)
         else:
             record_status(run)

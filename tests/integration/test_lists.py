@@ -142,7 +142,7 @@ def test_a_listed_stock_with_a_day_of_delisting_is_listed_and_the_contradiction_
     run = make_run(DAY, kinds=("stock",))
     assert complete(run) == "success"
     assert securities(database)["sh.600000"][3] is None
-    assert "sh.600000" in run.store.expected(run.expectation, "stock")
+    assert "sh.600000" in run.store.universe.expected(run.expectation, "stock")
     said = "listed by its status, and delisted on 1900-01-01 by its date: taken for listed"
     assert rules(database) == [("sh.600000", said, True)]
     assert status(database)[4] == "1 rows of the list of securities contradict themselves (ashare.rejected_row)"
@@ -204,7 +204,7 @@ def test_a_code_that_two_lists_in_a_row_lack_is_no_longer_expected_until_it_is_b
     alter(emulator, LIST, lambda rows: [row for row in rows if row[CODE] != "sh.600000"])
 
     def is_expected(on: Run) -> bool:
-        return "sh.600000" in on.store.expected(on.expectation, "stock")
+        return "sh.600000" in on.store.universe.expected(on.expectation, "stock")
 
     read_list(run)
     assert is_expected(later)
@@ -219,7 +219,7 @@ def test_a_code_that_two_lists_in_a_row_lack_is_no_longer_expected_until_it_is_b
     assert database.rows(bars) == [(1,)]
     # Neither a date's own run nor a history asks for it any more.
     emulator.add_fault(
-        fault(MARKET, "truncated_page", rows=len(later.store.expected(later.expectation, "stock")) - 5)
+        fault(MARKET, "truncated_page", rows=len(later.store.universe.expected(later.expectation, "stock")) - 5)
     )
     assert complete(later) == "success"
     asked = [record.params["code"] for record in emulator.requests if record.method == BY_CODE]
@@ -272,7 +272,7 @@ def test_one_bad_factor_row_does_not_keep_the_others_out(make_run: MakeRun, data
         assert "1 adjust factors set aside (ashare.rejected_row)" in status(database, str(day))[4]
         # The next answer has it right.
         server._answers._calls.update(whole)
-        run.store.reopen_factors(run.day, "again")
+        run.store.batches.reopen_factors(run.day, "again")
         sync_adjust_factors(run)
         assert len(database.rows(known, day)) == len(good) + 1
         assert rules(database, "factor") == []
@@ -289,7 +289,7 @@ def test_factors_of_which_most_are_bad_are_not_taken_for_none(
     read_list(run)
     with pytest.raises(BadReply, match="is no number above 0"):
         sync_adjust_factors(run)
-    assert not run.store.factors_are_in(run.day, run.today)
+    assert not run.store.batches.factors_are_in(run.day, run.today)
     assert database.rows("SELECT count(*) FROM ashare.adjust_factor") == [(0,)]
 
 
@@ -320,7 +320,7 @@ def test_nul_in_any_reply_is_harmless(make_run: MakeRun, database: Database, emu
 
 def test_nul_in_what_is_recorded_of_a_run_is_harmless(make_run: MakeRun, database: Database) -> None:
     run = make_run(DAY, run_id="manual\0run", who="some\0body")
-    run.store.fail_date(run.day, run.kinds, "a\0b\ud800", run.run_id)
+    run.store.statuses.fail(run.day, run.kinds, "a\0b\ud800", run.run_id)
     with run.session() as session:
         session.trade_dates(run.day, run.day)
     assert database.rows("SELECT reason, run_id FROM ashare.sync_status") == [("ab?", "manualrun")]
@@ -371,9 +371,9 @@ def test_a_reason_and_an_error_are_bounded_wherever_they_are_stored(
     for batch in plan_batches(run):
         with suppress(AshareError):
             fetch_and_copy(run, batch.batch_no)
-    run.store.stop_batch(run.day, 2, "failed", "y" * 10_000, 0)
+    run.store.batches.stop(run.day, 2, "failed", "y" * 10_000, 0)
     for number in range(3, 13):
-        run.store.stop_batch(run.day, number, "failed", "y" * 1_500, 0)
+        run.store.batches.stop(run.day, number, "failed", "y" * 1_500, 0)
     with pytest.raises(IncompleteDate) as told:
         record_status(run)
     assert status(database)[4].endswith(" more.")
@@ -382,7 +382,7 @@ def test_a_reason_and_an_error_are_bounded_wherever_they_are_stored(
     )
     assert all(length <= 2_000 for length in longest[0])
     assert len(str(told.value)) < 2_100
-    run.store.fail_date(run.day, run.kinds, "z" * 3_000, "run")
+    run.store.statuses.fail(run.day, run.kinds, "z" * 3_000, "run")
     assert len(status(database)[4]) == 2_000
 
 

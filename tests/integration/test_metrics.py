@@ -13,7 +13,7 @@ import pytest
 
 from ashare import metrics
 from ashare.store import Store
-from ashare.store.store import Merged
+from ashare.store.rows import Merged
 from ashare_airflow.report import run_metrics
 from ashare_emulator.server import Emulator
 from tests.conftest import Database, MakeRun
@@ -100,7 +100,7 @@ from ashare.steps import Run
 from ashare_airflow import connections
 from ashare_airflow.report.run_metrics import row_counts, task_measured
 from ashare_airflow.report.run_report import end_reported
-from ashare.store.store import Merged
+from ashare.store.rows import Merged
 with connections.store() as opened:
     run = Run(date(2025, 10, 10), opened, connections.source_config(), run_id="r")
     try:

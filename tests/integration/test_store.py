@@ -14,7 +14,7 @@ from ashare.errors import InvalidInput, SourceBusy, StoreBusy, StoreRefused, Sto
 from ashare.store import Batch, Store, migrate
 from ashare.store.migrate import MIGRATIONS
 from ashare.store.queries import queries
-from ashare.store.store import Harvest, Merged
+from ashare.store.rows import Harvest, Merged
 from ashare_emulator.server import Emulator
 from tests.conftest import Database, MakeRun
 from tests.integration.trade_date import MARKET, complete
@@ -37,8 +37,8 @@ def store(database: Database) -> Store:
 
 
 def load(store: Store, *lines: str, run_id: str = "run") -> Merged:
-    (batch,) = store.replace_batches(DAY, [Batch("stock", "market_day", None, "stocks")], "run")
-    return store.load(DAY, batch.batch_no, Harvest(io.StringIO("".join(lines)), len(lines)), run_id)
+    (batch,) = store.batches.replace(DAY, [Batch("stock", "market_day", None, "stocks")], "run")
+    return store.bars.load(DAY, batch.batch_no, Harvest(io.StringIO("".join(lines)), len(lines)), run_id)
 
 
 # ---------------------------------------------------------------------- migrations
@@ -103,7 +103,7 @@ def test_without_the_right_to_create_a_schema_the_sentence_says_what_to_grant(da
         assert f"GRANT CREATE ON DATABASE {database.name} TO nobody_much" in str(refused.value)
         Store(database.connect).migrate()
         with pytest.raises(InvalidInput, match="nobody_much lacks a right in the schema ashare"), weak:
-            weak.session(DAY)
+            weak.calendar.session(DAY)
     finally:
         weak.close()
         database.do("DROP ROLE nobody_much")
@@ -156,14 +156,14 @@ def test_a_batch_with_a_bad_line_leaves_nothing_behind(store: Store, database: D
 
 def test_batches_that_bring_the_same_bars_at_once_do_not_fail(store: Store, database: Database) -> None:
     codes = [f"sh.{600000 + n}" for n in range(500)]
-    plans = store.replace_batches(DAY, [Batch("stock", "code", codes, f"part {n}") for n in range(4)], "run")
+    plans = store.batches.replace(DAY, [Batch("stock", "code", codes, f"part {n}") for n in range(4)], "run")
     ready, merged = threading.Barrier(4), []
 
     def start(batch: Batch, order: int) -> None:
         lines = [bar(code) for code in codes[:: order or 1]]
         ready.wait()
         with Store(database.connect) as own:
-            merged.append(own.load(DAY, batch.batch_no, Harvest(io.StringIO("".join(lines)), len(lines)), "run"))
+            merged.append(own.bars.load(DAY, batch.batch_no, Harvest(io.StringIO("".join(lines)), len(lines)), "run"))
 
     threads = [threading.Thread(target=start, args=(plan, (-1) ** n)) for n, plan in enumerate(plans)]
     for thread in threads:
@@ -180,13 +180,13 @@ def test_a_killed_connection_loses_nothing_and_the_store_connects_again(store: S
         connection.execute("DELETE FROM ashare.daily_bar")
         database.rows("SELECT pg_terminate_backend(%s)", connection.info.backend_pid)
         connection.execute("SELECT 1")
-    assert store.has_bars(DAY)
+    assert store.bars.has_bars(DAY)
 
 
 def test_an_unreachable_database_is_one_sentence_without_a_password() -> None:
     store = Store(lambda: psycopg.connect("postgresql://me:s3cret-word@127.0.0.1:1/ashare", connect_timeout=2))
     with pytest.raises(StoreUnavailable) as unavailable:
-        store.session(DAY)
+        store.calendar.session(DAY)
     assert "connection ashare_postgres cannot be reached" in str(unavailable.value)
     assert "s3cret-word" not in str(unavailable.value)
     assert "\n" not in str(unavailable.value)
@@ -202,14 +202,14 @@ def test_an_unreachable_database_is_one_sentence_without_a_password() -> None:
 def test_a_wait_for_a_lock_of_the_store_ends_and_says_for_whom(
     store: Store, database: Database, lock: str, what: str
 ) -> None:
-    (batch,) = store.replace_batches(DAY, [Batch("stock", "market_day", None, "stocks")], "run")
+    (batch,) = store.batches.replace(DAY, [Batch("stock", "market_day", None, "stocks")], "run")
     store.on_behalf_of("fetch_and_copy", 0.3)
 
     def work() -> None:
         if what == "load":
-            store.load(DAY, batch.batch_no, Harvest(io.StringIO(bar("sh.600000")), 1), "run")
+            store.bars.load(DAY, batch.batch_no, Harvest(io.StringIO(bar("sh.600000")), 1), "run")
         else:
-            store.replace_batches(DAY, [batch], "run")
+            store.batches.replace(DAY, [batch], "run")
 
     with database.connect() as other:
         other.execute("SELECT set_config('application_name', 'somebody', false)")
@@ -225,7 +225,7 @@ def test_a_wait_for_a_lock_of_the_store_ends_and_says_for_whom(
 
 @pytest.mark.parametrize("how", ["UPDATE ashare.sync_status SET run_id = 'x'", "LOCK TABLE ashare.sync_status"])
 def test_a_wait_for_a_row_or_a_table_ends_and_says_for_whom(store: Store, database: Database, how: str) -> None:
-    store.start_date(DAY, ["stock"], "run")
+    store.statuses.start(DAY, ["stock"], "run")
     store.on_behalf_of("plan_batches", 0.3)
     with database.connect() as reader, database.connect() as other:
         reader.execute("SELECT set_config('application_name', 'a reader', false)")
@@ -236,8 +236,8 @@ def test_a_wait_for_a_row_or_a_table_ends_and_says_for_whom(store: Store, databa
             r"tables of the schema ashare was not free within 0\.3 s \(held by somebody \(pid \d+, [^;]*\)\); nothing"
         )
         with pytest.raises(StoreBusy, match=said):
-            store.start_date(DAY, ["stock"], "run")
-    store.start_date(DAY, ["stock"], "run")
+            store.statuses.start(DAY, ["stock"], "run")
+    store.statuses.start(DAY, ["stock"], "run")
 
 
 def test_a_second_at_the_same_work_waits_and_is_bounded(store: Store, database: Database) -> None:

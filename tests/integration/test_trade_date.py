@@ -82,7 +82,7 @@ def test_of_dates_planned_at_once_the_first_to_ask_asks_for_all(make_run: MakeRu
         for batch in batches:
             fetch_and_copy(run, batch.batch_no)
     assert emulator.count(BY_CODE) == len(DEFAULT_INDICES)
-    assert not any(run.store.remaining(run.expectation) for run in runs)
+    assert not any(run.store.universe.remaining(run.expectation) for run in runs)
 
 
 def test_what_a_dead_run_left_open_is_not_asked_for(
@@ -195,7 +195,7 @@ def test_todays_factors_are_waited_for_until_an_answer_of_none_is_believed(
             sync_adjust_factors(early)
         late = make_run(DAY, source=source, now=at("2025-10-09T19:00"))
         sync_adjust_factors(late)
-        assert late.store.factors_are_in(late.day, late.today)
+        assert late.store.batches.factors_are_in(late.day, late.today)
 
 
 # ---------------------------------------------------------------------- what the source does wrong
@@ -299,7 +299,7 @@ def test_what_is_late_today_is_asked_for_again_and_not_lost(
             if hour < 20:
                 with pytest.raises(NotPublishedYet, match=f"{DAY}: 1 stocks have no bar yet, {late} for one"):
                     fetch_and_copy(run, batch.batch_no)
-                assert run.store.remaining(run.expectation) == {"stock": [late]}
+                assert run.store.universe.remaining(run.expectation) == {"stock": [late]}
                 return
             fetch_and_copy(run, batch.batch_no)
             database.do("UPDATE ashare.absent_bar SET recorded_at = %s", f"{DAY} {hour}:30+08")

@@ -52,7 +52,7 @@ def accept(store: Store, day: date, reason: str, who: str) -> str:
 def _refuse_without_bars(run: Run) -> None:
     """A date without a bar of a whole kind is not the date as Baostock has it."""
     for kind in run.kinds:
-        if run.store.expected(run.expectation, kind) and not run.store.has_bars(run.day, kind):
+        if run.store.universe.expected(run.expectation, kind) and not run.store.bars.has_bars(run.day, kind):
             again = f"airflow dags backfill -s {run.day} -e {run.day} --rerun-failed-tasks ashare_daily"
             conf = json.dumps({"fetch": "code"})
             raise InvalidInput(
@@ -74,7 +74,7 @@ def undo(store: Store, day: date, who: str) -> str:
         store.accepted.end(day, f"undone by {_name(who)}")
         count, missing = counted(replace(run, kinds=accepted.kinds))
         store.accepted.record(day, "failed", count, len(missing), f"{accepted.problem}.")
-        recorded = store.status(day)
+        recorded = store.statuses.get(day)
     if recorded and recorded[0] == "syncing":
         return f"{day} is not accepted any more, and is being synced: its run will record its status."
     return f"{day} is not complete: {accepted.problem}."
@@ -90,7 +90,7 @@ def _acceptable(run: Run) -> Run:
 
     :raises InvalidInput: there is no red record of it.
     """
-    day, known, recorded = run.day, run.store.session(run.day), run.store.status(run.day)
+    day, known, recorded = run.day, run.store.calendar.session(run.day), run.store.statuses.get(run.day)
     if not (known[0] if known else day.weekday() < 5):
         raise InvalidInput(f"{closed_reason(day)} There is nothing to accept.")
     if known is None or recorded is None or recorded[0] == "skipped":
@@ -112,7 +112,7 @@ def _problem(run: Run, count: DateCount, missing: list[str]) -> str:
     """What was wrong with the date: by its record, and by its rows where the record does not come from them."""
     recorded = run.store.accepted.problem(run.day).rstrip(".").replace("; the next run reads the date again", "")
     # A step that could not go on has written its reason without counting.
-    counted_now = problems_of(run, count, missing) if run.store.step_failure(run.day) else []
+    counted_now = problems_of(run, count, missing) if run.store.statuses.step_failure(run.day) else []
     said = "; ".join([*counted_now, recorded])
     return bounded(said, MOST_PROBLEM)
 

@@ -18,7 +18,7 @@ from ashare.steps.run import PLURALS, Run
 from ashare.steps.verify import not_believed, tolerance
 from ashare.store import Batch
 from ashare.store.cross_check import Contradiction
-from ashare.store.store import Again, Merged
+from ashare.store.rows import Again, Merged
 from ashare.texts import joined
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def fetch_again(run: Run, batch: Batch) -> Merged:
         return _fetch_again(run, batch)
     except Postponed as postponed:
         log.warning("%s: left to a later run. %s", batch.label, postponed)
-        run.store.stop_batch(run.day, batch.batch_no, "superseded", str(postponed), 0)
+        run.store.batches.stop(run.day, batch.batch_no, "superseded", str(postponed), 0)
         return Merged(0, 0, 0)
 
 
@@ -46,15 +46,15 @@ def _fetch_again(run: Run, batch: Batch) -> Merged:
     with recorded, run.store.alone("bars read again", run.settings.lock_timeout):
         earlier = [other for other in due_again(run) if other.day in (batch.again or ())]
         if not earlier:
-            run.store.finish_batch(run.day, batch.batch_no, 0, 0)
+            run.store.batches.finish(run.day, batch.batch_no, 0, 0)
             return Merged(0, 0, 0)
-        late = {other.day for other in earlier if run.store.factors_may_be_late(other.day)}
+        late = {other.day for other in earlier if run.store.corrections.factors_may_be_late(other.day)}
         session = run.session(sum(len(other.kinds) for other in earlier) + len(late), leaves_reserve=True)
         caught, problems = _read(earlier, late, session)
         merged = _load(run, caught, late, problems)
         if problems:
             raise BadReply(joined(problems, " "))
-        run.store.finish_batch(run.day, batch.batch_no, sum(catch.rows for catch in caught), session.requests)
+        run.store.batches.finish(run.day, batch.batch_no, sum(catch.rows for catch in caught), session.requests)
     return merged
 
 
@@ -72,7 +72,7 @@ def _read(earlier: list[Run], late: Collection[date], session: Session) -> tuple
             if run.day in late:
                 try:
                     factors = read_factors(session.daily_factors(run.day), run.day, run.day)
-                    run.store.save_factors(run.day, factors.good, 0, factors.odd, run.run_id)
+                    run.store.bars.save_factors(run.day, factors.good, 0, factors.odd, run.run_id)
                 except BadReply as problem:
                     problems.append(str(problem))
     return caught, problems
@@ -81,7 +81,7 @@ def _read(earlier: list[Run], late: Collection[date], session: Session) -> tuple
 def _read_one(run: Run, kind: str, session: Session) -> Catch:
     catch = Catch(run, kind, run.day)
     # What an evening's answer lacked is asked for again, too.
-    wanted = run.store.remaining(run.expectation).get(kind, [])
+    wanted = run.store.universe.remaining(run.expectation).get(kind, [])
     catch.ask_for(fetch_market(run, kind, wanted, session, catch), session)
     _refuse_what_says_little(catch)
     return catch
@@ -90,7 +90,7 @@ def _read_one(run: Run, kind: str, session: Session) -> Catch:
 def _refuse_what_says_little(catch: Catch) -> None:
     """A reply of which little can be used would count as a check of the date."""
     run = catch.run
-    expected = run.store.expected(run.expectation, catch.kind)
+    expected = run.store.universe.expected(run.expectation, catch.kind)
     unsaid = set(expected) - catch.answered
     if len(catch.rejects) > run.settings.max_rejected or len(unsaid) > run.settings.max_absent:
         raise BadReply(
@@ -105,13 +105,13 @@ def _load(run: Run, caught: list[Catch], late: Collection[date], problems: list[
         for catch in caught:
             spools.enter_context(catch.bars)
         try:
-            merged = run.store.reload([_again(catch) for catch in caught], run.run_id)
+            merged = run.store.bars.reload([_again(catch) for catch in caught], run.run_id)
             loaded = caught
         except Contradiction:
             merged, loaded = [], []
             for catch in caught:
                 try:
-                    merged += run.store.reload([_again(catch)], run.run_id)
+                    merged += run.store.bars.reload([_again(catch)], run.run_id)
                     loaded.append(catch)
                 except Contradiction as found:
                     problems.append(str(not_believed(catch.run, found)))
@@ -129,8 +129,8 @@ def _load(run: Run, caught: list[Catch], late: Collection[date], problems: list[
 
 def _again(catch: Catch) -> Again:
     run = catch.run
-    _, after = run.store.neighbours(run.day)
-    recorded = run.store.status(after) if after else None
+    _, after = run.store.corrections.neighbours(run.day)
+    recorded = run.store.statuses.get(after) if after else None
     is_complete = recorded is not None and recorded[0] == "success" and catch.kind in recorded[1]
     # One that is accepted as it is may contradict.
     is_held_against = after and is_complete and not run.store.accepted.counting(after, [catch.kind])

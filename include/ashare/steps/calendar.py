@@ -61,7 +61,7 @@ def wait_for_trading_day(run: Run) -> Wait:
 
 
 def _is_complete(run: Run) -> bool:
-    return run.store.is_settled(run.day, run.kinds) and not run.store.remaining(run.expectation)
+    return run.store.statuses.is_settled(run.day, run.kinds) and not run.store.universe.remaining(run.expectation)
 
 
 def _ask_for_today(run: Run) -> Wait:

@@ -14,7 +14,7 @@ from ashare.source import Session, Table
 from ashare.steps.publication import judge_market
 from ashare.steps.run import Run
 from ashare.store import Batch
-from ashare.store.store import Absence, AbsentRange, Blanked, Harvest, Reject
+from ashare.store.rows import Absence, AbsentRange, Blanked, Harvest, Reject
 
 ONE_PAGE = timedelta(days=8 * 365)
 """A per-security request costs the same for a day as for a page of 2,000 sessions: a good eight years."""

@@ -13,7 +13,8 @@ from ashare.source import Table
 from ashare.source.session import FACTOR_FIELDS
 from ashare.steps.publication import STRAGGLERS, not_yet
 from ashare.steps.run import FACTORS_ARE_FINAL, Run
-from ashare.store.store import FACTOR_BATCH, RejectedRow
+from ashare.store.batches import FACTOR_BATCH
+from ashare.store.rows import RejectedRow
 from ashare.texts import storable
 
 log = logging.getLogger(__name__)
@@ -32,14 +33,14 @@ def sync_adjust_factors(run: Run) -> None:
         if accepted := run.store.accepted.counting(run.day, run.kinds):
             log.info("%s is %s Its adjust factors are not asked for as long as that counts.", run.day, accepted.note)
             return
-        if run.store.factors_are_in(run.day, run.today):
+        if run.store.batches.factors_are_in(run.day, run.today):
             log.info("The adjust factors of %s are in.", run.day)
             return
         _read_and_save(run)
 
 
 def _read_and_save(run: Run) -> None:
-    run.store.start_factor_batch(run.day, run.run_id)
+    run.store.batches.start_factors(run.day, run.run_id)
     session = run.session()
     with run.batch_end_recorded(FACTOR_BATCH, lambda: session.requests):
         with session:
@@ -48,7 +49,7 @@ def _read_and_save(run: Run) -> None:
         if not factors.good and run.is_today_before(FACTORS_ARE_FINAL):
             reason = f"no adjust factors yet; an answer of none is believed from {FACTORS_ARE_FINAL:%H:%M} on"
             raise not_yet(run, "adjust factors", reason, STRAGGLERS, FACTORS_ARE_FINAL)
-        run.store.save_factors(run.day, factors.good, session.requests, factors.odd, run.run_id)
+        run.store.bars.save_factors(run.day, factors.good, session.requests, factors.odd, run.run_id)
     log.info("%d stocks go ex on %s.", len(factors.good), run.day)
 
 

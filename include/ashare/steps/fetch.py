@@ -18,7 +18,7 @@ from ashare.steps.run import BARS_ARE_FINAL, FEW, PLURALS, Run
 from ashare.steps.verify import not_believed, tolerance
 from ashare.store import Batch
 from ashare.store.cross_check import Contradiction
-from ashare.store.store import Merged
+from ashare.store.rows import Merged
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +28,10 @@ def fetch_and_copy(run: Run, batch_no: int) -> Merged:
 
     :raises BadReply: the reply is not the whole answer; nothing was written.
     """
-    batch = run.store.batch(run.day, batch_no)
+    batch = run.store.batches.get(run.day, batch_no)
     if batch is None:
         raise InvalidInput(f"There is no batch {batch_no} for {run.day}: clear the task plan_batches first.")
-    run.store.start_batch(run.day, batch_no)
+    run.store.batches.start(run.day, batch_no)
     if batch.again:
         return fetch_again(run, batch)
     catch = Catch(run, batch.kind, run.day)
@@ -45,8 +45,8 @@ def fetch_and_copy(run: Run, batch_no: int) -> Merged:
 
 
 def _fetch(run: Run, batch: Batch, catch: Catch) -> None:
-    wanted = run.store.remaining(run.expectation).get(batch.kind, [])
-    doubted = batch.kind in run.store.contradicted(run.day, [batch.kind])
+    wanted = run.store.universe.remaining(run.expectation).get(batch.kind, [])
+    doubted = batch.kind in run.store.corrections.contradicted(run.day, [batch.kind])
     if batch.codes is not None:
         wanted = sorted(batch.codes if doubted else set(wanted) & set(batch.codes))
     if not wanted and not doubted:
@@ -98,7 +98,7 @@ def _ask_once_more(run: Run, catch: Catch, session: Session) -> None:
 
 def _has_some(run: Run, catch: Catch) -> bool:
     """Whether any bar of the kind has come or is in the table, whoever loaded it: then the day is published."""
-    return bool(catch.answered) or run.store.has_bars(run.day, catch.kind)
+    return bool(catch.answered) or run.store.bars.has_bars(run.day, catch.kind)
 
 
 def _first(run: Run, kind: str, codes: Sequence[str]) -> date:
@@ -106,8 +106,8 @@ def _first(run: Run, kind: str, codes: Sequence[str]) -> date:
 
     Earlier dates that wait for the same codes, in another run, find them loaded; the last complete ones are checked.
     """
-    waiting = run.store.earliest_waiting(run.day, kind, codes, since=run.day - ONE_PAGE)
-    complete = run.store.complete_since(run.day, kind, days=run.settings.recheck_days)
+    waiting = run.store.batches.earliest_waiting(run.day, kind, codes, since=run.day - ONE_PAGE)
+    complete = run.store.corrections.complete_since(run.day, kind, days=run.settings.recheck_days)
     return min(waiting, complete or waiting)
 
 
@@ -118,7 +118,7 @@ def _load(run: Run, batch: Batch, catch: Catch) -> Merged:
     harvest = catch.harvest(absent=believed, follow_ups=() if doubt else _follow_up(batch, catch.asked_by_code))
     market = (batch.kind, tolerance(run, all_there=False)) if catch.is_market and catch.rows else None
     try:
-        merged = run.store.load(run.day, batch.batch_no, harvest, run.run_id, market=market)
+        merged = run.store.bars.load(run.day, batch.batch_no, harvest, run.run_id, market=market)
     except Contradiction as found:
         raise not_believed(run, found) from found
     catch.requests = 0  # they are recorded
@@ -158,7 +158,7 @@ def _doubt_absence(run: Run, batch: Batch, catch: Catch, missing: Sequence[str])
         return None
     # Before a day is published, every answer is empty. The whole market, when it is being loaded, tells.
     with run.store.alone(_work(run, "stock"), run.settings.lock_timeout):
-        if run.store.has_bars(run.day):
+        if run.store.bars.has_bars(run.day):
             return None
     return BadReply(
         f"Baostock has no bar of {run.day} for any of {batch.label}: the day is not published yet, or data is lost."

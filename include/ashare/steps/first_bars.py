@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from ashare.source import Session
 from ashare.steps.catch import Catch
-from ashare.store.store import AbsentRange
+from ashare.store.rows import AbsentRange
 
 LEAST_EMPTY = timedelta(days=90)
 """An answer without a bar says that an index begins later if it is about so many days; of fewer, it may be late."""
@@ -45,7 +45,7 @@ def before_the_first_bar(catch: Catch) -> list[str]:
         answers = bool(catch.begins) or catch.is_witnessed
         is_empty = answers and code not in catch.contradicted and last - run.day >= LEAST_EMPTY
         is_proven = first is not None or is_empty
-        is_first = (run.store.first_bar(code) or run.today) >= run.day
+        is_first = (run.store.bars.first_bar(code) or run.today) >= run.day
         if run.day <= last < run.today and is_proven and is_first:
             catch.ranges.append(AbsentRange(code, catch.first, last))
         else:

@@ -16,13 +16,13 @@ log = logging.getLogger(__name__)
 def plan_batches(run: Run) -> list[Batch]:
     """Write the trade date's remaining work to ``sync_batch`` and return it; nothing left gives no batches."""
     with run.end_recorded():
-        run.store.start_date(run.day, run.kinds, run.run_id)
+        run.store.statuses.start(run.day, run.kinds, run.run_id)
         ensure_reference(run)
         if "index" in run.kinds:
-            run.store.note_unlisted_indices(run.day, run.settings.indices)
+            run.store.universe.note_unlisted_indices(run.day, run.settings.indices)
         remaining = _remaining(run)
         planned = [*cut_batches(run, remaining), *batches_again(run)]
-        batches = run.store.replace_batches(run.day, planned, run.run_id)
+        batches = run.store.batches.replace(run.day, planned, run.run_id)
     for batch in batches:
         log.info("Batch %d: %s", batch.batch_no, batch.label)
     if not batches:
@@ -34,9 +34,9 @@ def _remaining(run: Run) -> dict[str, list[str]]:
     if accepted := run.store.accepted.counting(run.day, run.kinds):
         log.info("%s is %s Nothing of it is asked of Baostock as long as that counts.", run.day, accepted.note)
         return {}
-    remaining = run.store.remaining(run.expectation)
-    for kind in run.store.contradicted(run.day, run.kinds):
-        remaining[kind] = run.store.expected(run.expectation, kind)  # what is there may be wrong
+    remaining = run.store.universe.remaining(run.expectation)
+    for kind in run.store.corrections.contradicted(run.day, run.kinds):
+        remaining[kind] = run.store.universe.expected(run.expectation, kind)  # what is there may be wrong
     return remaining
 
 
@@ -60,7 +60,7 @@ def due_again(run: Run) -> list[Run]:
     if not kinds:
         return []
     since = min(MARKET_DAY_FROM[kind] for kind in kinds)
-    due = run.store.due_again(run.day, kinds, days=run.settings.recheck_days, since=since)
+    due = run.store.corrections.due_again(run.day, kinds, days=run.settings.recheck_days, since=since)
     found = []
     for day, theirs in due.items():
         asked = tuple(kind for kind in kinds if kind in theirs and day >= MARKET_DAY_FROM[kind])

@@ -68,7 +68,7 @@ def not_yet(
 def look_again_at(run: Run, waits_for: str, pace: Pace, final: time) -> datetime:
     """When to look again; counts this look."""
     now = run.now()
-    pause = pace.pause(run.store.count_look(run.day, waits_for), run.settings.poll_seconds)
+    pause = pace.pause(run.store.statuses.count_look(run.day, waits_for), run.settings.poll_seconds)
     moments = (datetime.combine(run.day, moment, now.tzinfo) for moment in (final, GIVE_UP))
     decisive = min(moment for moment in moments if moment > now)
     # A look shortly before the decisive moment would be one too many.
@@ -90,7 +90,7 @@ def judge_market(run: Run, kind: str, wanted: Sequence[str], table: Table) -> li
     sent = set(table.column("code"))
     lacking = [code for code in wanted if code not in sent]
     is_today = run.day == run.today
-    listed = len(run.store.expected(run.expectation, kind)) if is_today else 0
+    listed = len(run.store.universe.expected(run.expectation, kind)) if is_today else 0
     is_part = 2 * len(sent) < listed
     if table.rows and len(lacking) <= MOST_LACKING and not is_part:
         return lacking
@@ -113,13 +113,13 @@ def check_is_out(run: Run, session: Session) -> None:
 
     :raises NotPublishedYet: it is not; :raises TerminalError: it is too late to look again.
     """
-    remaining = run.store.remaining(run.expectation)
+    remaining = run.store.universe.remaining(run.expectation)
     kind = next((kind for kind in MARKET_DAY_FROM if kind in run.kinds and run.has_market_call(kind)), None)
     if kind is not None:
         wanted = remaining.get(kind, [])
         if len(wanted) > FEW:
             judge_market(run, kind, wanted, session.market_day(run.day, kind))
         return
-    sample = run.store.sample_codes(run.expectation, SAMPLE)
+    sample = run.store.universe.sample_codes(run.expectation, SAMPLE)
     if sample and not any(session.bars(code, run.day, run.day).rows for code in sample):
         raise not_yet(run, "bars", "no bars are out")

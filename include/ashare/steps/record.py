@@ -30,10 +30,10 @@ def record_status(run: Run) -> str:
     :raises IncompleteDate: the date is not complete; it is recorded as failed, with the same text.
     """
     with run.end_recorded():
-        known = run.store.session(run.day)
+        known = run.store.calendar.session(run.day)
         if known is not None and not known[0]:
             reason = closed_reason(run.day)
-            run.store.finish_date(run.day, "skipped", run.kinds, reason=reason, run_id=run.run_id)
+            run.store.statuses.finish(run.day, "skipped", run.kinds, reason=reason, run_id=run.run_id)
             log.info(reason)
             return "skipped"
         # Of two dates next to each other that end at once, the second finds the first recorded.
@@ -43,7 +43,7 @@ def record_status(run: Run) -> str:
 
 def _record(run: Run, calendar_is_known: bool) -> str:
     # A run of some kinds says nothing of the others, which the date stays complete for.
-    complete = run.store.complete_kinds(run.day)
+    complete = run.store.statuses.complete_kinds(run.day)
     is_part = not set(complete) <= set(run.kinds)
     run = replace(run, kinds=tuple(dict.fromkeys([*complete, *run.kinds])))
     tally = _tally(run, calendar_is_known)
@@ -94,12 +94,12 @@ def _tally(run: Run, calendar_is_known: bool) -> _Tally:
 
 def counted(run: Run) -> tuple[DateCount, list[str]]:
     """What the tables hold of a date, and the codes that lack without a reason."""
-    missing = sorted(code for codes in run.store.remaining(run.expectation).values() for code in codes)
-    return run.store.count(run.expectation), missing
+    missing = sorted(code for codes in run.store.universe.remaining(run.expectation).values() for code in codes)
+    return run.store.universe.count(run.expectation), missing
 
 
 def _finish(run: Run, status: str, reason: str | None, tally: _Tally) -> None:
-    run.store.finish_date(
+    run.store.statuses.finish(
         run.day, status, run.kinds, reason=reason, run_id=run.run_id, missing=tally.missing, count=tally.count
     )
 
@@ -125,21 +125,21 @@ def problems_of(run: Run, count: DateCount, missing: list[str]) -> list[str]:
             f"{count.rejected} rows broke a rule, more than ASHARE_MAX_REJECTED "
             f"({run.settings.max_rejected}); see ashare.rejected_bar"
         )
-    if not run.store.factors_are_in(run.day, run.today):
+    if not run.store.batches.factors_are_in(run.day, run.today):
         problems.append("the adjust factors of the date are not in")
     return problems
 
 
 def _causes(run: Run) -> Iterable[str]:
-    yield from run.store.batch_errors(run.day)
-    earlier = run.store.step_failure(run.day)
+    yield from run.store.batches.errors(run.day)
+    earlier = run.store.statuses.step_failure(run.day)
     if earlier:
         yield earlier
 
 
 def recount(run: Run) -> None:
     """Write new figures of a complete date whose rows have changed since, and look at the date after it."""
-    recorded = run.store.status(run.day)
+    recorded = run.store.statuses.get(run.day)
     if recorded is None:
         return
     run = replace(run, kinds=recorded[1] or run.kinds)
@@ -148,10 +148,10 @@ def recount(run: Run) -> None:
         _judge_accepted(run, accepted)
     elif recorded[0] == "success":
         verdict = verify(run)
-        count = run.store.count(run.expectation)
-        run.store.recount_date(run.expectation, note_of(run, count, verdict), count)
+        count = run.store.universe.count(run.expectation)
+        run.store.statuses.recount(run.expectation, note_of(run, count, verdict), count)
         if verdict.contradiction:
-            run.store.contradict_date(run.day, f"{verdict.contradiction}.")
+            run.store.statuses.contradict(run.day, f"{verdict.contradiction}.")
         _look_at_following(run)
 
 
@@ -164,8 +164,8 @@ def _judge_accepted(run: Run, accepted: Acceptance) -> None:
 
 def _look_at_following(run: Run) -> None:
     """Hold the session after the date against it: what was complete may not be, what was contradicted may be."""
-    _, after = run.store.neighbours(run.day)
-    recorded = run.store.status(after) if after else None
+    _, after = run.store.corrections.neighbours(run.day)
+    recorded = run.store.statuses.get(after) if after else None
     if after is None or recorded is None:
         return
     following = replace(run, day=after, kinds=recorded[1] or run.kinds)
@@ -176,8 +176,8 @@ def _look_at_following(run: Run) -> None:
         said = verify(following).contradiction
         if said:
             log.warning("%s is not complete after all: %s.", after, said)
-            run.store.contradict_date(after, f"{said}.")
-    elif recorded[0] == "failed" and run.store.contradicted(after, following.kinds):
+            run.store.statuses.contradict(after, f"{said}.")
+    elif recorded[0] == "failed" and run.store.corrections.contradicted(after, following.kinds):
         with suppress(IncompleteDate):  # as before
             _record(following, calendar_is_known=True)
 
@@ -189,7 +189,7 @@ def note_of(run: Run, count: DateCount, verdict: Verdict) -> str | None:
         notes.append(f"{count.absent} absent at the source (ashare.absent_bar)")
     if count.rejected:
         notes.append(f"{count.rejected} rejected (ashare.rejected_bar)")
-    if unlisted := run.store.unlisted_indices(run.day):
+    if unlisted := run.store.universe.unlisted_indices(run.day):
         notes.append(f"Baostock's list has no such index of ASHARE_INDICES, so none is asked for: {named(unlisted)}")
     if count.blanked:
         notes.append(f"{count.blanked} with a valuation that is no number, left blank (ashare.blanked_value)")
@@ -203,5 +203,5 @@ def note_of(run: Run, count: DateCount, verdict: Verdict) -> str | None:
         )
     if "etf" in run.kinds and run.day < ETFS_FROM:
         notes.append(NO_ETFS)
-    notes += run.store.batch_errors(run.day, only_again=True)
+    notes += run.store.batches.errors(run.day, only_again=True)
     return joined(notes) or None

@@ -32,7 +32,7 @@ def is_session(run: Run) -> bool:
     """
     if not _calendar_is_known(run):
         ensure_reference(run)
-    known = run.store.session(run.day)
+    known = run.store.calendar.session(run.day)
     if known is None and run.day == run.today:
         raise not_yet(run, "the calendar", "Baostock's calendar ends before it")
     if known is None:
@@ -48,7 +48,7 @@ def _calendar_is_known(run: Run) -> bool:
 
     An exchange may close at short notice, after the calendar was read (31 January 2020).
     """
-    known = run.store.session(run.day)
+    known = run.store.calendar.session(run.day)
     if known is None:
         return False
     is_open, fetched_at = known
@@ -63,14 +63,14 @@ def closed_reason(day: date) -> str:
 
 def universe_is_known(run: Run) -> bool:
     """Whether the list was read after the trade date's close: listings up to that date are in it."""
-    refreshed = run.store.universe_refreshed_at()
+    refreshed = run.store.universe.refreshed_at()
     return refreshed is not None and refreshed >= published_at(run.day)
 
 
 def universe_is_wanted(run: Run) -> bool:
     """Whether the list is not known, or was found to lack securities since it was read."""
-    refreshed = run.store.universe_refreshed_at()
-    found_wrong = run.store.universe_found_wrong_at()
+    refreshed = run.store.universe.refreshed_at()
+    found_wrong = run.store.universe.found_wrong_at()
     return not universe_is_known(run) or bool(found_wrong and refreshed and found_wrong > refreshed)
 
 
@@ -80,13 +80,13 @@ def ensure_reference(run: Run) -> None:
     One reading serves all trade dates before it, so a backfill reads once, and a daily run once a day.
     """
     with run.store.alone(REFERENCE_WORK, run.settings.lock_timeout):
-        known = run.store.session(run.day)
+        known = run.store.calendar.session(run.day)
         if _calendar_is_known(run) and known and not (known[0] and universe_is_wanted(run)):
             return
         with run.session(_pages(run)) as session:
             if not _calendar_is_known(run):
                 refresh_calendar(run, session)
-                known = run.store.session(run.day)
+                known = run.store.calendar.session(run.day)
             if known and known[0] and universe_is_wanted(run):
                 refresh_universe(run, session)
 
@@ -113,13 +113,13 @@ def refresh_calendar(run: Run, session: Session) -> None:
     for (day, _), (following, _) in pairwise(days):
         if following != day + timedelta(days=1):
             raise BadReply(f"Baostock's calendar jumps from {day} to {following}; nothing of it was kept.")
-    run.store.save_calendar(days)
+    run.store.calendar.save(days)
     log.info("Read Baostock's calendar: %d days.", len(days))
 
 
 def calendar_read_on(run: Run) -> date | None:
     """The Beijing day on which the trade date's calendar entry was read."""
-    known = run.store.session(run.day)
+    known = run.store.calendar.session(run.day)
     return known[1].astimezone(SHANGHAI).date() if known else None
 
 
@@ -145,10 +145,10 @@ def refresh_universe(run: Run, session: Session) -> None:
     :raises BadReply: it stopped short, or too many of its rows cannot be.
     """
     table = session.security_basics()
-    found = check_securities(table, run.store.known_kinds(), run.today, run.settings.max_rejected)
+    found = check_securities(table, run.store.universe.known_kinds(), run.today, run.settings.max_rejected)
     codes, few = found.codes, run.settings.max_deviating
     # What a list lacks that an earlier one had is gone, or the list was cut.
-    lacks_many = len(run.store.lacking(codes, run.today)) > few
+    lacks_many = len(run.store.universe.not_among(codes, run.today)) > few
     is_proven = False
     if len(table.rows) % PAGE_ROWS == 0:
         is_proven = _refuse_a_cut_list(session, len(table.rows), codes, run.day, allowed=0)
@@ -156,7 +156,7 @@ def refresh_universe(run: Run, session: Session) -> None:
         # A code that was changed since is listed that day, and not in today's list.
         is_proven = _refuse_a_cut_list(session, len(table.rows), codes, run.day, allowed=few)
     is_whole = (is_proven or not lacks_many) and not found.has_unreadable_codes
-    run.store.save_universe(found.good, found.odd, run.run_id, is_whole=is_whole)
+    run.store.universe.save(found.good, found.odd, run.run_id, is_whole=is_whole)
     log.info("Read Baostock's list of %d securities.", len(found.good))
     for row in found.odd[:20]:
         done = "Taken" if row.is_taken else "Set aside"

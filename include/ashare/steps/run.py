@@ -91,7 +91,7 @@ class Run:
     @property
     def is_newest(self) -> bool:
         """Whether no later session's bars should be out: then all of the day's requests are the run's."""
-        return self.day >= self.store.newest_session(newest_published(self.now()))
+        return self.day >= self.store.calendar.newest_session(newest_published(self.now()))
 
     def session(self, requests: int = 1, *, leaves_reserve: bool = False) -> Session:
         """A Baostock session on behalf of this run, of at least so many calls and pages.
@@ -121,7 +121,7 @@ class Run:
         except IncompleteDate:
             raise  # it is recorded
         except Exception as error:
-            record = self.store.postpone_date if isinstance(error, Postponed) else self.store.fail_date
+            record = self.store.statuses.postpone if isinstance(error, Postponed) else self.store.statuses.fail
             with recording(f"{self.day}"):
                 record(self.day, self.kinds, in_words(error), self.run_id)
             raise
@@ -137,9 +137,9 @@ class Run:
             text = in_words(error)
             with recording(f"batch {batch_no} of {self.day}"):
                 status = "pending" if isinstance(error, Postponed) else "failed"
-                self.store.stop_batch(self.day, batch_no, status, text, requests())
+                self.store.batches.stop(self.day, batch_no, status, text, requests())
                 if isinstance(error, Postponed) and date_waits:
-                    self.store.postpone_date(self.day, self.kinds, text, self.run_id)
+                    self.store.statuses.postpone(self.day, self.kinds, text, self.run_id)
             raise
 
 

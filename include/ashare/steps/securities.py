@@ -10,7 +10,7 @@ from datetime import date
 from ashare.checks import is_code, is_date
 from ashare.errors import BadReply
 from ashare.source import Table
-from ashare.store.store import RejectedRow, Security
+from ashare.store.rows import RejectedRow, Security
 from ashare.texts import storable
 
 KINDS = {"1": "stock", "2": "index", "3": "other", "4": "bond", "5": "etf"}

@@ -18,7 +18,7 @@ def tolerance(run: Run, *, all_there: bool) -> Tolerance:
     return Tolerance(
         run.settings.max_deviating,
         run.settings.max_absent if all_there else None,
-        run.store.factors_are_in(run.day, run.today),
+        run.store.batches.factors_are_in(run.day, run.today),
     )
 
 
@@ -48,7 +48,7 @@ def verify(run: Run, *, read_again: bool = True) -> Verdict:
     found: list[CrossCheck] = []
     for kind in KINDS:
         if kind in run.kinds:
-            found += run.store.cross_check(run.day, kind, tolerance(run, all_there=True), run.run_id)
+            found += run.store.corrections.cross_check(run.day, kind, tolerance(run, all_there=True), run.run_id)
     said = sentence(found)
     if not said:
         return Verdict("", "; ".join(check.note for check in found if check.note))
@@ -67,7 +67,7 @@ def _failed(checks: Sequence[CrossCheck]) -> list[CrossCheck]:
 def _doubt(run: Run, checks: Sequence[CrossCheck]) -> None:
     """What two days disagree about may be the earlier one's fault, or the adjust factors': they are read again."""
     if any(check.rule in ("preclose", "ex_dates") for check in _failed(checks)):
-        run.store.reopen_factors(run.day, sentence(checks))
+        run.store.batches.reopen_factors(run.day, sentence(checks))
     for before in {check.compared_with for check in _failed(checks)} - {None}:
         if before:
-            run.store.doubt(before)
+            run.store.corrections.doubt(before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ashare.store.gate import SourceGate
 from ashare.store.migrate import migrate
-from ashare.store.store import Batch, DateCount, Expectation, Store
+from ashare.store.rows import Batch, DateCount, Expectation
+from ashare.store.store import Store
 
 __all__ = ["Batch", "DateCount", "Expectation", "SourceGate", "Store", "migrate"]

@@ -14,7 +14,8 @@ from ashare.store.database import LockHeld, limit_wait, lock_merging
 from ashare.store.queries import queries
 
 if TYPE_CHECKING:
-    from ashare.store.store import DateCount, Store
+    from ashare.store.rows import DateCount
+    from ashare.store.store import Store
 
 ROWS_CHANGED = "its bars have changed"
 COMPLETE = "the date is complete without it"

@@ -7,18 +7,11 @@ from dataclasses import dataclass
 from datetime import date, time
 from typing import Any
 
+from ashare.store.bar_merge import merge, record_absent_range, record_rejected_factors
 from ashare.store.cross_check import DAYS_MOVE
 from ashare.store.queries import queries
-from ashare.store.store import (
-    AbsentRange,
-    Harvest,
-    Merged,
-    RejectedRow,
-    Store,
-    merge,
-    record_absent_range,
-    record_rejected_factors,
-)
+from ashare.store.rows import AbsentRange, Harvest, Merged, RejectedRow
+from ashare.store.store import Store
 from ashare.texts import bounded
 
 
@@ -121,7 +114,7 @@ class HistoryStore:
 
     def first_bar(self, code: str) -> date | None:
         """The day of a security's first bar."""
-        return self.store.first_bar(code)
+        return self.store.bars.first_bar(code)
 
     # ------------------------------------------------------------------ batches
 

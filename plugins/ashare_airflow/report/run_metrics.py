@@ -13,7 +13,7 @@ from ashare_airflow.report.reliable import failure_logged
 
 if TYPE_CHECKING:
     from ashare.store import Store
-    from ashare.store.store import Merged
+    from ashare.store.rows import Merged
 
 SUBJECT = "A metric"
 

@@ -22,7 +22,7 @@ from ashare.steps.first_bars import WITNESS
 from ashare.steps.history.span import History
 from ashare.steps.run import in_words, recording
 from ashare.store.history import HistoryBatch, HistoryStore
-from ashare.store.store import AbsentRange, Harvest, Merged
+from ashare.store.rows import AbsentRange, Harvest, Merged
 from ashare.texts import joined, named
 
 log = logging.getLogger(__name__)

@@ -50,7 +50,9 @@ def _record_sessions(history: History, doubted: set[date]) -> None:
         # What it is complete for already stays so.
         run = history.on(day, kinds=list(dict.fromkeys([*_kinds(history, day, unsettled), *history.kinds])))
         is_mine = day in lost or not history.is_part
-        if not is_mine and (run.store.remaining(run.expectation) or not run.store.factors_are_in(day, run.today)):
+        if not is_mine and (
+            run.store.universe.remaining(run.expectation) or not run.store.batches.factors_are_in(day, run.today)
+        ):
             continue
         with suppress(IncompleteDate):  # it is recorded so, and found by what is still lacking
             record.record_status(run)
@@ -63,7 +65,7 @@ def _kinds(history: History, day: date, unsettled: Mapping[date, Sequence[str]])
     """What a date is complete for, or was until its rows went."""
     if day in unsettled:
         return unsettled[day]
-    recorded = history.store.status(day)
+    recorded = history.store.statuses.get(day)
     return recorded[1] if recorded else ()
 
 

@@ -1,0 +1,111 @@
+"""COPY into a temporary table, then merge: each function within the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from ashare.store.accepted import ROWS_CHANGED
+from ashare.store.database import lock_merging
+from ashare.store.queries import queries
+from ashare.store.rows import AbsentRange, Harvest, Merged, Reject, RejectedRow
+
+if TYPE_CHECKING:
+    import psycopg
+
+BEFORE_THE_FIRST_BAR = "before its first bar at the source"
+
+
+def merge(connection: psycopg.Connection[Any], harvest: Harvest, run_id: str) -> Merged:
+    """Set the rejected rows aside and merge the good ones, within the caller's transaction."""
+    for reject in harvest.rejects:
+        connection.execute(queries("bars")["reject"], _reject_values(reject, run_id))
+    merged = _merge_rows(connection, harvest, run_id)
+    if harvest.blanked:
+        from psycopg.types.json import Jsonb
+
+        rows = [{**asdict(blanked), "raw": Jsonb(blanked.raw), "run_id": run_id} for blanked in harvest.blanked]
+        with connection.cursor() as cursor:
+            cursor.executemany(queries("bars")["blanked"], rows)
+    return merged
+
+
+def record_absence(connection: psycopg.Connection[Any], day: date, harvest: Harvest, run_id: str) -> None:
+    """Record which codes have no bar at the source, within the caller's transaction."""
+    for absent in harvest.absent_ranges:
+        record_absent_range(connection, absent, run_id)
+    if harvest.absence:
+        absence = {"codes": list(harvest.absence.codes), "reason": harvest.absence.reason}
+        connection.execute(queries("bars")["record_absent"], {**absence, "day": day, "run_id": run_id})
+
+
+def record_absent_range(connection: psycopg.Connection[Any], absent: AbsentRange, run_id: str) -> None:
+    """Record days before an index's first bar; one row with those next to them, within the caller's transaction."""
+    values = {**asdict(absent), "reason": BEFORE_THE_FIRST_BAR, "run_id": run_id}
+    connection.execute(queries("bars")["record_absent_range"], values)
+
+
+def record_rejected_factors(
+    connection: psycopg.Connection[Any],
+    odd: Sequence[RejectedRow],
+    run_id: str | None,
+    *,
+    day: date | None = None,
+    code: str | None = None,
+) -> None:
+    """Record what broke a rule in the last answer about a day, or about a stock, within the caller's transaction."""
+    connection.execute(queries("universe")["supersede_rejected_factors"], {"day": day, "code": code})
+    record_rejected(connection, "factor", odd, run_id)
+
+
+def record_rejected(
+    connection: psycopg.Connection[Any], dataset: str, rows: Sequence[RejectedRow], run_id: str | None
+) -> None:
+    """Record rows that broke a rule, within the caller's transaction; it has superseded those of earlier answers."""
+    from psycopg.types.json import Jsonb
+
+    values = [{**asdict(row), "raw": Jsonb(row.raw), "dataset": dataset, "run_id": run_id} for row in rows]
+    with connection.cursor() as cursor:
+        cursor.executemany(queries("universe")["reject"], values)
+
+
+def _merge_rows(connection: psycopg.Connection[Any], harvest: Harvest, run_id: str) -> Merged:
+    bars = queries("bars")
+    if not harvest.rows:
+        lock_merging(connection)
+        return Merged(0, 0, 0)
+    connection.execute(bars["stage"])
+    with connection.cursor() as cursor:
+        with cursor.copy(bars["copy"]) as copy:
+            harvest.bars.seek(0)
+            while chunk := harvest.bars.read(1 << 18):
+                copy.write(chunk)
+        cursor.execute(bars["analyze"])
+        lock_merging(connection)
+        came_late = frozenset(row[0] for row in cursor.execute(bars["no_longer_absent"]).fetchall())
+        cursor.execute(bars["no_longer_rejected"])
+        cursor.execute(bars["no_longer_blanked"])
+        row = cursor.execute(bars["merge"], {"run_id": run_id, "because": ROWS_CHANGED}).fetchone()
+        assert row is not None
+        inserted, revised, no_longer_accepted = row
+        if no_longer_accepted:
+            cursor.execute(bars["fail_no_longer_accepted"], {"days": no_longer_accepted})
+            came_late |= frozenset(no_longer_accepted)
+        if revised:
+            cursor.execute(bars["count_revised"])
+        cursor.execute(bars["unstage"])  # one transaction may merge several
+    return Merged(inserted, revised, harvest.rows - inserted - revised, came_late)
+
+
+def _reject_values(reject: Reject, run_id: str) -> dict[str, Any]:
+    from psycopg.types.json import Jsonb
+
+    return {
+        "trade_date": reject.trade_date,
+        "code": reject.code,
+        "rule": reject.rule,
+        "raw": Jsonb(reject.raw),
+        "run_id": run_id,
+    }

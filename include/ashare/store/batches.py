@@ -1,0 +1,113 @@
+"""The table ``sync_batch``: the plan of a trade date, and what became of each of its batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from ashare.store.database import take_lock
+from ashare.store.queries import queries
+from ashare.store.rows import Batch
+from ashare.texts import bounded
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from ashare.store.store import Store
+
+FACTOR_BATCH = 0
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The batches of trade dates."""
+
+    store: Store
+
+    def replace(self, day: date, batches: Iterable[Batch], run_id: str) -> list[Batch]:
+        """Write a new plan for the date; what an earlier one left undone is superseded. Returns it numbered."""
+        with self.store.transaction() as connection:
+            connection.execute(queries("batches")["supersede"], {"day": day})
+            return [add(connection, day, batch, run_id) for batch in batches]
+
+    def earliest_waiting(self, day: date, kind: str, codes: Sequence[str], *, since: date) -> date:
+        """The earliest trade date up to ``day`` with an open batch, in any run, that asks for one of the codes."""
+        values = {"day": day, "kind": kind, "codes": list(codes), "since": since}
+        found: date | None = self.store.rows("batches", "earliest_waiting", values)[0][0]
+        return found or day
+
+    def start_factors(self, day: date, run_id: str) -> None:
+        """Start batch 0 of the date: its adjust factors."""
+        values = {"day": day, "label": f"adjust factors {day}", "run_id": run_id}
+        self.store.execute("batches", "add_factor", values)
+        self.start(day, FACTOR_BATCH)
+
+    def reopen_factors(self, day: date, error: str) -> None:
+        """Have the date's adjust factors asked for again."""
+        with self.store.transaction() as connection:
+            finish(connection, day, FACTOR_BATCH, "failed", None, 0, error)
+
+    def get(self, day: date, batch_no: int) -> Batch | None:
+        """Read one batch of the plan."""
+        rows = self.store.rows("batches", "get", {"day": day, "batch_no": batch_no})
+        return Batch(*rows[0]) if rows else None
+
+    def start(self, day: date, batch_no: int) -> None:
+        """Mark a batch as being worked on; whatever the date waited for, it does so no longer."""
+        with self.store.transaction() as connection:
+            connection.execute(queries("batches")["start"], {"day": day, "batch_no": batch_no})
+            connection.execute(queries("status")["resume"], {"day": day})
+
+    def stop(self, day: date, batch_no: int, status: str, error: str, requests: int) -> None:
+        """Record why a batch is ``failed``, or ``pending`` again."""
+        with self.store.transaction() as connection:
+            finish(connection, day, batch_no, status, None, requests, error)
+
+    def finish(self, day: date, batch_no: int, rows: int, requests: int) -> None:
+        """Record that a batch is done whose rows were loaded under other dates."""
+        with self.store.transaction() as connection:
+            finish(connection, day, batch_no, "success", rows, requests)
+
+    def errors(self, day: date, *, only_again: bool = False) -> list[str]:
+        """What went wrong in the batches that are failed now, or left in the middle.
+
+        :param only_again: only in those that read earlier dates again.
+        """
+        return [row[0] for row in self.store.rows("batches", "errors", {"day": day, "only_again": only_again})]
+
+    def factors_are_in(self, day: date, today: date) -> bool:
+        """Whether the date's adjust factors were read; that there are none is believed on the day only for it."""
+        return bool(self.store.rows("batches", "factors_are_in", {"day": day, "today": today})[0][0])
+
+
+def add(connection: psycopg.Connection[Any], day: date, batch: Batch, run_id: str) -> Batch:
+    """Add a batch to the plan, within the caller's transaction; returns it numbered."""
+    values = {
+        "day": day,
+        "kind": batch.kind,
+        "by": batch.by,
+        "codes": batch.codes,
+        "label": batch.label,
+        "again": batch.again,
+        "run_id": run_id,
+    }
+    take_lock(connection, queries("batches")["lock"], f"ashare batches {day}", {"day": day})
+    row = connection.execute(queries("batches")["add"], values).fetchone()
+    assert row is not None
+    return replace(batch, batch_no=row[0])
+
+
+def finish(
+    connection: psycopg.Connection[Any],
+    day: date,
+    batch_no: int,
+    status: str,
+    rows: int | None,
+    requests: int,
+    error: str | None = None,
+) -> None:
+    """Record how a batch ended, within the caller's transaction."""
+    values = {"day": day, "batch_no": batch_no, "status": status, "rows": rows, "requests": requests}
+    connection.execute(queries("batches")["finish"], {**values, "error": error and bounded(error)})
