@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import os
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import time
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ashare.errors import InvalidInput
 
@@ -33,70 +34,99 @@ POOL_SLOTS = 8
 SERVICE_LIMIT = 50_000
 """Requests a day and address, after which Baostock bans; a budget cannot be larger."""
 
+_PREFIX = "ASHARE_"
 
-def _variable(name: str, default: Any, kind: type, least: float, most: float) -> Any:
-    text = os.environ.get(name, "").strip()
-    if not text:
-        return default
-    try:
-        value = kind(text)
-    except ValueError:
-        value = None
-    if value is None or not math.isfinite(value) or not least <= value <= most:
-        upper = f"to {most}" if math.isfinite(most) else "on"
-        raise InvalidInput(
-            f"{name} is {text!r}: it must be a {'whole ' if kind is int else ''}number from {least} {upper} "
-            f"(the default is {default})."
-        )
-    return value
+Seconds = Annotated[float, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Requests = Annotated[int, Field(ge=0, le=SERVICE_LIMIT)]
+
+_is_index = re.compile(r"(sh|sz)\.\d{6}").fullmatch
+_is_time_of_day = re.compile(r"([01]?\d|2[0-3]):[0-5]\d").fullmatch
 
 
-def _number(name: str, default: float, *, least: float = 1, most: float = math.inf) -> Any:
-    return field(default_factory=lambda: _variable(name, default, type(default), least, most))
+class Settings(BaseSettings):
+    """All settings, read when made; the variable of a field is its name in capitals behind ``ASHARE_``.
 
+    :raises InvalidInput: values are wrong; one sentence for each of them.
+    """
 
-def _deadline() -> time:
-    text = os.environ.get("ASHARE_DEADLINE", "").strip() or "21:00"
-    if not re.fullmatch(r"([01]?\d|2[0-3]):[0-5]\d", text):
-        raise InvalidInput(f"ASHARE_DEADLINE is {text!r}: it must be a time of day, Beijing's, for example 21:00.")
-    hour, minute = text.split(":")
-    return time(int(hour), int(minute))
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, allow_inf_nan=False)
 
+    connect_timeout: Seconds = 10.0
+    idle_timeout: Seconds = 90.0
+    reply_timeout: Seconds = 300.0
+    lock_timeout: Seconds = 3600.0
+    poll_seconds: Seconds = 300.0
+    request_budget: Annotated[int, Field(ge=1, le=SERVICE_LIMIT)] = 40_000
+    session_requests: Requests = 0
+    history_reserve: Requests = 1_000
+    retries: Count = 3
+    retry_seconds: Seconds = 60.0
+    max_absent: Count = 100
+    max_deviating: Count = 15
+    max_rejected: Count = 20
+    recheck_days: Count = 5
+    max_lag: Count = 1
+    deadline: time = time(21)
+    indices: Annotated[tuple[str, ...], NoDecode] = DEFAULT_INDICES
 
-def _indices() -> tuple[str, ...]:
-    listed = tuple(code.strip() for code in os.environ.get("ASHARE_INDICES", "").split(",") if code.strip())
-    for code in listed:
-        if not re.fullmatch(r"(sh|sz)\.\d{6}", code):
-            raise InvalidInput(
-                f"ASHARE_INDICES holds {code!r}: write each index with its exchange, for example "
-                "sh.000001,sz.399001 (sz.000001 would be a stock)."
-            )
-    return tuple(dict.fromkeys(listed)) or DEFAULT_INDICES
-
-
-@dataclass(frozen=True)
-class Settings:
-    """All settings, read when made."""
-
-    connect_timeout: float = _number("ASHARE_CONNECT_TIMEOUT", 10.0)
-    idle_timeout: float = _number("ASHARE_IDLE_TIMEOUT", 90.0)
-    reply_timeout: float = _number("ASHARE_REPLY_TIMEOUT", 300.0)
-    lock_timeout: float = _number("ASHARE_LOCK_TIMEOUT", 3600.0)
-    poll_seconds: float = _number("ASHARE_POLL_SECONDS", 300.0)
-    request_budget: int = _number("ASHARE_REQUEST_BUDGET", 40_000, most=SERVICE_LIMIT)
-    session_requests: int = _number("ASHARE_SESSION_REQUESTS", 0, least=0, most=SERVICE_LIMIT)
-    history_reserve: int = _number("ASHARE_HISTORY_RESERVE", 1_000, least=0, most=SERVICE_LIMIT)
-    retries: int = _number("ASHARE_RETRIES", 3, least=0)
-    retry_seconds: float = _number("ASHARE_RETRY_SECONDS", 60.0)
-    max_absent: int = _number("ASHARE_MAX_ABSENT", 100, least=0)
-    max_deviating: int = _number("ASHARE_MAX_DEVIATING", 15, least=0)
-    max_rejected: int = _number("ASHARE_MAX_REJECTED", 20, least=0)
-    recheck_days: int = _number("ASHARE_RECHECK_DAYS", 5, least=0)
-    max_lag: int = _number("ASHARE_MAX_LAG", 1, least=0)
-    deadline: time = field(default_factory=_deadline)
-    indices: tuple[str, ...] = field(default_factory=_indices)
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise InvalidInput("\n".join(map(_sentence, error.errors()))) from None
 
     @property
     def reserve(self) -> int:
         """Requests of a day that are left to the newest trade date by all others: at most half of the budget."""
         return min(self.history_reserve, self.request_budget // 2)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_blanks(cls, values: dict[str, Any]) -> dict[str, Any]:
+        stripped = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
+        return {name: value for name, value in stripped.items() if value != ""}
+
+    @field_validator("deadline", mode="before")
+    @classmethod
+    def _hour_and_minute(cls, value: time | str) -> time:
+        if isinstance(value, time):
+            return value
+        if not _is_time_of_day(value):
+            raise ValueError(f"is {value!r}: it must be a time of day, Beijing's, for example 20:30")
+        hour, minute = value.split(":")
+        return time(int(hour), int(minute))
+
+    @field_validator("indices", mode="before")
+    @classmethod
+    def _codes(cls, value: Sequence[str] | str) -> tuple[str, ...]:
+        listed = [code.strip() for code in value.split(",")] if isinstance(value, str) else value
+        codes = tuple(dict.fromkeys(code for code in listed if code))
+        if wrong := [code for code in codes if not _is_index(code)]:
+            raise ValueError(
+                f"holds {', '.join(map(repr, wrong))}: write each index with its exchange, for example "
+                "sh.000001,sz.399001; sz.000001 would be a stock"
+            )
+        return codes or DEFAULT_INDICES
+
+
+def _sentence(error: Any) -> str:
+    """What a variable holds, what it may hold, and its default."""
+    name = error["loc"][0]
+    rule = Settings.model_json_schema()["properties"].get(name)
+    if rule is None:
+        return f"There is no setting {name!r}."
+    if error["type"] == "value_error":
+        wrong = str(error["ctx"]["error"])
+    else:
+        kind = "whole number" if rule["type"] == "integer" else "number"
+        most = f"to {rule['maximum']}" if "maximum" in rule else "on"
+        wrong = f"is {error['input']!r}: it must be a {kind} from {rule['minimum']} {most}"
+    return f"{_PREFIX}{name.upper()} {wrong} (the default is {_written(Settings.model_fields[name].default)})."
+
+
+def _written(default: Any) -> str:
+    """A default as its variable holds it."""
+    if isinstance(default, tuple):
+        return ",".join(default)
+    return f"{default:%H:%M}" if isinstance(default, time) else f"{default:g}"

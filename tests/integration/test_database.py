@@ -263,7 +263,7 @@ def test_whatever_the_database_refuses_is_the_dates_reason(
 
 
 def test_a_date_that_cannot_be_counted_is_failed_and_not_left_syncing(database: Database, emulator: Emulator) -> None:
-    run = run_of(database, emulator, settings=Settings(lock_timeout=0.3))
+    run = run_of(database, emulator, settings=Settings(lock_timeout=1.0))
     run.store.migrate()
     for batch in plan_batches(run):
         fetch_and_copy(run, batch.batch_no)
@@ -273,7 +273,7 @@ def test_a_date_that_cannot_be_counted_is_failed_and_not_left_syncing(database: 
             record_status(run)
         state, *_, reason = status(database)
         assert state == "failed"
-        assert "Another task has been at work on the record of trade dates for over 0.3 s: held by ashare" in reason
+        assert "Another task has been at work on the record of trade dates for over 1 s: held by ashare" in reason
     assert record_status(run) == "success"
 
 

@@ -680,7 +680,7 @@ def test_whoever_holds_the_lock_and_is_killed_gives_it_up_at_once(scene: Scene) 
     scene.emulator.add_fault(fault(MARKET, "stall"))
     with victim(scene, scene.database.server.socket_dir, batch_no) as process:
         until_asked(scene, process)
-        hurried = scene.run(settings=Settings(lock_timeout=0.1))
+        hurried = scene.run(settings=Settings(lock_timeout=1.0))
         with pytest.raises(SourceBusy, match="held by ashare source: victim"), hurried.session():
             pass
         kill(process)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import re
+from datetime import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,21 +11,49 @@ from ashare.errors import InvalidInput
 from ashare.settings import DEFAULT_INDICES, Settings
 
 PROJECT = Path(__file__).parents[2]
+NUMBERS = [name for name in Settings.model_fields if name not in ("deadline", "indices")]
+
+
+def variable(name: str) -> str:
+    return f"ASHARE_{name.upper()}"
+
+
+def refusal() -> list[str]:
+    with pytest.raises(InvalidInput) as refused:
+        Settings()
+    return str(refused.value).splitlines()
 
 
 def test_a_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ASHARE_MAX_ABSENT", "7")
-    monkeypatch.setenv("ASHARE_INDICES", "sh.000001, sz.399001")
+    monkeypatch.setenv("ASHARE_MAX_ABSENT", " 7 ")
+    monkeypatch.setenv("ASHARE_IDLE_TIMEOUT", "2.5")
+    monkeypatch.setenv("ASHARE_DEADLINE", "9:30")
+    monkeypatch.setenv("ASHARE_INDICES", "sh.000001, sz.399001,sh.000001,")
     settings = Settings()
-    assert settings.max_absent == 7
+    assert (settings.max_absent, settings.idle_timeout, settings.deadline) == (7, 2.5, time(9, 30))
     assert settings.indices == ("sh.000001", "sz.399001")
+    assert Settings(max_absent=8).max_absent == 8
+
+
+@pytest.mark.parametrize("blank", ["", " "])
+def test_a_blank_variable_is_the_default(monkeypatch: pytest.MonkeyPatch, blank: str) -> None:
+    default = Settings()
+    for name in Settings.model_fields:
+        monkeypatch.setenv(variable(name), blank)
+    assert Settings() == default
+    monkeypatch.setenv("ASHARE_INDICES", " , ")
+    assert Settings().indices == DEFAULT_INDICES
+
+
+def test_a_variable_of_something_else_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASHARE_STATE_DIR", "/somewhere")
+    Settings()
 
 
 @pytest.mark.parametrize("value", ["0", "nan", "inf", "0.5"])
 def test_a_time_limit_is_a_second_at_least(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("ASHARE_IDLE_TIMEOUT", value)
-    with pytest.raises(InvalidInput, match="it must be a number from 1 on"):
-        Settings()
+    assert refusal() == [f"ASHARE_IDLE_TIMEOUT is '{value}': it must be a number from 1 on (the default is 90)."]
 
 
 def test_the_strictest_limit_is_none_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,22 +64,47 @@ def test_the_strictest_limit_is_none_at_all(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("value", ["many", "-1", "1.5"])
 def test_a_setting_that_cannot_be_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("ASHARE_MAX_ABSENT", value)
-    with pytest.raises(InvalidInput, match=f"ASHARE_MAX_ABSENT is '{value}': it must be a whole number from 0 on"):
-        Settings()
+    assert refusal() == [f"ASHARE_MAX_ABSENT is '{value}': it must be a whole number from 0 on (the default is 100)."]
+
+
+@pytest.mark.parametrize("value", ["24:00", "9 pm", "21", "21:00:00", "75600"])
+def test_the_deadline_is_an_hour_and_a_minute(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("ASHARE_DEADLINE", value)
+    (said,) = refusal()
+    assert said.startswith(f"ASHARE_DEADLINE is '{value}': it must be a time of day, Beijing's, for example 20:30 (")
+    assert said.endswith("(the default is 21:00).")
 
 
 def test_an_index_code_without_its_exchange_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     # 000001 is the Shanghai Composite with sh. and Ping An Bank with sz.
-    monkeypatch.setenv("ASHARE_INDICES", "000001")
-    with pytest.raises(InvalidInput, match=r"ASHARE_INDICES holds '000001'.*sh\.000001"):
-        Settings()
+    monkeypatch.setenv("ASHARE_INDICES", "000001,sh.000016,sz.1")
+    (said,) = refusal()
+    assert said.startswith("ASHARE_INDICES holds '000001', 'sz.1': write each index with its exchange")
+    assert "sz.000001 would be a stock" in said
+    assert ",".join(DEFAULT_INDICES) in said
+
+
+def test_all_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.setenv(variable(name), "wrong")
+    said = refusal()
+    assert [sentence.split()[0] for sentence in said] == [variable(name) for name in Settings.model_fields]
+    assert all("'wrong': " in sentence and "(the default is " in sentence for sentence in said)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"), [({"max_absent": -1}, "ASHARE_MAX_ABSENT is -1"), ({"typo": 1}, "'typo'")]
+)
+def test_what_the_code_gives_is_checked_as_the_variables_are(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        Settings(**given)
 
 
 def test_the_readme_lists_every_setting_with_its_default() -> None:
-    listed = dict(re.findall(r"^\| `(ASHARE_\w+)` \| ([^|]*?) \|", (PROJECT / "README.md").read_text(), re.MULTILINE))
-    source = (PROJECT / "include/ashare/settings.py").read_text()
-    known = dict(re.findall(r'_number\("(ASHARE_\w+)", ([\d._]+)[,)]', source))
-    for name, default in known.items():
-        assert listed.get(name, "").strip("`") == f"{float(default):g}", name
-    assert "ASHARE_INDICES" in listed
-    assert all(code in (PROJECT / "README.md").read_text() for code in DEFAULT_INDICES)
+    readme = (PROJECT / "README.md").read_text()
+    listed = dict(re.findall(r"^\| `(ASHARE_\w+)` \| ([^|]*?) \|", readme, re.MULTILINE))
+    assert listed.keys() == {variable(name) for name in Settings.model_fields}
+    for name in NUMBERS:
+        assert listed[variable(name)].strip("`") == f"{Settings.model_fields[name].default:g}", name
+    assert listed["ASHARE_DEADLINE"] == f"{Settings.model_fields['deadline'].default:%H:%M}"
+    assert all(code in readme for code in DEFAULT_INDICES)
