@@ -95,7 +95,7 @@ def record_status() -> None:
     catchup=False,
     max_active_runs=8,
     deadline=DeadlineAlert(
-        TradeDateDeadline(), DEADLINE, AsyncCallback("ashare_airflow.report.alerts.late"), name="complete"
+        TradeDateDeadline(DEADLINE), DEADLINE, AsyncCallback("ashare_airflow.report.alerts.late"), name="complete"
     ),
     params=DAILY_PARAMS,
     tags=["ashare", "baostock"],

@@ -76,12 +76,15 @@ def _fields(connection: Connection) -> ConnectionFields:
 
 def _with_time_limit(connection: Connection) -> Connection:
     """The connection with libpq's time limit, unless it or the environment has one."""
-    import attrs
-
     extra = connection.extra_dejson
     if "connect_timeout" in extra or "PGCONNECT_TIMEOUT" in os.environ:
         return connection
-    return attrs.evolve(connection, extra=json.dumps({**extra, "connect_timeout": int(CONNECT_SECONDS)}))
+    names = ("conn_id", "conn_type", "host", "login", "password", "schema", "port")
+    # Its class is the task SDK's, or, for one of Airflow's database in the API server, the model of that database.
+    return type(connection)(
+        **{name: getattr(connection, name) for name in names},
+        extra=json.dumps({**extra, "connect_timeout": int(CONNECT_SECONDS)}),
+    )
 
 
 def alert_addresses() -> list[str]:

@@ -16,6 +16,7 @@ from ashare.errors import Postponed
 from ashare.settings import Settings
 
 SETTINGS = Settings()
+"""As of when the DAG file was parsed: what is wrong in it is an import error of the DAG, and of nothing else."""
 
 BARS = Asset("ashare_daily_bar")
 """A trade date's bars are complete; its events carry the trade date as partition key."""

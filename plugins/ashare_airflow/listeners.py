@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING
 
 from airflow.listeners import hookimpl
 from airflow.utils.state import DagRunState
 
+from ashare.errors import AshareError, InvalidInput
 from ashare_airflow.report import alerts
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
     from sqlalchemy.orm import Session
 
+log = logging.getLogger(__name__)
 
 OURS = ("ashare_daily", "ashare_history")
 """The DAGs of this package."""
@@ -30,12 +35,35 @@ def on_dag_run_running(dag_run: DagRun, msg: str) -> None:
 
     Else note what would be better than a long backfill.
     """
-    if dag_run.dag_id not in OURS or dag_run.dag is None:
-        return
+    if dag_run.dag_id in OURS:
+        with _no_harm_to_others(dag_run):
+            _check(dag_run)
+
+
+@hookimpl
+def on_dag_run_failed(dag_run: DagRun, msg: str) -> None:
+    """Tell people; not when one of them marked the run as failed."""
+    if dag_run.dag_id in OURS and "manually" not in msg:
+        with _no_harm_to_others(dag_run):
+            _alert(dag_run)
+
+
+@contextmanager
+def _no_harm_to_others(dag_run: DagRun) -> Iterator[None]:
+    """Log whatever goes wrong: after an exception, the listeners of other plugins would not be called."""
+    try:
+        yield
+    except AshareError as error:
+        log.error("%s %s: %s", dag_run.dag_id, dag_run.run_id, error)
+    except Exception:
+        log.exception("The listener of %s %s failed.", dag_run.dag_id, dag_run.run_id)
+
+
+def _check(dag_run: DagRun) -> None:
     from sqlalchemy.orm import object_session
 
     session = object_session(dag_run)
-    if session is None:
+    if session is None or dag_run.dag is None:
         return
     if refusal := _wrong_params(dag_run):
         # Nobody else is told: who started the run sees it, and of a backfill there may be thousands.
@@ -56,18 +84,14 @@ def on_dag_run_running(dag_run: DagRun, msg: str) -> None:
         dag_run.note = note
 
 
-@hookimpl
-def on_dag_run_failed(dag_run: DagRun, msg: str) -> None:
-    """Tell people; not when one of them marked the run as failed."""
+def _alert(dag_run: DagRun) -> None:
     from sqlalchemy.orm import object_session
 
-    session = object_session(dag_run)
-    if dag_run.dag_id in OURS and session is not None and "manually" not in msg:
+    if (session := object_session(dag_run)) is not None:
         alerts.run_failed(dag_run, session)
 
 
 def _wrong_params(dag_run: DagRun) -> str:
-    from ashare.errors import InvalidInput
     from ashare.params import check_names
 
     try:

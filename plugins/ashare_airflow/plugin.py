@@ -7,6 +7,7 @@ from airflow.plugins_manager import AirflowPlugin
 from ashare_airflow import listeners
 from ashare_airflow.backfills.cancelled import CANCELLED
 from ashare_airflow.page import EXTERNAL_VIEWS, FASTAPI_APP, REACT_APPS
+from ashare_airflow.schedule import former_names
 from ashare_airflow.schedule.deadline import TradeDateDeadline
 from ashare_airflow.schedule.priority import TradeDatePriority
 from ashare_airflow.schedule.timetable import TradeDateTimetable
@@ -15,9 +16,9 @@ from ashare_airflow.schedule.viewer import VIEWER
 
 class AsharePlugin(AirflowPlugin):
     name = "ashare"
-    timetables = [TradeDateTimetable]
-    priority_weight_strategies = [TradeDatePriority]
-    deadline_references = [TradeDateDeadline]
+    timetables = [TradeDateTimetable, former_names.TIMETABLE]
+    priority_weight_strategies = [TradeDatePriority, former_names.PRIORITY]
+    deadline_references = [TradeDateDeadline, former_names.DEADLINE]
     listeners = [listeners]
     fastapi_apps = [FASTAPI_APP]
     fastapi_root_middlewares = [CANCELLED, VIEWER]

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-PROJECT = Path(__file__).parents[2]
+from tests.dags.airflow_script import PROJECT, run_script
+
 FILES = sorted((PROJECT / "dags").glob("*.py"))
 
 PARSE = """
@@ -79,24 +80,8 @@ print(json.dumps({{
 @pytest.fixture(scope="module")
 def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     paths = [str(PROJECT / "include"), str(PROJECT / "plugins"), str(PROJECT / "dags")]
-    home = tmp_path_factory.mktemp("airflow")
-    done = subprocess.run(
-        [sys.executable, "-c", PARSE.format(paths=paths, folder=str(PROJECT / "dags"))],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        cwd=home,
-        env={
-            "PATH": "/usr/bin:/bin",
-            "HOME": str(home),
-            "AIRFLOW_HOME": str(home),
-            "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "PYTHONPATH": os.environ["PYTHONPATH"],
-        },
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    script = PARSE.format(paths=paths, folder=str(PROJECT / "dags"))
+    done = run_script(tmp_path_factory.mktemp("airflow"), script)
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
 

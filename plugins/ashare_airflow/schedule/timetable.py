@@ -40,7 +40,7 @@ class TradeDateTimetable(CronPartitionTimetable):
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> TradeDateTimetable:
-        return cls(data["cron"])
+        return TradeDateTimetable(data["cron"])  # whatever name it was kept under
 
     def _get_partition_date(self, *, run_date: datetime) -> DateTime:
         return _midnight(run_date.astimezone(SHANGHAI).date())
