@@ -1,7 +1,7 @@
 # Everything a newcomer needs: `make demo`, `make up`, `make test`. Works with GNU make 3.81 (macOS) and later.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up env down psql backup restore doctor test test-clock test-compose soak bench lint format lock clean
+.PHONY: help install wheel demo up env down psql backup restore doctor test test-clock test-compose soak bench lint format lock clean
 
 UV_VERSION := 0.13.9
 VENV := .venv
@@ -26,6 +26,10 @@ demo: $(RUN_READY)  ## Two weeks of a generated market through a real Airflow, f
 
 up: $(RUN_READY)  ## Airflow on http://localhost:8080 with the real Baostock (PORT=8081; DEMO=1: the emulator)
 	@$(BIN)/python -m ashare_local.up
+
+wheel: $(RUN_READY)  ## The package as dist/ashare_sync-X-py3-none-any.whl
+	@$(BIN)/uv build --quiet --wheel --out-dir dist .
+	@ls dist/ashare_sync-*.whl
 
 env:  ## For the containers: passwords and keys into .env, what is there stays (CELERY=1: with workers)
 	@CELERY="$(CELERY)" sh deploy/env.sh
@@ -80,7 +84,7 @@ clean:  ## Stop everything, delete .venv and the caches (DATABASE=.airflow: all 
 		! ls "$(DATABASE)/secrets.json" "$(DATABASE)/demo/secrets.json" 2>/dev/null | grep -q .; then \
 		echo "$(DATABASE) is none that \`make up\` or \`make demo\` has made: delete it yourself." >&2; exit 1; fi
 	@$(MAKE) --no-print-directory down DEMO=
-	rm -rf $(VENV) .test .pytest_cache .mypy_cache .ruff_cache .hypothesis $(if $(DATABASE),"$(DATABASE)")
+	rm -rf $(VENV) dist .test .pytest_cache .mypy_cache .ruff_cache .hypothesis $(if $(DATABASE),"$(DATABASE)")
 	find dags include plugins tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 	@if [ -e "$(STATE)" ]; then \
 		echo "Kept: the databases in $(STATE). \`make clean DATABASE=$(STATE)\` deletes them, with all bars."; fi

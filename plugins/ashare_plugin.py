@@ -1,7 +1,10 @@
-"""For an Airflow that mounts this folder: an installed package registers itself."""
+"""For an Airflow that mounts this folder; an installed package registers itself."""
 
 from __future__ import annotations
 
-from ashare_airflow.plugin import AsharePlugin
+from importlib.metadata import entry_points
 
-__all__ = ["AsharePlugin"]
+if not entry_points(group="airflow.plugins", name="ashare"):  # Airflow would call the second an import error
+    from ashare_airflow.plugin import AsharePlugin
+
+    __all__ = ["AsharePlugin"]

@@ -54,7 +54,7 @@ class Together(LoadScopeScheduling):  # type: ignore[misc, unused-ignore]  # it 
 
     def _split_scope(self, nodeid: str) -> str:
         path = PurePosixPath(nodeid.partition("::")[0])
-        alone = path.parent.name != "e2e" or path.stem in ("test_installation", "test_wrong_setting")
+        alone = path.parent.name != "e2e" or path.stem in ("test_mounted_folders", "test_wrong_setting")
         return str(path if alone else path.parent)
 
 

@@ -43,7 +43,7 @@ def pinned(package: str) -> str:
 
 def version() -> str:
     """This package's own."""
-    return _found(r'^version = "([^"]+)"', "pyproject.toml")
+    return _found(r'^__version__ = "([^"]+)"', "include/ashare/__init__.py")
 
 
 def _found(pattern: str, file: str) -> str:

@@ -109,7 +109,8 @@ def load_bars_arrow(
             _refuse_unknown(opened, chosen)
         columns = arrow.schema(types)
         values = {"start": first, "end": last, "codes": chosen}
-        tables = [arrow.parsed(text, columns) for text in arrow.copied(opened, query, values)]
+        with arrow.copied(opened, query, values) as texts:
+            tables = [arrow.parsed(text, columns) for text in texts]
     return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
 
 
@@ -130,7 +131,8 @@ def universe(
         row = opened.execute(queries("read")["list_read_at"]).fetchone()
         _refuse_later(day, row[0] if row else None)
         columns = arrow.schema(LISTED)
-        text = b"".join(arrow.copied(opened, sql.SQL(queries("read")["universe"]), {"day": day, "kinds": wanted}))
+        with arrow.copied(opened, sql.SQL(queries("read")["universe"]), {"day": day, "kinds": wanted}) as texts:
+            text = b"".join(texts)
     return _frame(arrow.parsed(text, columns))
 
 

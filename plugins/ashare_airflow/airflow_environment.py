@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ashare.connection import CONNECT_SECONDS
@@ -18,11 +19,16 @@ if TYPE_CHECKING:
 
 
 class AirflowEnvironment(Environment):
-    """Connections out of the environment, a secrets backend or Airflow's database; made once, by a command."""
+    """Connections out of the environment, a secrets backend or Airflow's database; made once, by a command.
+
+    :raises ModuleNotFoundError: Airflow is not installed.
+    """
 
     pool = AirflowPool()
 
     def __init__(self) -> None:
+        if find_spec("airflow") is None:
+            raise ModuleNotFoundError("Airflow is not installed", name="airflow")
         # As Airflow's own commands do: without it, connections that were added in the UI are not found.
         os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
         # Airflow's own database may not answer, too.

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 import warnings
-from contextlib import suppress
 
 # Airflow's own, printed into standard output, before the JSON of `-o json`: by every command that reads an
 # .airflowignore, and by every `airflow dags ...` where graphviz is not installed.
@@ -20,19 +18,7 @@ if _command == "dags" or "_ARGCOMPLETE" in os.environ:
 
     add_backfill_command()
 
-if _command in ("scheduler", "celery"):
-    # Task processes are forked from these: what is imported here is not imported again by each task. First what the
-    # DAG files import, then what their tasks do.
-    for _module in (
-        "airflow.providers.standard.decorators.python",
-        "ashare_airflow.schedule.sensor",
-        "ashare_airflow.context",
-        "ashare.alerts",
-        "ashare.metrics",
-        "airflow.providers.postgres.hooks.postgres",
-        "psycopg",
-        "baostock",
-        "pandas",
-    ):
-        with suppress(Exception):  # the task that needs it will say so; the scheduler goes on with all others
-            importlib.import_module(_module)
+if _command == "celery":  # a worker, which Airflow tells no listener of; of a scheduler it does
+    from ashare_airflow.scheduler_start import import_task_modules
+
+    import_task_modules()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow.plugins_manager import AirflowPlugin
 
-from ashare_airflow import listeners
+from ashare_airflow import listeners, scheduler_start
 from ashare_airflow.backfills.cancelled import CANCELLED
 from ashare_airflow.page import EXTERNAL_VIEWS, FASTAPI_APP, REACT_APPS
 from ashare_airflow.schedule import former_names
@@ -19,7 +19,7 @@ class AsharePlugin(AirflowPlugin):
     timetables = [TradeDateTimetable, former_names.TIMETABLE]
     priority_weight_strategies = [TradeDatePriority, former_names.PRIORITY]
     deadline_references = [TradeDateDeadline, former_names.DEADLINE]
-    listeners = [listeners]
+    listeners = [listeners, scheduler_start]
     fastapi_apps = [FASTAPI_APP]
     fastapi_root_middlewares = [CANCELLED, VIEWER]
     external_views = EXTERNAL_VIEWS

@@ -35,9 +35,9 @@ dag = DagSerialization.from_dict(DagSerialization.to_dict(DagBag(sys.argv[1]).da
 import_all_models()
 Base.metadata.create_all(settings.engine)
 manager = get_listener_manager()
-(ours,) = manager.pm.get_plugins()
+ours = manager.pm.get_plugins()
 manager.clear()
-for listener in (theirs, ours):  # the last one is called first
+for listener in (theirs, *ours):  # the last one is called first
     manager.add_listener(listener)
 os.environ["ASHARE_MAX_ABSENT"] = "many"  # mistyped while the scheduler was stopped
 with settings.Session() as session:

@@ -6,6 +6,7 @@ These tests build on each other, in the order they stand.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ import pytest
 
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.server import Emulator
+from ashare_local.components import API_SERVER, DAG_PROCESSOR, SCHEDULER, TRIGGERER
 from ashare_local.postgres import EmbeddedPostgres
-from ashare_local.stack import API_SERVER, DAG_PROCESSOR, SCHEDULER, TRIGGERER
-from tests.e2e.test_installation import DAGS, Site, copy
+from ashare_local.stack_connections import baostock_json
+from tests.e2e.test_mounted_folders import mount
+from tests.site import DAGS, LOCAL, Site
 
 TYPOS = {"ASHARE_MAX_ABSENT": "many", "ASHARE_DEADLINE": "9 pm"}
 SENTENCES = (
@@ -35,15 +38,19 @@ def site(own_directory: Path, market: GeneratedMarket) -> Iterator[Site]:
         EmbeddedPostgres(root / "postgres", databases=(), durable=False).start() as server,
         Emulator(market) as source,
     ):
-        made = Site(root, server, source)
-        copy("dags", made.package / "dags")
-        copy("plugins", made.plugins)
-        copy("include", made.package / "include")
+        variables = {
+            "PYTHONPATH": os.pathsep.join([str(root / "include"), str(root / "airflow" / "plugins")]),
+            "AIRFLOW_CONN_BAOSTOCK": baostock_json("127.0.0.1", source.port),
+        }
+        made = Site(root, server, ["site_bars"], **variables)
+        made.set_bundle(LOCAL, path=str(root / "dags"))
+        mount("dags", root / "dags")
+        mount("plugins", made.plugins)
+        mount("include", root / "include")
         try:
             made.start(DAG_PROCESSOR)
             made.until(lambda: made.dag() and made.dag("ashare_history") and made.dag("theirs"))
             made.stop(DAG_PROCESSOR)
-            made.run("airflow", "pools", "set", "baostock", "8", "", check=True)
             made.start(API_SERVER, SCHEDULER, TRIGGERER, **TYPOS, AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE="True")
             yield made
         finally:

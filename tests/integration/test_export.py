@@ -376,6 +376,19 @@ def test_a_full_disk_is_one_sentence(loaded: Database, cli: Cli, tmp_path: Path)
     }
 
 
+def test_a_disk_that_fills_up_in_the_middle_of_a_year_ends_the_export_at_once(
+    loaded: Database, cli: Cli, tmp_path: Path
+) -> None:
+    loaded.do(
+        "INSERT INTO ashare.daily_bar (trade_date, code, close, amount, is_trading) "
+        "SELECT '2024-01-01'::date + day, 'sh.6' || lpad(n::text, 5, '0'), n, n * day, true "
+        "FROM generate_series(0, 299) day, generate_series(80000, 80999) n"
+    )
+    full = cli(tmp_path / "bars", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)))
+    assert full.returncode == 1
+    assert "cannot be written (File too large): make room" in full.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [

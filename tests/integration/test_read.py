@@ -15,12 +15,13 @@ import polars as pl
 import psycopg
 import pyarrow as pa
 import pytest
+from psycopg import sql
 
-from ashare.connection import POSTGRES_VARIABLE
+from ashare.connection import POSTGRES_VARIABLE, reading
 from ashare.dates import beijing_now
 from ashare.errors import InvalidInput, StoreUnavailable
 from ashare.read import ADJUSTED, FIELDS, KEY, load_bars, load_bars_arrow, universe
-from ashare.store import Store
+from ashare.store import Store, arrow
 from ashare_emulator.generated import GeneratedMarket
 from ashare_local import PROJECT
 from ashare_local.ports import free_port
@@ -237,6 +238,28 @@ def test_an_open_connection_is_left_as_it_was(loaded: Database, some_codes: list
         connection.autocommit = True
         assert len(load_bars(some_codes, connection=connection)) == 2 * len(some_codes)
         assert connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+
+
+def test_an_open_transaction_sees_what_it_has_not_committed(loaded: Database) -> None:
+    with loaded.connect() as connection:
+        connection.execute("UPDATE ashare.daily_bar SET close = 8.25 WHERE code = %s", (STOCK,))
+        assert set(load_bars(STOCK, fields="close", connection=connection)["close"]) == {8.25}
+        connection.rollback()
+    assert 8.25 not in set(load_bars(STOCK, fields="close", connection=conninfo(loaded))["close"])
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_an_interrupted_read_ends_at_once_and_leaves_the_connection_usable(
+    database: Database, error: type[BaseException]
+) -> None:
+    many = sql.SQL("COPY (SELECT n, n FROM generate_series(1, 20000000) n) TO STDOUT (FORMAT csv)")
+    with database.connect() as connection:
+        connection.execute("CREATE TEMPORARY TABLE mine AS SELECT 1 AS n")
+        with pytest.raises(error), reading(connection), arrow.copied(connection, many) as texts:
+            arrow.parsed(next(texts), arrow.schema({"n": "int64", "m": "int64"}))
+            raise error
+        assert connection.execute("SELECT n FROM mine").fetchall() == [(1,)], "in the transaction that was open"
 
 
 def test_a_libpq_string_goes_before_the_environment(loaded: Database, monkeypatch: pytest.MonkeyPatch) -> None:

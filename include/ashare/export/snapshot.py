@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -184,7 +184,8 @@ class _Export:
     def _table(self, name: str) -> None:
         columns = arrow.schema(TABLES[name])
         # Small, so that what was sent is its own fingerprint.
-        text = b"".join(arrow.copied(self.connection, sql.SQL(queries("export")[name])))
+        with arrow.copied(self.connection, sql.SQL(queries("export")[name])) as texts:
+            text = b"".join(texts)
         fingerprint = _fingerprint(columns, hashlib.sha256(text).hexdigest())
         file = self.directory / f"{name}.parquet"
         if self._is_due(file, fingerprint):
@@ -198,16 +199,17 @@ class _Export:
         self.done.bars += bars
         self.done.years.append(year)
         if self._is_due(file, fingerprint):
-            self._write(file, self._bars(year, columns), columns, fingerprint, f"{bars} bars")
+            with self._bars(year) as texts:
+                tables = (arrow.parsed(text, columns) for text in texts)
+                self._write(file, tables, columns, fingerprint, f"{bars} bars")
 
-    def _bars(self, year: int, columns: pa.Schema) -> Iterator[pa.Table]:
+    def _bars(self, year: int) -> AbstractContextManager[Iterator[bytes]]:
         values = self.selection.values
         values["start"] = max(values["start"], date(year, 1, 1))
         values["end"] = min(values["end"], date(year, 12, 31))
         names = sql.SQL(", ").join(sql.Identifier("b", name) for name in (*KEY, *FIELDS))
         query = sql.SQL(queries("export")["bars"]).format(columns=names)
-        for text in arrow.copied(self.connection, query, values):
-            yield arrow.parsed(text, columns)
+        return arrow.copied(self.connection, query, values)
 
     def _is_due(self, file: Path, fingerprint: str) -> bool:
         if self.rewrite or files.notes(file).get("fingerprint") != fingerprint:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import psycopg
     import pyarrow as pa
+    from psycopg.abc import Buffer
     from psycopg.sql import SQL, Composed
 
 CHUNK_BYTES = 8 << 20
@@ -25,20 +27,28 @@ def schema(types: Mapping[str, str]) -> pa.Schema:
     return pa.schema([(name, special.get(kind) or pa.type_for_alias(kind)) for name, kind in types.items()])
 
 
+@contextmanager
 def copied(
     connection: psycopg.Connection[Any], query: SQL | Composed, values: Mapping[str, Any] | None = None
-) -> Iterator[bytes]:
-    """What ``COPY ... TO STDOUT (FORMAT csv, ENCODING 'UTF8')`` sends, in chunks of whole rows, at least one."""
-    rows: list[bytes] = []
-    size = 0
+) -> Iterator[Iterator[bytes]]:
+    """What ``COPY ... TO STDOUT (FORMAT csv, ENCODING 'UTF8')`` sends, in chunks of whole rows, at least one.
+
+    An error of the block, Ctrl-C too, cancels the COPY. Without that, the ROLLBACK that follows waits for ever.
+    """
     with connection.cursor() as cursor, cursor.copy(query, values) as copy:
-        for row in copy:  # PostgreSQL sends a row a message
-            rows.append(bytes(row))
-            size += len(row)
-            if size >= CHUNK_BYTES:
-                yield b"".join(rows)
-                rows, size = [], 0
-    yield b"".join(rows)
+        yield _chunks(copy)
+
+
+def _chunks(rows: Iterable[Buffer]) -> Iterator[bytes]:
+    collected: list[bytes] = []
+    size = 0
+    for row in rows:  # PostgreSQL sends a row a message
+        collected.append(bytes(row))
+        size += len(row)
+        if size >= CHUNK_BYTES:
+            yield b"".join(collected)
+            collected, size = [], 0
+    yield b"".join(collected)
 
 
 def parsed(text: bytes, columns: pa.Schema) -> pa.Table:

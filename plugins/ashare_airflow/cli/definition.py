@@ -108,7 +108,11 @@ def add_backfill_command() -> None:
     if sys.argv[2:3] == ["backfill"] and not {"-v", "--verbose"}.intersection(sys.argv):
         # Airflow's line for each run that is created would tear the progress bar. Logging is set up after this.
         os.environ.setdefault("AIRFLOW__LOGGING__NAMESPACE_LEVELS", _QUIET)
-    for index, group in enumerate(cli_config.core_commands):
-        if isinstance(group, GroupCommand) and group.name == "dags":
-            # Replaced, not changed: Airflow's own tuple of commands is shared.
-            cli_config.core_commands[index] = group._replace(subcommands=(*group.subcommands, command))
+    lists = [cli_config.core_commands]
+    if parser := sys.modules.get("airflow.cli.cli_parser"):  # it has copied that list, and asks the providers now
+        lists.append(parser.airflow_commands)
+    for commands in lists:
+        for index, group in enumerate(commands):
+            if isinstance(group, GroupCommand) and group.name == "dags" and command not in group.subcommands:
+                # Replaced, not changed: Airflow's own tuple of commands is shared.
+                commands[index] = group._replace(subcommands=(*group.subcommands, command))
