@@ -68,7 +68,7 @@ class Site:
         server: EmbeddedPostgres,
         databases: Sequence[str],
         programs: Path = PYTHON_BIN,
-        **variables: str,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self.home = root / "airflow"
         self.plugins = self.home / "plugins"
@@ -109,7 +109,7 @@ class Site:
             "no_proxy": "*",
             "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
-            **variables,
+            **(variables or {}),
         }
         self.run("airflow", "db", "migrate", check=True)
 

@@ -45,7 +45,7 @@ def site(own_directory: Path, folders: Path, postgres: EmbeddedPostgres, market:
             "PYTHONPATH": os.pathsep.join([str(folders / "include"), str(own_directory / "site/airflow/plugins")]),
             "AIRFLOW_CONN_BAOSTOCK": baostock_json("127.0.0.1", source.port),
         }
-        made = Site(own_directory / "site", postgres, ["site_bars"], **variables)
+        made = Site(own_directory / "site", postgres, ["site_bars"], variables=variables)
         made.set_bundle(LOCAL, path=str(folders / "dags"))
         try:
             yield made
@@ -58,13 +58,13 @@ def run_of_the_day(site: Site, day: str) -> str:
     return f"{RUNS}/{quote(run_id)}"
 
 
-def test_dag_files_alone_name_what_the_plugins_would_bring(site: Site, folders: Path) -> None:
+def test_dag_files_alone_name_what_is_missing(site: Site, folders: Path) -> None:
     mount("dags", folders / "dags")
     site.start(DAG_PROCESSOR, AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL="1")
     site.until(lambda: site.dag("theirs") and site.rows("SELECT 1 FROM import_error OFFSET 1"))
     listed = site.run("airflow", "dags", "list-import-errors", "--output", "plain")
     assert listed.returncode == 1
-    assert listed.stdout.count("ModuleNotFoundError: No module named 'ashare_airflow'") == 2, listed.stdout
+    assert listed.stdout.count("ModuleNotFoundError: No module named 'ashare'") == 2, listed.stdout
 
 
 def test_plugins_without_include_name_it(site: Site) -> None:

@@ -42,7 +42,7 @@ def site(own_directory: Path, market: GeneratedMarket) -> Iterator[Site]:
             "PYTHONPATH": os.pathsep.join([str(root / "include"), str(root / "airflow" / "plugins")]),
             "AIRFLOW_CONN_BAOSTOCK": baostock_json("127.0.0.1", source.port),
         }
-        made = Site(root, server, ["site_bars"], **variables)
+        made = Site(root, server, ["site_bars"], variables=variables)
         made.set_bundle(LOCAL, path=str(root / "dags"))
         mount("dags", root / "dags")
         mount("plugins", made.plugins)
