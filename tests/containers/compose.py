@@ -27,6 +27,21 @@ from ashare_local.postgres import EmbeddedPostgres
 COMPOSE_FILE = PROJECT / "docker-compose.yaml"
 Service = dict[str, Any]
 
+
+def install_wheel(target: Path) -> None:
+    """What the image's last step does: this checkout's wheel, without what it needs, into a directory of its own."""
+    uv, wheels = str(Path(sys.executable).parent / "uv"), str(target.with_name("wheels"))
+    subprocess.run([uv, "build", "--quiet", "--wheel", "--out-dir", wheels, str(PROJECT)], check=True, timeout=120)
+    where = ("--quiet", "--python", sys.executable, "--target", str(target), "--no-deps")
+    subprocess.run([uv, "pip", "install", *where, *map(str, Path(wheels).glob("*.whl"))], check=True, timeout=120)
+
+
+def image_environment() -> dict[str, str]:
+    """The variables that the Dockerfile sets."""
+    text = (PROJECT / "Dockerfile").read_text(encoding="utf-8")
+    return dict(re.findall(r"^ENV (\w+)='(.*)'$", text, re.MULTILINE))
+
+
 _variable = re.compile(r"\$(?:(\$)|\{(\w+)(?:(:[-?])((?:[^{}]|\$\{[^{}]*\})*))?\})")
 
 
@@ -163,6 +178,7 @@ class Processes:
             (os.killpg if group else os.kill)(process.pid, how)
 
     def _make_namespace(self) -> None:
+        install_wheel(self.directory / "site")
         hosts = self.directory / "hosts"
         # An address each, or all of them would have one name.
         names = [f"127.0.1.{number} {name}" for number, name in enumerate(self.instances, start=1)]
@@ -178,7 +194,6 @@ class Processes:
             for entry in {self.directory}/opt/*; do [ ! -e "$entry" ] || ln -s "$entry" /opt/; done
             rm -f /opt/airflow
             mkdir -p /opt/airflow/logs
-            for part in dags plugins include; do ln -s {PROJECT}/$part /opt/airflow/$part; done
             touch {ready}
             exec sleep infinity
         """
@@ -197,12 +212,13 @@ class Processes:
         # Without a value it is handed on, where there is one.
         given = {name: self.env.get(name) if value is None else str(value) for name, value in own.items()}
         image = {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": f"{self.directory}/site/bin:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "HOME": str(self.directory),
             "LANG": "C.UTF-8",
             "HOSTNAME": instance,
             "AIRFLOW_HOME": "/opt/airflow",
-            "PYTHONPATH": "/opt/airflow/include:/opt/airflow/plugins",
+            "PYTHONPATH": f"{self.directory}/site",
+            **image_environment(),
         }
         if instance.startswith("worker-"):  # they share one network here
             image["AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT"] = str(8800 + int(instance.removeprefix("worker-")))

@@ -129,7 +129,7 @@ def test_the_connection_of_the_demo_is_the_emulator_and_never_over_another_sourc
     assert again.returncode == 0, again.stderr
     change = "UPDATE connection SET host = '{}' WHERE conn_id = 'baostock'"
     psql(stack, "airflow", change.format("public-api.baostock.com"))
-    refused = stack.execute("init", ["python", "-m", "ashare_local.prepare"])  # the first that it does
+    refused = stack.execute("init", ["python", "-m", "ashare_airflow.prepare"])  # the first that it does
     assert refused.returncode == 1
     assert "the bars of this stack are those of public-api.baostock.com" in refused.stderr
     psql(stack, "airflow", change.format("emulator"))

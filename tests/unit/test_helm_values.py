@@ -97,7 +97,7 @@ def test_commands_exist() -> None:
     shell, option, command = VALUES["migrateDatabaseJob"]["args"]
     assert (shell, option) == ("bash", "-c")
     assert command.startswith("airflow db migrate && ")
-    assert "python -m ashare_airflow migrate" in command
+    assert "exec ashare migrate" in command
     for module in set(re.findall(r"python -m ([\w.]+)", TEXT + README)):
         assert importlib.util.find_spec(module), module
 
