@@ -20,7 +20,7 @@ from ashare.source import Table
 from ashare.store import Store
 from ashare.store.bar_merge import merge
 from ashare.store.queries import queries
-from ashare.store.rows import Harvest
+from ashare.store.rows import BatchRows
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.market import COLUMNS, Row
 from ashare_local.postgres import EmbeddedPostgres, bin_dir
@@ -133,7 +133,7 @@ def _by_us(store: Store, market: Market, days: Sequence[date]) -> Took:
         parts["check"] += time.perf_counter() - at
         at, before = time.perf_counter(), sum(parts.values())
         with store.transaction() as connection:
-            merge(connection, Harvest(StringIO("".join(checked.lines)), len(checked.lines)), "bench")
+            merge(connection, BatchRows(StringIO("".join(checked.lines)), len(checked.lines)), "bench")
             done = sum(parts.values()) - before
             parts["COPY"] += time.perf_counter() - at - done
             at = time.perf_counter()

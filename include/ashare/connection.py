@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ashare.connection_variables import STORE_CONNECTION, ConnectionFields, parse_connection, variable_of
 from ashare.errors import InvalidInput, StoreUnavailable
-from ashare.store.database import LOCK_SECONDS, one_line, told
+from ashare.store.database import LOCK_SECONDS, as_ashare_error, one_line
 from ashare.store.queries import queries
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def reading(connection: psycopg.Connection[Any]) -> Iterator[None]:
             f"({error.diag.message_primary}): grant it USAGE and SELECT."
         ) from error
     except (psycopg.Error, UnicodeError) as error:
-        raise told(error, connection, LOCK_SECONDS, what=NOTHING_READ) from error
+        raise as_ashare_error(error, connection, LOCK_SECONDS, what=NOTHING_READ) from error
 
 
 def _open(parameters: dict[str, Any]) -> psycopg.Connection[Any]:

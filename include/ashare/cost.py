@@ -54,7 +54,7 @@ class Cost:
         mine, theirs = self.quota_days(left, a_day), other.quota_days(left, a_day)
         return (mine, self.seconds) < (theirs, other.seconds)
 
-    def told(self, left: int, a_day: int) -> str:
+    def describe(self, left: int, a_day: int) -> str:
         """In words."""
         days = self.quota_days(left, a_day)
         minutes = max(round(self.seconds / 60), 1)
@@ -115,8 +115,8 @@ def better_way(connection: psycopg.Connection[Any] | None, days: Collection[date
         return ""
     conf = json.dumps({"start_date": str(past[0]), "end_date": str(past[-1]), "kinds": list(kinds)})
     return (
-        f"{len(past)} dates one by one take {one_by_one.told(budget, budget)}; a stock at a time, they would take "
-        f"{together.told(budget, budget)}: airflow dags trigger ashare_history --conf '{conf}'"
+        f"{len(past)} dates one by one take {one_by_one.describe(budget, budget)}; a stock at a time, they would "
+        f"take {together.describe(budget, budget)}: airflow dags trigger ashare_history --conf '{conf}'"
     )
 
 

@@ -51,7 +51,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Patient:
+class CheckedSystem:
     """What is looked at; what cannot be read of it is one finding, not the end.
 
     :ivar pool: the pool's slots and how many are taken, or that there is no such pool; ``None``: there is no Airflow.
@@ -66,29 +66,29 @@ class Patient:
     now: Callable[[], datetime] = beijing_now
 
 
-def examine(patient: Patient) -> Iterator[Finding]:
+def examine(system: CheckedSystem) -> Iterator[Finding]:
     """Look at one thing after the other; what cannot be known for one does not hide the next."""
     yield _package()
-    found, version = _database(patient)
+    found, version = _database(system)
     yield found
     for name, look in LOOKS.items():
-        yield from _look(name, look, patient, version)
+        yield from _look(name, look, system, version)
 
 
-Look = Callable[[Patient], Iterator[Finding]]
+Look = Callable[[CheckedSystem], Iterator[Finding]]
 
 
-def _look(name: str, look: Look, patient: Patient, version: int | None) -> Iterator[Finding]:
+def _look(name: str, look: Look, system: CheckedSystem, version: int | None) -> Iterator[Finding]:
     """Look at one thing, if the database, and this code's tables in it, are there for it."""
     if name in EMPTY and version is None:
         yield Finding(name, BAD, "Not known: the database cannot be read.")
     elif name in EMPTY and not version:
-        yield Finding(name, WARN, EMPTY[name].format(day=newest_published(patient.now())))
+        yield Finding(name, WARN, EMPTY[name].format(day=newest_published(system.now())))
     elif name in EMPTY and version is not None and version < _known():
         yield Finding(name, WARN, "Not known before the schema is up to date; the next run does that.")
     else:
         try:
-            yield from look(patient)
+            yield from look(system)
         except AshareError as error:
             yield Finding(name, BAD, str(error))
 
@@ -105,10 +105,10 @@ def _package() -> Finding:
     return Finding("package", OK, f"A-share sync {__version__}, {airflow}Python {platform.python_version()}.")
 
 
-def _database(patient: Patient) -> tuple[Finding, int | None]:
+def _database(system: CheckedSystem) -> tuple[Finding, int | None]:
     """The database, and its schema's version: 0 for none yet, ``None`` when it cannot be read."""
     try:
-        with patient.store.transaction() as connection:
+        with system.store.transaction() as connection:
             row = connection.execute(queries("health")["server"]).fetchone()
             assert row is not None
             done, host = applied(connection), connection.info.host
@@ -134,10 +134,10 @@ def _database(patient: Patient) -> tuple[Finding, int | None]:
     return Finding("database", OK, f"{where}, schema version {done}."), done
 
 
-def _pool(patient: Patient) -> Iterator[Finding]:
-    if patient.pool is None:
+def _pool(system: CheckedSystem) -> Iterator[Finding]:
+    if system.pool is None:
         return
-    found = patient.pool()
+    found = system.pool()
     if found is None or found[0] == 0:
         problem = "does not exist" if found is None else "has no slots"
         yield Finding("pool", BAD, f'The pool baostock {problem}, so nothing runs: airflow pools set baostock 8 "".')
@@ -146,15 +146,15 @@ def _pool(patient: Patient) -> Iterator[Finding]:
         yield Finding("pool", OK, f"baostock: {found[1]} of {slots} slots taken.")
 
 
-def _calendar(patient: Patient) -> Iterator[Finding]:
-    with patient.store.transaction() as connection:
+def _calendar(system: CheckedSystem) -> Iterator[Finding]:
+    with system.store.transaction() as connection:
         row = connection.execute(queries("health")["calendar"]).fetchone()
     assert row is not None
     until, fetched_at = row
     if until is None:
         yield Finding("calendar", WARN, EMPTY["calendar"])
         return
-    read, today = f"read on {_clock(fetched_at)}, known to {until}", patient.now().date()
+    read, today = f"read on {_clock(fetched_at)}, known to {until}", system.now().date()
     if until >= today:
         yield Finding("calendar", OK, f"{read}.")
     else:
@@ -162,12 +162,12 @@ def _calendar(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "calendar", state, f"{read}, which is before today: the next run of a later date reads it again."
         )
-    yield from _securities(patient)
+    yield from _securities(system)
 
 
-def _securities(patient: Patient) -> Iterator[Finding]:
+def _securities(system: CheckedSystem) -> Iterator[Finding]:
     """What is odd about the list of securities, if anything is."""
-    with patient.store.transaction() as connection:
+    with system.store.transaction() as connection:
         row = connection.execute(queries("health")["securities"]).fetchone()
     assert row is not None
     odd, gone = row
@@ -178,16 +178,16 @@ def _securities(patient: Patient) -> Iterator[Finding]:
         yield Finding("securities", WARN if odd else OK, f"{'; '.join(said)}.")
 
 
-def _indices(patient: Patient) -> Iterator[Finding]:
-    unlisted = [code for code in patient.store.universe.unlisted_indices() if code in patient.settings().indices]
+def _indices(system: CheckedSystem) -> Iterator[Finding]:
+    unlisted = [code for code in system.store.universe.unlisted_indices() if code in system.settings().indices]
     if unlisted:
         said = f"Baostock's list of securities has no index {', '.join(unlisted)}: neither asked for nor waited for."
         yield Finding("indices", WARN, f"{said} Take it out of ASHARE_INDICES.")
 
 
-def _reference(patient: Patient) -> Iterator[Finding]:
-    yield from _calendar(patient)
-    yield from _indices(patient)
+def _reference(system: CheckedSystem) -> Iterator[Finding]:
+    yield from _calendar(system)
+    yield from _indices(system)
 
 
 class _TimedGate(SourceGate):
@@ -201,12 +201,12 @@ class _TimedGate(SourceGate):
         return super().begin(method, detail)
 
 
-def _source(patient: Patient) -> Iterator[Finding]:
-    source, settings = patient.source(), patient.settings()
+def _source(system: CheckedSystem) -> Iterator[Finding]:
+    source, settings = system.source(), system.settings()
     limits = source.limits
     quick = replace(limits, idle=min(limits.idle, LOGIN_SECONDS), reply=min(limits.reply, LOGIN_SECONDS))
     where = f"Baostock at {source.address[0]}:{source.address[1]}"
-    gate = _TimedGate(patient.store.connect, who="doctor", wait_seconds=LOCK_SECONDS, budget=settings.request_budget)
+    gate = _TimedGate(system.store.connect, who="doctor", wait_seconds=LOCK_SECONDS, budget=settings.request_budget)
     try:
         with Session(replace(source, limits=quick), gate, requests=0):
             seconds = time.monotonic() - gate.login_began
@@ -219,8 +219,8 @@ def _source(patient: Patient) -> Iterator[Finding]:
         yield Finding("source", WARN, f"{where} was not asked. {spent}")
 
 
-def _budget(patient: Patient) -> Iterator[Finding]:
-    limit, settings = patient.store.source_limit(), patient.settings()
+def _budget(system: CheckedSystem) -> Iterator[Finding]:
+    limit, settings = system.store.source_limit(), system.settings()
     budget, reserve = settings.request_budget, settings.reserve
     sent = f"{limit.used_today} of {budget} requests sent today (ASHARE_REQUEST_BUDGET)"
     if limit.used_today >= budget:
@@ -233,8 +233,8 @@ def _budget(patient: Patient) -> Iterator[Finding]:
         yield Finding("budget", WARN if nearly else OK, f"{sent}.")
 
 
-def _ban(patient: Patient) -> Iterator[Finding]:
-    limit = patient.store.source_limit()
+def _ban(system: CheckedSystem) -> Iterator[Finding]:
+    limit = system.store.source_limit()
     if limit.banned_at is None or limit.banned_until is None:
         yield Finding("ban", OK, "Baostock has never banned this address, as far as the ledger goes back.")
     elif limit.is_banned:
@@ -248,15 +248,15 @@ def _ban(patient: Patient) -> Iterator[Finding]:
         yield Finding("ban", OK, f"None in force; the last was over on {_clock(limit.banned_until)}.")
 
 
-def _trade_dates(patient: Patient) -> Iterator[Finding]:
-    newest = newest_published(patient.now())
-    with patient.store.transaction() as connection:
+def _trade_dates(system: CheckedSystem) -> Iterator[Finding]:
+    newest = newest_published(system.now())
+    with system.store.transaction() as connection:
         values = {"newest": newest, "dates": DATES}
         rows = connection.execute(queries("health")["last_sessions"], values).fetchall()
     if all(before_the_first is None for *_, before_the_first in rows):
         yield Finding("trade dates", WARN, EMPTY["trade dates"].format(day=newest))
         return
-    found = [_trade_date(patient, *row) for row in rows]
+    found = [_trade_date(system, *row) for row in rows]
     yield from found
     # One command for all: dates that are complete are left alone.
     if bad := sorted(finding.name for finding in found if finding.state == BAD):
@@ -265,7 +265,7 @@ def _trade_dates(patient: Patient) -> Iterator[Finding]:
 
 
 def _trade_date(
-    patient: Patient,
+    system: CheckedSystem,
     day: date,
     status: str | None,
     expected: int | None,
@@ -285,45 +285,45 @@ def _trade_date(
         bars = "" if expected is None else f", {loaded} of {expected} bars, {missing} missing"
         return Finding(str(day), BAD, f"failed{bars}: {why}")
     if status == "syncing":
-        return _syncing(patient, day, why, started_at, active_at)
+        return _syncing(system, day, why, started_at, active_at)
     if status == "skipped":
         return Finding(str(day), BAD, "skipped as closed, but a session by the calendar as it is known now.")
     if before_the_first:
         return Finding(str(day), WARN, "not loaded: before the first date that was.")
-    return _pending(patient, day)
+    return _pending(system, day)
 
 
 def _syncing(
-    patient: Patient, day: date, why: str, started_at: datetime | None, active_at: datetime | None
+    system: CheckedSystem, day: date, why: str, started_at: datetime | None, active_at: datetime | None
 ) -> Finding:
     since = f" since {_clock(started_at)}" if started_at else ""
-    limit = patient.store.source_limit()
-    settings = patient.settings()
+    limit = system.store.source_limit()
+    settings = system.settings()
     most = min(NEARLY_SPENT * settings.request_budget, settings.request_budget - settings.reserve)
     spent = limit.used_today >= most
-    if why and (limit.is_banned or spent or day == patient.now().date()):
+    if why and (limit.is_banned or spent or day == system.now().date()):
         return Finding(str(day), WARN, f"waiting{since}: {why}")
     # What it waited for is over: since then, it has had time.
     waited_until = (limit.banned_until, limit.day_ends - timedelta(days=1)) if why else ()
     moved_at = max(filter(None, (active_at, *waited_until)), default=None)
-    if moved_at and patient.now() - moved_at > DIED_AFTER:
+    if moved_at and system.now() - moved_at > DIED_AFTER:
         return Finding(str(day), BAD, f"worked on{since}, and nothing since {_clock(moved_at)}: its run has died.")
     return Finding(str(day), OK, f"being worked on{since}.")
 
 
-def _pending(patient: Patient, day: date) -> Finding:
-    now = patient.now()
+def _pending(system: CheckedSystem, day: date) -> Finding:
+    now = system.now()
     if day == now.date() and now.time() < GIVE_UP:
         return Finding(str(day), OK, "out, and not loaded yet: today's run does that.")
     return Finding(str(day), BAD, "nothing is recorded: no run has taken it up.")
 
 
-def _factors(patient: Patient) -> Iterator[Finding]:
-    now = patient.now()
+def _factors(system: CheckedSystem) -> Iterator[Finding]:
+    now = system.now()
     until = now.date() - timedelta(days=int(now.time() < GIVE_UP))  # today's factors may be still to come
     since = until - timedelta(days=FACTOR_DAYS)
     values = {"since": since, "until": until, "named": NAMED}
-    with patient.store.transaction() as connection:
+    with system.store.transaction() as connection:
         row = connection.execute(queries("factors")["mismatches"], values).fetchone()
     assert row is not None
     total, newest = row
@@ -339,14 +339,14 @@ def _factors(patient: Patient) -> Iterator[Finding]:
     )
 
 
-def _alerts(patient: Patient) -> Iterator[Finding]:
+def _alerts(system: CheckedSystem) -> Iterator[Finding]:
     from ashare.alerts import Delivery
 
-    addresses = patient.alerts()
+    addresses = system.alerts()
     if not addresses:
         yield Finding("alerts", OK, "off: the connection ashare_alerts is not set.")
         return
-    with patient.store.transaction() as connection:
+    with system.store.transaction() as connection:
         row = connection.execute(queries("alerts")["look"]).fetchone()
     assert row is not None
     unsent, error, title, raised_at, resolved_at = row

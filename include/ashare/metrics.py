@@ -48,7 +48,7 @@ def date_recorded(stats: Stats, store: Store, day: date | None) -> None:
         for name, value in zip(GAUGES, row or (), strict=False):
             if value is not None:
                 stats.gauge(f"ashare.{name}", value)
-    with status_reader(store.another()) as reader:
+    with status_reader(store.second_store()) as reader:
         lag = reader.bounds().lag
     if lag is not None:
         stats.gauge("ashare.lag", lag)

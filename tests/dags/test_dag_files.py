@@ -151,19 +151,6 @@ def test_a_dag_file_is_wiring(file: Path) -> None:
     assert "SELECT" not in text
 
 
-def test_arrows_point_one_way() -> None:
-    """Source and store know nothing of each other, and nothing in the library knows Airflow."""
-    for file in (PROJECT / "include" / "ashare").rglob("*.py"):
-        text, place = file.read_text(), file.relative_to(PROJECT / "include" / "ashare").as_posix()
-        assert "import airflow" not in text, place
-        assert "from airflow" not in text, place
-        if place.startswith("source/"):
-            assert "from ashare.store" not in text, place
-        if place.startswith("store/"):
-            assert "from ashare.source" not in text, place
-            assert "from ashare.steps" not in text, place
-
-
 def test_a_wrong_setting_does_not_stop_the_scheduler() -> None:
     """What tasks import is imported beforehand, in a scheduler that runs other people's DAGs, too."""
     script = (

@@ -13,7 +13,7 @@ import pytest
 from ashare.alerts import Alerts, Delivery, Failure
 from ashare.command import main
 from ashare.dates import beijing_now
-from ashare.doctor import OK, Patient, examine
+from ashare.doctor import OK, CheckedSystem, examine
 from ashare.environment import Environment
 from ashare.errors import BadReply, IncompleteDate, InvalidInput, SourceBusy
 from ashare.settings import Settings
@@ -338,8 +338,8 @@ def test_an_accepted_date_ends_its_alert_and_is_shown_with_its_reason(
     assert database.rows(open_alerts) == [(DAY,)]
     assert command(DAY, "--reason", REASON)[0] == 0
     assert database.rows(open_alerts) == []
-    patient = Patient(red.store, lambda: source_of(server), Settings, lambda: (8, 1), list, at(f"{DAY}T23:30"))
-    (found,) = (finding for finding in examine(patient) if finding.name == DAY)
+    system = CheckedSystem(red.store, lambda: source_of(server), Settings, lambda: (8, 1), list, at(f"{DAY}T23:30"))
+    (found,) = (finding for finding in examine(system) if finding.name == DAY)
     assert found.state == OK
     assert "bars; accepted by " in found.text
     assert REASON in found.text

@@ -268,7 +268,7 @@ def test_a_date_that_cannot_be_counted_is_failed_and_not_left_syncing(database: 
     for batch in plan_batches(run):
         fetch_and_copy(run, batch.batch_no)
     sync_adjust_factors(run)
-    with Store(database.connect) as other, other.alone("the record of trade dates", 5):
+    with Store(database.connect) as other, other.mutex("the record of trade dates", 5):
         with pytest.raises(AshareError):
             record_status(run)
         state, *_, reason = status(database)

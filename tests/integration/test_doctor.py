@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from ashare.doctor import BAD, OK, WARN, Finding, Patient, examine, written
+from ashare.doctor import BAD, OK, WARN, CheckedSystem, Finding, examine, written
 from ashare.errors import InvalidInput
 from ashare.settings import Settings
 from ashare.source import Session, SourceConfig
@@ -29,27 +29,27 @@ AFTER_DATES = ("factors", "alerts")
 
 
 @pytest.fixture
-def patient(database: Database, emulator: Emulator) -> Patient:
-    return Patient(Store(database.connect), lambda: source_of(emulator), Settings, lambda: (8, 1), list, NOW)
+def system(database: Database, emulator: Emulator) -> CheckedSystem:
+    return CheckedSystem(Store(database.connect), lambda: source_of(emulator), Settings, lambda: (8, 1), list, NOW)
 
 
 @pytest.fixture
-def well(patient: Patient, make_run: MakeRun, emulator: Emulator) -> Patient:
+def well(system: CheckedSystem, make_run: MakeRun, emulator: Emulator) -> CheckedSystem:
     """A healthy one: five complete dates."""
     for day in DATES:
         complete(make_run(day, now=NOW))
-    return patient
+    return system
 
 
-def budgeted(patient: Patient, requests: int) -> Patient:
-    return replace(patient, settings=lambda: Settings(request_budget=requests))
+def budgeted(system: CheckedSystem, requests: int) -> CheckedSystem:
+    return replace(system, settings=lambda: Settings(request_budget=requests))
 
 
-def look(patient: Patient) -> dict[str, Finding]:
-    return {finding.name: finding for finding in examine(patient)}
+def look(system: CheckedSystem) -> dict[str, Finding]:
+    return {finding.name: finding for finding in examine(system)}
 
 
-def test_all_is_well(well: Patient, emulator: Emulator) -> None:
+def test_all_is_well(well: CheckedSystem, emulator: Emulator) -> None:
     asked = emulator.count()
     found = look(well)
     assert {finding.state for finding in found.values()} == {OK}
@@ -62,8 +62,8 @@ def test_all_is_well(well: Patient, emulator: Emulator) -> None:
     assert len(found) <= 24
 
 
-def test_nothing_installed_yet_is_no_failure(patient: Patient, emulator: Emulator, database: Database) -> None:
-    found = look(patient)
+def test_nothing_installed_yet_is_no_failure(system: CheckedSystem, emulator: Emulator, database: Database) -> None:
+    found = look(system)
     assert {finding.state for finding in found.values()} == {OK, WARN}
     assert "nothing is loaded yet" in found["database"].text
     assert "airflow dags backfill -s 2025-10-10 -e 2025-10-10 ashare_daily" in found["trade dates"].text
@@ -71,22 +71,22 @@ def test_nothing_installed_yet_is_no_failure(patient: Patient, emulator: Emulato
     assert database.rows("SELECT count(*) FROM pg_namespace WHERE nspname = 'ashare'") == [(0,)]
 
 
-def test_a_schema_in_which_nothing_ran_is_no_failure(patient: Patient, emulator: Emulator) -> None:
-    patient.store.migrate()
-    found = look(patient)
+def test_a_schema_in_which_nothing_ran_is_no_failure(system: CheckedSystem, emulator: Emulator) -> None:
+    system.store.migrate()
+    found = look(system)
     assert {name for name, finding in found.items() if finding.state == WARN} == {"calendar", "trade dates"}
     assert {finding.state for finding in found.values()} == {OK, WARN}
     assert emulator.count() == 2
 
 
-def test_a_first_run_that_failed_before_the_calendar_was_read(patient: Patient) -> None:
-    patient.store.migrate()
-    patient.store.statuses.fail(NOW().date(), ["stock"], "Baostock cannot be reached.", "first")
-    found = look(patient)["2025-10-10"]
+def test_a_first_run_that_failed_before_the_calendar_was_read(system: CheckedSystem) -> None:
+    system.store.migrate()
+    system.store.statuses.fail(NOW().date(), ["stock"], "Baostock cannot be reached.", "first")
+    found = look(system)["2025-10-10"]
     assert (found.state, found.text == "failed: Baostock cannot be reached.") == (BAD, True), found
 
 
-def test_an_airflow_that_has_been_dead_for_long_is_not_well(well: Patient) -> None:
+def test_an_airflow_that_has_been_dead_for_long_is_not_well(well: CheckedSystem) -> None:
     for days in (10, 30):
         found = look(replace(well, now=at(f"{NOW() + timedelta(days=days):%Y-%m-%dT%H:%M}")))
         assert BAD in {finding.state for finding in found.values()}
@@ -95,17 +95,17 @@ def test_an_airflow_that_has_been_dead_for_long_is_not_well(well: Patient) -> No
 
 
 def test_an_index_that_baostock_does_not_list_is_worth_a_look(
-    patient: Patient, make_run: MakeRun, emulator: Emulator
+    system: CheckedSystem, make_run: MakeRun, emulator: Emulator
 ) -> None:
     settings = Settings(lock_timeout=20.0, indices=("sh.000001", "sh.000688"))
     complete(make_run(DATES[-1], now=NOW, settings=settings, kinds=("index",)))
-    found = look(replace(patient, settings=lambda: settings))
+    found = look(replace(system, settings=lambda: settings))
     assert found["indices"].state == WARN
     assert "no index sh.000688: neither asked for nor waited for" in found["indices"].text
-    assert "indices" not in look(patient)  # it is not set any more
+    assert "indices" not in look(system)  # it is not set any more
 
 
-def test_an_older_schema_is_told_and_not_touched(well: Patient, database: Database, emulator: Emulator) -> None:
+def test_an_older_schema_is_told_and_not_touched(well: CheckedSystem, database: Database, emulator: Emulator) -> None:
     database.do("DELETE FROM ashare.schema_migration WHERE version > 1")
     asked = emulator.count()
     found = look(well)
@@ -116,21 +116,21 @@ def test_an_older_schema_is_told_and_not_touched(well: Patient, database: Databa
     assert emulator.count() == asked
 
 
-def test_a_newer_schema_is_not_well(well: Patient, database: Database) -> None:
+def test_a_newer_schema_is_not_well(well: CheckedSystem, database: Database) -> None:
     database.do("INSERT INTO ashare.schema_migration (version, name) VALUES (99, 'x')")
     found = look(well)
     assert (found["database"].state, found["2025-10-10"].state) == (BAD, OK)
     assert "update it" in found["database"].text
 
 
-def test_tables_that_are_gone_are_told(well: Patient, database: Database) -> None:
+def test_tables_that_are_gone_are_told(well: CheckedSystem, database: Database) -> None:
     database.do("DROP TABLE ashare.trade_calendar")
     found = look(well)
     assert "is not what this code knows (relation" in found["calendar"].text
     assert (found["calendar"].state, found["source"].state) == (BAD, OK)
 
 
-def test_a_database_that_is_gone_is_told_with_everything_else(well: Patient, emulator: Emulator) -> None:
+def test_a_database_that_is_gone_is_told_with_everything_else(well: CheckedSystem, emulator: Emulator) -> None:
     tried = []
 
     def refuse() -> psycopg.Connection:
@@ -147,13 +147,13 @@ def test_a_database_that_is_gone_is_told_with_everything_else(well: Patient, emu
     assert len(tried) == 1  # a host that does not answer takes ten seconds each time
 
 
-def test_a_pool_without_a_limit_is_well(well: Patient) -> None:
+def test_a_pool_without_a_limit_is_well(well: CheckedSystem) -> None:
     found = look(replace(well, pool=lambda: (-1, 3)))["pool"]
     assert (found.state, found.text) == (OK, "baostock: 3 of unlimited slots taken.")
 
 
 def test_a_connection_or_setting_that_is_wrong_hides_nothing_else(
-    well: Patient, monkeypatch: pytest.MonkeyPatch
+    well: CheckedSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing() -> SourceConfig:
         raise InvalidInput("The Airflow connection 'baostock' is not set.")
@@ -166,14 +166,14 @@ def test_a_connection_or_setting_that_is_wrong_hides_nothing_else(
 
 
 @pytest.mark.parametrize(("pool", "said"), [(None, "does not exist"), ((0, 0), "has no slots")])
-def test_a_pool_in_which_nothing_runs(well: Patient, pool: tuple[int, int] | None, said: str) -> None:
+def test_a_pool_in_which_nothing_runs(well: CheckedSystem, pool: tuple[int, int] | None, said: str) -> None:
     found = look(replace(well, pool=lambda: pool))["pool"]
     assert found.state == BAD
     assert said in found.text
     assert "airflow pools set baostock" in found.text
 
 
-def test_a_source_out_of_reach(well: Patient, emulator: Emulator) -> None:
+def test_a_source_out_of_reach(well: CheckedSystem, emulator: Emulator) -> None:
     emulator.stop()
     found = look(well)
     assert found["source"].state == BAD
@@ -182,7 +182,7 @@ def test_a_source_out_of_reach(well: Patient, emulator: Emulator) -> None:
 
 
 def test_a_source_in_use_is_well_and_left_alone(
-    well: Patient, database: Database, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+    well: CheckedSystem, database: Database, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ashare.doctor.LOCK_SECONDS", 1.0)
     gate = SourceGate(database.connect, who="the daily run", wait_seconds=5.0, budget=40_000)
@@ -206,7 +206,7 @@ def test_a_source_in_use_is_well_and_left_alone(
     ids=lambda value: f"{value.method}-{value.kind}" if hasattr(value, "kind") else None,
 )
 def test_never_more_than_two_requests_whatever_the_source_says(
-    well: Patient, emulator: Emulator, strikes: Fault, state: str
+    well: CheckedSystem, emulator: Emulator, strikes: Fault, state: str
 ) -> None:
     asked = emulator.count()
     emulator.add_fault(strikes)
@@ -214,7 +214,7 @@ def test_never_more_than_two_requests_whatever_the_source_says(
     assert emulator.count() - asked <= 2
 
 
-def test_a_budget_that_is_spent_costs_nothing_more(well: Patient, emulator: Emulator) -> None:
+def test_a_budget_that_is_spent_costs_nothing_more(well: CheckedSystem, emulator: Emulator) -> None:
     asked = emulator.count()
     found = look(budgeted(well, asked + 1))
     assert (found["source"].state, found["budget"].state) == (WARN, WARN)
@@ -224,7 +224,7 @@ def test_a_budget_that_is_spent_costs_nothing_more(well: Patient, emulator: Emul
     assert "runs wait until" in spent.text
 
 
-def test_a_ban_is_told_with_its_end_and_nothing_is_sent(well: Patient, emulator: Emulator) -> None:
+def test_a_ban_is_told_with_its_end_and_nothing_is_sent(well: CheckedSystem, emulator: Emulator) -> None:
     emulator.add_fault(fault("login", "error", code="10001011"))
     first = look(well)  # it is the doctor's own login that meets it
     assert first["ban"].state == BAD
@@ -236,7 +236,7 @@ def test_a_ban_is_told_with_its_end_and_nothing_is_sent(well: Patient, emulator:
     assert emulator.count() == asked
 
 
-def test_a_ban_that_is_over_is_well(well: Patient, database: Database, emulator: Emulator) -> None:
+def test_a_ban_that_is_over_is_well(well: CheckedSystem, database: Database, emulator: Emulator) -> None:
     database.do(
         "INSERT INTO ashare.source_request (requested_at, method, detail, who, outcome) "
         "VALUES (clock_timestamp() - interval '7 hours', 'login', '', 'somebody', '10001011')"
@@ -261,7 +261,7 @@ def test_a_ban_that_is_over_is_well(well: Patient, database: Database, emulator:
     ],
 )
 def test_a_trade_date_that_is_not_complete(
-    well: Patient, database: Database, change: str, state: str, said: str
+    well: CheckedSystem, database: Database, change: str, state: str, said: str
 ) -> None:
     with database.connect() as connection:
         connection.execute("UPDATE ashare.sync_batch SET started_at = '2025-10-10 13:30+08', finished_at = NULL")
@@ -276,7 +276,7 @@ def test_a_trade_date_that_is_not_complete(
         assert every["run again"] == Finding("run again", BAD, command)
 
 
-def test_a_date_that_went_on_after_a_long_wait_has_not_died(well: Patient, database: Database) -> None:
+def test_a_date_that_went_on_after_a_long_wait_has_not_died(well: CheckedSystem, database: Database) -> None:
     database.do(
         "UPDATE ashare.sync_status SET status = 'syncing', reason = NULL, started_at = '2025-10-09 18:05+08' "
         "WHERE trade_date = '2025-10-09'"
@@ -288,7 +288,7 @@ def test_a_date_that_went_on_after_a_long_wait_has_not_died(well: Patient, datab
     assert (died.state, "nothing since 2025-10-10 13:00" in died.text) == (BAD, True), died
 
 
-def test_a_date_whose_wait_is_long_over_has_died(well: Patient, database: Database) -> None:
+def test_a_date_whose_wait_is_long_over_has_died(well: CheckedSystem, database: Database) -> None:
     database.do(
         "INSERT INTO ashare.sync_status (trade_date, status, reason, started_at) "
         "VALUES ('2025-12-31', 'syncing', 'Banned.', '2025-12-31 18:05+08')"
@@ -300,7 +300,7 @@ def test_a_date_whose_wait_is_long_over_has_died(well: Patient, database: Databa
     )
 
 
-def test_a_trade_date_that_nobody_loaded(well: Patient, database: Database) -> None:
+def test_a_trade_date_that_nobody_loaded(well: CheckedSystem, database: Database) -> None:
     database.do("DELETE FROM ashare.sync_status WHERE trade_date IN ('2025-09-26', '2025-09-29', '2025-10-10')")
     found = look(well)
     assert found["2025-09-29"].state == WARN  # nobody has asked for anything that early
@@ -315,18 +315,18 @@ def test_a_trade_date_that_nobody_loaded(well: Patient, database: Database) -> N
 @pytest.mark.parametrize(
     ("now", "state"), [("2025-12-31T23:30", OK), ("2026-01-05T12:00", WARN), ("2026-01-20T20:00", BAD)]
 )
-def test_a_calendar_ends_with_its_year(well: Patient, now: str, state: str) -> None:
+def test_a_calendar_ends_with_its_year(well: CheckedSystem, now: str, state: str) -> None:
     assert look(replace(well, now=at(now)))["calendar"].state == state
 
 
-def test_a_dag_that_has_not_run_for_weeks_is_not_well(well: Patient) -> None:
+def test_a_dag_that_has_not_run_for_weeks_is_not_well(well: CheckedSystem) -> None:
     found = look(replace(well, now=at("2025-10-31T20:00")))
     dates = [finding for name, finding in found.items() if name.startswith("2025-")]
     assert len(dates) == 5
     assert [finding.state for finding in dates] == [OK, BAD, BAD, BAD, BAD]  # today's may still come
 
 
-def test_prices_and_factors_that_disagree_are_told_and_counted(well: Patient, database: Database) -> None:
+def test_prices_and_factors_that_disagree_are_told_and_counted(well: CheckedSystem, database: Database) -> None:
     assert look(well)["factors"] == Finding("factors", OK, "prices and adjust factors agree since 2024-10-08.")
     for day in ("2025-10-09", "2025-10-10"):
         database.do(
@@ -342,7 +342,7 @@ def test_prices_and_factors_that_disagree_are_told_and_counted(well: Patient, da
     assert "disagree 8 times" in look(replace(well, now=at("2025-10-10T23:00")))["factors"].text
 
 
-def test_the_worst_screen_is_still_one(well: Patient, database: Database, emulator: Emulator) -> None:
+def test_the_worst_screen_is_still_one(well: CheckedSystem, database: Database, emulator: Emulator) -> None:
     reason = "4,000 of 5,200 securities have no bar: " + "sh.600000, " * 40 + "\nand a second line."
     database.do("UPDATE ashare.sync_status SET status = 'failed', missing = 4000, reason = %s", reason)
     emulator.add_fault(fault("login", "error", code="10001011"))
@@ -382,7 +382,7 @@ def test_as_a_command_where_nothing_can_be_reached(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_alerts_are_looked_at(well: Patient, database: Database) -> None:
+def test_alerts_are_looked_at(well: CheckedSystem, database: Database) -> None:
     def alerts(*addresses: str) -> tuple[str, str]:
         (found,) = (
             finding for finding in examine(replace(well, alerts=lambda: addresses)) if finding.name == "alerts"

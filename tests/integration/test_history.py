@@ -869,7 +869,7 @@ def test_what_cannot_be_is_one_sentence(scene: Scene, options: dict[str, Any], s
 
 
 def test_more_batches_than_airflow_maps_are_refused(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ashare.steps.history.plan.MOST_BATCHES", 5)
+    monkeypatch.setattr("ashare.steps.history.range_plan.MOST_BATCHES", 5)
     with pytest.raises(InvalidInput, match=r"batch_size 1 makes .* batches, and Airflow takes 5: choose"):
         plan_batches(scene.history(batch_size=1))
 

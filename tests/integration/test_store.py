@@ -14,7 +14,7 @@ from ashare.errors import InvalidInput, SourceBusy, StoreBusy, StoreRefused, Sto
 from ashare.store import Batch, Store, migrate
 from ashare.store.migrate import MIGRATIONS
 from ashare.store.queries import queries
-from ashare.store.rows import Harvest, Merged
+from ashare.store.rows import BatchRows, Merged
 from ashare_emulator.server import Emulator
 from tests.conftest import Database, MakeRun
 from tests.integration.trade_date import MARKET, complete
@@ -38,7 +38,7 @@ def store(database: Database) -> Store:
 
 def load(store: Store, *lines: str, run_id: str = "run") -> Merged:
     (batch,) = store.batches.replace(DAY, [Batch("stock", "market_day", None, "stocks")], "run")
-    return store.bars.load(DAY, batch.batch_no, Harvest(io.StringIO("".join(lines)), len(lines)), run_id)
+    return store.bars.load(DAY, batch.batch_no, BatchRows(io.StringIO("".join(lines)), len(lines)), run_id)
 
 
 # ---------------------------------------------------------------------- migrations
@@ -163,7 +163,9 @@ def test_batches_that_bring_the_same_bars_at_once_do_not_fail(store: Store, data
         lines = [bar(code) for code in codes[:: order or 1]]
         ready.wait()
         with Store(database.connect) as own:
-            merged.append(own.bars.load(DAY, batch.batch_no, Harvest(io.StringIO("".join(lines)), len(lines)), "run"))
+            merged.append(
+                own.bars.load(DAY, batch.batch_no, BatchRows(io.StringIO("".join(lines)), len(lines)), "run")
+            )
 
     threads = [threading.Thread(target=start, args=(plan, (-1) ** n)) for n, plan in enumerate(plans)]
     for thread in threads:
@@ -207,7 +209,7 @@ def test_a_wait_for_a_lock_of_the_store_ends_and_says_for_whom(
 
     def work() -> None:
         if what == "load":
-            store.bars.load(DAY, batch.batch_no, Harvest(io.StringIO(bar("sh.600000")), 1), "run")
+            store.bars.load(DAY, batch.batch_no, BatchRows(io.StringIO(bar("sh.600000")), 1), "run")
         else:
             store.batches.replace(DAY, [batch], "run")
 
@@ -242,15 +244,15 @@ def test_a_wait_for_a_row_or_a_table_ends_and_says_for_whom(store: Store, databa
 
 def test_a_second_at_the_same_work_waits_and_is_bounded(store: Store, database: Database) -> None:
     store.on_behalf_of("plan_batches", 20)
-    with store.alone("the calendar", 5), Store(database.connect) as other:
+    with store.mutex("the calendar", 5), Store(database.connect) as other:
         with (
             pytest.raises(
                 SourceBusy, match=r"at work on the calendar for over 0\.1 s: held by ashare: plan_batches \(pid"
             ),
-            other.alone("the calendar", 0.1),
+            other.mutex("the calendar", 0.1),
         ):
             pass
-        with other.alone("something else", 5):
+        with other.mutex("something else", 5):
             pass
-    with Store(database.connect) as other, other.alone("the calendar", 0.1):
+    with Store(database.connect) as other, other.mutex("the calendar", 0.1):
         pass

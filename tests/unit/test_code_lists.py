@@ -9,7 +9,7 @@ import pytest
 
 from ashare.settings import DEFAULT_INDICES
 from ashare.steps.first_bars import WITNESS
-from ashare.steps.history import fetch
+from ashare.steps.history import range_fetch
 from ashare_emulator import names
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.market import INDEX
@@ -19,7 +19,7 @@ pytestmark = needs_shared_data
 
 LISTS: dict[str, Collection[str]] = {
     "settings.DEFAULT_INDICES": DEFAULT_INDICES,
-    "the witnesses of absence": (WITNESS, fetch.INDEX),
+    "the witnesses of absence": (WITNESS, range_fetch.INDEX),
     "names.ALWAYS": names.ALWAYS,
     "names.INDICES": names.INDICES,
     "names.BEIJING": names.BEIJING,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ashare.cost import PAGE_SESSIONS, Cost, better_way, by_date, pages
-from ashare.steps.history.fetch import cut_pages
+from ashare.steps.history.range_fetch import cut_pages
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,8 @@ def test_what_takes_fewer_days_of_quota_is_less_and_else_what_takes_less_time() 
 
 
 def test_in_words() -> None:
-    assert Cost(30, 10.0).told(1000, 1000) == "about 30 requests, 1 min"
-    assert Cost(2500, 9000.0).told(1000, 1000) == "about 2500 requests, 2.5 h, on 3 days of quota"
+    assert Cost(30, 10.0).describe(1000, 1000) == "about 30 requests, 1 min"
+    assert Cost(2500, 9000.0).describe(1000, 1000) == "about 2500 requests, 2.5 h, on 3 days of quota"
 
 
 def test_without_a_database_a_date_costs_what_is_usual() -> None:

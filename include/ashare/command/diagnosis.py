@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ashare.doctor import BAD, OK, Patient, examine, written
+from ashare.doctor import BAD, OK, CheckedSystem, examine, written
 from ashare.environment import Environment
 from ashare.settings import Settings
 from ashare.store import Store
@@ -39,14 +39,14 @@ def main(arguments: Sequence[str], environment: Environment) -> int:
         return connection
 
     with Store(connect) as store:
-        patient = Patient(
+        system = CheckedSystem(
             store,
             environment.source_config,
             Settings,
             pool=environment.pool.slots if environment.pool else None,
             alerts=environment.alert_addresses,
         )
-        for finding in examine(patient):
+        for finding in examine(system):
             sys.stdout.write(written(finding, columns) + "\n")
             sys.stdout.flush()
             worst = BAD if BAD in (worst, finding.state) else worst

@@ -45,7 +45,7 @@ def claimed(directory: Path) -> Iterator[None]:
     :raises ExportBusy: another process holds it.
     :raises Unwritable: it cannot be made or written, now or within.
     """
-    with said(directory):
+    with write_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
         with (directory / LOCK).open("a+") as lock:
             _hold(directory, lock)
@@ -76,7 +76,7 @@ def years(directory: Path) -> list[Path]:
 
 
 @contextmanager
-def said(directory: Path) -> Iterator[None]:
+def write_errors(directory: Path) -> Iterator[None]:
     """Say what hinders writing in a sentence."""
     try:
         yield

@@ -41,7 +41,7 @@ def write_qlib(bars: Path, target: Path) -> int:
     :raises TransientError: ``target`` cannot be written, or an export is at work on ``bars``.
     """
     made_of = _made_of(bars)
-    with files.claimed(bars), files.said(target):
+    with files.claimed(bars), files.write_errors(target):
         if not _is_due(target, made_of):
             return 0
         beside = target.with_name(f".{target.name}{files.WRITING}")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ashare.source.config import SourceConfig
-from ashare.source.gate import Gate
 from ashare.source.replies import Table
+from ashare.source.request_gate import Gate
 from ashare.source.session import Session
 
 __all__ = ["Gate", "Session", "SourceConfig", "Table"]

@@ -27,8 +27,8 @@ from ashare.errors import (
     TerminalError,
 )
 from ashare.source.config import SourceConfig
-from ashare.source.gate import Gate
 from ashare.source.replies import PAGE_ROWS, Table, check_reply, keep_spaces, refusal, rows_a_page
+from ashare.source.request_gate import Gate
 from ashare.source.transport import HEADER_BYTES, SEPARATOR, Transport
 
 log = logging.getLogger(__name__)

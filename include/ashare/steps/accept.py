@@ -8,7 +8,7 @@ from datetime import date
 
 from ashare.errors import InvalidInput
 from ashare.source import SourceConfig
-from ashare.steps.record import counted, problems_of
+from ashare.steps.record import count_rows, problems_of
 from ashare.steps.reference import closed_reason
 from ashare.steps.run import PLURALS, Run
 from ashare.store import DateCount, Store
@@ -41,7 +41,7 @@ def accept(store: Store, day: date, reason: str, who: str) -> str:
     run = _run(store, day)
     with store.accepted.changing(WAIT_SECONDS):
         run = _acceptable(run)
-        count, missing = counted(run)
+        count, missing = count_rows(run)
         _refuse_without_bars(run)
         problem = _problem(run, count, missing)
         made = store.accepted.accept(day, run.kinds, reason=text.rstrip("."), problem=problem, who=_name(who))
@@ -72,7 +72,7 @@ def undo(store: Store, day: date, who: str) -> str:
         if accepted is None or accepted.ended_because is not None:
             raise InvalidInput(f"{day} is not accepted: there is nothing to undo.")
         store.accepted.end(day, f"undone by {_name(who)}")
-        count, missing = counted(replace(run, kinds=accepted.kinds))
+        count, missing = count_rows(replace(run, kinds=accepted.kinds))
         store.accepted.record(day, "failed", count, len(missing), f"{accepted.problem}.")
         recorded = store.statuses.get(day)
     if recorded and recorded[0] == "syncing":

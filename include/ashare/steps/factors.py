@@ -29,7 +29,7 @@ def sync_adjust_factors(run: Run) -> None:
     :raises NotPublishedYet: there are none, and today's may not be out yet.
     """
     # Of two runs of one date, the second finds them read.
-    with run.store.alone(f"adjust factors of {run.day}", run.settings.lock_timeout):
+    with run.store.mutex(f"adjust factors of {run.day}", run.settings.lock_timeout):
         if accepted := run.store.accepted.counting(run.day, run.kinds):
             log.info("%s is %s Its adjust factors are not asked for as long as that counts.", run.day, accepted.note)
             return

@@ -9,11 +9,11 @@ from datetime import date
 
 from ashare.errors import AshareError, BadReply, InvalidInput
 from ashare.source import Session
-from ashare.steps.again import fetch_again
-from ashare.steps.catch import ONE_PAGE, Catch, fetch_market
+from ashare.steps.fetched_bars import ONE_PAGE, FetchedBars, fetch_market
 from ashare.steps.first_bars import ask_witnesses, before_the_first_bar
 from ashare.steps.publication import PUBLICATION, STRAGGLERS, not_yet, sample_of
 from ashare.steps.record import recount
+from ashare.steps.reread import fetch_again
 from ashare.steps.run import BARS_ARE_FINAL, FEW, PLURALS, Run
 from ashare.steps.verify import not_believed, tolerance
 from ashare.store import Batch
@@ -34,17 +34,17 @@ def fetch_and_copy(run: Run, batch_no: int) -> Merged:
     run.store.batches.start(run.day, batch_no)
     if batch.again:
         return fetch_again(run, batch)
-    catch = Catch(run, batch.kind, run.day)
+    fetched = FetchedBars(run, batch.kind, run.day)
     # A per-security request brings later dates too: whoever waited here may find its codes loaded.
     work = "bars by code" if batch.by == "code" else _work(run, batch.kind)
-    recorded = run.batch_end_recorded(batch_no, lambda: catch.requests)
-    with recorded, run.store.alone(work, run.settings.lock_timeout), catch.bars:
-        _fetch(run, batch, catch)
+    recorded = run.batch_end_recorded(batch_no, lambda: fetched.requests)
+    with recorded, run.store.mutex(work, run.settings.lock_timeout), fetched.bars:
+        _fetch(run, batch, fetched)
         # The session is closed: the next batch fetches while this one is written.
-        return _load(run, batch, catch)
+        return _load(run, batch, fetched)
 
 
-def _fetch(run: Run, batch: Batch, catch: Catch) -> None:
+def _fetch(run: Run, batch: Batch, fetched: FetchedBars) -> None:
     wanted = run.store.universe.remaining(run.expectation).get(batch.kind, [])
     doubted = batch.kind in run.store.corrections.contradicted(run.day, [batch.kind])
     if batch.codes is not None:
@@ -52,18 +52,18 @@ def _fetch(run: Run, batch: Batch, catch: Catch) -> None:
     if not wanted and not doubted:
         return
     if batch.by == "code":
-        catch.first = _first(run, batch.kind, wanted)
+        fetched.first = _first(run, batch.kind, wanted)
     # What the market lacked at an earlier look is asked for by itself.
     market = batch.by == "market_day" and (doubted or len(wanted) > FEW)
     session = run.session(1 if market else len(_asked_first(run, wanted)))
     try:
         with session:
-            lacking = fetch_market(run, batch.kind, wanted, session, catch) if market else wanted
-            _ask_by_code(run, catch, lacking, session)
+            lacking = fetch_market(run, batch.kind, wanted, session, fetched) if market else wanted
+            _ask_by_code(run, fetched, lacking, session)
             if batch.by == "code":
-                _ask_once_more(run, catch, session)
+                _ask_once_more(run, fetched, session)
     finally:
-        catch.requests = session.requests
+        fetched.requests = session.requests
 
 
 def _asked_first(run: Run, codes: Sequence[str]) -> Sequence[str]:
@@ -72,33 +72,33 @@ def _asked_first(run: Run, codes: Sequence[str]) -> Sequence[str]:
     return sample_of(codes) if run.day == run.today and len(codes) > most else codes
 
 
-def _ask_by_code(run: Run, catch: Catch, codes: Sequence[str], session: Session) -> None:
+def _ask_by_code(run: Run, fetched: FetchedBars, codes: Sequence[str], session: Session) -> None:
     """Ask for securities one by one, unless the first of them have no bar: then the others are not out either."""
     first = _asked_first(run, codes)
-    catch.ask_for(first, session)
+    fetched.ask_for(first, session)
     others = sorted(set(codes) - set(first))
-    if catch.answered.isdisjoint(first):
-        catch.unasked = others
+    if fetched.answered.isdisjoint(first):
+        fetched.unasked = others
     else:
-        catch.ask_for(others, session)
+        fetched.ask_for(others, session)
 
 
-def _ask_once_more(run: Run, catch: Catch, session: Session) -> None:
+def _ask_once_more(run: Run, fetched: FetchedBars, session: Session) -> None:
     """An answer of no bar is no proof: where only this call can tell, it is asked twice.
 
     Where none of the kind has a bar, it is the same with all, and asking for one is enough.
     """
-    others_come = _has_some(run, catch) or (catch.kind == "index" and bool(catch.begins))
-    absent = catch.absent if others_come else catch.absent[:1]
+    others_come = _has_some(run, fetched) or (fetched.kind == "index" and bool(fetched.begins))
+    absent = fetched.absent if others_come else fetched.absent[:1]
     if len(absent) > run.settings.max_absent or run.is_today_before(BARS_ARE_FINAL):
         return  # not believed in any case
-    catch.ask_for(absent, session)
-    ask_witnesses(catch, session)
+    fetched.ask_for(absent, session)
+    ask_witnesses(fetched, session)
 
 
-def _has_some(run: Run, catch: Catch) -> bool:
+def _has_some(run: Run, fetched: FetchedBars) -> bool:
     """Whether any bar of the kind has come or is in the table, whoever loaded it: then the day is published."""
-    return bool(catch.answered) or run.store.bars.has_bars(run.day, catch.kind)
+    return bool(fetched.answered) or run.store.bars.has_bars(run.day, fetched.kind)
 
 
 def _first(run: Run, kind: str, codes: Sequence[str]) -> date:
@@ -111,37 +111,39 @@ def _first(run: Run, kind: str, codes: Sequence[str]) -> date:
     return min(waiting, complete or waiting)
 
 
-def _load(run: Run, batch: Batch, catch: Catch) -> Merged:
-    missing = sorted({*before_the_first_bar(catch), *catch.unasked})
-    doubt = _doubt_absence(run, batch, catch, missing) if missing else None
+def _load(run: Run, batch: Batch, fetched: FetchedBars) -> Merged:
+    missing = sorted({*before_the_first_bar(fetched), *fetched.unasked})
+    doubt = _doubt_absence(run, batch, fetched, missing) if missing else None
     believed = () if doubt else missing
-    harvest = catch.harvest(absent=believed, follow_ups=() if doubt else _follow_up(batch, catch.asked_by_code))
-    market = (batch.kind, tolerance(run, all_there=False)) if catch.is_market and catch.rows else None
+    batch_rows = fetched.batch_rows(
+        absent=believed, follow_ups=() if doubt else _follow_up(batch, fetched.asked_by_code)
+    )
+    market = (batch.kind, tolerance(run, all_there=False)) if fetched.is_market and fetched.rows else None
     try:
-        merged = run.store.bars.load(run.day, batch.batch_no, harvest, run.run_id, market=market)
+        merged = run.store.bars.load(run.day, batch.batch_no, batch_rows, run.run_id, market=market)
     except Contradiction as found:
         raise not_believed(run, found) from found
-    catch.requests = 0  # they are recorded
+    fetched.requests = 0  # they are recorded
     log.info(
         "%s: %d rows: %d new, %d changed, %d as they were; %d rejected, %d absent at the source.",
-        *(batch.label, catch.rows, merged.inserted, merged.revised, merged.unchanged),
-        *(len(catch.rejects), len(missing)),
+        *(batch.label, fetched.rows, merged.inserted, merged.revised, merged.unchanged),
+        *(len(fetched.rejects), len(missing)),
     )
     for day in merged.came_late - {run.day}:
         recount(replace(run, day=day))
-    for reject in catch.rejects[:20]:
+    for reject in fetched.rejects[:20]:
         log.warning("Rejected %s on %s: %s.", reject.code, reject.trade_date, reject.rule)
-    for blanked in catch.blanked[:20]:
+    for blanked in fetched.blanked[:20]:
         log.warning("Left out of %s on %s, as no numbers: %s.", blanked.code, blanked.trade_date, blanked.raw)
     if doubt:
         raise doubt
     return merged
 
 
-def _doubt_absence(run: Run, batch: Batch, catch: Catch, missing: Sequence[str]) -> AshareError | None:
+def _doubt_absence(run: Run, batch: Batch, fetched: FetchedBars, missing: Sequence[str]) -> AshareError | None:
     """Why it is not believed that the source has no bar of these codes; ``None`` when it is."""
     plural, most = PLURALS[batch.kind], run.settings.max_absent
-    has_some = _has_some(run, catch)
+    has_some = _has_some(run, fetched)
     late = f"{len(missing)} {plural} have no bar yet, {missing[0]} for one"
     pace = STRAGGLERS if has_some else PUBLICATION
     if run.is_today_before(BARS_ARE_FINAL):
@@ -157,7 +159,7 @@ def _doubt_absence(run: Run, batch: Batch, catch: Catch, missing: Sequence[str])
     if has_some:
         return None
     # Before a day is published, every answer is empty. The whole market, when it is being loaded, tells.
-    with run.store.alone(_work(run, "stock"), run.settings.lock_timeout):
+    with run.store.mutex(_work(run, "stock"), run.settings.lock_timeout):
         if run.store.bars.has_bars(run.day):
             return None
     return BadReply(

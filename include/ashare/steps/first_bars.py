@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from ashare.source import Session
-from ashare.steps.catch import Catch
+from ashare.steps.fetched_bars import FetchedBars
 from ashare.store.rows import AbsentRange
 
 LEAST_EMPTY = timedelta(days=90)
@@ -14,40 +14,40 @@ WITNESS = "sh.600000"
 """A stock that is listed since 1999, has a bar of every session, and has gone ex nearly every year since 2000."""
 
 
-def ask_witnesses(catch: Catch, session: Session) -> None:
+def ask_witnesses(fetched: FetchedBars, session: Session) -> None:
     """Where indices have no bar at all, ask for bars that should be there: an empty answer alone proves nothing."""
-    run = catch.run
-    without = [code for code in catch.absent if code not in catch.begins]
-    if catch.kind != "index" or not without or run.today - run.day <= LEAST_EMPTY:
+    run = fetched.run
+    without = [code for code in fetched.absent if code not in fetched.begins]
+    if fetched.kind != "index" or not without or run.today - run.day <= LEAST_EMPTY:
         return
     a_week_ago = run.today - timedelta(days=7)
     lately = (a_week_ago - timedelta(days=14), a_week_ago)
-    if not catch.begins:
+    if not fetched.begins:
         session.expect(1)
-        catch.is_witnessed = bool(session.bars(WITNESS, *lately).rows)
-    if catch.last >= a_week_ago:
+        fetched.is_witnessed = bool(session.bars(WITNESS, *lately).rows)
+    if fetched.last >= a_week_ago:
         session.expect(len(without))
-        catch.contradicted = {code for code in without if session.bars(code, *lately).rows}
+        fetched.contradicted = {code for code in without if session.bars(code, *lately).rows}
 
 
-def before_the_first_bar(catch: Catch) -> list[str]:
-    """Move what lies before indices' first bars from the absent codes to the catch's ranges; returns the others.
+def before_the_first_bar(fetched: FetchedBars) -> list[str]:
+    """Move what lies before indices' first bars from the absent codes to the fetched's ranges; returns the others.
 
     The index's own later bars prove it; where it has none, those of another index, or of the witness.
     """
-    if catch.kind != "index":
-        return catch.absent
-    run = catch.run
+    if fetched.kind != "index":
+        return fetched.absent
+    run = fetched.run
     others = []
-    for code in catch.absent:
-        first = catch.begins.get(code)
-        last = min(catch.last, run.today - timedelta(days=1)) if first is None else first - timedelta(days=1)
-        answers = bool(catch.begins) or catch.is_witnessed
-        is_empty = answers and code not in catch.contradicted and last - run.day >= LEAST_EMPTY
+    for code in fetched.absent:
+        first = fetched.begins.get(code)
+        last = min(fetched.last, run.today - timedelta(days=1)) if first is None else first - timedelta(days=1)
+        answers = bool(fetched.begins) or fetched.is_witnessed
+        is_empty = answers and code not in fetched.contradicted and last - run.day >= LEAST_EMPTY
         is_proven = first is not None or is_empty
         is_first = (run.store.bars.first_bar(code) or run.today) >= run.day
         if run.day <= last < run.today and is_proven and is_first:
-            catch.ranges.append(AbsentRange(code, catch.first, last))
+            fetched.ranges.append(AbsentRange(code, fetched.first, last))
         else:
             others.append(code)
     return others

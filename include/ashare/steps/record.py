@@ -37,7 +37,7 @@ def record_status(run: Run) -> str:
             log.info(reason)
             return "skipped"
         # Of two dates next to each other that end at once, the second finds the first recorded.
-        with run.store.alone("the record of trade dates", run.settings.lock_timeout):
+        with run.store.mutex("the record of trade dates", run.settings.lock_timeout):
             return _record(run, known is not None)
 
 
@@ -79,7 +79,7 @@ class _Tally:
 def _tally(run: Run, calendar_is_known: bool) -> _Tally:
     accepted = run.store.accepted.latest(run.day)
     counts = accepted is not None and accepted.counts_for(run.kinds)
-    count, missing = counted(run)
+    count, missing = count_rows(run)
     problems = [] if calendar_is_known else [f"Baostock's calendar is not known for {run.day}"]
     problems += problems_of(run, count, missing)
     verdict = Verdict("", "") if missing else verify(run, read_again=not counts)
@@ -92,7 +92,7 @@ def _tally(run: Run, calendar_is_known: bool) -> _Tally:
     return _Tally(count, len(missing), problems, None if problems else note_of(run, count, verdict))
 
 
-def counted(run: Run) -> tuple[DateCount, list[str]]:
+def count_rows(run: Run) -> tuple[DateCount, list[str]]:
     """What the tables hold of a date, and the codes that lack without a reason."""
     missing = sorted(code for codes in run.store.universe.remaining(run.expectation).values() for code in codes)
     return run.store.universe.count(run.expectation), missing

@@ -79,7 +79,7 @@ def ensure_reference(run: Run) -> None:
 
     One reading serves all trade dates before it, so a backfill reads once, and a daily run once a day.
     """
-    with run.store.alone(REFERENCE_WORK, run.settings.lock_timeout):
+    with run.store.mutex(REFERENCE_WORK, run.settings.lock_timeout):
         known = run.store.calendar.session(run.day)
         if _calendar_is_known(run) and known and not (known[0] and universe_is_wanted(run)):
             return

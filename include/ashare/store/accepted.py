@@ -67,7 +67,7 @@ class AcceptedDates:
         :raises SourceBusy: another keeps at it for longer than ``wait_seconds``.
         """
         with (
-            self._store.alone("the record of trade dates", wait_seconds),
+            self._store.mutex("the record of trade dates", wait_seconds),
             self._store.transaction() as connection,
         ):
             limit_wait(connection, wait_seconds)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ashare.store.accepted import ROWS_CHANGED
 from ashare.store.database import lock_merging
 from ashare.store.queries import queries
-from ashare.store.rows import AbsentRange, Harvest, Merged, Reject, RejectedRow
+from ashare.store.rows import AbsentRange, BatchRows, Merged, Reject, RejectedRow
 
 if TYPE_CHECKING:
     import psycopg
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
 BEFORE_THE_FIRST_BAR = "before its first bar at the source"
 
 
-def merge(connection: psycopg.Connection[Any], harvest: Harvest, run_id: str) -> Merged:
+def merge(connection: psycopg.Connection[Any], batch_rows: BatchRows, run_id: str) -> Merged:
     """Set the rejected rows aside and merge the good ones, within the caller's transaction."""
-    for reject in harvest.rejects:
+    for reject in batch_rows.rejects:
         connection.execute(queries("bars")["reject"], _reject_values(reject, run_id))
-    merged = _merge_rows(connection, harvest, run_id)
-    if harvest.blanked:
+    merged = _merge_rows(connection, batch_rows, run_id)
+    if batch_rows.blanked:
         from psycopg.types.json import Jsonb
 
-        rows = [{**asdict(blanked), "raw": Jsonb(blanked.raw), "run_id": run_id} for blanked in harvest.blanked]
+        rows = [{**asdict(blanked), "raw": Jsonb(blanked.raw), "run_id": run_id} for blanked in batch_rows.blanked]
         with connection.cursor() as cursor:
             cursor.executemany(queries("bars")["blanked"], rows)
     return merged
 
 
-def record_absence(connection: psycopg.Connection[Any], day: date, harvest: Harvest, run_id: str) -> None:
+def record_absence(connection: psycopg.Connection[Any], day: date, batch_rows: BatchRows, run_id: str) -> None:
     """Record which codes have no bar at the source, within the caller's transaction."""
-    for absent in harvest.absent_ranges:
+    for absent in batch_rows.absent_ranges:
         record_absent_range(connection, absent, run_id)
-    if harvest.absence:
-        absence = {"codes": list(harvest.absence.codes), "reason": harvest.absence.reason}
+    if batch_rows.absence:
+        absence = {"codes": list(batch_rows.absence.codes), "reason": batch_rows.absence.reason}
         connection.execute(queries("bars")["record_absent"], {**absence, "day": day, "run_id": run_id})
 
 
@@ -71,16 +71,16 @@ def record_rejected(
         cursor.executemany(queries("universe")["reject"], values)
 
 
-def _merge_rows(connection: psycopg.Connection[Any], harvest: Harvest, run_id: str) -> Merged:
+def _merge_rows(connection: psycopg.Connection[Any], batch_rows: BatchRows, run_id: str) -> Merged:
     bars = queries("bars")
-    if not harvest.rows:
+    if not batch_rows.rows:
         lock_merging(connection)
         return Merged(0, 0, 0)
     connection.execute(bars["stage"])
     with connection.cursor() as cursor:
         with cursor.copy(bars["copy"]) as copy:
-            harvest.bars.seek(0)
-            while chunk := harvest.bars.read(1 << 18):
+            batch_rows.bars.seek(0)
+            while chunk := batch_rows.bars.read(1 << 18):
                 copy.write(chunk)
         cursor.execute(bars["analyze"])
         lock_merging(connection)
@@ -96,7 +96,7 @@ def _merge_rows(connection: psycopg.Connection[Any], harvest: Harvest, run_id: s
         if revised:
             cursor.execute(bars["count_revised"])
         cursor.execute(bars["unstage"])  # one transaction may merge several
-    return Merged(inserted, revised, harvest.rows - inserted - revised, came_late)
+    return Merged(inserted, revised, batch_rows.rows - inserted - revised, came_late)
 
 
 def _reject_values(reject: Reject, run_id: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from ashare.store.bar_merge import merge, record_absence, record_rejected_factor
 from ashare.store.batches import FACTOR_BATCH, add, finish
 from ashare.store.cross_check import Contradiction, Tolerance
 from ashare.store.queries import queries
-from ashare.store.rows import Again, Harvest, Merged, RejectedRow
+from ashare.store.rows import BatchRows, Merged, RejectedRow, RereadDate
 
 if TYPE_CHECKING:
     import psycopg
@@ -36,7 +36,13 @@ class Bars:
         return found
 
     def load(
-        self, day: date, batch_no: int, harvest: Harvest, run_id: str, *, market: tuple[str, Tolerance] | None = None
+        self,
+        day: date,
+        batch_no: int,
+        batch_rows: BatchRows,
+        run_id: str,
+        *,
+        market: tuple[str, Tolerance] | None = None,
     ) -> Merged:
         """Load what a batch brought and record the batch, in one transaction: all of it or nothing.
 
@@ -45,12 +51,12 @@ class Bars:
         """
         try:
             with self.store.transaction() as connection:
-                merged = merge(connection, harvest, run_id)
-                record_absence(connection, day, harvest, run_id)
+                merged = merge(connection, batch_rows, run_id)
+                record_absence(connection, day, batch_rows, run_id)
                 if market:
                     _verify(connection, day, *market, run_id)
-                finish(connection, day, batch_no, "success", harvest.rows, harvest.requests)
-                for batch in harvest.follow_ups:
+                finish(connection, day, batch_no, "success", batch_rows.rows, batch_rows.requests)
+                for batch in batch_rows.follow_ups:
                     numbered = add(connection, day, batch, run_id)
                     # Its rows and requests are counted with the batch that found it.
                     finish(connection, day, numbered.batch_no, "success", 0, 0)
@@ -61,7 +67,7 @@ class Bars:
             raise
         return merged
 
-    def reload(self, again: Sequence[Again], run_id: str) -> list[Merged]:
+    def reload(self, again: Sequence[RereadDate], run_id: str) -> list[Merged]:
         """Load what dates brought that were read again, in one transaction: all of it or nothing.
 
         :raises Contradiction: more than is allowed contradicts, in one of them or in the date after it; what is
@@ -70,8 +76,8 @@ class Bars:
         with self.store.transaction() as connection:
             merged = []
             for date_ in again:
-                merged.append(merge(connection, date_.harvest, run_id))
-                record_absence(connection, date_.day, date_.harvest, run_id)
+                merged.append(merge(connection, date_.batch_rows, run_id))
+                record_absence(connection, date_.day, date_.batch_rows, run_id)
             for date_ in again:
                 _verify(connection, date_.day, date_.kind, date_.tolerance, run_id)
             for date_ in again:

@@ -171,7 +171,7 @@ def is_lost(error: Exception, connection: psycopg.Connection[Any]) -> bool:
     return isinstance(error, psycopg.OperationalError) and (code is None or code.startswith(("08", "57P")))
 
 
-def told(
+def as_ashare_error(
     error: Exception, connection: psycopg.Connection[Any], lock_seconds: float, what: str = NOTHING_WRITTEN
 ) -> AshareError:
     """What an error of the database means, as an error of this package. No transaction is open any more.

@@ -30,12 +30,12 @@ from ashare.errors import (
 from ashare.store.database import (
     LOCK_SECONDS,
     LockHeld,
+    as_ashare_error,
     is_lost,
     limit_wait,
     one_line,
     reported,
     take_lock,
-    told,
 )
 from ashare.store.queries import queries
 
@@ -281,7 +281,7 @@ class SourceGate:
             return self._connection.execute(queries("gate")[name], values).fetchone()
         except (psycopg.Error, UnicodeError) as error:
             if not is_lost(error, self._connection):
-                raise told(error, self._connection, LOCK_SECONDS) from error
+                raise as_ashare_error(error, self._connection, LOCK_SECONDS) from error
             raise StoreUnavailable(
                 "The database connection that holds the lock on Baostock was lost; nothing more is sent "
                 f"({one_line(error)})."

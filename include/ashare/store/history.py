@@ -10,7 +10,7 @@ from typing import Any
 from ashare.store.bar_merge import merge, record_absent_range, record_rejected_factors
 from ashare.store.cross_check import DAYS_MOVE
 from ashare.store.queries import queries
-from ashare.store.rows import AbsentRange, Harvest, Merged, RejectedRow
+from ashare.store.rows import AbsentRange, BatchRows, Merged, RejectedRow
 from ashare.store.store import Store
 from ashare.texts import bounded
 
@@ -156,11 +156,11 @@ class HistoryStore:
 
     # ------------------------------------------------------------------ loading
 
-    def load(self, batch_no: int, harvest: Harvest) -> Merged:
+    def load(self, batch_no: int, batch_rows: BatchRows) -> Merged:
         """Merge what a request brought, in one transaction."""
         with self.store.transaction() as connection:
-            merged = merge(connection, harvest, self._span.run_id)
-            came = {**self._span.parameters, "batch_no": batch_no, "rows": harvest.rows}
+            merged = merge(connection, batch_rows, self._span.run_id)
+            came = {**self._span.parameters, "batch_no": batch_no, "rows": batch_rows.rows}
             connection.execute(queries("history")["came"], came)
         return merged
 

@@ -124,7 +124,7 @@ class Absence:
 
 
 @dataclass(frozen=True)
-class Harvest:
+class BatchRows:
     """What a batch brought: bars as text for COPY in ``daily_bar``'s order, and what is known of the others."""
 
     bars: IO[str]
@@ -139,12 +139,12 @@ class Harvest:
 
 
 @dataclass(frozen=True)
-class Again:
+class RereadDate:
     """What a date brought that was read again, and how much may contradict, there and in the complete date after."""
 
     day: date
     kind: str
-    harvest: Harvest
+    batch_rows: BatchRows
     tolerance: Tolerance
     following: date | None
     tolerance_after: Tolerance

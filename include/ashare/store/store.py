@@ -14,19 +14,19 @@ from ashare.store.corrections import Corrections
 from ashare.store.database import (
     LOCK_SECONDS,
     LockHeld,
+    as_ashare_error,
     holders,
     limit_wait,
     one_line,
     reported,
     set_up,
     take_lock,
-    told,
 )
 from ashare.store.date_statuses import DateStatuses
 from ashare.store.gate import SourceLimit
 from ashare.store.migrate import applied, migrate
 from ashare.store.queries import queries
-from ashare.store.sent import make_texts_storable
+from ashare.store.text_adapters import make_texts_storable
 from ashare.store.trading_calendar import TradingCalendar
 from ashare.store.universe import Universe
 
@@ -106,7 +106,7 @@ class Store:
         try:
             yield connection
         except (psycopg.Error, UnicodeError, LockHeld) as error:
-            ours = told(error, connection, self._lock_seconds)
+            ours = as_ashare_error(error, connection, self._lock_seconds)
             if isinstance(ours, StoreUnavailable) and not isinstance(ours, StoreBusy):
                 self.close()
             raise ours from error
@@ -146,7 +146,7 @@ class Store:
         """The trade dates that people take as they are."""
         return AcceptedDates(self)
 
-    def another(self) -> Store:
+    def second_store(self) -> Store:
         """The same database over a connection of its own, for another thread."""
         other = Store(self._connect)
         other._name, other._lock_seconds = self._name, self._lock_seconds
@@ -163,7 +163,7 @@ class Store:
             return applied(connection), f"{connection.info.dbname} at {connection.info.host or 'localhost'}"
 
     @contextmanager
-    def alone(self, work: str, wait_seconds: float) -> Iterator[None]:
+    def mutex(self, work: str, wait_seconds: float) -> Iterator[None]:
         """Hold a lock on a piece of work, so that of two who need it done the second finds it done.
 
         :raises SourceBusy: another kept at it for longer than ``wait_seconds``; the text says who.
@@ -173,10 +173,10 @@ class Store:
             try:
                 with connection.transaction():
                     limit_wait(connection, wait_seconds)
-                    row = connection.execute(queries("universe")["try_alone"], values).fetchone()
+                    row = connection.execute(queries("universe")["try_mutex"], values).fetchone()
                     if row and not row[0]:
                         with reported(self.connect, lock, f"Waiting for another task that is at work on {work}"):
-                            take_lock(connection, queries("universe")["alone"], lock, values)
+                            take_lock(connection, queries("universe")["mutex"], lock, values)
             except LockHeld as held:
                 raise SourceBusy(
                     f"Another task has been at work on {work} for over {wait_seconds:g} s: "
@@ -188,7 +188,7 @@ class Store:
             # A lost connection has given the lock up already, and is not the error to be told.
             with suppress(StoreUnavailable):
                 if self._connection is not None:
-                    self.rows("universe", "not_alone", {"work": work})
+                    self.rows("universe", "release_mutex", {"work": work})
 
     def rows(self, file: str, name: str, values: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """The rows of a named statement of ``queries/<file>.sql``."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ashare.steps.history.fetch import fetch_and_copy
-from ashare.steps.history.plan import plan_batches
-from ashare.steps.history.record import record_status
+from ashare.steps.history.range_fetch import fetch_and_copy
+from ashare.steps.history.range_plan import plan_batches
+from ashare.steps.history.range_record import record_status
 from ashare.steps.history.span import History
 
 __all__ = ["History", "fetch_and_copy", "plan_batches", "record_status"]

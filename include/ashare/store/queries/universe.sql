@@ -122,12 +122,12 @@ VALUES (%(dataset)s, %(code)s, %(day)s, %(rule)s, %(is_taken)s, %(raw)s, %(run_i
 ON CONFLICT (dataset, code, coalesce(day, '-infinity'), rule, md5(raw::text)) DO UPDATE
 SET rejected_at = now(), run_id = excluded.run_id, superseded_at = NULL
 
--- name: try_alone
+-- name: try_mutex
 -- Not while others wait for it: they came first.
 SELECT pg_try_advisory_lock(hashtextextended('ashare work: ' || %(work)s, 0))
 
--- name: alone
+-- name: mutex
 SELECT pg_advisory_lock(hashtextextended('ashare work: ' || %(work)s, 0))
 
--- name: not_alone
+-- name: release_mutex
 SELECT pg_advisory_unlock(hashtextextended('ashare work: ' || %(work)s, 0))

@@ -10,15 +10,15 @@ from datetime import date
 
 from ashare.errors import BadReply, Postponed
 from ashare.source import Session
-from ashare.steps.catch import Catch, fetch_market
 from ashare.steps.factors import read_factors
+from ashare.steps.fetched_bars import FetchedBars, fetch_market
 from ashare.steps.plan import due_again
 from ashare.steps.record import recount
 from ashare.steps.run import PLURALS, Run
 from ashare.steps.verify import not_believed, tolerance
 from ashare.store import Batch
 from ashare.store.cross_check import Contradiction
-from ashare.store.rows import Again, Merged
+from ashare.store.rows import Merged, RereadDate
 from ashare.texts import joined
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ def _fetch_again(run: Run, batch: Batch) -> Merged:
     session: Session | None = None
     recorded = run.batch_end_recorded(batch.batch_no, lambda: session.requests if session else 0, date_waits=False)
     # Of the runs of a backfill that plan the same date, the first to come reads it.
-    with recorded, run.store.alone("bars read again", run.settings.lock_timeout):
+    with recorded, run.store.mutex("bars read again", run.settings.lock_timeout):
         earlier = [other for other in due_again(run) if other.day in (batch.again or ())]
         if not earlier:
             run.store.batches.finish(run.day, batch.batch_no, 0, 0)
@@ -54,13 +54,13 @@ def _fetch_again(run: Run, batch: Batch) -> Merged:
         merged = _load(run, caught, late, problems)
         if problems:
             raise BadReply(joined(problems, " "))
-        run.store.batches.finish(run.day, batch.batch_no, sum(catch.rows for catch in caught), session.requests)
+        run.store.batches.finish(run.day, batch.batch_no, sum(fetched.rows for fetched in caught), session.requests)
     return merged
 
 
-def _read(earlier: list[Run], late: Collection[date], session: Session) -> tuple[list[Catch], list[str]]:
+def _read(earlier: list[Run], late: Collection[date], session: Session) -> tuple[list[FetchedBars], list[str]]:
     """Ask for each date's market, and for the adjust factors of those that may lack one."""
-    caught: list[Catch] = []
+    caught: list[FetchedBars] = []
     problems: list[str] = []
     with session:
         for run in earlier:
@@ -78,67 +78,68 @@ def _read(earlier: list[Run], late: Collection[date], session: Session) -> tuple
     return caught, problems
 
 
-def _read_one(run: Run, kind: str, session: Session) -> Catch:
-    catch = Catch(run, kind, run.day)
+def _read_one(run: Run, kind: str, session: Session) -> FetchedBars:
+    fetched = FetchedBars(run, kind, run.day)
     # What an evening's answer lacked is asked for again, too.
     wanted = run.store.universe.remaining(run.expectation).get(kind, [])
-    catch.ask_for(fetch_market(run, kind, wanted, session, catch), session)
-    _refuse_what_says_little(catch)
-    return catch
+    fetched.ask_for(fetch_market(run, kind, wanted, session, fetched), session)
+    _refuse_what_says_little(fetched)
+    return fetched
 
 
-def _refuse_what_says_little(catch: Catch) -> None:
+def _refuse_what_says_little(fetched: FetchedBars) -> None:
     """A reply of which little can be used would count as a check of the date."""
-    run = catch.run
-    expected = run.store.universe.expected(run.expectation, catch.kind)
-    unsaid = set(expected) - catch.answered
-    if len(catch.rejects) > run.settings.max_rejected or len(unsaid) > run.settings.max_absent:
+    run = fetched.run
+    expected = run.store.universe.expected(run.expectation, fetched.kind)
+    unsaid = set(expected) - fetched.answered
+    if len(fetched.rejects) > run.settings.max_rejected or len(unsaid) > run.settings.max_absent:
         raise BadReply(
             f"Baostock's reply for {run.day}, read again, lacks {len(unsaid)} of {len(expected)} "
-            f"{PLURALS[catch.kind]} and has {len(catch.rejects)} rows that broke a rule; nothing of it was written."
+            f"{PLURALS[fetched.kind]} and has {len(fetched.rejects)} rows that broke a rule; nothing of it was "
+            "written."
         )
 
 
-def _load(run: Run, caught: list[Catch], late: Collection[date], problems: list[str]) -> Merged:
+def _load(run: Run, caught: list[FetchedBars], late: Collection[date], problems: list[str]) -> Merged:
     """Load them all at once, since a correction may concern two days; where that contradicts, one by one."""
     with contextlib.ExitStack() as spools:
-        for catch in caught:
-            spools.enter_context(catch.bars)
+        for fetched in caught:
+            spools.enter_context(fetched.bars)
         try:
-            merged = run.store.bars.reload([_again(catch) for catch in caught], run.run_id)
+            merged = run.store.bars.reload([_again(fetched) for fetched in caught], run.run_id)
             loaded = caught
         except Contradiction:
             merged, loaded = [], []
-            for catch in caught:
+            for fetched in caught:
                 try:
-                    merged += run.store.bars.reload([_again(catch)], run.run_id)
-                    loaded.append(catch)
+                    merged += run.store.bars.reload([_again(fetched)], run.run_id)
+                    loaded.append(fetched)
                 except Contradiction as found:
-                    problems.append(str(not_believed(catch.run, found)))
-    for catch, one in zip(loaded, merged, strict=True):
-        if one.inserted or one.revised or catch.run.day in late:
-            recount(catch.run)
-        for day in one.came_late - {catch.run.day}:
-            recount(replace(catch.run, day=day))
+                    problems.append(str(not_believed(fetched.run, found)))
+    for fetched, one in zip(loaded, merged, strict=True):
+        if one.inserted or one.revised or fetched.run.day in late:
+            recount(fetched.run)
+        for day in one.came_late - {fetched.run.day}:
+            recount(replace(fetched.run, day=day))
         log.info(
             "%s %s, read again: %d changed, %d new, %d as they were.",
-            *(PLURALS[catch.kind], catch.run.day, one.revised, one.inserted, one.unchanged),
+            *(PLURALS[fetched.kind], fetched.run.day, one.revised, one.inserted, one.unchanged),
         )
     return sum(merged, Merged(0, 0, 0))
 
 
-def _again(catch: Catch) -> Again:
-    run = catch.run
+def _again(fetched: FetchedBars) -> RereadDate:
+    run = fetched.run
     _, after = run.store.corrections.neighbours(run.day)
     recorded = run.store.statuses.get(after) if after else None
-    is_complete = recorded is not None and recorded[0] == "success" and catch.kind in recorded[1]
+    is_complete = recorded is not None and recorded[0] == "success" and fetched.kind in recorded[1]
     # One that is accepted as it is may contradict.
-    is_held_against = after and is_complete and not run.store.accepted.counting(after, [catch.kind])
+    is_held_against = after and is_complete and not run.store.accepted.counting(after, [fetched.kind])
     following = replace(run, day=after) if after and is_held_against else None
-    return Again(
+    return RereadDate(
         run.day,
-        catch.kind,
-        catch.harvest(absent=catch.absent),
+        fetched.kind,
+        fetched.batch_rows(absent=fetched.absent),
         tolerance(run, all_there=False),
         following.day if following else None,
         tolerance(following or run, all_there=False),

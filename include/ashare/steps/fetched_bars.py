@@ -14,7 +14,7 @@ from ashare.source import Session, Table
 from ashare.steps.publication import judge_market
 from ashare.steps.run import Run
 from ashare.store import Batch
-from ashare.store.rows import Absence, AbsentRange, Blanked, Harvest, Reject
+from ashare.store.rows import Absence, AbsentRange, BatchRows, Blanked, Reject
 
 ONE_PAGE = timedelta(days=8 * 365)
 """A per-security request costs the same for a day as for a page of 2,000 sessions: a good eight years."""
@@ -29,7 +29,7 @@ def _spool() -> IO[str]:
 
 
 @dataclass
-class Catch:
+class FetchedBars:
     """What the requests of a batch brought; the bars as text for COPY, on disk once they are many."""
 
     run: Run
@@ -98,10 +98,10 @@ class Catch:
         """Codes that were asked for one by one and have no row of the trade date."""
         return sorted(set(self.asked_by_code) - self.answered)
 
-    def harvest(self, *, absent: Sequence[str] = (), follow_ups: Sequence[Batch] = ()) -> Harvest:
+    def batch_rows(self, *, absent: Sequence[str] = (), follow_ups: Sequence[Batch] = ()) -> BatchRows:
         """All of it, to be loaded; ``absent`` are believed to be so."""
         absence = Absence(absent, ABSENT) if absent else None
-        return Harvest(
+        return BatchRows(
             self.bars, self.rows, self.rejects, self.blanked, absence, self.ranges, self.requests, follow_ups
         )
 
@@ -118,7 +118,7 @@ def ask_by_code(session: Session, code: str, first: date, last: date) -> Table:
     return table
 
 
-def fetch_market(run: Run, kind: str, wanted: Sequence[str], session: Session, catch: Catch) -> Sequence[str]:
+def fetch_market(run: Run, kind: str, wanted: Sequence[str], session: Session, fetched: FetchedBars) -> Sequence[str]:
     """Fetch the whole market, and return the wanted codes that it lacks or has no good row of.
 
     :raises NotPublishedYet: it is not out yet, today.
@@ -126,8 +126,8 @@ def fetch_market(run: Run, kind: str, wanted: Sequence[str], session: Session, c
     """
     table = session.market_day(run.day, kind)
     lacking = judge_market(run, kind, wanted, table)
-    catch.add_market(table)
-    broken = {reject.code for reject in catch.rejects} & set(wanted)
+    fetched.add_market(table)
+    broken = {reject.code for reject in fetched.rejects} & set(wanted)
     if len(broken) <= run.settings.max_rejected:
         lacking = sorted({*lacking, *broken})  # another call may have a good row
     return lacking

@@ -16,13 +16,13 @@ from ashare.checks import CheckedBars, check_bars
 from ashare.cost import PAGE_SESSIONS
 from ashare.errors import AshareError, BadReply, InvalidInput, Postponed
 from ashare.source import Session
-from ashare.steps.catch import ABSENT, ONE_PAGE, ask_by_code
 from ashare.steps.factors import FactorRows, read_factors
+from ashare.steps.fetched_bars import ABSENT, ONE_PAGE, ask_by_code
 from ashare.steps.first_bars import WITNESS
 from ashare.steps.history.span import History
 from ashare.steps.run import in_words, recording
 from ashare.store.history import HistoryBatch, HistoryStore
-from ashare.store.rows import AbsentRange, Harvest, Merged
+from ashare.store.rows import AbsentRange, BatchRows, Merged
 from ashare.texts import joined, named
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def fetch_and_copy(history: History, batch_no: int) -> Merged:
     if batch is None:
         raise InvalidInput(f"There is no batch {batch_no} of {history.run_id}: clear the task plan_batches first.")
     session = history.session()
-    with _end_recorded(history, batch, session), history.store.another() as second:
+    with _end_recorded(history, batch, session), history.store.second_store() as second:
         loader = Loader(history.tables_over(second), batch_no)
         if _lacks_anything(history, batch):
             with session:
@@ -101,8 +101,8 @@ class Loader:
     def bars(self, checked: CheckedBars) -> None:
         """Load a page of bars."""
         lines = StringIO("".join(checked.lines))
-        harvest = Harvest(lines, len(checked.lines), checked.rejects, checked.blanked)
-        self._begin(lambda: self._tables.load(self._batch_no, harvest))
+        batch_rows = BatchRows(lines, len(checked.lines), checked.rejects, checked.blanked)
+        self._begin(lambda: self._tables.load(self._batch_no, batch_rows))
 
     def factors(self, code: str, factors: FactorRows) -> None:
         """Load all adjust factors of a stock."""

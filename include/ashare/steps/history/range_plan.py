@@ -12,7 +12,7 @@ from ashare import cost
 from ashare.cost import PAGE_SESSIONS, Cost
 from ashare.errors import InvalidInput
 from ashare.source import Session
-from ashare.steps.history.fetch import INDEX
+from ashare.steps.history.range_fetch import INDEX
 from ashare.steps.history.span import History
 from ashare.steps.publication import SAMPLE
 from ashare.steps.record import NO_ETFS
@@ -87,7 +87,7 @@ def plan_batches(history: History) -> tuple[list[HistoryBatch], str]:
 def ensure_reference(history: History) -> None:
     """Read, in one session, what is not known yet of the range's calendar and of the list of securities."""
     tables = history.tables
-    with history.store.alone(REFERENCE_WORK, history.settings.lock_timeout):
+    with history.store.mutex(REFERENCE_WORK, history.settings.lock_timeout):
         knows_calendar = tables.calendar_is_known(BARS_APPEAR)
         if knows_calendar and not universe_is_wanted(history.on(history.end)):
             return
@@ -195,12 +195,12 @@ def in_words(history: History, found: Estimate, batches: int) -> str:
     left, a_day = found.left, found.a_day
     text = (
         f"{span}: {len(found.wanted)} of {found.securities} securities lack bars or adjust factors. By code "
-        f"{found.by_code.told(left, a_day)}, in {batches} batches; {left} of {a_day} requests are left today."
+        f"{found.by_code.describe(left, a_day)}, in {batches} batches; {left} of {a_day} requests are left today."
     )
     text += no_etfs
     if history.is_part or not found.dates:
         return text
-    text += f" Its {found.dates} trade dates one by one would take {found.by_date.told(left, a_day)}"
+    text += f" Its {found.dates} trade dates one by one would take {found.by_date.describe(left, a_day)}"
     if not found.code_is_cheaper:
         text += f", which is less: airflow dags backfill -s {history.start} -e {history.end} ashare_daily"
     return f"{text}."

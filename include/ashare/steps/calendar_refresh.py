@@ -68,7 +68,7 @@ def _ask_for_today(run: Run) -> Wait:
     """Ask for the bars of today; where there are none, the exchange may also have closed at short notice."""
     pages = 0 if universe_is_known(run) else UNIVERSE_PAGES
     most = pages + SAMPLE + 1  # the last for the calendar
-    with run.store.alone(REFERENCE_WORK, run.settings.lock_timeout), run.session(most) as session:
+    with run.store.mutex(REFERENCE_WORK, run.settings.lock_timeout), run.session(most) as session:
         if not universe_is_known(run):
             refresh_universe(run, session)
         try:

@@ -1,0 +1,112 @@
+"""The house: which folder may import which, how large a module may be, and names that say one thing."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ashare_local import PROJECT
+
+FOLDERS = {
+    "ashare": PROJECT / "include" / "ashare",
+    "ashare_emulator": PROJECT / "include" / "ashare_emulator",
+    "ashare_local": PROJECT / "include" / "ashare_local",
+    "ashare_airflow": PROJECT / "plugins" / "ashare_airflow",
+    "dags": PROJECT / "dags",
+}
+MAY_IMPORT = {
+    "ashare": {"ashare"},
+    "ashare_emulator": {"ashare_emulator", "ashare"},
+    "ashare_local": {"ashare_local", "ashare"},
+    "ashare_airflow": {"ashare_airflow", "ashare"},
+    "dags": {"ashare_airflow", "ashare"},
+}
+MOST_LINES = 400
+PUNS = {"alone", "another", "told", "said", "counted", "Catch", "Known", "Wish", "Harvest", "Patient"}
+
+LARGER = {"ashare/status.py", "ashare/doctor.py", "ashare/source/session.py"}
+"""Modules that are still larger than a module should be."""
+ASKS = {
+    "ashare/alerts/raised.py",
+    "ashare/command/diagnosis.py",
+    "ashare/connection.py",
+    "ashare/cost.py",
+    "ashare/doctor.py",
+    "ashare/export/snapshot.py",
+    "ashare/metrics.py",
+    "ashare/read.py",
+    "ashare/status.py",
+    "ashare_local/ashare_database.py",
+    "ashare_local/backup.py",
+    "ashare_local/other_bars.py",
+    "ashare_local/restore.py",
+}
+"""Modules outside of the store that still execute its statements themselves."""
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for name, folder in FOLDERS.items():
+        for file in sorted(folder.rglob("*.py")):
+            yield f"{name}/{file.relative_to(folder).as_posix()}", file
+
+
+MODULES = dict(modules())
+
+
+def imported(file: Path) -> set[str]:
+    """Every module that a file imports, within functions and for type checking, too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_arrows_point_one_way(name: str) -> None:
+    folder = name.partition("/")[0]
+    tops = {module.partition(".")[0] for module in imported(MODULES[name])}
+    assert tops & set(FOLDERS) <= MAY_IMPORT[folder]
+    if folder in ("ashare", "ashare_emulator"):
+        assert "airflow" not in tops
+
+
+@pytest.mark.parametrize(
+    ("inside", "others"),
+    [("ashare/source/", ("ashare.store", "ashare.steps")), ("ashare/store/", ("ashare.source", "ashare.steps"))],
+)
+def test_source_and_store_know_nothing_of_each_other(inside: str, others: tuple[str, ...]) -> None:
+    for name, file in MODULES.items():
+        if name.startswith(inside):
+            assert not [module for module in imported(file) if module.startswith(others)], name
+
+
+def test_sql_is_in_the_store() -> None:
+    found = {name for name, file in MODULES.items() if "ashare.store.queries" in imported(file)}
+    assert {name for name in found if not name.startswith("ashare/store/")} <= ASKS
+    assert not [name for name in found if name.startswith(("ashare_airflow/", "dags/"))]
+
+
+def test_a_module_is_one_thing() -> None:
+    large = {
+        name for name, file in MODULES.items() if len(file.read_text(encoding="utf-8").splitlines()) > MOST_LINES
+    }
+    assert large <= LARGER
+
+
+def test_no_two_modules_have_one_name() -> None:
+    names = Counter(Path(name).name for name in MODULES)
+    assert [name for name, count in names.items() if count > 1 and not name.startswith("__")] == []
+
+
+def test_names_are_nouns_and_verbs() -> None:
+    kinds = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    for name, file in MODULES.items():
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        assert not [node.name for node in ast.walk(tree) if isinstance(node, kinds) and node.name in PUNS], name
