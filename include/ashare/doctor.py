@@ -391,12 +391,3 @@ EMPTY = {
     "alerts": "Not known before the first run has made the schema.",
 }
 """What needs the database, and what is said of one in which nothing has run."""
-
-
-def written(finding: Finding, columns: int | None) -> str:
-    """A finding as text: one line, or, in a terminal, lines that are not wider than that."""
-    mark = f"{finding.state:<4}  {finding.name:<11}  "
-    if columns is None or finding.name == RUN_AGAIN:  # a command is copied whole
-        return mark + finding.text
-    lines = textwrap.wrap(finding.text, max(columns - len(mark), 20), break_long_words=False, break_on_hyphens=False)
-    return mark + f"\n{'':{len(mark)}}".join(lines)

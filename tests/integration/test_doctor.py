@@ -12,7 +12,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from ashare.doctor import BAD, OK, WARN, CheckedSystem, Finding, examine, written
+from ashare.command.diagnosis import written
+from ashare.doctor import BAD, OK, WARN, CheckedSystem, Finding, examine
 from ashare.errors import InvalidInput
 from ashare.settings import Settings
 from ashare.source import Session, SourceConfig

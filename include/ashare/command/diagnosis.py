@@ -6,10 +6,11 @@ import argparse
 import logging
 import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ashare.doctor import BAD, OK, CheckedSystem, examine, written
+from ashare.doctor import BAD, OK, RUN_AGAIN, CheckedSystem, Finding, examine
 from ashare.environment import Environment
 from ashare.settings import Settings
 from ashare.store import Store
@@ -51,3 +52,12 @@ def main(arguments: Sequence[str], environment: Environment) -> int:
             sys.stdout.flush()
             worst = BAD if BAD in (worst, finding.state) else worst
     return int(worst == BAD)
+
+
+def written(finding: Finding, columns: int | None) -> str:
+    """A finding as text: one line, or, in a terminal, lines that are not wider than that."""
+    mark = f"{finding.state:<4}  {finding.name:<11}  "
+    if columns is None or finding.name == RUN_AGAIN:  # a command is copied whole
+        return mark + finding.text
+    lines = textwrap.wrap(finding.text, max(columns - len(mark), 20), break_long_words=False, break_on_hyphens=False)
+    return mark + f"\n{'':{len(mark)}}".join(lines)

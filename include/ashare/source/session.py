@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from itertools import chain
 from types import TracebackType
@@ -26,6 +26,7 @@ from ashare.errors import (
     StoreUnavailable,
     TerminalError,
 )
+from ashare.source.client_messages import carried_by
 from ashare.source.config import SourceConfig
 from ashare.source.replies import PAGE_ROWS, Table, check_reply, keep_spaces, refusal, rows_a_page
 from ashare.source.request_gate import Gate
@@ -80,7 +81,7 @@ class Session:
     def __enter__(self) -> Session:
         self._gate.open(self._with_logins(self._expected))
         try:
-            self._client.enter_context(_carried_by(self._send))
+            self._client.enter_context(carried_by(self._send))
             self._login()
         except BaseException:
             self._close()
@@ -382,20 +383,3 @@ class Session:
         self._transport.close()
         self._client.close()
         self._gate.close()
-
-
-@contextlib.contextmanager
-def _carried_by(send: Callable[[str], str]) -> Iterator[None]:
-    """Let the client's messages go through ``send``, and leave none of the session in its module globals."""
-    import baostock.common.context as state
-    import baostock.util.socketutil as wire
-
-    original_send, original_connect = wire.send_msg, wire.SocketUtil.connect
-    wire.send_msg = send
-    wire.SocketUtil.connect = lambda self, api_key: None
-    try:
-        yield
-    finally:
-        wire.send_msg, wire.SocketUtil.connect = original_send, original_connect
-        for name in ("user_id", "apiKey", "default_socket"):
-            vars(state).pop(name, None)
