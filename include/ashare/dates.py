@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from ashare.errors import InvalidInput
@@ -60,3 +61,28 @@ def parse_trade_date_range(start: str | date, end: str | date) -> tuple[date, da
     if last < first:
         raise InvalidInput(f"The end date {last} is before the start date {first}: swap them.")
     return first, last
+
+
+def read_range(start: str, end: str, *, most_days: int | None = None) -> tuple[date, date]:
+    """A range of trade dates that was typed.
+
+    :raises InvalidInput: not dates, in the wrong order, in the future, or more than ``most_days``.
+    """
+    first, last = parse_trade_date_range(start, end)
+    days = (last - first).days + 1
+    if most_days is not None and days > most_days:
+        raise InvalidInput(
+            f"{first} to {last} is {days} days, and at most {most_days} can be started here: choose fewer, or use "
+            f"airflow dags backfill -s {first} -e {last} ashare_daily; for years, the DAG ashare_history."
+        )
+    return first, last
+
+
+def days_between(start: date, end: date) -> Iterator[date]:
+    """The days of a range, both ends included."""
+    return (start + timedelta(days=n) for n in range((end - start).days + 1))
+
+
+def weekdays(start: date, end: date) -> list[date]:
+    """The days of a range from Monday to Friday, both ends included."""
+    return [day for day in days_between(start, end) if day.weekday() < 5]

@@ -6,16 +6,16 @@ security's own page.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from ashare.cost import by_date
-from ashare.dates import SHANGHAI, beijing_now, parse_trade_date_range
-from ashare.errors import InvalidInput, StoreUnavailable
+from ashare.dates import SHANGHAI, beijing_now, days_between, weekdays
+from ashare.errors import StoreUnavailable
+from ashare.session_spans import spans_of, years_of
 from ashare.settings import Settings
 from ashare.steps.reference import closed_reason
 from ashare.steps.run import BARS_APPEAR, GIVE_UP, MARKET_DAY_FROM, newest_published
@@ -118,7 +118,7 @@ class StatusReader:
             session = due  # where the calendar ends, every weekday may be a session
         lag = None
         if complete:
-            unknown = _weekdays(known_to + timedelta(days=1), due) if known_to else []
+            unknown = weekdays(known_to + timedelta(days=1), due) if known_to else []
             lag = row["sessions_since"] + len(unknown)
         return Bounds(row["first_date"], newest if complete else None, session or due, lag)
 
@@ -164,7 +164,7 @@ class StatusReader:
         nothing = (None,) * 5
         return [
             recorded.get(day) or (day, self._derived(day, sessions, first)["coverage"], *nothing)
-            for day in _days(start, end)
+            for day in days_between(start, end)
         ]
 
     def wanting(self, start: date, end: date) -> list[date]:
@@ -272,7 +272,7 @@ class StatusReader:
     def plan(self, start: date, end: date) -> Plan:
         """What a sync of a range would do, and about what it would cost."""
         recorded = {row[0]: row[1] for row in self.coverage(start, end)}
-        weekdays = _weekdays(start, end)
+        working_days = weekdays(start, end)
         wanting = self.wanting(start, end)
         cost, by_code = by_date(self.connection, wanting)
         notes = []
@@ -289,9 +289,9 @@ class StatusReader:
                 f"and goes on by itself, {more} {'day' if more == 1 else 'days'} long."
             )
         return Plan(
-            weekdays=len(weekdays),
-            closed=sum(recorded.get(day) == "closed" for day in weekdays),
-            complete=sum(recorded.get(day) in ("complete", "accepted") for day in weekdays),
+            weekdays=len(working_days),
+            closed=sum(recorded.get(day) == "closed" for day in working_days),
+            complete=sum(recorded.get(day) in ("complete", "accepted") for day in working_days),
             to_sync=wanting,
             requests=cost.requests,
             requests_left=left,
@@ -308,6 +308,10 @@ class StatusReader:
         return {row["trade_date"]: row for row in self._rows("records_of", days=list(days))}
 
     # ------------------------------------------------------------------ the source
+
+    def histories(self) -> list[Row]:
+        """The runs of ``ashare_history`` that are under way: their plans, and how many of their batches are done."""
+        return self._rows("histories", running=list(self.running))
 
     def source_limit(self) -> SourceLimit:
         """What the ledger says about asking Baostock now."""
@@ -346,9 +350,9 @@ class StatusReader:
             **reach,
             **events,
             "first_recorded": first_recorded,
-            "years": _years(sessions),
-            "suspensions": _spans(sessions, lambda row: "suspended" if row["is_trading"] is False else None),
-            "holes": _spans(sessions, lambda row: row["why"]),
+            "years": years_of(sessions),
+            "suspensions": spans_of(sessions, lambda row: "suspended" if row["is_trading"] is False else None),
+            "holes": spans_of(sessions, lambda row: row["why"]),
         }
 
     def _sessions_of(self, security: Row, start: date | None) -> list[Row]:
@@ -392,56 +396,3 @@ def status_reader(store: Store, running: Sequence[str] = (), **options: Any) -> 
             ) from error
         except Error as error:
             raise StoreUnavailable(f"The database refuses, or went away: {one_line(error)}.") from error
-
-
-def read_range(start: str, end: str, *, most_days: int | None = None) -> tuple[date, date]:
-    """A range of trade dates that was typed.
-
-    :raises InvalidInput: not dates, in the wrong order, in the future, or more than ``most_days``.
-    """
-    first, last = parse_trade_date_range(start, end)
-    days = (last - first).days + 1
-    if most_days is not None and days > most_days:
-        raise InvalidInput(
-            f"{first} to {last} is {days} days, and at most {most_days} can be started here: choose fewer, or use "
-            f"airflow dags backfill -s {first} -e {last} ashare_daily; for years, the DAG ashare_history."
-        )
-    return first, last
-
-
-def _days(start: date, end: date) -> Iterator[date]:
-    return (start + timedelta(days=n) for n in range((end - start).days + 1))
-
-
-def _weekdays(start: date, end: date) -> list[date]:
-    return [day for day in _days(start, end) if day.weekday() < 5]
-
-
-def _years(sessions: Iterable[Row]) -> list[Row]:
-    years = []
-    for year, rows in groupby(sessions, key=lambda row: row["calendar_date"].year):
-        listed = list(rows)
-        holes = sum(row["why"] is not None for row in listed)
-        explained = sum((row["why"] or "").startswith(("absent", "rejected")) for row in listed)
-        suspended = sum(row["is_trading"] is False for row in listed)
-        years.append(
-            {
-                "year": year,
-                "sessions": len(listed),
-                "trading": len(listed) - holes - suspended,
-                "suspended": suspended,
-                "explained": explained,
-                "holes": holes - explained,
-            }
-        )
-    return years
-
-
-def _spans(sessions: Iterable[Row], reason: Callable[[Row], str | None]) -> list[Row]:
-    """Consecutive sessions with one reason, newest first."""
-    spans = []
-    for why, rows in groupby(sessions, key=reason):
-        days = [row["calendar_date"] for row in rows]
-        if why:
-            spans.append({"start_date": days[0], "end_date": days[-1], "sessions": len(days), "reason": why})
-    return spans[::-1]

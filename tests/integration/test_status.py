@@ -12,9 +12,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from ashare.dates import read_range
 from ashare.errors import IncompleteDate, InvalidInput, StoreUnavailable
 from ashare.settings import Settings
-from ashare.status import StatusReader, newest_due, read_range, status_reader
+from ashare.status import StatusReader, newest_due, status_reader
 from ashare.steps import plan_batches, record_status
 from ashare.store import Store
 from ashare_emulator.faults import fault
@@ -69,6 +70,29 @@ def test_before_anything_is_loaded(make_run: MakeRun, reading: Reading) -> None:
         }
         assert reader.wanting(date(2025, 10, 31), date(2025, 11, 4)) == [date(2025, 11, 3), date(2025, 10, 31)]
         assert reader.need(date(2025, 10, 9))[0]
+
+
+def test_a_history_that_is_under_way_is_shown_with_its_plan(
+    make_run: MakeRun, reading: Reading, database: Database
+) -> None:
+    make_run(DAY)
+    for run_id in ("under way", "ended"):
+        database.do(
+            "INSERT INTO ashare.history_run (run_id, first_date, last_date, plan) "
+            "VALUES (%s, '2015-01-01', '2024-12-31', '300 requests')",
+            run_id,
+        )
+    for number, state in enumerate(("success", "success", "pending")):
+        database.do(
+            "INSERT INTO ashare.history_batch (run_id, batch_no, kind, codes, label, status) "
+            "VALUES ('under way', %s, 'stock', ARRAY['sh.600000'], 'x', %s)",
+            number,
+            state,
+        )
+    with reading(running=("under way", "another")) as reader:
+        (found,) = reader.histories()
+    assert (found["run_id"], found["plan"]) == ("under way", "300 requests")
+    assert (found["batches"], found["batches_done"]) == (3, 2)
 
 
 def test_complete_dates_holes_and_days_before_the_first(

@@ -53,6 +53,7 @@ def overview(reader: Reader, user: GetUserDep, session: SessionDep) -> Reply[Ove
                 "can_start": why_not is None,
                 "why_not": why_not,
                 "active": active_progress(reader, session),
+                "histories": reader.histories(),
             }
         )
     )

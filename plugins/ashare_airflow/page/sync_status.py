@@ -11,8 +11,8 @@ from airflow.models.backfill import Backfill, ReprocessBehavior
 from fastapi import APIRouter, BackgroundTasks, Path, Query
 from sqlalchemy.orm import Session
 
-from ashare.dates import beijing_now, parse_date, parse_trade_date
-from ashare.status import StatusReader, read_range
+from ashare.dates import beijing_now, parse_date, parse_trade_date, read_range
+from ashare.status import StatusReader
 from ashare.steps.accept import accept, undo
 from ashare_airflow.backfills import DAG_ID
 from ashare_airflow.backfills.progress import active_progress, progress

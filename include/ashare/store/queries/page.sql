@@ -176,3 +176,11 @@ FROM (
 ) AS bar
 WHERE code = %(code)s
 ORDER BY trade_date
+
+-- name: histories
+SELECT r.run_id, r.first_date AS start_date, r.last_date AS end_date, r.plan, count(b.batch_no) AS batches,
+       count(*) FILTER (WHERE b.status = 'success') AS batches_done
+FROM ashare.history_run r LEFT JOIN ashare.history_batch b USING (run_id)
+WHERE r.run_id = ANY(%(running)s)
+GROUP BY r.run_id
+ORDER BY r.planned_at

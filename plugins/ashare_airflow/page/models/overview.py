@@ -43,6 +43,17 @@ class Scheduler(BaseModel):
     heartbeat_at: datetime | None
 
 
+class HistoryRun(BaseModel):
+    """A run of ``ashare_history`` that is under way."""
+
+    run_id: str
+    start_date: date
+    end_date: date
+    plan: str = Field(description="What the range lacks, and what it costs: requests, time, days of quota.")
+    batches: int
+    batches_done: int
+
+
 class Overview(BaseModel):
     """The page's head line: is the data complete, and does everything run?"""
 
@@ -62,3 +73,4 @@ class Overview(BaseModel):
     can_start: bool
     why_not: str | None
     active: Active | None
+    histories: list[HistoryRun]

@@ -41,6 +41,7 @@ export function OverviewView({ params, overview, stale }) {
       <div class="side">
         ${task && html`<${ProgressPanel} key=${task} task=${task} onClose=${() => update({ task: null })} />`}
         <${StartPanel} params=${params} overview=${overview} />
+        ${overview.histories.map((run) => html`<${HistoryCard} key=${run.run_id} run=${run} />`)}
         <${SourceCard} source=${overview.source} />
       </div>
       ${list.data && html`<${Cards} stats=${list.data.stats} chosen=${status} />`}
@@ -183,6 +184,17 @@ function Reason({ of: reason }) {
   return html`<div class=${whole ? 'reason' : 'reason clamped'} title=${reason}>${reason}</div>
     ${reason.length > CLAMPED_FROM && html`<button type="button" class="link small" aria-expanded=${whole}
       onClick=${() => setWhole(!whole)}>${whole ? text().less : text().more}</button>`}`;
+}
+
+/** A run of ashare_history that is under way, with its plan. */
+function HistoryCard({ run }) {
+  const t = text();
+  return html`<section class="panel" data-testid="history-card">
+    <h2>${t.history(run.start_date, run.end_date)}</h2>
+    <p>${t.batchesDone(run.batches_done, run.batches)}</p>
+    <p class="muted small" lang="en">${run.plan}</p>
+    <${AirflowLink} to=${runPath('ashare_history', run.run_id)}>${t.openHistory}<//>
+  </section>`;
 }
 
 function SourceCard({ source }) {

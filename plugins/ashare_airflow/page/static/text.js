@@ -194,6 +194,9 @@ const WORDS = {
   cancelYes: ['Cancel the sync', '取消回补'], cancelNo: ['Keep it going', '继续'],
 
   // source card
+  history: [(from, to) => `Many years: ${from} to ${to}`, (from, to) => `多年历史：${from} 至 ${to}`],
+  batchesDone: [(done, all) => `${num(done)} of ${num(all)} batches done`, (done, all) => `已完成 ${num(done)} / ${num(all)} 个批次`],
+  openHistory: ['Open the run', '打开该运行'],
   source: ['Baostock today', '今日 Baostock'],
   used: [
     (used, budget) => `${num(used)} of ${num(budget)} requests used`,
