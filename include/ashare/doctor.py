@@ -17,8 +17,8 @@ from ashare.settings import Settings
 from ashare.source import Session, SourceConfig
 from ashare.steps.run import GIVE_UP, newest_published
 from ashare.store import SourceGate, Store
-from ashare.store.migrate import MIGRATIONS, applied
-from ashare.store.queries import queries
+from ashare.store.migrate import MIGRATIONS
+from ashare.store.schema_health import SessionState
 from ashare.texts import named
 
 OK, WARN, BAD = "ok", "warn", "BAD"
@@ -108,20 +108,16 @@ def _package() -> Finding:
 def _database(system: CheckedSystem) -> tuple[Finding, int | None]:
     """The database, and its schema's version: 0 for none yet, ``None`` when it cannot be read."""
     try:
-        with system.store.transaction() as connection:
-            row = connection.execute(queries("health")["server"]).fetchone()
-            assert row is not None
-            done, host = applied(connection), connection.info.host
+        server = system.store.health.server()
     except AshareError as error:
         # A unix socket is the embedded server's.
         hint = " The embedded one runs for as long as `make up`." if " on socket " in str(error) else ""
         return Finding("database", BAD, f"{error}{hint}"), None
-    server, number, name, is_read_only = row
-    where = f"PostgreSQL {server.split()[0]}, database {name} at {host or 'localhost'}"
-    known = _known()
-    if number < OLDEST_POSTGRES:
+    where = f"PostgreSQL {server.version.split()[0]}, database {server.database} at {server.host or 'localhost'}"
+    done, known = server.schema_version, _known()
+    if server.number < OLDEST_POSTGRES:
         return Finding("database", BAD, f"{where}: PostgreSQL 14 or newer is needed."), done
-    if is_read_only:
+    if server.is_read_only:
         said = f"{where}: read-only (a standby, or default_transaction_read_only is on): no run can write anything."
         return Finding("database", BAD, said), done
     if not done:
@@ -147,11 +143,8 @@ def _pool(system: CheckedSystem) -> Iterator[Finding]:
 
 
 def _calendar(system: CheckedSystem) -> Iterator[Finding]:
-    with system.store.transaction() as connection:
-        row = connection.execute(queries("health")["calendar"]).fetchone()
-    assert row is not None
-    until, fetched_at = row
-    if until is None:
+    until, fetched_at = system.store.health.calendar_reach()
+    if until is None or fetched_at is None:
         yield Finding("calendar", WARN, EMPTY["calendar"])
         return
     read, today = f"read on {_clock(fetched_at)}, known to {until}", system.now().date()
@@ -167,10 +160,7 @@ def _calendar(system: CheckedSystem) -> Iterator[Finding]:
 
 def _securities(system: CheckedSystem) -> Iterator[Finding]:
     """What is odd about the list of securities, if anything is."""
-    with system.store.transaction() as connection:
-        row = connection.execute(queries("health")["securities"]).fetchone()
-    assert row is not None
-    odd, gone = row
+    odd, gone = system.store.health.odd_securities()
     said = [f"{odd} rows of Baostock's list break a rule (ashare.rejected_row)"] if odd else []
     if gone:
         said.append(f"{len(gone)} codes are gone from the list and no longer expected ({named(gone, NAMED)})")
@@ -220,7 +210,7 @@ def _source(system: CheckedSystem) -> Iterator[Finding]:
 
 
 def _budget(system: CheckedSystem) -> Iterator[Finding]:
-    limit, settings = system.store.source_limit(), system.settings()
+    limit, settings = system.store.ledger.limit(), system.settings()
     budget, reserve = settings.request_budget, settings.reserve
     sent = f"{limit.used_today} of {budget} requests sent today (ASHARE_REQUEST_BUDGET)"
     if limit.used_today >= budget:
@@ -234,7 +224,7 @@ def _budget(system: CheckedSystem) -> Iterator[Finding]:
 
 
 def _ban(system: CheckedSystem) -> Iterator[Finding]:
-    limit = system.store.source_limit()
+    limit = system.store.ledger.limit()
     if limit.banned_at is None or limit.banned_until is None:
         yield Finding("ban", OK, "Baostock has never banned this address, as far as the ledger goes back.")
     elif limit.is_banned:
@@ -250,65 +240,52 @@ def _ban(system: CheckedSystem) -> Iterator[Finding]:
 
 def _trade_dates(system: CheckedSystem) -> Iterator[Finding]:
     newest = newest_published(system.now())
-    with system.store.transaction() as connection:
-        values = {"newest": newest, "dates": DATES}
-        rows = connection.execute(queries("health")["last_sessions"], values).fetchall()
-    if all(before_the_first is None for *_, before_the_first in rows):
+    sessions = system.store.health.last_sessions(newest, DATES)
+    if all(session.is_before_first is None for session in sessions):
         yield Finding("trade dates", WARN, EMPTY["trade dates"].format(day=newest))
         return
-    found = [_trade_date(system, *row) for row in rows]
+    found = [_trade_date(system, session) for session in sessions]
     yield from found
     # One command for all: dates that are complete are left alone.
     if bad := sorted(finding.name for finding in found if finding.state == BAD):
-        how = "--reset-dagruns" if any(row[1] == "skipped" for row in rows) else "--rerun-failed-tasks"
+        how = (
+            "--reset-dagruns" if any(session.status == "skipped" for session in sessions) else "--rerun-failed-tasks"
+        )
         yield Finding(RUN_AGAIN, BAD, _backfill(bad[0], bad[-1], how))
 
 
-def _trade_date(
-    system: CheckedSystem,
-    day: date,
-    status: str | None,
-    expected: int | None,
-    loaded: int | None,
-    missing: int | None,
-    reason: str | None,
-    started_at: datetime | None,
-    active_at: datetime | None,
-    before_the_first: bool,
-) -> Finding:
-    why = textwrap.shorten(reason or "", REASON_WIDTH, placeholder=" ...")
-    if status == "success":
-        return Finding(
-            str(day), OK, f"complete, {loaded} of {expected} bars{f'; {why}' if why else ''}".rstrip(".") + "."
-        )
-    if status == "failed":
-        bars = "" if expected is None else f", {loaded} of {expected} bars, {missing} missing"
-        return Finding(str(day), BAD, f"failed{bars}: {why}")
-    if status == "syncing":
-        return _syncing(system, day, why, started_at, active_at)
-    if status == "skipped":
-        return Finding(str(day), BAD, "skipped as closed, but a session by the calendar as it is known now.")
-    if before_the_first:
-        return Finding(str(day), WARN, "not loaded: before the first date that was.")
-    return _pending(system, day)
+def _trade_date(system: CheckedSystem, session: SessionState) -> Finding:
+    day, loaded, expected = str(session.day), session.loaded, session.expected
+    why = textwrap.shorten(session.reason or "", REASON_WIDTH, placeholder=" ...")
+    if session.status == "success":
+        note = f"; {why}" if why else ""
+        return Finding(day, OK, f"complete, {loaded} of {expected} bars{note}".rstrip(".") + ".")
+    if session.status == "failed":
+        bars = "" if expected is None else f", {loaded} of {expected} bars, {session.missing} missing"
+        return Finding(day, BAD, f"failed{bars}: {why}")
+    if session.status == "syncing":
+        return _syncing(system, session, why)
+    if session.status == "skipped":
+        return Finding(day, BAD, "skipped as closed, but a session by the calendar as it is known now.")
+    if session.is_before_first:
+        return Finding(day, WARN, "not loaded: before the first date that was.")
+    return _pending(system, session.day)
 
 
-def _syncing(
-    system: CheckedSystem, day: date, why: str, started_at: datetime | None, active_at: datetime | None
-) -> Finding:
-    since = f" since {_clock(started_at)}" if started_at else ""
-    limit = system.store.source_limit()
+def _syncing(system: CheckedSystem, session: SessionState, why: str) -> Finding:
+    day, since = str(session.day), f" since {_clock(session.started_at)}" if session.started_at else ""
+    limit = system.store.ledger.limit()
     settings = system.settings()
     most = min(NEARLY_SPENT * settings.request_budget, settings.request_budget - settings.reserve)
     spent = limit.used_today >= most
-    if why and (limit.is_banned or spent or day == system.now().date()):
-        return Finding(str(day), WARN, f"waiting{since}: {why}")
+    if why and (limit.is_banned or spent or session.day == system.now().date()):
+        return Finding(day, WARN, f"waiting{since}: {why}")
     # What it waited for is over: since then, it has had time.
     waited_until = (limit.banned_until, limit.day_ends - timedelta(days=1)) if why else ()
-    moved_at = max(filter(None, (active_at, *waited_until)), default=None)
+    moved_at = max(filter(None, (session.active_at, *waited_until)), default=None)
     if moved_at and system.now() - moved_at > DIED_AFTER:
-        return Finding(str(day), BAD, f"worked on{since}, and nothing since {_clock(moved_at)}: its run has died.")
-    return Finding(str(day), OK, f"being worked on{since}.")
+        return Finding(day, BAD, f"worked on{since}, and nothing since {_clock(moved_at)}: its run has died.")
+    return Finding(day, OK, f"being worked on{since}.")
 
 
 def _pending(system: CheckedSystem, day: date) -> Finding:
@@ -322,11 +299,7 @@ def _factors(system: CheckedSystem) -> Iterator[Finding]:
     now = system.now()
     until = now.date() - timedelta(days=int(now.time() < GIVE_UP))  # today's factors may be still to come
     since = until - timedelta(days=FACTOR_DAYS)
-    values = {"since": since, "until": until, "named": NAMED}
-    with system.store.transaction() as connection:
-        row = connection.execute(queries("factors")["mismatches"], values).fetchone()
-    assert row is not None
-    total, newest = row
+    total, newest = system.store.health.factor_mismatches(since, until, NAMED)
     if not total:
         yield Finding("factors", OK, f"prices and adjust factors agree since {since}.")
         return
@@ -346,16 +319,13 @@ def _alerts(system: CheckedSystem) -> Iterator[Finding]:
     if not addresses:
         yield Finding("alerts", OK, "off: the connection ashare_alerts is not set.")
         return
-    with system.store.transaction() as connection:
-        row = connection.execute(queries("alerts")["look"]).fetchone()
-    assert row is not None
-    unsent, error, title, raised_at, resolved_at = row
+    unsent, error, title, raised_at, resolved_at = system.store.alerts.state()
     if problems := Delivery(addresses).problems:
         yield Finding("alerts", BAD, f"of the connection ashare_alerts, {'; '.join(problems)}.")
     elif unsent or error:
         what = f"{unsent} messages have reached nobody yet" if unsent else error
         yield Finding("alerts", BAD, f"{what}. Look for the cause with: ashare alerts")
-    elif title is None:
+    elif title is None or raised_at is None:
         yield Finding("alerts", OK, "on, and nothing was to be said yet; try it: ashare alerts")
     else:
         over = f", over since {_clock(resolved_at)}" if resolved_at else ""

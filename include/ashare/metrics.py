@@ -7,7 +7,6 @@ from typing import Protocol
 
 from ashare.status import status_reader
 from ashare.store import Store
-from ashare.store.queries import queries
 from ashare.store.rows import Merged
 
 GAUGES = ("bars", "missing", "rejected", "revised")
@@ -27,11 +26,10 @@ def task_ended(stats: Stats, store: Store, task_id: str, label: str, seconds: fl
     :param label: the task's name in the request ledger.
     """
     stats.timing(f"ashare.seconds.{task_id}", timedelta(seconds=seconds))
-    with store.transaction() as connection:
-        row = connection.execute(queries("metrics")["asked"], {"who": label, "seconds": seconds}).fetchone()
-    if row and row[0]:
-        stats.incr("ashare.requests", row[0])
-        stats.timing("ashare.seconds.source", timedelta(seconds=float(row[1])))
+    requests, source_seconds = store.ledger.requests_of(label, seconds)
+    if requests:
+        stats.incr("ashare.requests", requests)
+        stats.timing("ashare.seconds.source", timedelta(seconds=source_seconds))
 
 
 def batch_loaded(stats: Stats, merged: Merged) -> None:
@@ -43,9 +41,7 @@ def batch_loaded(stats: Stats, merged: Merged) -> None:
 def date_recorded(stats: Stats, store: Store, day: date | None) -> None:
     """Send how complete a trade date is, and by how many sessions the data lag behind."""
     if day is not None:
-        with store.transaction() as connection:
-            row = connection.execute(queries("metrics")["date"], {"day": day}).fetchone()
-        for name, value in zip(GAUGES, row or (), strict=False):
+        for name, value in zip(GAUGES, store.statuses.figures(day), strict=False):
             if value is not None:
                 stats.gauge(f"ashare.{name}", value)
     with status_reader(store.second_store()) as reader:

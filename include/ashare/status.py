@@ -21,8 +21,8 @@ from ashare.steps.reference import closed_reason
 from ashare.steps.run import BARS_APPEAR, GIVE_UP, MARKET_DAY_FROM, newest_published
 from ashare.store import Expectation, Store
 from ashare.store.database import one_line
-from ashare.store.gate import SourceLimit
 from ashare.store.queries import queries
+from ashare.store.request_ledger import SourceLimit
 
 if TYPE_CHECKING:
     import psycopg
@@ -315,7 +315,7 @@ class StatusReader:
 
     def source_limit(self) -> SourceLimit:
         """What the ledger says about asking Baostock now."""
-        return SourceLimit(**self._rows("limit", "gate")[0])
+        return SourceLimit(**self._rows("limit", "source_gate")[0])
 
     def source(self) -> Row:
         """Budget, ban, and how the last requests ended."""

@@ -127,7 +127,7 @@ def _check_database(programs: Programs, overwrite: bool) -> bool:
 
 def _busy(programs: Programs) -> str | None:
     """A sentence on the session that syncs now; None if there is none."""
-    holder = programs.query(queries("gate")["holder"])
+    holder = programs.query(queries("source_gate")["holder"])
     if not holder:
         return None
     name, address, since, pid = holder.splitlines()[0].split("|")

@@ -24,8 +24,8 @@ from ashare.connection import POSTGRES_VARIABLE
 from ashare.settings import Settings
 from ashare.steps import Run
 from ashare.store import Store, migrate
-from ashare.store.gate import SourceGate
 from ashare.store.migrate import MIGRATIONS
+from ashare.store.source_gate import SourceGate
 from ashare_emulator.server import Emulator
 from ashare_local import PROJECT
 from ashare_local import programs as programs_module

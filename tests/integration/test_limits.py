@@ -78,7 +78,7 @@ def test_a_session_that_would_pass_the_budget_is_not_opened(
         for _ in range(3):
             session.trade_dates(TODAY, TODAY)
     assert emulator.count() == 5
-    assert Store(database.connect).source_limit().used_today == 100
+    assert Store(database.connect).ledger.limit().used_today == 100
 
 
 def test_a_session_that_needs_more_than_it_said_stops_at_the_budget(
@@ -89,7 +89,7 @@ def test_a_session_that_needs_more_than_it_said_stops_at_the_budget(
         for _ in range(10):
             session.trade_dates(TODAY, TODAY)
     assert emulator.count() == 5  # a login and four answers: not even the logout was sent beyond
-    assert Store(database.connect).source_limit().used_today == 100
+    assert Store(database.connect).ledger.limit().used_today == 100
 
 
 def test_the_budget_is_of_the_beijing_day(
@@ -99,7 +99,7 @@ def test_the_budget_is_of_the_beijing_day(
     spend(database, 100, ago=since_midnight + timedelta(seconds=5))
     with Session(source_of(emulator), gate(100)) as session:
         session.trade_dates(TODAY, TODAY)
-    assert Store(database.connect).source_limit().used_today == 3
+    assert Store(database.connect).ledger.limit().used_today == 3
 
 
 def test_what_a_dead_process_sent_counts(gate: Callable[..., SourceGate], database: Database) -> None:
@@ -108,7 +108,7 @@ def test_what_a_dead_process_sent_counts(gate: Callable[..., SourceGate], databa
     opened.begin("query_trade_dates", "")
     opened.close()  # as the system does for a process that was killed: the message's end was never recorded
     assert database.rows("SELECT outcome FROM ashare.source_request") == [(None,)]
-    assert Store(database.connect).source_limit().used_today == 1
+    assert Store(database.connect).ledger.limit().used_today == 1
 
 
 def test_more_than_any_day_allows_is_a_clear_mistake(gate: Callable[..., SourceGate], emulator: Emulator) -> None:

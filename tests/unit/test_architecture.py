@@ -29,13 +29,9 @@ MOST_LINES = 400
 PUNS = {"alone", "another", "told", "said", "counted", "Catch", "Known", "Wish", "Harvest", "Patient"}
 
 ASKS = {
-    "ashare/alerts/raised.py",
-    "ashare/command/diagnosis.py",
     "ashare/connection.py",
     "ashare/cost.py",
-    "ashare/doctor.py",
     "ashare/export/snapshot.py",
-    "ashare/metrics.py",
     "ashare/read.py",
     "ashare/status.py",
     "ashare_local/ashare_database.py",

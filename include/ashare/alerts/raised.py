@@ -12,7 +12,7 @@ from ashare.alerts.delivery import Delivery
 from ashare.dates import SHANGHAI
 from ashare.errors import AshareError
 from ashare.store import Store
-from ashare.store.queries import queries
+from ashare.store.alert_outbox import DateState
 from ashare.texts import joined
 
 log = logging.getLogger(__name__)
@@ -61,9 +61,8 @@ class Alerts:
     """
 
     def __init__(self, store: Store, delivery: Callable[[], Delivery]) -> None:
-        self._store = store
+        self._store, self._outbox = store, store.alerts
         self._delivery = delivery
-        self._sql = queries("alerts")
 
     def failed(self, failure: Failure) -> bool:
         """Say that a run failed; whether it is news: not when it, or its backfill, was spoken of before."""
@@ -77,11 +76,12 @@ class Alerts:
         """Say that a date is not complete at the deadline; not of a closed day, or one that was spoken of before."""
         try:
             self._store.migrate()
-            status, reason, started_at, is_open = self._row("state", day=day)
-            if status in ("success", "skipped") or is_open is False or self._row("is_known", day=day)[0]:
+            state = self._outbox.date_state(day)
+            is_well = state.status in ("success", "skipped") or state.is_trading_day is False
+            if is_well or self._outbox.has_open(day):
                 self._send_unsent()
                 return False
-            return self._raise(_late(day, deadline, run_id, link, _progress(status, reason, started_at)))
+            return self._raise(_late(day, deadline, run_id, link, _progress(state)))
         except AshareError as error:
             return self._say_blindly(_late(day, deadline, run_id, link, str(error)))
 
@@ -90,17 +90,10 @@ class Alerts:
 
         :param history_until: the last day, of a run of ``ashare_history``.
         """
-        if not self._row("any")[0]:
+        if not self._outbox.is_busy():
             return
-        with self._store.transaction() as connection:
-            values = {"run_id": run_id, "history_until": history_until or date.min}
-            connection.execute(self._sql["resolve"], values)
+        self._outbox.resolve(run_id, history_until or date.min)
         self._send_unsent()
-
-    def forget_refusals(self) -> None:
-        """All addresses work by now."""
-        with self._store.transaction() as connection:
-            connection.execute(self._sql["forget_refusals"])
 
     def _of(self, failure: Failure, reason: str | None = None) -> _Alert:
         """What to say of a failure; with a reason, of one about which the database cannot be asked."""
@@ -108,9 +101,9 @@ class Alerts:
             return self._of_run(failure, reason)
         day, is_well = failure.trade_date, False
         if reason is None:
-            status, recorded, *_ = self._row("state", day=day)
-            is_well = status in ("success", "skipped")
-            reason = (None if is_well else recorded) or failure.note
+            state = self._outbox.date_state(day)
+            is_well = state.status in ("success", "skipped")
+            reason = (None if is_well else state.reason) or failure.note
         text = f"{reason}\n\n{failure.link}"
         if is_well:  # it was complete before, and is
             what = f"{NAME}: a run of {day}"
@@ -129,14 +122,11 @@ class Alerts:
     def _of_run(self, failure: Failure, reason: str | None) -> _Alert:
         what, first, last = f"{NAME}: a run of {failure.dag_id}", None, None
         about = "history" if failure.dag_id == "ashare_history" else "run"
-        if reason is None and about == "history":
-            with self._store.transaction() as connection:
-                found = connection.execute(self._sql["history"], {"run_id": failure.run_id}).fetchone()
-            if found is not None:
-                first, last, errors, red = found
-                parts = [*(errors or ())[:NAMED], *([f"{red} trade dates are not complete"] if red else [])]
-                reason = joined([part.rstrip(".") for part in parts]) + "." if parts else None
-                what = f"{NAME}: the history {first} to {last}"
+        if reason is None and about == "history" and (found := self._outbox.history_failures(failure.run_id)):
+            first, last, errors, failed = found
+            parts = [*(errors or ())[:NAMED], *([f"{failed} trade dates are not complete"] if failed else [])]
+            reason = joined([part.rstrip(".") for part in parts]) + "." if parts else None
+            what = f"{NAME}: the history {first} to {last}"
         text = f"{reason or failure.note}\n\n{failure.link}"
         subject = f"run {failure.run_id}"
         return _Alert(
@@ -144,8 +134,7 @@ class Alerts:
         )
 
     def _raise(self, alert: _Alert) -> bool:
-        with self._store.transaction() as connection:
-            is_new = connection.execute(self._sql["raise"], asdict(alert)).rowcount == 1
+        is_new = self._outbox.add(asdict(alert))
         self._send_unsent()
         return is_new
 
@@ -156,31 +145,30 @@ class Alerts:
     def _send_unsent(self) -> None:
         tried: list[int] = []
         while True:
-            with self._store.transaction() as connection:
-                row = connection.execute(self._sql["unsent"], {"tried": tried}).fetchone()
-                if row is None:
+            with self._store.transaction():  # the message stays locked while it is sent
+                message = self._outbox.next_unsent(tried)
+                if message is None:
                     break
-                number, title, text = row
+                number, title, text = message
                 tried.append(number)
-                reached, error = self._send(title, text, "failure")
-                values = {"id": number, "reached": reached, "error": error}
-                connection.execute(self._sql["sent"], values)
+                is_delivered, error = self._send(title, text, "failure")
+                self._outbox.record_sent(number, error, is_delivered=is_delivered)
         self._send_ends()
 
     def _send_ends(self) -> None:
-        with self._store.transaction() as connection:
-            over = connection.execute(self._sql["ends"]).fetchall()
+        with self._store.transaction():
+            over = self._outbox.unsent_ends()
             # A date may have been late and then failed: one message.
-            ends = {end: (title, raised_at) for _, end, title, raised_at in over}
+            ends = {message.end_title: message for message in over}
             if len(ends) > NAMED:
                 listed = joined([end.removeprefix(f"{NAME}: ") for end in ends], "\n")
                 messages = {f"{NAME}: {len(ends)} troubles are over": listed}
             else:
-                messages = {end: _reported(title, raised_at) for end, (title, raised_at) in ends.items()}
+                messages = {end: _reported(message.title, message.raised_at) for end, message in ends.items()}
             for end, text in messages.items():
-                ids = [number for number, own, *_ in over if own == end or len(ends) > NAMED]
-                reached, error = self._send(end, text, "success")
-                connection.execute(self._sql["end_sent"], {"ids": ids, "reached": reached, "error": error})
+                numbers = [message.number for message in over if message.end_title == end or len(ends) > NAMED]
+                is_delivered, error = self._send(end, text, "success")
+                self._outbox.record_end_sent(numbers, error, is_delivered=is_delivered)
 
     def _send(self, title: str, text: str, kind: Any) -> tuple[bool, str | None]:
         """Whether anybody took it, and who did not."""
@@ -192,12 +180,6 @@ class Alerts:
         log.error("Not delivered to %s: %s", ", ".join(refused), title)
         return bool(took), f"not delivered to {', '.join(refused)}: {title}"
 
-    def _row(self, query: str, **values: object) -> tuple[Any, ...]:
-        with self._store.transaction() as connection:
-            row: tuple[Any, ...] | None = connection.execute(self._sql[query], values).fetchone()
-        assert row is not None
-        return row
-
 
 def _late(day: date, deadline: time, run_id: str, link: str, what: str) -> _Alert:
     text = f"At {deadline:%H:%M}, Beijing time: {what}\n\n{link}"
@@ -205,12 +187,12 @@ def _late(day: date, deadline: time, run_id: str, link: str, what: str) -> _Aler
     return _Alert(f"{day} is late", "date", run_id, *titles, day, day, day)
 
 
-def _progress(status: str | None, reason: str | None, started_at: datetime | None) -> str:
-    if status is None:
+def _progress(state: DateState) -> str:
+    if state.status is None:
         return "nothing is recorded of it."
-    since = f" since {started_at.astimezone(SHANGHAI):%H:%M}" if started_at else ""
-    doing = "it is being worked on" if status == "syncing" else "it failed"
-    return f"{doing}{since}{f': {reason}' if reason else '.'}"
+    since = f" since {state.started_at.astimezone(SHANGHAI):%H:%M}" if state.started_at else ""
+    doing = "it is being worked on" if state.status == "syncing" else "it failed"
+    return f"{doing}{since}{f': {state.reason}' if state.reason else '.'}"
 
 
 def _reported(title: str, raised_at: datetime) -> str:

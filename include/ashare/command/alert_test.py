@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from ashare.alerts import Alerts, Delivery
+from ashare.alerts import Delivery
 from ashare.environment import Environment
 from ashare.errors import AshareError
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str], environment: Environment) -> int:
     delivered, refused = delivery.send("A-share sync: a test", "Alerts will reach you here.", "info")
     if not refused:
         with suppress(AshareError), environment.store() as store:  # the database may be away, or not be there yet
-            Alerts(store, lambda: delivery).forget_refusals()
+            store.alerts.clear_errors()
     sys.stdout.writelines(f"ok   {name}\n" for name in delivered)
     sys.stdout.writelines(f"BAD  {name}: not delivered\n" for name in refused)
     return int(bool(refused))

@@ -14,7 +14,7 @@ from ashare.doctor import BAD, OK, RUN_AGAIN, CheckedSystem, Finding, examine
 from ashare.environment import Environment
 from ashare.settings import Settings
 from ashare.store import Store
-from ashare.store.queries import queries
+from ashare.store.schema_health import limit_statement_time
 
 if TYPE_CHECKING:
     import psycopg
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str], environment: Environment) -> int:
     def connect() -> psycopg.Connection[Any]:
         connection = environment.connector()()
         connection.autocommit = True  # the store sets up what it is given, which no open transaction may hold up
-        connection.execute(queries("health")["limit_time"])  # a lock on a table must not hold up a monitor
+        limit_statement_time(connection)  # a lock on a table must not hold up a monitor
         return connection
 
     with Store(connect) as store:

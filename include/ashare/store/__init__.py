@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ashare.store.gate import SourceGate
 from ashare.store.migrate import migrate
 from ashare.store.rows import Batch, DateCount, Expectation
+from ashare.store.source_gate import SourceGate
 from ashare.store.store import Store
 
 __all__ = ["Batch", "DateCount", "Expectation", "SourceGate", "Store", "migrate"]

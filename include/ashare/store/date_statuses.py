@@ -85,3 +85,8 @@ class DateStatuses:
     def is_settled(self, day: date, kinds: Sequence[str]) -> bool:
         """Whether the date is recorded as complete for these kinds."""
         return bool(self.store.rows("status", "is_settled", {"day": day, "kinds": list(kinds)})[0][0])
+
+    def figures(self, day: date) -> tuple[int | None, ...]:
+        """A date's loaded, missing, rejected and revised rows; nothing when nothing is recorded of the date."""
+        rows = self.store.rows("status", "figures", {"day": day})
+        return rows[0] if rows else ()

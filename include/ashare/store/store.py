@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ashare.errors import InvalidInput, SourceBusy, StoreBusy, StoreUnavailable
 from ashare.store.accepted import AcceptedDates
+from ashare.store.alert_outbox import AlertOutbox
 from ashare.store.bars import Bars
 from ashare.store.batches import Batches
 from ashare.store.corrections import Corrections
@@ -23,9 +24,10 @@ from ashare.store.database import (
     take_lock,
 )
 from ashare.store.date_statuses import DateStatuses
-from ashare.store.gate import SourceLimit
 from ashare.store.migrate import applied, migrate
 from ashare.store.queries import queries
+from ashare.store.request_ledger import RequestLedger
+from ashare.store.schema_health import SchemaHealth
 from ashare.store.text_adapters import make_texts_storable
 from ashare.store.trading_calendar import TradingCalendar
 from ashare.store.universe import Universe
@@ -146,6 +148,21 @@ class Store:
         """The trade dates that people take as they are."""
         return AcceptedDates(self)
 
+    @property
+    def ledger(self) -> RequestLedger:
+        """The requests to Baostock, and what may be sent now."""
+        return RequestLedger(self)
+
+    @property
+    def alerts(self) -> AlertOutbox:
+        """What people were told."""
+        return AlertOutbox(self)
+
+    @property
+    def health(self) -> SchemaHealth:
+        """What the doctor reads."""
+        return SchemaHealth(self)
+
     def second_store(self) -> Store:
         """The same database over a connection of its own, for another thread."""
         other = Store(self._connect)
@@ -199,7 +216,3 @@ class Store:
         """Execute a named statement of ``queries/<file>.sql``."""
         with self._connected() as connection:
             connection.execute(queries(file)[name], values)
-
-    def source_limit(self) -> SourceLimit:
-        """What the ledger says about asking Baostock now."""
-        return SourceLimit(*self.rows("gate", "limit")[0])

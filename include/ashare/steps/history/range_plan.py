@@ -167,7 +167,7 @@ def estimate(history: History) -> Estimate:
         by_code = cost.by_code(connection, requests, batches)
         by_date, _ = cost.by_date(connection, days)
     a_day = history.settings.request_budget - history.settings.reserve
-    left = max(a_day - history.store.source_limit().used_today, 0)
+    left = max(a_day - history.store.ledger.limit().used_today, 0)
     return Estimate(wanted, len(listed), len(days), by_code, by_date, left, a_day)
 
 

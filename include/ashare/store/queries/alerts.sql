@@ -1,10 +1,10 @@
--- name: state
+-- name: date_state
 SELECT s.status, s.reason, s.started_at, c.is_trading_day
 FROM (SELECT %(day)s::date AS day) d
 LEFT JOIN ashare.sync_status s ON s.trade_date = d.day
 LEFT JOIN ashare.trade_calendar c ON c.calendar_date = d.day
 
--- name: history
+-- name: history_failures
 SELECT r.first_date, r.last_date, array_agg(b.error ORDER BY b.batch_no) FILTER (WHERE b.error IS NOT NULL),
        (SELECT count(*) FROM ashare.sync_status s
         WHERE s.trade_date BETWEEN r.first_date AND r.last_date AND s.status = 'failed')
@@ -13,16 +13,17 @@ LEFT JOIN ashare.history_batch b USING (run_id)
 WHERE r.run_id = %(run_id)s
 GROUP BY r.run_id
 
--- name: raise
+-- name: add
 INSERT INTO ashare.alert (subject, about, run_id, trade_date, first_date, last_date, title, text, end_title)
 VALUES (%(subject)s, %(about)s, %(run_id)s, %(trade_date)s, %(first_date)s, %(last_date)s, %(title)s, %(text)s,
         %(end_title)s)
 ON CONFLICT (subject) WHERE resolved_at IS NULL DO NOTHING
+RETURNING id
 
--- name: is_known
+-- name: has_open
 SELECT EXISTS (SELECT FROM ashare.alert WHERE resolved_at IS NULL AND trade_date = %(day)s)
 
--- name: any
+-- name: is_busy
 -- Anything that may be over by now, or that is still to be sent.
 SELECT EXISTS (SELECT FROM ashare.alert WHERE resolved_at IS NULL OR sent_at IS NOT NULL AND end_sent_at IS NULL)
 
@@ -42,31 +43,31 @@ WHERE resolved_at IS NULL
                           WHERE c.calendar_date BETWEEN a.first_date AND a.last_date AND c.is_trading_day
                             AND NOT EXISTS (SELECT FROM ashare.sync_status s WHERE s.trade_date = c.calendar_date)))
 
--- name: unsent
+-- name: next_unsent
 -- Locked while it is sent, so that of two who send, one does.
 SELECT id, title, text FROM ashare.alert
 WHERE sent_at IS NULL AND resolved_at IS NULL AND id <> ALL (%(tried)s)
 ORDER BY id LIMIT 1
 FOR UPDATE SKIP LOCKED
 
--- name: sent
-UPDATE ashare.alert SET sent_at = CASE WHEN %(reached)s THEN clock_timestamp() END, error = %(error)s
+-- name: record_sent
+UPDATE ashare.alert SET sent_at = CASE WHEN %(is_delivered)s THEN clock_timestamp() END, error = %(error)s
 WHERE id = %(id)s
 
--- name: ends
+-- name: unsent_ends
 SELECT id, end_title, title, raised_at FROM ashare.alert
 WHERE sent_at IS NOT NULL AND resolved_at IS NOT NULL AND end_sent_at IS NULL
 ORDER BY id
 FOR UPDATE SKIP LOCKED
 
--- name: end_sent
-UPDATE ashare.alert SET end_sent_at = CASE WHEN %(reached)s THEN clock_timestamp() END, error = %(error)s
+-- name: record_end_sent
+UPDATE ashare.alert SET end_sent_at = CASE WHEN %(is_delivered)s THEN clock_timestamp() END, error = %(error)s
 WHERE id = ANY (%(ids)s)
 
--- name: forget_refusals
+-- name: clear_errors
 UPDATE ashare.alert SET error = NULL WHERE error IS NOT NULL AND sent_at IS NOT NULL
 
--- name: look
+-- name: state
 SELECT (SELECT count(*) FROM ashare.alert
         WHERE sent_at IS NULL AND resolved_at IS NULL OR sent_at IS NOT NULL AND resolved_at IS NOT NULL AND end_sent_at IS NULL),
        (SELECT error FROM ashare.alert WHERE error IS NOT NULL AND raised_at > now() - interval '7 days'

@@ -5,10 +5,10 @@ SELECT set_config('statement_timeout', '15s', false)
 SELECT current_setting('server_version'), current_setting('server_version_num')::integer, current_database(),
        current_setting('transaction_read_only')::boolean
 
--- name: calendar
+-- name: calendar_reach
 SELECT max(calendar_date), max(fetched_at) FROM ashare.trade_calendar
 
--- name: securities
+-- name: odd_securities
 -- Of rows that were set aside, those of kinds that are not loaded do not count.
 SELECT (SELECT count(*) FROM ashare.rejected_row
         WHERE dataset = 'security' AND superseded_at IS NULL AND coalesce(raw ->> 'type', '') NOT IN ('3', '4')),
@@ -21,7 +21,7 @@ SELECT d.day, s.status, s.expected, s.loaded, s.missing, s.reason, s.started_at,
        -- After a wait, a run goes on under its first start.
        greatest(s.started_at, (SELECT max(greatest(b.started_at, b.finished_at))
                                FROM ashare.sync_batch b WHERE b.trade_date = d.day)) AS active_at,
-       d.day < (SELECT min(trade_date) FROM ashare.sync_status) AS before_the_first
+       d.day < (SELECT min(trade_date) FROM ashare.sync_status) AS is_before_first
 FROM (
     SELECT calendar_date AS day FROM ashare.trade_calendar WHERE is_trading_day
     UNION ALL
@@ -32,4 +32,9 @@ FROM (
 LEFT JOIN ashare.sync_status s ON s.trade_date = d.day
 WHERE d.day <= %(newest)s
 ORDER BY d.day DESC
-LIMIT %(dates)s
+LIMIT %(most)s
+
+-- name: factor_mismatches
+-- How many, and the newest of them in words.
+SELECT count(*), (array_agg(code || ' ' || trade_date || ': ' || problem ORDER BY trade_date DESC, code))[:%(most)s]
+FROM ashare.factor_mismatch(%(since)s, %(until)s)

@@ -85,3 +85,6 @@ FROM ashare.sync_status s WHERE trade_date = %(day)s
 SELECT trade_date, reason FROM ashare.sync_status
 WHERE trade_date = ANY (%(days)s::date[]) AND status = 'syncing' AND reason IS NOT NULL
 ORDER BY trade_date LIMIT 1
+
+-- name: figures
+SELECT loaded, missing, rejected, revised FROM ashare.sync_status WHERE trade_date = %(day)s

@@ -12,17 +12,12 @@ import uuid
 import zlib
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from ashare.dates import SHANGHAI
 from ashare.errors import (
     BLACKLISTED,
     AshareError,
-    BudgetSpent,
-    InvalidInput,
-    SourceBanned,
     SourceBusy,
     StoreUnavailable,
     TerminalError,
@@ -38,6 +33,7 @@ from ashare.store.database import (
     take_lock,
 )
 from ashare.store.queries import queries
+from ashare.store.request_ledger import SourceLimit
 
 if TYPE_CHECKING:
     import psycopg
@@ -52,56 +48,6 @@ POOLED = (
     "that two could be connected to Baostock at once, and be banned. Nothing more is sent: connect to PostgreSQL "
     "directly, or let the pooler pool by session (pgbouncer: pool_mode = session)."
 )
-
-
-@dataclass(frozen=True)
-class SourceLimit:
-    """What the ledger says about asking Baostock now: the view ``ashare.source_limit``.
-
-    :ivar used_today: messages sent since midnight, Asia/Shanghai.
-    :ivar bans: bans of the year of the last one, ``banned_at``; its end is ``banned_until``.
-    """
-
-    used_today: int
-    day_ends: datetime
-    banned_at: datetime | None
-    bans: int
-    banned_until: datetime | None
-    is_banned: bool
-
-    def check(self, requests: int, budget: int, reserved: int = 0) -> None:
-        """Fail when ``requests`` more may not be sent now.
-
-        :param reserved: how many of the budget are left to others.
-        :raises SourceBanned: a ban is in force.
-        :raises BudgetSpent: they would pass the day's budget.
-        :raises InvalidInput: they would pass the budget of any day.
-        """
-        if self.is_banned and self.banned_at and self.banned_until:
-            raise SourceBanned(
-                f"Baostock has blacklisted this address (10001011, ban {self.bans} of the year, on "
-                f"{_clock(self.banned_at)}): nothing is sent until {_clock(self.banned_until)}, Beijing time; it "
-                "goes on by itself then.",
-                self.banned_until,
-            )
-        if requests > budget - reserved:
-            less = f" less ASHARE_HISTORY_RESERVE, {reserved}," if reserved else ""
-            raise InvalidInput(
-                f"This step sends {requests} requests in one session, more than ASHARE_REQUEST_BUDGET ({budget})"
-                f"{less} allows in a day: raise it, or choose a smaller batch_size where securities go one by one."
-            )
-        if self.used_today + requests > budget - reserved:
-            left_alone = f", {reserved} are kept for the newest date (ASHARE_HISTORY_RESERVE)" if reserved else ""
-            raise BudgetSpent(
-                f"{self.used_today} of the day's {budget} requests to Baostock (ASHARE_REQUEST_BUDGET) are used"
-                f"{left_alone}, and {requests} more are needed: it goes on by itself from {_clock(self.day_ends)} "
-                "on, Beijing time.",
-                self.day_ends,
-            )
-
-
-def _clock(moment: datetime) -> str:
-    return f"{moment.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
 
 
 class SourceGate:
@@ -160,7 +106,7 @@ class SourceGate:
 
     def _lock(self, connection: psycopg.Connection[Any]) -> None:
         """Wait once, from first to last: who gives up and comes again stands at the end of PostgreSQL's queue."""
-        sql = queries("gate")
+        sql = queries("source_gate")
         connection.autocommit = True
         try:
             # One transaction: a pooler leaves it to one server process, which is the one that holds the lock then.
@@ -182,7 +128,7 @@ class SourceGate:
 
     @staticmethod
     def _is_held_here(connection: psycopg.Connection[Any]) -> bool:
-        row = connection.execute(queries("gate")["is_held_here"]).fetchone()
+        row = connection.execute(queries("source_gate")["is_held_here"]).fetchone()
         return bool(row and row[0])
 
     def should_give_way(self) -> bool:
@@ -246,7 +192,7 @@ class SourceGate:
         deadline = time.monotonic() + (RESTART_SECONDS if values["outcome"] == BLACKLISTED else 0)
         while True:
             with suppress(AshareError, psycopg.Error), closing(self._connect()) as connection:
-                connection.execute(queries("gate")["end"], values)
+                connection.execute(queries("source_gate")["end"], values)
                 connection.commit()
                 return
             if time.monotonic() >= deadline:
@@ -278,7 +224,7 @@ class SourceGate:
         if self._connection is None:
             raise StoreUnavailable("The connection to Baostock is not ours: the gate is closed.")
         try:
-            return self._connection.execute(queries("gate")[name], values).fetchone()
+            return self._connection.execute(queries("source_gate")[name], values).fetchone()
         except (psycopg.Error, UnicodeError) as error:
             if not is_lost(error, self._connection):
                 raise as_ashare_error(error, self._connection, LOCK_SECONDS) from error
@@ -288,7 +234,7 @@ class SourceGate:
             ) from error
 
     def _holder(self, connection: psycopg.Connection[Any]) -> str:
-        row = connection.execute(queries("gate")["holder"]).fetchone()
+        row = connection.execute(queries("source_gate")["holder"]).fetchone()
         if row is None:
             return "it was just given up"
         name, address, since, pid = row

@@ -67,3 +67,7 @@ RETURNING id
 
 -- name: check
 SELECT 1
+
+-- name: requests_of
+SELECT count(*), coalesce(sum(seconds), 0) FROM ashare.source_request
+WHERE who = %(who)s AND requested_at >= clock_timestamp() - make_interval(secs => %(seconds)s)

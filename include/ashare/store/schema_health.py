@@ -1,0 +1,91 @@
+"""What the doctor reads: server, schema version, calendar, and the last trade dates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ashare.store.migrate import applied
+from ashare.store.queries import queries
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from ashare.store.store import Store
+
+
+class ServerState(NamedTuple):
+    """The server of the database.
+
+    :ivar number: the server's version as a number, 180001 for 18.1.
+    :ivar schema_version: 0 without the schema.
+    """
+
+    version: str
+    number: int
+    database: str
+    is_read_only: bool
+    host: str
+    schema_version: int
+
+
+class SessionState(NamedTuple):
+    """A session of the calendar, and what is recorded of it; ``None`` where nothing is.
+
+    :ivar active_at: when work on the date last began or ended.
+    :ivar is_before_first: whether it is before the first date that is recorded; ``None``: no date is.
+    """
+
+    day: date
+    status: str | None
+    expected: int | None
+    loaded: int | None
+    missing: int | None
+    reason: str | None
+    started_at: datetime | None
+    active_at: datetime | None
+    is_before_first: bool | None
+
+
+@dataclass(frozen=True)
+class SchemaHealth:
+    """How the schema ``ashare`` and its server are."""
+
+    store: Store
+
+    def server(self) -> ServerState:
+        """The server, and the schema's version."""
+        with self.store.transaction() as connection:
+            row = connection.execute(queries("health")["server"]).fetchone()
+            assert row is not None
+            version, number, database, is_read_only = row
+            host = connection.info.host
+            return ServerState(version, number, database, is_read_only, host, schema_version=applied(connection))
+
+    def calendar_reach(self) -> tuple[date | None, datetime | None]:
+        """The last day of the calendar, and when it was last read; ``None`` while it is empty."""
+        until, fetched_at = self.store.rows("health", "calendar_reach")[0]
+        return until, fetched_at
+
+    def odd_securities(self) -> tuple[int, Sequence[str]]:
+        """How many rows of the list of securities break a rule, and the codes that are gone from the list."""
+        rejected, gone = self.store.rows("health", "odd_securities")[0]
+        return rejected, gone or ()
+
+    def last_sessions(self, newest: date, most: int) -> list[SessionState]:
+        """The last sessions up to a day, newest first."""
+        rows = self.store.rows("health", "last_sessions", {"newest": newest, "most": most})
+        return [SessionState(*row) for row in rows]
+
+    def factor_mismatches(self, since: date, until: date, most: int) -> tuple[int, Sequence[str]]:
+        """How often prices and adjust factors disagree, and the newest few mismatches in words."""
+        values = {"since": since, "until": until, "most": most}
+        total, newest = self.store.rows("health", "factor_mismatches", values)[0]
+        return total, newest or ()
+
+
+def limit_statement_time(connection: psycopg.Connection[Any]) -> None:
+    """Let no statement of a connection take longer than a monitor can wait for: a table may be locked."""
+    connection.execute(queries("health")["limit_time"])
