@@ -1,4 +1,4 @@
-"""The DAG ashare_history through a real scheduler: its plan in the run's note, its batches, what it refuses."""
+"""The DAG ashare_history through a real scheduler: its plan in the log, its batches, what it refuses."""
 
 from __future__ import annotations
 
@@ -22,15 +22,19 @@ def run(api: Api, **conf: Any) -> dict[str, Any]:
     return until(lambda: (now := api("GET", path))["state"] in ("success", "failed") and now)  # type: ignore[no-any-return]
 
 
-def test_a_history_arrives_and_its_note_says_what_it_took(
+def log_of_plan(api: Api, ended: dict[str, Any]) -> str:
+    """The log of the run's task plan_batches, as the UI gets it."""
+    return str(api("GET", f"{RUNS}/{ended['dag_run_id']}/taskInstances/plan_batches/logs/1"))
+
+
+def test_a_history_arrives_and_its_log_says_what_it_takes(
     api: Api, query: Query, source: Emulator, big_market: GeneratedMarket
 ) -> None:
     asked = source.count("query_history_k_data_plus")
     ended = run(api, start_date="2025-09-22", end_date="2025-09-26", codes=CODES, batch_size=1)
     assert ended["state"] == "success", ended
-    assert ended["note"].startswith(
-        "2025-09-22 to 2025-09-26: 3 of 3 securities lack bars or adjust factors. By code"
-    )
+    plan = "2025-09-22 to 2025-09-26: 3 of 3 securities lack bars or adjust factors. By code"
+    assert plan in log_of_plan(api, ended)
     at = [COLUMNS.index(name) for name in ("date", "code", "close")]
     sent = [
         tuple(row[n] for n in at)
@@ -58,7 +62,7 @@ def test_the_same_again_asks_for_nothing(api: Api, source: Emulator) -> None:
     asked = source.count()
     ended = run(api, start_date="2025-09-22", end_date="2025-09-26", codes=CODES)
     assert ended["state"] == "success"
-    assert "nothing is asked of Baostock" in ended["note"]
+    assert "nothing is asked of Baostock" in log_of_plan(api, ended)
     assert source.count() == asked
 
 
