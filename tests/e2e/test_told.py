@@ -68,9 +68,10 @@ def test_a_date_that_is_not_complete_at_its_deadline_is_told(
                 "SELECT r.run_id, d.deadline_time FROM deadline d JOIN dag_run r ON r.id = d.dagrun_id"
             ).fetchall()
             assert found == [(run["dag_run_id"], deadline)]  # and none for a date of the past
-            database.execute("UPDATE deadline SET deadline_time = now()")
+            ((missed,),) = database.execute("UPDATE deadline SET deadline_time = now() RETURNING deadline_time")
         (message,) = listener.of(f"A-share sync: {day} is still not complete")
-        assert message["message"].startswith("At 23:59, Beijing time: nothing is recorded of it.")
+        at = f"{missed.astimezone(SHANGHAI):%H:%M}"
+        assert message["message"].startswith(f"At {at}, Beijing time: nothing is recorded of it.")
         assert f"/dags/ashare_daily/runs/{run['dag_run_id'].split('__')[0]}" in message["message"]
         assert not [said for said in listener.messages if "2025-10-31" in said["title"]]  # who did that knows
         for made in (run, past):

@@ -53,18 +53,19 @@ def run_failed(dag_run: DagRun, session: Session, reason: str | None = None) -> 
 async def late(context: Context) -> None:
     """Airflow's callback for a missed deadline, in the triggerer."""
     from ashare.alerts import Alerts, Delivery
-    from ashare.settings import Settings
+    from ashare.dates import SHANGHAI
     from ashare_airflow.connections import store_and_addresses
 
     if (found := await store_and_addresses()) is None:
         return
-    run: Any = context["dag_run"]
+    given: Any = context  # what Airflow 3.3 gives to such a callback, and its type does not know
+    run, deadline = given["dag_run"], given["deadline"]["deadline_time"].astimezone(SHANGHAI).time()
     day, run_id = date.fromisoformat(run["partition_key"]), run["dag_run_id"]
     store, addresses = found
     with store:
         alerts = Alerts(store, lambda: Delivery(addresses))
         link = run_link(run["dag_id"], run_id)
-        await asyncio.to_thread(alerts.late, day, Settings().deadline, run_id, link)
+        await asyncio.to_thread(alerts.late, day, deadline, run_id, link)
 
 
 def _trade_date(dag_run: DagRun) -> str | None:
