@@ -112,8 +112,8 @@ def _page(reader: StatusReader, number: int, status: str | None = None) -> objec
 def _day(reader: StatusReader, day: date) -> object:
     row = reader.record(day)
     assert row is not None
-    lists = [reader.listed(name, day) for name in ("absent", "rejected", "revisions")]
-    return reader.neighbours(day), reader.batches(day), reader.checks(day), reader.missing(row), lists
+    lists = [reader.rows.listed(name, day) for name in ("absent", "rejected", "revisions")]
+    return reader.neighbours(day), reader.rows.batches(day), reader.rows.checks(day), reader.missing(row), lists
 
 
 def measure(connect: Connect) -> list[Result]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ashare.dates import beijing_now
 from ashare.settings import Settings
 from ashare.steps.run import MARKET_DAY_FROM
-from ashare.store.queries import queries
+from ashare.store.measured_costs import costs_per_date, listed_stocks, seconds_per_code, stocks_and_requests
 
 if TYPE_CHECKING:
     import psycopg
@@ -69,7 +69,7 @@ def pages(sessions: int) -> int:
 
 def by_code(connection: psycopg.Connection[Any] | None, requests: int, batches: int) -> Cost:
     """Of so many per-security requests, in so many sessions."""
-    (measured,) = _row(connection, "a_code")
+    measured = seconds_per_code(connection) if connection else None
     total = requests + SESSION_REQUESTS * batches
     return Cost(total, total * (measured or CODE_SECONDS))
 
@@ -78,14 +78,14 @@ def by_date(connection: psycopg.Connection[Any] | None, days: Sequence[date]) ->
     """Of some trade dates one by one, and how many stocks of theirs only the per-security call serves."""
     if not days:
         return Cost(0, 0.0), 0
-    measured = _row(connection, "a_date")
+    date_requests, date_seconds = costs_per_date(connection) if connection else (None, None)
     by_market = [day for day in days if day >= MARKET_DAY_FROM["stock"]]
-    each = min(measured[0] or DATE_REQUESTS, FIRST_REQUESTS + DATE_REQUESTS)
+    each = min(date_requests or DATE_REQUESTS, FIRST_REQUESTS + DATE_REQUESTS)
     requests = FIRST_REQUESTS + round(each * len(by_market))
-    seconds = len(by_market) * ((measured[1] or DATE_SECONDS) + OVERHEAD_SECONDS)
+    seconds = len(by_market) * ((date_seconds or DATE_SECONDS) + OVERHEAD_SECONDS)
     codes = 0
     if others := [day for day in days if day < MARKET_DAY_FROM["stock"]]:
-        (codes,) = _row(connection, "listed", start=min(others), end=max(others))
+        codes = listed_stocks(connection, min(others), max(others)) if connection else STOCKS
         asked = codes * pages(len(others))
         requests += asked + SESSION_REQUESTS * (codes // 500 + 1)
         seconds += asked * CODE_SECONDS
@@ -94,7 +94,7 @@ def by_date(connection: psycopg.Connection[Any] | None, days: Sequence[date]) ->
 
 def of_all_stocks(connection: psycopg.Connection[Any] | None, first: date, last: date) -> Cost:
     """Of a range's stocks one by one, bars and adjust factors, as though nothing of them were there."""
-    stocks, requests = _row(connection, "all_stocks", start=first, end=last, page_sessions=PAGE_SESSIONS)
+    stocks, requests = stocks_and_requests(connection, first, last, PAGE_SESSIONS) if connection else (0, 0)
     if not stocks:  # the list was not read yet
         stocks = STOCKS
         requests = STOCKS * (1 + pages(round((last - first).days * SESSIONS_A_DAY)))
@@ -118,23 +118,3 @@ def better_way(connection: psycopg.Connection[Any] | None, days: Collection[date
         f"{len(past)} dates one by one take {one_by_one.describe(budget, budget)}; a stock at a time, they would "
         f"take {together.describe(budget, budget)}: airflow dags trigger ashare_history --conf '{conf}'"
     )
-
-
-# Before the schema is there.
-_UNKNOWN: dict[str, tuple[Any, ...]] = {
-    "a_date": (None, None),
-    "a_code": (None,),
-    "listed": (STOCKS,),
-    "all_stocks": (0, 0),
-}
-
-
-def _row(connection: psycopg.Connection[Any] | None, name: str, **values: object) -> tuple[Any, ...]:
-    from psycopg.rows import tuple_row
-
-    if connection is None:
-        return _UNKNOWN[name]
-    with connection.cursor(row_factory=tuple_row) as cursor:
-        row = cursor.execute(queries("cost")[name], values).fetchone()
-    assert row is not None
-    return row

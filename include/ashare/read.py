@@ -11,15 +11,12 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from psycopg import sql
-
 from ashare.checks import is_code
-from ashare.connection import connected, reading
 from ashare.dates import FIRST_TRADE_DATE, SHANGHAI, beijing_now, parse_date, parse_trade_date
 from ashare.errors import InvalidInput
 from ashare.steps.run import KINDS
-from ashare.store import arrow
-from ashare.store.queries import queries
+from ashare.store import arrow, loaded_bars
+from ashare.store.read_connection import read_only_connection, read_transaction
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,15 +98,11 @@ def load_bars_arrow(
     first, last = _range(start, end)
     chosen = None if codes is None else _codes(codes)
     types = _types(_adjustment(adjust), fields)
-    query = sql.SQL(queries("read")["bars"]).format(
-        columns=sql.SQL(", ").join(map(sql.Identifier, types)), bars=sql.Identifier("ashare", VIEWS[adjust])
-    )
-    with connected(connection) as opened, reading(opened):
+    with read_only_connection(connection) as opened, read_transaction(opened):
         if chosen:
             _refuse_unknown(opened, chosen)
         columns = arrow.schema(types)
-        values = {"start": first, "end": last, "codes": chosen}
-        with arrow.copied(opened, query, values) as texts:
+        with loaded_bars.copy_bars(opened, types, VIEWS[adjust], start=first, end=last, codes=chosen) as texts:
             tables = [arrow.parsed(text, columns) for text in texts]
     return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
 
@@ -127,13 +120,10 @@ def universe(
     """
     day, wanted = _day(on_date), parse_kinds(kinds)
     parse_trade_date(day)
-    with connected(connection) as opened, reading(opened):
-        row = opened.execute(queries("read")["list_read_at"]).fetchone()
-        _refuse_later(day, row[0] if row else None)
-        columns = arrow.schema(LISTED)
-        with arrow.copied(opened, sql.SQL(queries("read")["universe"]), {"day": day, "kinds": wanted}) as texts:
-            text = b"".join(texts)
-    return _frame(arrow.parsed(text, columns))
+    with read_only_connection(connection) as opened, read_transaction(opened):
+        _refuse_later(day, loaded_bars.list_read_at(opened))
+        text = loaded_bars.listed_securities(opened, day, wanted)
+    return _frame(arrow.parsed(text, arrow.schema(LISTED)))
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:
@@ -226,8 +216,7 @@ def parse_kinds(given: str | Iterable[str]) -> list[str]:
 
 
 def _refuse_unknown(connection: Connection, codes: Sequence[str]) -> None:
-    unknown = [row[0] for row in connection.execute(queries("read")["unknown"], {"codes": codes})]
-    if unknown:
+    if unknown := loaded_bars.unknown_codes(connection, codes):
         more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
         raise InvalidInput(
             f"Not known: {', '.join(unknown[:NAMED])}{more}; ashare.security lists every security that Baostock has, "

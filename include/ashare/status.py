@@ -10,28 +10,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ashare.cost import by_date
 from ashare.dates import SHANGHAI, beijing_now, days_between, weekdays
-from ashare.errors import StoreUnavailable
 from ashare.session_spans import spans_of, years_of
 from ashare.settings import Settings
 from ashare.steps.reference import closed_reason
 from ashare.steps.run import BARS_APPEAR, GIVE_UP, MARKET_DAY_FROM, newest_published
 from ashare.store import Expectation, Store
-from ashare.store.database import one_line
-from ashare.store.queries import queries
-from ashare.store.request_ledger import SourceLimit
-
-if TYPE_CHECKING:
-    import psycopg
-
-Row = dict[str, Any]
+from ashare.store.page_rows import AsOf, PageRows, Row, page_rows
 
 STATUSES = ("pending", "syncing", "success", "failed", "skipped")
-MOST = 500
-"""Securities of a kind that a date's page names."""
 WANTING = ("missing", "partial", "failed", "before")
 """Coverages of a date that a sync would mend."""
 
@@ -76,12 +66,12 @@ def newest_due(now: datetime) -> date:
 
 @dataclass(frozen=True)
 class StatusReader:
-    """Reads the schema ``ashare`` over one connection, on which nothing can be written.
+    """States of trade dates, of a date and of a security, derived from rows of one moment.
 
     :param running: the ids of the Airflow runs that are under way: a ``syncing`` date of another has lost its run.
     """
 
-    connection: psycopg.Connection[Any]
+    rows: PageRows
     running: Sequence[str] = ()
     settings: Settings = field(default_factory=Settings)
     now: Callable[[], datetime] = beijing_now
@@ -90,30 +80,20 @@ class StatusReader:
     def today(self) -> date:
         return self.now().astimezone(SHANGHAI).date()
 
-    def _rows(self, name: str, file: str = "page", /, **values: Any) -> list[Row]:
-        from psycopg.rows import dict_row
-
-        with self.connection.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(queries(file)[name], values).fetchall()
-
     @property
-    def _as_of(self) -> dict[str, Any]:
-        """What the states of trade dates depend on beside the tables."""
-        return {"newest": newest_due(self.now()), "running": list(self.running)}
-
-    def _states(self, name: str, **values: Any) -> list[Row]:
-        return self._rows(name, **self._as_of, **values)
+    def _as_of(self) -> AsOf:
+        return AsOf(newest_due(self.now()), self.running)
 
     # ------------------------------------------------------------------ trade dates
 
     def bounds(self) -> Bounds:
         """From where to where the data reach."""
         due = newest_due(self.now())
-        row = self._rows("bounds", newest=due)[0]
+        row = self.rows.bounds(due)
         newest = {name: row[name] for name in ("trade_date", "expected", "loaded", "suspended")}
         complete = newest["trade_date"]
         known_to = max(filter(None, (row["calendar_end"], complete)), default=None)
-        session = self._rows("newest_session", newest=due)[0]["max"]
+        session = self.rows.newest_session(due)
         if known_to is None or known_to < due:
             session = due  # where the calendar ends, every weekday may be a session
         lag = None
@@ -124,13 +104,12 @@ class StatusReader:
 
     def counts(self, start: date | None = None, end: date | None = None) -> dict[str, int]:
         """Trade dates by status, since the first that is recorded."""
-        found = {row["status"]: row["count"] for row in self._states("counts", start=start, end=end)}
+        found = self.rows.counts(self._as_of, start, end)
         return {status: found.get(status, 0) for status in STATUSES}
 
     def open_range(self) -> tuple[date | None, date | None]:
         """The first and the last date that is missing or failed."""
-        first, last = self._states("open_range")[0].values()
-        return first, last
+        return self.rows.open_range(self._as_of)
 
     def records(
         self,
@@ -142,25 +121,22 @@ class StatusReader:
         offset: int = 0,
     ) -> list[Row]:
         """Trade dates, newest first: what is recorded, and ``pending`` where nothing is."""
-        return self._states("list", start=start, end=end, status=status, limit=limit, offset=offset)
+        return self.rows.dates(self._as_of, start=start, end=end, status=status, limit=limit, offset=offset)
 
     def record(self, day: date) -> Row | None:
         """One date; ``None`` when nothing is recorded of it and the calendar does not cover it."""
         recorded = self.records(start=day, end=day)
         if recorded:
             return recorded[0]
-        sessions = self._sessions(day, day)
+        sessions = self.rows.sessions(day, day)
         if day not in sessions and day.weekday() < 5:
             return None
-        return self._derived(day, sessions, self._first_date())
+        return self._derived(day, sessions, self.rows.first_date())
 
     def coverage(self, start: date, end: date) -> list[tuple[Any, ...]]:
         """Every calendar day of a range: date, coverage, expected, loaded, missing, rejected, revised."""
-        # Thousands of days: as tuples of no more than is shown.
-        values = {**self._as_of, "start": start, "end": end}
-        rows = self.connection.execute(queries("page")["coverage"], values).fetchall()
-        recorded = {row[0]: row for row in rows}
-        sessions, first = self._sessions(start, end), self._first_date()
+        recorded = {row[0]: row for row in self.rows.coverage(self._as_of, start, end)}
+        sessions, first = self.rows.sessions(start, end), self.rows.first_date()
         nothing = (None,) * 5
         return [
             recorded.get(day) or (day, self._derived(day, sessions, first)["coverage"], *nothing)
@@ -196,14 +172,6 @@ class StatusReader:
                 return True, row["reason"] or f"{day} has {row['loaded']} of {row['expected']} bars."
         return True, row["reason"] or f"Nothing is recorded of {day}, a trading day."
 
-    def _sessions(self, start: date, end: date) -> dict[date, bool]:
-        rows = self.connection.execute(queries("page")["sessions"], {"start": start, "end": end}).fetchall()
-        return dict(rows)
-
-    def _first_date(self) -> date | None:
-        first: date | None = self._rows("first_date")[0]["min"]
-        return first
-
     def _derived(self, day: date, sessions: Mapping[date, bool], first: date | None) -> Row:
         """A date of which nothing is recorded."""
         is_open = sessions.get(day, day.weekday() < 5)
@@ -233,12 +201,7 @@ class StatusReader:
 
     def neighbours(self, day: date) -> tuple[date | None, date | None]:
         """The sessions before and after, none later than today."""
-        before, after = self._rows("neighbours", day=day, today=self.today)[0].values()
-        return before, after
-
-    def batches(self, day: date) -> list[Row]:
-        """The pieces of work of a date, without those that a later plan took over."""
-        return self._rows("batches", day=day)
+        return self.rows.neighbours(day, self.today)
 
     def missing(self, record: Row) -> tuple[int, list[Row]]:
         """How many securities of a date have neither a bar nor a recorded reason; the first of them, with why."""
@@ -247,25 +210,10 @@ class StatusReader:
         day = record["trade_date"]
         kinds = tuple(record["kinds"]) or ("stock", "index")
         expectation = Expectation(day, self.today, kinds, self.settings.indices, self.settings.max_rejected)
-        remaining = self._rows("remaining", "universe", **expectation.parameters)
-        codes = sorted(code for row in remaining for code in row["codes"])
-        rows = self._rows("reasons", day=day, codes=codes[:MOST])
+        codes = self.rows.remaining_codes(expectation)
+        rows = self.rows.reasons(day, codes)
         asked_for = "Not asked for yet." if record["coverage"] != "running" else "Waits for its batch."
         return len(codes), [{**row, "reason": row["reason"] or asked_for} for row in rows]
-
-    def listed(self, name: str, day: date) -> tuple[int, list[Row]]:
-        """A date's ``absent``, ``rejected`` or ``revisions``: how many, and the first of them."""
-        rows = self._rows(name, day=day, most=MOST)
-        return (rows[0]["total"] if rows else 0), rows
-
-    def accepted(self, day: date) -> Row | None:
-        """By whom, when and why a date is taken as it is, if it is, and what was wrong with it."""
-        rows = self._rows("accepted", day=day)
-        return rows[0] if rows else None
-
-    def checks(self, day: date) -> list[Row]:
-        """The last cross-checks of a date."""
-        return self._rows("checks", day=day)
 
     # ------------------------------------------------------------------ a sync
 
@@ -274,14 +222,14 @@ class StatusReader:
         recorded = {row[0]: row[1] for row in self.coverage(start, end)}
         working_days = weekdays(start, end)
         wanting = self.wanting(start, end)
-        cost, by_code = by_date(self.connection, wanting)
+        cost, by_code = by_date(self.rows.connection, wanting)
         notes = []
         if by_code:
             notes.append(f"Before {MARKET_DAY_FROM['stock']} each of {by_code} stocks is asked for by itself.")
         # Earlier dates than the newest leave a part of the day's requests to it.
         is_earlier = any(day < newest_published(self.now()) for day in wanting)
         a_day = self.settings.request_budget - (self.settings.reserve if is_earlier else 0)
-        left = max(a_day - self.source_limit().used_today, 0)
+        left = max(a_day - self.rows.source_limit().used_today, 0)
         if cost.requests > left:
             more = cost.quota_days(left, a_day) - int(left > 0)
             notes.append(
@@ -299,51 +247,33 @@ class StatusReader:
             notes=notes,
         )
 
-    def work(self, days: Sequence[date], since: datetime) -> Row:
-        """What has come for some dates since a moment, and in the last minute."""
-        return self._rows("work", days=list(days), since=since)[0]
-
-    def records_of(self, days: Sequence[date]) -> dict[date, Row]:
-        """What is recorded of some dates, as it is stored."""
-        return {row["trade_date"]: row for row in self._rows("records_of", days=list(days))}
-
     # ------------------------------------------------------------------ the source
 
     def histories(self) -> list[Row]:
         """The runs of ``ashare_history`` that are under way: their plans, and how many of their batches are done."""
-        return self._rows("histories", running=list(self.running))
-
-    def source_limit(self) -> SourceLimit:
-        """What the ledger says about asking Baostock now."""
-        return SourceLimit(**self._rows("limit", "source_gate")[0])
+        return self.rows.histories(self.running)
 
     def source(self) -> Row:
         """Budget, ban, and how the last requests ended."""
-        limit, times = self.source_limit(), self._rows("source_times")[0]
+        limit, times = self.rows.source_limit(), self.rows.source_times()
         return {
             **asdict(limit),
             **times,
             "budget": self.settings.request_budget,
             "recent_errors": [
-                {**row, "outcome": row["outcome"] or "its process ended"} for row in self._rows("source_errors")
+                {**row, "outcome": row["outcome"] or "its process ended"} for row in self.rows.source_errors()
             ],
         }
 
     # ------------------------------------------------------------------ one security
 
-    def find(self, part: str) -> list[Row]:
-        """Securities whose code or name has a part."""
-        escaped = part.replace("\0", "").strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        return self._rows("find", part=f"%{escaped}%") if escaped else []
-
     def security(self, code: str) -> Row | None:
         """A security's coverage over time; ``None`` when the list of securities does not have it."""
-        known = self._rows("security", code=code)
-        if not known:
+        found = self.rows.security(code)
+        if found is None:
             return None
-        found = known[0]
-        reach, events = self._rows("first_and_last_bar", code=code)[0], self._rows("events_of", code=code)[0]
-        first_recorded = self._first_date()
+        reach, events = self.rows.bar_range(code), self.rows.events(code)
+        first_recorded = self.rows.first_date()
         sessions = self._sessions_of(found, min(filter(None, (first_recorded, reach["first_bar"])), default=None))
         return {
             **found,
@@ -363,16 +293,15 @@ class StatusReader:
             start = max(start, security["ipo_date"])
         if security["out_date"]:
             end = min(end, security["out_date"] - timedelta(days=1))
-        return self._rows("sessions_of", code=security["code"], kind=security["kind"], start=start, end=end)
+        return self.rows.security_sessions(security["code"], security["kind"], start, end)
 
     def bars(self, code: str, adjust: str) -> tuple[list[tuple[Any, ...]], str | None]:
         """A security's bars for a chart, and a note where adjusted prices do not reach.
 
         :returns: (date, open, close, low, high, volume, is_trading) by date; prices in CNY, volume in shares.
         """
-        values = {"code": code, "adjust": adjust}
-        rows = self.connection.execute(queries("page")["bars_of"], values).fetchall()
-        if adjust == "none" or self._rows("events_of", code=code)[0]["ex_dates"]:
+        rows = self.rows.bars(code, adjust)
+        if adjust == "none" or self.rows.events(code)["ex_dates"]:
             return rows, None
         return rows, "No ex-date of this security is known: the prices are as traded."
 
@@ -383,16 +312,5 @@ def status_reader(store: Store, running: Sequence[str] = (), **options: Any) -> 
 
     :raises StoreUnavailable: the database is away, refuses, or does not have this version's schema yet.
     """
-    from psycopg import Error, errors
-
-    with store, store.transaction() as connection:
-        try:
-            connection.execute(queries("page")["read_only"])
-            yield StatusReader(connection, running, **options)
-        except (errors.InvalidSchemaName, errors.UndefinedTable, errors.UndefinedFunction) as error:
-            raise StoreUnavailable(
-                "The schema ashare is not there yet, or older than this page: the first run brings it up to date "
-                f"({one_line(error)})."
-            ) from error
-        except Error as error:
-            raise StoreUnavailable(f"The database refuses, or went away: {one_line(error)}.") from error
+    with page_rows(store) as rows:
+        yield StatusReader(rows, running, **options)

@@ -281,7 +281,7 @@ def test_a_reader_behind_a_locked_table_is_told_by_whom(
     database: Database, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Store(database.connect).migrate()
-    monkeypatch.setattr("ashare.connection.LOCK_SECONDS", 0.3)
+    monkeypatch.setattr("ashare.store.read_connection.LOCK_SECONDS", 0.3)
     conninfo = f"host={database.server.socket_dir} user=postgres dbname={database.name}"
     with database.connect() as other:
         other.execute("SELECT set_config('application_name', 'a vacuum', false)")

@@ -17,11 +17,12 @@ import pyarrow as pa
 import pytest
 from psycopg import sql
 
-from ashare.connection import POSTGRES_VARIABLE, reading
+from ashare.connection import POSTGRES_VARIABLE
 from ashare.dates import beijing_now
 from ashare.errors import InvalidInput, StoreUnavailable
 from ashare.read import ADJUSTED, FIELDS, KEY, load_bars, load_bars_arrow, universe
 from ashare.store import Store, arrow
+from ashare.store.read_connection import read_transaction
 from ashare_emulator.generated import GeneratedMarket
 from ashare_local import PROJECT
 from ashare_local.ports import free_port
@@ -256,7 +257,7 @@ def test_an_interrupted_read_ends_at_once_and_leaves_the_connection_usable(
     many = sql.SQL("COPY (SELECT n, n FROM generate_series(1, 20000000) n) TO STDOUT (FORMAT csv)")
     with database.connect() as connection:
         connection.execute("CREATE TEMPORARY TABLE mine AS SELECT 1 AS n")
-        with pytest.raises(error), reading(connection), arrow.copied(connection, many) as texts:
+        with pytest.raises(error), read_transaction(connection), arrow.copied(connection, many) as texts:
             arrow.parsed(next(texts), arrow.schema({"n": "int64", "m": "int64"}))
             raise error
         assert connection.execute("SELECT n FROM mine").fetchall() == [(1,)], "in the transaction that was open"

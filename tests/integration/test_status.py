@@ -207,7 +207,9 @@ def test_missing_securities_are_named_with_the_reason_of_their_batch(
         stocks = [one for one in missing if one["kind"] == "stock"]
         assert all("closed the connection" in one["reason"] for one in stocks)
         assert {one["reason"] for one in missing if one["kind"] == "index"} == {"Not asked for yet."}
-        assert any("closed the connection" in (batch["error"] or "") for batch in reader.batches(row["trade_date"]))
+        assert any(
+            "closed the connection" in (batch["error"] or "") for batch in reader.rows.batches(row["trade_date"])
+        )
     assert database.rows("SELECT reason FROM ashare.sync_status")[0][0] == row["reason"]
 
 
@@ -225,13 +227,13 @@ def test_absent_rejected_and_revised_bars_are_listed(make_run: MakeRun, reading:
     )
     with reading() as reader:
         day = date(2025, 10, 9)
-        total, absent = reader.listed("absent", day)
+        total, absent = reader.rows.listed("absent", day)
         assert (total, absent[0]["code"], absent[0]["reason"]) == (1, code, "not there")
-        total, rejected = reader.listed("rejected", day)
+        total, rejected = reader.rows.listed("rejected", day)
         assert (total, rejected[0]["rule"], rejected[0]["raw"]) == (1, "high below low", {"high": "1"})
-        total, revisions = reader.listed("revisions", day)
+        total, revisions = reader.rows.listed("revisions", day)
         assert (total, revisions[0]["old"], revisions[0]["new"]) == (1, {"close": 10.1}, {"close": 10.2})
-        assert {check["rule"] for check in reader.checks(day)} >= {"universe", "pct_chg"}
+        assert {check["rule"] for check in reader.rows.checks(day)} >= {"universe", "pct_chg"}
 
 
 def test_a_plan_tells_dates_requests_and_what_the_budget_means(
@@ -249,7 +251,7 @@ def test_a_plan_tells_dates_requests_and_what_the_budget_means(
         note = reader.plan(start, end).notes[0]
         assert "and 10 are left today: it waits for midnight" in note
         old = reader.plan(date(2005, 1, 3), date(2005, 1, 31))
-        listed = reader.connection.execute(
+        listed = reader.rows.connection.execute(
             "SELECT count(*) FROM ashare.expected_security('2005-01-31', '{stock}', '{}')"
         ).fetchone()
         assert listed is not None
@@ -288,8 +290,8 @@ def test_a_security_shows_its_holes_and_suspensions(make_run: MakeRun, reading: 
             {"year": 2025, "sessions": 4, "trading": 1, "suspended": 1, "explained": 0, "holes": 2}
         ]
         assert reader.security("sh.999999") is None
-        assert code in [row["code"] for row in reader.find(code[3:])]
-        assert reader.find("%") == reader.find("  ") == reader.find("\0") == []
+        assert code in [row["code"] for row in reader.rows.find(code[3:])]
+        assert reader.rows.find("%") == reader.rows.find("  ") == reader.rows.find("\0") == []
 
 
 def test_adjusted_prices_give_the_returns_that_pct_chg_says(
@@ -321,7 +323,7 @@ def test_adjusted_prices_give_the_returns_that_pct_chg_says(
 def test_nothing_can_be_written(make_run: MakeRun, reading: Reading, database: Database) -> None:
     make_run(DAY)
     with pytest.raises(StoreUnavailable, match="read-only transaction"), reading() as reader:
-        reader.connection.execute("DELETE FROM ashare.sync_status")
+        reader.rows.connection.execute("DELETE FROM ashare.sync_status")
 
 
 def test_a_database_without_the_schema_or_away_is_said_in_a_sentence(reading: Reading, database: Database) -> None:

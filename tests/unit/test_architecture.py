@@ -29,11 +29,6 @@ MOST_LINES = 400
 PUNS = {"alone", "another", "told", "said", "counted", "Catch", "Known", "Wish", "Harvest", "Patient"}
 
 ASKS = {
-    "ashare/connection.py",
-    "ashare/cost.py",
-    "ashare/export/snapshot.py",
-    "ashare/read.py",
-    "ashare/status.py",
     "ashare_local/ashare_database.py",
     "ashare_local/backup.py",
     "ashare_local/other_bars.py",

@@ -12,15 +12,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from psycopg import IsolationLevel, sql
+from psycopg import IsolationLevel
 
-from ashare.connection import connected, reading
 from ashare.dates import FIRST_TRADE_DATE, beijing_now
 from ashare.errors import InvalidInput
 from ashare.export import files
 from ashare.read import FIELDS, KEY
-from ashare.store import arrow
-from ashare.store.queries import queries
+from ashare.store import arrow, export_rows
+from ashare.store.export_rows import YearState
+from ashare.store.read_connection import read_only_connection, read_transaction
 
 if TYPE_CHECKING:
     import psycopg
@@ -121,9 +121,9 @@ def export(
     with files.claimed(directory):
         if not rewrite:
             _refuse_other(directory, selection)
-        with connected(connection) as opened:
+        with read_only_connection(connection) as opened:
             opened.isolation_level = IsolationLevel.REPEATABLE_READ
-            with reading(opened):
+            with read_transaction(opened):
                 return _Export(directory, selection, rewrite, opened, say).run()
 
 
@@ -147,10 +147,10 @@ class _Export:
     done: Summary = field(default_factory=Summary)
 
     def run(self) -> Summary:
-        self.connection.execute(queries("export")["settings"])
+        export_rows.prepare_sorting(self.connection)
         if not self.rewrite:
             self._refuse_other_database()
-        years = self.connection.execute(queries("export")["years"], self.selection.values).fetchall()
+        years = export_rows.year_states(self.connection, self.selection.values)
         if not years:
             raise InvalidInput(
                 f"The database {self.connection.info.dbname} has no bars to export "
@@ -159,16 +159,14 @@ class _Export:
             )
         for name in TABLES:
             self._table(name)
-        for year, bars, *state in years:
-            self._year(year, bars, state)
-        self._remove_others({year for year, *_ in years})
+        for state in years:
+            self._year(state)
+        self._remove_others({state.year for state in years})
         return self.done
 
     @cached_property
     def _database(self) -> str:
-        """When the schema was made, to the microsecond: what tells two databases apart, and a backup brings along."""
-        row = self.connection.execute(queries("export")["made_at"]).fetchone()
-        return str(row[0]) if row else ""
+        return export_rows.schema_made_at(self.connection)
 
     def _refuse_other_database(self) -> None:
         for file in files.years(self.directory):
@@ -184,32 +182,29 @@ class _Export:
     def _table(self, name: str) -> None:
         columns = arrow.schema(TABLES[name])
         # Small, so that what was sent is its own fingerprint.
-        with arrow.copied(self.connection, sql.SQL(queries("export")[name])) as texts:
-            text = b"".join(texts)
+        text = export_rows.table_text(self.connection, name)
         fingerprint = _fingerprint(columns, hashlib.sha256(text).hexdigest())
         file = self.directory / f"{name}.parquet"
         if self._is_due(file, fingerprint):
             table = arrow.parsed(text, columns)
             self._write(file, [table], columns, fingerprint, f"{len(table)} rows")
 
-    def _year(self, year: int, bars: int, state: list[str | None]) -> None:
+    def _year(self, state: YearState) -> None:
         columns = arrow.schema(BARS)
-        fingerprint = _fingerprint(columns, *state)
-        file = self.directory / "daily_bar" / f"year={year}" / "part-0.parquet"
-        self.done.bars += bars
-        self.done.years.append(year)
+        fingerprint = _fingerprint(columns, state.bars_hash, state.factors_hash)
+        file = self.directory / "daily_bar" / f"year={state.year}" / "part-0.parquet"
+        self.done.bars += state.bars
+        self.done.years.append(state.year)
         if self._is_due(file, fingerprint):
-            with self._bars(year) as texts:
+            with self._bars(state.year) as texts:
                 tables = (arrow.parsed(text, columns) for text in texts)
-                self._write(file, tables, columns, fingerprint, f"{bars} bars")
+                self._write(file, tables, columns, fingerprint, f"{state.bars} bars")
 
     def _bars(self, year: int) -> AbstractContextManager[Iterator[bytes]]:
         values = self.selection.values
         values["start"] = max(values["start"], date(year, 1, 1))
         values["end"] = min(values["end"], date(year, 12, 31))
-        names = sql.SQL(", ").join(sql.Identifier("b", name) for name in (*KEY, *FIELDS))
-        query = sql.SQL(queries("export")["bars"]).format(columns=names)
-        return arrow.copied(self.connection, query, values)
+        return export_rows.copy_selection(self.connection, (*KEY, *FIELDS), values)
 
     def _is_due(self, file: Path, fingerprint: str) -> bool:
         if self.rewrite or files.notes(file).get("fingerprint") != fingerprint:

@@ -33,7 +33,7 @@ def progress(backfill: Backfill, reader: StatusReader, session: Session) -> dict
     """How far a backfill is, with the names of the API's model ``Progress``."""
     runs = runs_of_backfill(backfill.id, session)
     states = {run.trade_date: run.state for run in runs}
-    recorded = reader.records_of(list(states))
+    recorded = reader.rows.recorded(list(states))
     ended = [day for day, state in states.items() if state not in UNFINISHED]
     failed = sorted(day for day in ended if states[day] == DagRunState.FAILED)
     skipped = [day for day in ended if day not in failed and recorded.get(day, {"status": ""})["status"] == "skipped"]
@@ -42,7 +42,7 @@ def progress(backfill: Backfill, reader: StatusReader, session: Session) -> dict
     is_over = len(ended) == len(states) and bool(states or backfill.completed_at)
     last_end = max((run.end_date for run in runs if run.end_date), default=backfill.completed_at) if is_over else None
     seconds = ((last_end or reader.now()) - backfill.created_at).total_seconds()
-    work = reader.work(list(states), backfill.created_at)
+    work = reader.rows.loaded_since(list(states), backfill.created_at)
     speed = work["rows"] / max(seconds, 1) if is_over else work["lately"] / max(min(seconds, SPEED_SECONDS), 1.0)
     left = _seconds_left(len(states), len(ended), seconds)
     percent = round(100 * len(ended) / len(states), 1) if states else 0.0

@@ -82,21 +82,21 @@ def day(day: str, reader: Reader, user: GetUserDep, session: SessionDep) -> Repl
         "previous": previous,
         "following": following,
         "run": runs.last_run(row["dag_id"], row["run_id"], session),
-        "acceptance": reader.accepted(chosen),
+        "acceptance": reader.rows.acceptance(chosen),
         "may_accept": may_start_backfills(user),
-        "batches": runs.with_logs(reader.batches(chosen), session),
-        "checks": reader.checks(chosen),
+        "batches": runs.with_logs(reader.rows.batches(chosen), session),
+        "checks": reader.rows.checks(chosen),
     }
     values["missing_total"], values["missing"] = reader.missing(row)
     for name in ("absent", "rejected", "revisions"):
-        values[f"{name}_total"], values[name] = reader.listed(name, chosen)
+        values[f"{name}_total"], values[name] = reader.rows.listed(name, chosen)
     return Reply(data=Day.model_validate(values))
 
 
 @router.get("/securities")
 def securities(q: Annotated[str, Query(max_length=40)], reader: Reader) -> Reply[list[SecurityName]]:
     """Up to twenty securities whose code or name has a part."""
-    return Reply(data=[SecurityName(**row) for row in reader.find(q)])
+    return Reply(data=[SecurityName(**row) for row in reader.rows.find(q)])
 
 
 @router.get("/stock/{code}")

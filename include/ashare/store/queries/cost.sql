@@ -1,4 +1,4 @@
--- name: a_date
+-- name: per_date
 -- What the last complete dates that were asked for cost, each: requests, and seconds that Baostock was busy for.
 WITH dates AS (
     SELECT trade_date FROM ashare.sync_status WHERE status = 'success' AND requests > 0
@@ -9,18 +9,18 @@ SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY requests) AS requests,
 FROM (SELECT count(*)::float8 AS requests, coalesce(sum(r.seconds), 0)::float8 AS seconds
       FROM dates JOIN ashare.source_request r USING (trade_date) GROUP BY trade_date) AS each
 
--- name: listed
+-- name: listed_stocks
 -- How many stocks were listed at any time of a range that only the per-security call can serve.
 SELECT count(*) FROM ashare.listed_security(%(start)s, %(end)s, '{stock}', '{}')
 
--- name: a_code
+-- name: per_code
 -- What a per-security request took lately.
 SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds::float8)
 FROM (SELECT seconds FROM ashare.source_request
       WHERE method = 'query_history_k_data_plus' AND outcome = 'ok' AND seconds IS NOT NULL
       ORDER BY requested_at DESC LIMIT 500) AS lately
 
--- name: all_stocks
+-- name: stocks_and_requests
 -- How many stocks were listed in a range, and the requests for their bars and their adjust factors; 243 sessions a year.
 SELECT count(*), coalesce(sum(1 + ceil((last_day - first_day + 1) * 243 / 365.25 / %(page_sessions)s)), 0)::integer
 FROM ashare.listed_security(%(start)s, %(end)s, '{stock}', '{}')

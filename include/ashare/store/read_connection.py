@@ -1,0 +1,127 @@
+"""Connections of people who read the schema ``ashare``: nothing is written over them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ashare.connection import CONNECT_SECONDS, EXAMPLE, PARAMETERS, POSTGRES_VARIABLE, libpq_env
+from ashare.errors import InvalidInput, StoreUnavailable
+from ashare.store.database import LOCK_SECONDS, as_ashare_error, one_line
+from ashare.store.queries import queries
+
+if TYPE_CHECKING:
+    import psycopg
+
+NOTHING_READ = "nothing was read"
+
+
+@contextmanager
+def read_only_connection(
+    connection: str | psycopg.Connection[Any] | None = None,
+) -> Iterator[psycopg.Connection[Any]]:
+    """A connection to read the schema ``ashare`` over.
+
+    :param connection: an open connection, which is left as it was; or libpq's string or URI of one that is opened,
+        read only, and closed at the end; ``None``: what ``AIRFLOW_CONN_ASHARE_POSTGRES`` says.
+    :raises InvalidInput: nothing is given, or it is not well-formed.
+    :raises StoreUnavailable: PostgreSQL cannot be reached or refuses; the text never holds a password.
+    """
+    import psycopg
+
+    if isinstance(connection, psycopg.Connection):
+        yield connection
+        return
+    if not isinstance(connection, str | None):
+        raise InvalidInput(
+            f"{type(connection).__name__} is no connection: give libpq's string or URI, for example {EXAMPLE}, or "
+            "an open psycopg connection."
+        )
+    opened = _open(_of_environment() if connection is None else _of_string(connection))
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+@contextmanager
+def read_transaction(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Read within a transaction, or a part of the one that is open, of which nothing stays.
+
+    :raises InvalidInput: the database has no schema ``ashare``, or the user no right to read it.
+    :raises StoreUnavailable: the database went away or refuses, or others keep the tables locked.
+    """
+    import psycopg
+
+    try:
+        # Rolled back, as settings that are local to a transaction outlive a part of it that is committed.
+        with connection.transaction(force_rollback=True):
+            connection.execute(queries("read")["settings"], {"lock_timeout": f"{LOCK_SECONDS:g}s"})
+            yield
+    except (
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.UndefinedFunction,
+        psycopg.errors.InvalidSchemaName,
+    ) as error:
+        raise InvalidInput(
+            f"The database {connection.info.dbname} lacks what is read ({error.diag.message_primary}): check that it "
+            "is the right one; the first task of each run makes the schema ashare and brings it up to date."
+        ) from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise InvalidInput(
+            f"The database user {connection.info.user} may not read the schema ashare "
+            f"({error.diag.message_primary}): grant it USAGE and SELECT."
+        ) from error
+    except (psycopg.Error, UnicodeError) as error:
+        raise as_ashare_error(error, connection, LOCK_SECONDS, what=NOTHING_READ) from error
+
+
+def _open(parameters: dict[str, Any]) -> psycopg.Connection[Any]:
+    import psycopg
+
+    try:
+        opened: psycopg.Connection[Any] = psycopg.connect(
+            **{
+                "connect_timeout": CONNECT_SECONDS,
+                "fallback_application_name": "ashare: reading",
+                **parameters,
+                "client_encoding": "UTF8",
+            }
+        )
+    except psycopg.OperationalError as error:
+        raise StoreUnavailable(
+            f"The database cannot be reached ({one_line(error)}): check that it runs, and {POSTGRES_VARIABLE} or the "
+            "connection that was given."
+        ) from None
+    opened.read_only = True
+    return opened
+
+
+def _of_environment() -> dict[str, str]:
+    value = os.environ.get(POSTGRES_VARIABLE, "").strip()
+    if not value:
+        raise InvalidInput(
+            f"No database is named: set {POSTGRES_VARIABLE} (`. .airflow/env.sh` does, after `make up`), or give the "
+            f"connection, for example {EXAMPLE}."
+        )
+    return {PARAMETERS[variable]: text for variable, text in libpq_env(POSTGRES_VARIABLE, value).items()}
+
+
+def _of_string(text: str) -> dict[str, Any]:
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        parameters = conninfo_to_dict(text)
+    except psycopg.ProgrammingError:
+        parameters = {"port": "none"}
+    # libpq takes the rest of a password with an unescaped @, / or : for the host or the port, and names it.
+    odd_port = not str(parameters.get("port", "0")).replace(",", "").isdigit()
+    if odd_port or "@" in str(parameters.get("host", "")):
+        raise InvalidInput(
+            f"The connection is not well-formed: write {EXAMPLE}, with @, /, : and % in the password as "
+            "%40, %2F, %3A and %25, or give an open psycopg connection."
+        )
+    return parameters
