@@ -17,7 +17,7 @@ from ashare.settings import Settings
 from ashare.source import Session, SourceConfig
 from ashare.steps.run import GIVE_UP, newest_published
 from ashare.store import SourceGate, Store
-from ashare.store.migrate import MIGRATIONS
+from ashare.store.migrate import newest_version
 from ashare.store.schema_health import SessionState
 from ashare.texts import named
 
@@ -84,17 +84,13 @@ def _look(name: str, look: Look, system: CheckedSystem, version: int | None) -> 
         yield Finding(name, BAD, "Not known: the database cannot be read.")
     elif name in EMPTY and not version:
         yield Finding(name, WARN, EMPTY[name].format(day=newest_published(system.now())))
-    elif name in EMPTY and version is not None and version < _known():
+    elif name in EMPTY and version is not None and version < newest_version():
         yield Finding(name, WARN, "Not known before the schema is up to date; the next run does that.")
     else:
         try:
             yield from look(system)
         except AshareError as error:
             yield Finding(name, BAD, str(error))
-
-
-def _known() -> int:
-    return len(list(MIGRATIONS.glob("[0-9]*.sql")))
 
 
 def _package() -> Finding:
@@ -114,7 +110,7 @@ def _database(system: CheckedSystem) -> tuple[Finding, int | None]:
         hint = " The embedded one runs for as long as `make up`." if " on socket " in str(error) else ""
         return Finding("database", BAD, f"{error}{hint}"), None
     where = f"PostgreSQL {server.version.split()[0]}, database {server.database} at {server.host or 'localhost'}"
-    done, known = server.schema_version, _known()
+    done, known = server.schema_version, newest_version()
     if server.number < OLDEST_POSTGRES:
         return Finding("database", BAD, f"{where}: PostgreSQL 14 or newer is needed."), done
     if server.is_read_only:

@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import IO
 
 from ashare.dates import beijing_now
-from ashare.store.queries import queries
+from ashare.store import psql_scripts
 from ashare_local import PROJECT
 from ashare_local.programs import LOCK_SECONDS, QUERY, BackupError, Programs, command
 from ashare_local.terminal import console, shown
 
 BACKUPS = PROJECT / "backups"
 CHUNK = 1 << 20
-
-SQL = queries("backup")
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ def main() -> int:
 def backup(programs: Programs, file: Path | None = None) -> None:
     """Write the schema ``ashare`` to a file; there is no file before it is whole."""
     began = time.monotonic()
-    if programs.query(SQL["is_there"]) != "3":
+    if programs.query(psql_scripts.SCHEMA_STATE) != "3":
         raise BackupError(
             "The database holds no schema ashare of this package, so there is nothing to back up: the first run makes"
             " it."
@@ -79,7 +77,7 @@ def backup(programs: Programs, file: Path | None = None) -> None:
 def _dump(programs: Programs, pg_dump: str, output: IO[bytes]) -> Contents:
     """What is in the dump, counted in the same snapshot, as a run may go on meanwhile."""
     with programs.started(*QUERY, stdin=subprocess.PIPE) as session:
-        session.stdin.write(f"{SQL['snapshot']};{SQL['contents']};\n".encode())
+        session.stdin.write(f"{psql_scripts.SNAPSHOT};{psql_scripts.CONTENTS};\n".encode())
         session.stdin.flush()
         snapshot, line = (session.stdout.readline().decode().strip() for _ in range(2))
         if not line:

@@ -6,11 +6,9 @@ import os
 import sys
 from datetime import date
 
-import psycopg
-from psycopg.rows import TupleRow
-
 from ashare.dates import parse_trade_date_range
 from ashare.errors import AshareError
+from ashare.store.demo_tables import most_traded_table, status_table
 from ashare_local import StackError
 from ashare_local.demo_market import KEEP_MARKER, emulator_arguments
 from ashare_local.make_variables import demo_dir, flag
@@ -22,24 +20,7 @@ from ashare_local.terminal import Phases, Stopped, console, errors, print_column
 START, END = "2026-04-27", "2026-05-08"
 """Two weeks with the Labour Day holiday in them."""
 
-STATUS = """
-SELECT trade_date, status, expected, loaded, suspended, missing, rejected, requests, reason
-FROM ashare.sync_status
-WHERE trade_date BETWEEN %s AND %s
-ORDER BY trade_date
-"""
-SAMPLE = """
-SELECT b.trade_date, b.code, s.name, trim_scale(b.open) AS open, trim_scale(b.high) AS high,
-       trim_scale(b.low) AS low, trim_scale(b.close) AS close, b.volume, trim_scale(b.amount) AS amount,
-       trim_scale(b.pct_chg) AS pct_chg
-FROM ashare.daily_bar b
-LEFT JOIN ashare.security s USING (code)
-WHERE b.is_trading
-  AND s.kind IS DISTINCT FROM 'index'
-  AND b.trade_date = (SELECT max(trade_date) FROM ashare.daily_bar WHERE trade_date BETWEEN %s AND %s)
-ORDER BY b.amount DESC NULLS LAST, b.code
-LIMIT 3
-"""
+TEXT_COLUMNS = ("trade_date", "status", "reason", "code", "name")
 
 
 def main() -> int:
@@ -91,8 +72,11 @@ def _run(start: date, end: date, phases: Phases) -> None:
 
 def _show(stack: Stack, start: date, end: date) -> None:
     with stack.ashare_connection() as connection:
-        _print_table(connection, f"ashare.sync_status, {start} to {end}", STATUS, start, end)
-        _print_table(connection, "ashare.daily_bar, the three most traded", SAMPLE, start, end)
+        for title, (columns, rows) in (
+            (f"ashare.sync_status, {start} to {end}", status_table(connection, start, end)),
+            ("ashare.daily_bar, the three most traded", most_traded_table(connection, start, end)),
+        ):
+            print_columns(title, columns, rows, left=TEXT_COLUMNS)
     if stack.has_own_database:
         console.print(f"\nLook further:      . {shown(stack.env_file)}; psql", markup=False)
         return
@@ -102,13 +86,6 @@ def _show(stack: Stack, start: date, end: date) -> None:
         markup=False,
     )
 
-
-def _print_table(connection: psycopg.Connection[TupleRow], title: str, query: str, start: date, end: date) -> None:
-    cursor = connection.execute(query, (start, end))
-    print_columns(title, [column.name for column in cursor.description or ()], cursor.fetchall(), left=TEXTS)
-
-
-TEXTS = ("trade_date", "status", "reason", "code", "name")
 
 if __name__ == "__main__":
     sys.exit(main())

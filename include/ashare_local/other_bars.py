@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 
 from ashare.connection import POSTGRES_VARIABLE, libpq_env
-from ashare.store.queries import queries
+from ashare.store.demo_tables import bar_sample
 from ashare_local import PROJECT, StackError
 from ashare_local.ashare_database import connect
 from ashare_local.demo_market import comparison_command
@@ -29,8 +29,7 @@ def refuse_other_bars(first: date) -> None:
     if not value or BAOSTOCK_VARIABLE in given:
         return
     with connect(libpq_env(POSTGRES_VARIABLE, value)) as connection:
-        row = connection.execute(queries("demo")["has_bars"]).fetchone()
-        sample = connection.execute(queries("demo")["sample"]).fetchall() if row and row[0] else []
+        sample = bar_sample(connection)
     if sample and not _is_generated(sample, first):
         raise StackError(
             f"The database of {POSTGRES_VARIABLE} holds other bars than the demo's (up to {max(sample)[0]}), and "

@@ -15,18 +15,16 @@ from pathlib import Path
 from typing import IO
 
 from ashare.errors import InvalidInput
+from ashare.store import psql_scripts
 from ashare.store.database import refuse_encoding
-from ashare.store.migrate import MIGRATIONS
-from ashare.store.queries import queries
-from ashare_local.backup import BACKUPS, CHUNK, SQL, Contents, chosen_file
+from ashare.store.migrate import newest_version
+from ashare_local.backup import BACKUPS, CHUNK, Contents, chosen_file
 from ashare_local.make_variables import flag
 from ashare_local.programs import QUERY, BackupError, Programs, command
 from ashare_local.terminal import console, shown
 
 NAMED = 5
 PREAMBLE_LINES = 40
-IN_USE = "the connection to Baostock is in use"
-"""The error of the transaction's first statement."""
 
 
 def main() -> int:
@@ -50,7 +48,7 @@ def restore(programs: Programs, file: Path | None, *, overwrite: bool = False) -
         _run(programs, pg_restore, file, replaces, version)
     except BackupError as error:
         raise BackupError(_refusal(programs, str(error))) from None
-    contents = Contents.of(programs.query(SQL["contents"]))
+    contents = Contents.of(programs.query(psql_scripts.CONTENTS))
     brought = f" (the backup was of version {version})" if version < contents.version else ""
     took = time.monotonic() - began
     console.print(f"Restored {shown(file)}: {contents}{brought}, in {took:.1f} s.", markup=False)
@@ -71,7 +69,7 @@ def _check(programs: Programs, pg_restore: str, file: Path) -> int:
         of_versions = ("--data-only", "--schema=ashare", "--table=schema_migration", "--file=-")
         rows = programs.run(pg_restore, *of_versions, stdin=dump)
     version = max((int(number) for number in re.findall(r"^(\d+)\t\S+\.sql\t", rows, re.MULTILINE)), default=0)
-    known = len(_migrations())
+    known = newest_version()
     if not 0 < version <= known:
         raise BackupError(
             f"{shown(file)} holds version {version} of the schema ashare, and this code knows 1 to {known}: update "
@@ -101,33 +99,33 @@ def _opened(file: Path) -> Iterator[IO[bytes]]:
 def _check_database(programs: Programs, overwrite: bool) -> bool:
     """Whether there is a schema to be replaced."""
     try:
-        refuse_encoding(programs.query(SQL["encoding"]), programs.libpq.get("PGDATABASE", "ashare"))
+        refuse_encoding(programs.query(psql_scripts.ENCODING), programs.libpq.get("PGDATABASE", "ashare"))
     except InvalidInput as error:
         raise BackupError(str(error)) from None
-    is_there = programs.query(SQL["is_there"])
+    is_there = programs.query(psql_scripts.SCHEMA_STATE)
     if is_there == "0":
         return False
     if is_there == "3" and (busy := _busy(programs)):
         raise BackupError(busy)
     if not overwrite:
-        holds = (
-            f"({Contents.of(programs.query(SQL['contents']))})" if is_there == "3" else "that is not of this package"
-        )
+        holds = "that is not of this package"
+        if is_there == "3":
+            holds = f"({Contents.of(programs.query(psql_scripts.CONTENTS))})"
         raise BackupError(
             f"The database has a schema ashare already {holds}: OVERWRITE=1 puts the backup in its place; "
             "`make backup` before that keeps what is there."
         )
-    if leaning := programs.query(SQL["leaning"]).splitlines():
+    if dependents := programs.query(psql_scripts.DEPENDENT_OBJECTS).splitlines():
         raise BackupError(
-            f"What others have made on the schema ashare would be lost with it: {', '.join(leaning)}. Drop that, and "
-            "make it anew afterwards."
+            f"What others have made on the schema ashare would be lost with it: {', '.join(dependents)}. Drop that, "
+            "and make it anew afterwards."
         )
     return True
 
 
 def _busy(programs: Programs) -> str | None:
     """A sentence on the session that syncs now; None if there is none."""
-    holder = programs.query(queries("source_gate")["holder"])
+    holder = programs.query(psql_scripts.SOURCE_HOLDER)
     if not holder:
         return None
     name, address, since, pid = holder.splitlines()[0].split("|")
@@ -145,7 +143,7 @@ def _run(programs: Programs, pg_restore: str, file: Path, replaces: bool, versio
         # Without its --single-transaction, which commits what a pg_restore that died had sent.
         programs.started(*QUERY, "-f", "-", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as psql,
     ):
-        psql.stdin.write(f"{SQL['begin']}{queries('migrate')['lock']};{SQL['drop'] if replaces else ''}".encode())
+        psql.stdin.write(psql_scripts.restore_begin(replaces=replaces).encode())
         psql.stdin.flush()  # the locks are taken while pg_restore starts
         with programs.started(
             pg_restore, "--exit-on-error", "--no-owner", "--no-privileges", "--file=-", stdin=dump
@@ -155,23 +153,11 @@ def _run(programs: Programs, pg_restore: str, file: Path, replaces: bool, versio
                 if not line.startswith(b"SET transaction_timeout"):
                     psql.stdin.write(line)
             shutil.copyfileobj(archive.stdout, psql.stdin, CHUNK)
-        psql.stdin.write("".join(["RESET ALL;\n", *_newer(version), SQL["end"]]).encode())
-
-
-def _newer(version: int) -> Iterator[str]:
-    """What ``migrate`` does to a schema of this version, for the same transaction, wherever psql runs."""
-    for number, file in enumerate(_migrations()[version:], start=version + 1):
-        yield file.read_text(encoding="utf-8")
-        record = queries("migrate")["record"] % {"version": number, "name": f"'{file.name}'"}
-        yield f";\n{record};\n"
-
-
-def _migrations() -> list[Path]:
-    return sorted(MIGRATIONS.glob("[0-9]*.sql"))
+        psql.stdin.write(f"RESET ALL;\n{psql_scripts.restore_end(version)}".encode())
 
 
 def _refusal(programs: Programs, message: str) -> str:
-    if IN_USE in message:
+    if psql_scripts.SOURCE_IN_USE in message:
         return _busy(programs) or "A sync was at work: try again; nothing has changed."
     if "lock timeout" in message:
         return (
@@ -183,7 +169,7 @@ def _refusal(programs: Programs, message: str) -> str:
 
 def _in_the_way(programs: Programs) -> str:
     """The sessions that hold the locks, as far as they still run."""
-    found = programs.query(queries("database")["in_the_way"] % {"readers": "true"}).splitlines()
+    found = programs.query(psql_scripts.TABLE_LOCK_HOLDERS).splitlines()
     named = [
         f"{name or 'an unnamed session'} (pid {pid}, user {user}, {state} since {since})"
         for pid, name, user, _, state, since in (line.split("|") for line in found[:NAMED])

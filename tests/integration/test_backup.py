@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import os
 import re
@@ -545,7 +546,7 @@ def test_a_migration_that_fails_takes_the_restore_back(
     directory = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, directory)
     (directory / "9999_bad.sql").write_text("CREATE TABLE ashare.good (x int);\nSELECT 1 / 0;\n")
-    monkeypatch.setattr(restore_module, "MIGRATIONS", directory)
+    monkeypatch.setattr(importlib.import_module("ashare.store.migrate"), "MIGRATIONS", directory)
     assert "Nothing has changed: psql failed: division by zero." in refusal(say, small, file, overwrite=True)
     assert "division by zero" in refusal(say, other, file)
 

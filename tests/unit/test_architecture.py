@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ashare.store.queries import queries
 from ashare_local import PROJECT
 
 FOLDERS = {
@@ -28,13 +30,15 @@ MAY_IMPORT = {
 MOST_LINES = 400
 PUNS = {"alone", "another", "told", "said", "counted", "Catch", "Known", "Wish", "Harvest", "Patient"}
 
-ASKS = {
-    "ashare_local/ashare_database.py",
-    "ashare_local/backup.py",
-    "ashare_local/other_bars.py",
-    "ashare_local/restore.py",
+OTHER_DATABASES = {
+    "ashare_local/airflow_health.py": "reads Airflow's own database",
+    "ashare_local/postgres.py": "administers the embedded server",
 }
-"""Modules outside of the store that still execute its statements themselves."""
+"""Modules outside of the store that execute SQL, which is none of the schema ``ashare``."""
+SQL_CALLS = re.compile(r".*\.(cursor|execute|executemany)|(.*\.)?store\.rows")
+"""Methods of connections and of the store."""
+AIRFLOW_SESSION = "session.execute"
+"""SQLAlchemy, on Airflow's own database."""
 
 
 def modules() -> Iterator[tuple[str, Path]]:
@@ -76,10 +80,24 @@ def test_source_and_store_know_nothing_of_each_other(inside: str, others: tuple[
             assert not [module for module in imported(file) if module.startswith(others)], name
 
 
-def test_sql_is_in_the_store() -> None:
-    found = {name for name, file in MODULES.items() if "ashare.store.queries" in imported(file)}
-    assert {name for name in found if not name.startswith("ashare/store/")} <= ASKS
-    assert not [name for name in found if name.startswith(("ashare_airflow/", "dags/"))]
+def sql_calls(file: Path) -> set[str]:
+    """The calls in a file that execute SQL."""
+    nodes = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+    called = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
+    return {call for call in called - {AIRFLOW_SESSION} if SQL_CALLS.fullmatch(call)}
+
+
+def test_sql_is_executed_in_the_store_only() -> None:
+    for name, file in MODULES.items():
+        if not name.startswith("ashare/store/"):
+            assert "ashare.store.queries" not in imported(file), name
+            assert bool(sql_calls(file)) == (name in OTHER_DATABASES), name
+
+
+def test_every_statement_is_used() -> None:
+    code = "".join(file.read_text(encoding="utf-8") for file in MODULES.values())
+    for file in (FOLDERS["ashare"] / "store" / "queries").glob("*.sql"):
+        assert [name for name in (file.stem, *queries(file.stem)) if f'"{name}"' not in code] == [], file.name
 
 
 def test_a_module_is_one_thing() -> None:

@@ -54,7 +54,7 @@ def migrate(connection: psycopg.Connection[Any], wait_seconds: float = LOCK_SECO
     """
     from psycopg import errors
 
-    files = sorted(MIGRATIONS.glob("[0-9]*.sql"))
+    files = migration_files()
     with connection.transaction():
         if applied(connection) == len(files):
             return []
@@ -150,3 +150,13 @@ def applied(connection: psycopg.Connection[Any]) -> int:
         return 0
     version = connection.execute(sql["version"]).fetchone()
     return int(version[0]) if version else 0
+
+
+def migration_files() -> list[Path]:
+    """The files of all migrations, in order."""
+    return sorted(MIGRATIONS.glob("[0-9]*.sql"))
+
+
+def newest_version() -> int:
+    """The version of the schema that this code knows."""
+    return len(migration_files())

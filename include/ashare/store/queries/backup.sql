@@ -1,6 +1,6 @@
--- For psql, by which ashare_local/backup.py and restore.py ask.
+-- For psql: see psql_scripts.py.
 
--- name: is_there
+-- name: schema_state
 -- 0: no schema ashare; 3: this package's; else one of somebody else's.
 SELECT (to_regnamespace('ashare') IS NOT NULL)::int + (to_regclass('ashare.schema_migration') IS NOT NULL)::int
        + (to_regclass('ashare.daily_bar') IS NOT NULL)::int
@@ -19,7 +19,7 @@ SET LOCAL idle_in_transaction_session_timeout = 0;
 SET LOCAL lock_timeout = '60s';
 SELECT pg_export_snapshot()
 
--- name: leaning
+-- name: dependent_objects
 -- Of others: views, foreign keys, functions.
 WITH ours AS (
     SELECT 'pg_class'::regclass AS class, oid FROM pg_class WHERE relnamespace = 'ashare'::regnamespace

@@ -5,7 +5,7 @@ SELECT to_regclass('ashare.schema_migration')
 SELECT coalesce(max(version), 0) FROM ashare.schema_migration
 
 -- name: lock
--- For psql, by which ashare_local/restore.py asks.
+-- For psql: see psql_scripts.py.
 SELECT pg_advisory_xact_lock(hashtextextended('ashare schema', 0))
 
 -- name: lock_session
