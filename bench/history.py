@@ -25,7 +25,7 @@ import psycopg
 
 from ashare.settings import DEFAULT_INDICES
 from ashare.source import SourceConfig
-from ashare.steps.history import History, fetch_and_copy, plan_batches, record_status
+from ashare.steps.history import HistoryRun, fetch_and_copy, plan_batches, record_status
 from ashare.store import Store
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.market import COLUMNS, STOCK, Security
@@ -205,7 +205,7 @@ def _load(socket_dir: str, port: int, first: date, batch_size: int | None) -> No
     """In a process of its own: load the history, or its first batch of so many, and print what that took."""
     with Store(lambda: _connect(socket_dir)) as store:
         store.migrate()
-        history = History(first, LAST, store, SourceConfig("127.0.0.1", port))
+        history = HistoryRun(first, LAST, store, SourceConfig("127.0.0.1", port))
         if batch_size:
             history = replace(history, kinds=("stock",), batch_size=batch_size)
         began = time.monotonic()

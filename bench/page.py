@@ -91,14 +91,18 @@ def cases(chosen: Chosen) -> dict[str, Case]:
         "recent, 365 days": lambda r, _: r.records(start=LAST - YEAR),
         "pending, 90 days": lambda r, _: r.wanting(quarter, LAST),
         "preview, 90 days": lambda r, _: r.plan(quarter, LAST),
-        "progress, 90 days": lambda r, _: (r.records_of(last_days), r.work(last_days, NOW - YEAR), r.source_limit()),
+        "progress, 90 days": lambda r, _: (
+            r.rows.recorded(last_days),
+            r.rows.loaded_since(last_days, NOW - YEAR),
+            r.rows.source_limit(),
+        ),
         "a complete date": lambda r, _: _day(r, chosen.complete),
         "a date with 400 missing": lambda r, _: _day(r, chosen.partial),
         "a date with all missing": lambda r, _: _day(r, chosen.failed),
         "a security": lambda r, n: r.security(codes[n]),
         "its bars, as traded": lambda r, n: r.bars(codes[n], "none"),
         "its bars, adjusted (qfq)": lambda r, n: r.bars(codes[n], "qfq"),
-        "find securities": lambda r, n: r.find(codes[n][4:8]),
+        "find securities": lambda r, n: r.rows.find(codes[n][4:8]),
         "request ledger": lambda r, _: r.source(),
     }
 

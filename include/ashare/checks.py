@@ -10,7 +10,7 @@ from functools import cache
 from operator import itemgetter
 
 from ashare.source import Table
-from ashare.store.rows import Blanked, Reject
+from ashare.store.rows import BlankedBar, RejectedBar
 
 PRICES = ("open", "high", "low", "close", "preclose")
 NUMBERS = (*PRICES, "amount", "turn", "pctChg")
@@ -44,14 +44,14 @@ class CheckedBars:
     """Lines for COPY in ``COPY_ORDER``, the rows that were set aside, and the valuations that were left out."""
 
     lines: list[str] = field(default_factory=list)
-    rejects: list[Reject] = field(default_factory=list)
-    blanked: list[Blanked] = field(default_factory=list)
+    rejects: list[RejectedBar] = field(default_factory=list)
+    blanked: list[BlankedBar] = field(default_factory=list)
 
     def add(self, bar: dict[str, str], kind: str) -> None:
         """Keep a good row, without the valuations that are no numbers."""
         odd = {name: bar[name] for name in VALUATIONS if bar[name] and not is_number(bar[name])}
         if odd:
-            self.blanked.append(Blanked(date.fromisoformat(bar["date"]), bar["code"], odd))
+            self.blanked.append(BlankedBar(date.fromisoformat(bar["date"]), bar["code"], odd))
         self.lines.append(_copy_line(bar | dict.fromkeys(odd, ""), kind))
 
 
@@ -100,7 +100,7 @@ def check_bars(
         if repeated.get(key):
             rule = "another row for the same day and code says otherwise"
         if rule:
-            checked.rejects.append(Reject(_day_of(bar, start, end) or day, bar["code"], rule, bar))
+            checked.rejects.append(RejectedBar(_day_of(bar, start, end) or day, bar["code"], rule, bar))
         elif key not in loaded:  # the same row twice is one row
             loaded.add(key)
             checked.add(bar, kind)

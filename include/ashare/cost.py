@@ -51,8 +51,8 @@ class Cost:
 
     def is_less_than(self, other: Cost, left: int, a_day: int) -> bool:
         """Whether it is done sooner."""
-        mine, theirs = self.quota_days(left, a_day), other.quota_days(left, a_day)
-        return (mine, self.seconds) < (theirs, other.seconds)
+        own_days, other_days = self.quota_days(left, a_day), other.quota_days(left, a_day)
+        return (own_days, self.seconds) < (other_days, other.seconds)
 
     def describe(self, left: int, a_day: int) -> str:
         """In words."""
@@ -101,7 +101,9 @@ def of_all_stocks(connection: psycopg.Connection[Any] | None, first: date, last:
     return by_code(connection, requests, -(-stocks // CODES_A_BATCH))
 
 
-def better_way(connection: psycopg.Connection[Any] | None, days: Collection[date], kinds: Sequence[str]) -> str:
+def suggest_history_run(
+    connection: psycopg.Connection[Any] | None, days: Collection[date], kinds: Sequence[str]
+) -> str:
     """A sentence when some trade dates would be had sooner by code, with the command; else nothing."""
     today = beijing_now().date()
     past = sorted(day for day in days if day < today)

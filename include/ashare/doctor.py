@@ -71,24 +71,24 @@ def examine(system: CheckedSystem) -> Iterator[Finding]:
     yield _package()
     found, version = _database(system)
     yield found
-    for name, look in LOOKS.items():
-        yield from _look(name, look, system, version)
+    for name, check in CHECKS.items():
+        yield from _run_check(name, check, system, version)
 
 
-Look = Callable[[CheckedSystem], Iterator[Finding]]
+Check = Callable[[CheckedSystem], Iterator[Finding]]
 
 
-def _look(name: str, look: Look, system: CheckedSystem, version: int | None) -> Iterator[Finding]:
+def _run_check(name: str, check: Check, system: CheckedSystem, version: int | None) -> Iterator[Finding]:
     """Look at one thing, if the database, and this code's tables in it, are there for it."""
-    if name in EMPTY and version is None:
+    if name in TEXT_WITHOUT_DATA and version is None:
         yield Finding(name, BAD, "Not known: the database cannot be read.")
-    elif name in EMPTY and not version:
-        yield Finding(name, WARN, EMPTY[name].format(day=newest_published(system.now())))
-    elif name in EMPTY and version is not None and version < newest_version():
+    elif name in TEXT_WITHOUT_DATA and not version:
+        yield Finding(name, WARN, TEXT_WITHOUT_DATA[name].format(day=newest_published(system.now())))
+    elif name in TEXT_WITHOUT_DATA and version is not None and version < newest_version():
         yield Finding(name, WARN, "Not known before the schema is up to date; the next run does that.")
     else:
         try:
-            yield from look(system)
+            yield from check(system)
         except AshareError as error:
             yield Finding(name, BAD, str(error))
 
@@ -114,15 +114,17 @@ def _database(system: CheckedSystem) -> tuple[Finding, int | None]:
     if server.number < OLDEST_POSTGRES:
         return Finding("database", BAD, f"{where}: PostgreSQL 14 or newer is needed."), done
     if server.is_read_only:
-        said = f"{where}: read-only (a standby, or default_transaction_read_only is on): no run can write anything."
-        return Finding("database", BAD, said), done
+        sentence = (
+            f"{where}: read-only (a standby, or default_transaction_read_only is on): no run can write anything."
+        )
+        return Finding("database", BAD, sentence), done
     if not done:
         return Finding("database", WARN, f"{where}: nothing is loaded yet; the first run makes the schema."), done
     if done > known:
         return Finding("database", BAD, f"{where}: schema version {done}, this code knows {known}: update it."), done
     if done < known:
-        said = f"{where}: schema version {done} of {known}; the next run brings it up to date."
-        return Finding("database", WARN, said), done
+        sentence = f"{where}: schema version {done} of {known}; the next run brings it up to date."
+        return Finding("database", WARN, sentence), done
     return Finding("database", OK, f"{where}, schema version {done}."), done
 
 
@@ -141,7 +143,7 @@ def _pool(system: CheckedSystem) -> Iterator[Finding]:
 def _calendar(system: CheckedSystem) -> Iterator[Finding]:
     until, fetched_at = system.store.health.calendar_reach()
     if until is None or fetched_at is None:
-        yield Finding("calendar", WARN, EMPTY["calendar"])
+        yield Finding("calendar", WARN, TEXT_WITHOUT_DATA["calendar"])
         return
     read, today = f"read on {_clock(fetched_at)}, known to {until}", system.now().date()
     if until >= today:
@@ -156,19 +158,21 @@ def _calendar(system: CheckedSystem) -> Iterator[Finding]:
 
 def _securities(system: CheckedSystem) -> Iterator[Finding]:
     """What is odd about the list of securities, if anything is."""
-    odd, gone = system.store.health.odd_securities()
-    said = [f"{odd} rows of Baostock's list break a rule (ashare.rejected_row)"] if odd else []
+    rejected, gone = system.store.health.odd_securities()
+    sentences = [f"{rejected} rows of Baostock's list break a rule (ashare.rejected_row)"] if rejected else []
     if gone:
-        said.append(f"{len(gone)} codes are gone from the list and no longer expected ({named(gone, NAMED)})")
-    if said:
-        yield Finding("securities", WARN if odd else OK, f"{'; '.join(said)}.")
+        sentences.append(f"{len(gone)} codes are gone from the list and no longer expected ({named(gone, NAMED)})")
+    if sentences:
+        yield Finding("securities", WARN if rejected else OK, f"{'; '.join(sentences)}.")
 
 
 def _indices(system: CheckedSystem) -> Iterator[Finding]:
     unlisted = [code for code in system.store.universe.unlisted_indices() if code in system.settings().indices]
     if unlisted:
-        said = f"Baostock's list of securities has no index {', '.join(unlisted)}: neither asked for nor waited for."
-        yield Finding("indices", WARN, f"{said} Take it out of ASHARE_INDICES.")
+        sentence = (
+            f"Baostock's list of securities has no index {', '.join(unlisted)}: neither asked for nor waited for."
+        )
+        yield Finding("indices", WARN, f"{sentence} Take it out of ASHARE_INDICES.")
 
 
 def _reference(system: CheckedSystem) -> Iterator[Finding]:
@@ -212,8 +216,8 @@ def _budget(system: CheckedSystem) -> Iterator[Finding]:
     if limit.used_today >= budget:
         yield Finding("budget", BAD, f"{sent}: runs wait until {_clock(limit.day_ends)}, Beijing time.")
     elif limit.used_today >= budget - reserve:
-        others = f"earlier dates and histories wait until {_clock(limit.day_ends)}, Beijing time"
-        yield Finding("budget", WARN, f"{sent}; {others} (ASHARE_HISTORY_RESERVE, {reserve}).")
+        effect = f"earlier dates and histories wait until {_clock(limit.day_ends)}, Beijing time"
+        yield Finding("budget", WARN, f"{sent}; {effect} (ASHARE_HISTORY_RESERVE, {reserve}).")
     else:
         nearly = limit.used_today >= NEARLY_SPENT * budget
         yield Finding("budget", WARN if nearly else OK, f"{sent}.")
@@ -238,7 +242,7 @@ def _trade_dates(system: CheckedSystem) -> Iterator[Finding]:
     newest = newest_published(system.now())
     sessions = system.store.health.last_sessions(newest, DATES)
     if all(session.is_before_first is None for session in sessions):
-        yield Finding("trade dates", WARN, EMPTY["trade dates"].format(day=newest))
+        yield Finding("trade dates", WARN, TEXT_WITHOUT_DATA["trade dates"].format(day=newest))
         return
     found = [_trade_date(system, session) for session in sessions]
     yield from found
@@ -336,7 +340,7 @@ def _clock(moment: datetime) -> str:
     return f"{moment.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
 
 
-LOOKS: dict[str, Look] = {
+CHECKS: dict[str, Check] = {
     "pool": _pool,
     "calendar": _reference,
     "source": _source,
@@ -347,7 +351,7 @@ LOOKS: dict[str, Look] = {
     "alerts": _alerts,
 }
 
-EMPTY = {
+TEXT_WITHOUT_DATA = {
     "calendar": "Not read yet; the first run reads it.",
     "source": "Not asked: the request could not be counted before the first run has made the schema.",
     "budget": "Nothing was sent yet, as far as this database knows.",

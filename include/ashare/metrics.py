@@ -7,7 +7,7 @@ from typing import Protocol
 
 from ashare.status import status_reader
 from ashare.store import Store
-from ashare.store.rows import Merged
+from ashare.store.rows import MergeCounts
 
 GAUGES = ("bars", "missing", "rejected", "revised")
 
@@ -32,7 +32,7 @@ def task_ended(stats: Stats, store: Store, task_id: str, label: str, seconds: fl
         stats.timing("ashare.seconds.source", timedelta(seconds=source_seconds))
 
 
-def batch_loaded(stats: Stats, merged: Merged) -> None:
+def batch_loaded(stats: Stats, merged: MergeCounts) -> None:
     """Count the rows of a batch."""
     for name, count in (("new", merged.inserted), ("changed", merged.revised), ("unchanged", merged.unchanged)):
         stats.incr(f"ashare.rows.{name}", count)

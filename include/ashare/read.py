@@ -210,8 +210,8 @@ def parse_kinds(given: str | Iterable[str]) -> list[str]:
     kinds = list(dict.fromkeys([given] if isinstance(given, str) else map(str, given)))
     wrong = [kind for kind in kinds if kind not in KINDS]
     if wrong or not kinds:
-        said = f"There is no kind {wrong[0]!r}" if wrong else "No kind is given"
-        raise InvalidInput(f"{said}: choose among {', '.join(KINDS)}.")
+        problem = f"There is no kind {wrong[0]!r}" if wrong else "No kind is given"
+        raise InvalidInput(f"{problem}: choose among {', '.join(KINDS)}.")
     return kinds
 
 

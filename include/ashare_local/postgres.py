@@ -276,8 +276,8 @@ def running_server(directory: Path) -> psutil.Process | None:
     except (OSError, ValueError, psutil.Error):
         return None
     # The pid alone proves nothing: after a reboot it can be that of any program.
-    ours = bool(command) and Path(command[0]).name == "postgres" and str(data_dir) in command
-    return process if ours else None
+    is_server = bool(command) and Path(command[0]).name == "postgres" and str(data_dir) in command
+    return process if is_server else None
 
 
 def stop_left_behind(directory: Path) -> bool:

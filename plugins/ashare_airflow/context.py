@@ -11,7 +11,7 @@ from ashare.dates import FIRST_TRADE_DATE, SHANGHAI, parse_date, parse_trade_dat
 from ashare.errors import AshareError
 from ashare.params import check_names
 from ashare.steps import Run, newest_published
-from ashare.steps.history import History
+from ashare.steps.history import HistoryRun
 from ashare_airflow.connections import source_config, store
 from ashare_airflow.report.run_metrics import task_measured
 
@@ -60,7 +60,7 @@ def _unexpected_errors_recorded(run: Run) -> Iterator[None]:
 
 
 @contextmanager
-def history_of(context: Context) -> Iterator[History]:
+def history_of(context: Context) -> Iterator[HistoryRun]:
     """The run of a task's range, its database brought up to date, and closed at the end.
 
     :raises InvalidInput: a date, a param or a connection is wrong.
@@ -69,7 +69,7 @@ def history_of(context: Context) -> Iterator[History]:
     start, end = range_of(params["start_date"], params["end_date"], params["years"], dag_run.run_after)
     task_id, label = context["task_instance"].task_id, f"{_task_label(context)} {start} to {end} in {dag_run.run_id}"
     with store() as opened:
-        run = History(
+        run = HistoryRun(
             start,
             end,
             opened,

@@ -80,7 +80,7 @@ def _check(dag_run: DagRun) -> None:
         return
     if (dag_run.note or "").startswith((NO_POOL, f"{dag_run.dag_id} {NO_PARAM}")):
         dag_run.note = None  # from before it was cleared
-    if dag_run.dag_id == "ashare_daily" and dag_run.backfill_id and (note := _better_way(dag_run, session)):
+    if dag_run.dag_id == "ashare_daily" and dag_run.backfill_id and (note := _history_suggestion(dag_run, session)):
         dag_run.note = note
 
 
@@ -110,7 +110,7 @@ def _missing_pool(dag_run: DagRun, session: Session) -> str | None:
     return min(missing, default=None)
 
 
-def _better_way(dag_run: DagRun, session: Session) -> str:
+def _history_suggestion(dag_run: DagRun, session: Session) -> str:
     """For the first run of a backfill: whether all of it would be had sooner by code, as far as is usual."""
     from airflow.models.backfill import BackfillDagRun
     from sqlalchemy import select
@@ -118,11 +118,11 @@ def _better_way(dag_run: DagRun, session: Session) -> str:
     from ashare import cost
     from ashare.steps.run import DEFAULT_KINDS
 
-    ours = select(BackfillDagRun.sort_ordinal).where(BackfillDagRun.dag_run_id == dag_run.id)
-    if session.scalar(ours) != 1:
+    place = select(BackfillDagRun.sort_ordinal).where(BackfillDagRun.dag_run_id == dag_run.id)
+    if session.scalar(place) != 1:
         return ""
     keys = session.scalars(
         select(BackfillDagRun.partition_key).where(BackfillDagRun.backfill_id == dag_run.backfill_id)
     )
     days = [date.fromisoformat(key) for key in keys if key]
-    return cost.better_way(None, days, (dag_run.conf or {}).get("kinds") or DEFAULT_KINDS)
+    return cost.suggest_history_run(None, days, (dag_run.conf or {}).get("kinds") or DEFAULT_KINDS)

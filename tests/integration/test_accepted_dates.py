@@ -21,7 +21,7 @@ from ashare.status import status_reader
 from ashare.steps import history as history_steps
 from ashare.steps import plan_batches, record_status
 from ashare.steps.accept import MOST_REASON, accept, undo
-from ashare.steps.history import History
+from ashare.steps.history import HistoryRun
 from ashare.steps.run import Run
 from ashare.store import Store
 from ashare.store.queries import queries
@@ -169,7 +169,7 @@ def test_bars_of_other_kinds_undo_no_acceptance(make_run: MakeRun, database: Dat
         with pytest.raises(IncompleteDate, match=r"1 of .* securities have no bar"):
             record_status(run)
         said = accept(run.store, run.day, REASON, "li")
-        etfs = History(
+        etfs = HistoryRun(
             *(run.day, run.day, run.store, run.source),
             kinds=("etf",), settings=run.settings, now=at("2026-02-02T20:00"),
         )  # fmt: skip
@@ -194,7 +194,7 @@ def test_what_lacks_in_an_accepted_date_is_in_its_figures_and_no_history_asks_fo
     said = accept(run.store, run.day, REASON, "li")
     state, expected, loaded, missing, reason = status(database)
     assert (state, loaded, missing, reason) == ("success", expected - 5, 5, said)
-    history = History(
+    history = HistoryRun(
         run.day, run.day, run.store, source_of(server), kinds=("stock",), settings=run.settings, now=NOW
     )
     assert [wanted for wanted in history.tables.wanted() if wanted.missing] == []
@@ -250,7 +250,7 @@ def test_a_history_that_changes_an_accepted_date_undoes_it_and_others_leave_it(
     said = accept(red.store, red.day, REASON, "li")
 
     def run_history() -> str:
-        history = History(
+        history = HistoryRun(
             date(2025, 9, 30),
             date(2025, 10, 10),
             red.store,

@@ -17,7 +17,7 @@ from ashare.dates import SHANGHAI
 from ashare.errors import NotPublishedYet, TerminalError
 from ashare.settings import DEFAULT_INDICES, Settings
 from ashare.steps import (
-    Answer,
+    Readiness,
     Run,
     fetch_and_copy,
     plan_batches,
@@ -25,7 +25,7 @@ from ashare.steps import (
     sync_adjust_factors,
     wait_for_trading_day,
 )
-from ashare.steps.publication import PUBLICATION, STRAGGLERS
+from ashare.steps.publication import LATE_CODES, PUBLICATION
 from ashare_emulator.faults import fault
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.market import BarKind, Row
@@ -92,10 +92,10 @@ class Evening:
 
     def go(self) -> str:
         """Until the date is recorded."""
-        while (found := wait_for_trading_day(self.run)).answer is Answer.NOT_YET:
+        while (found := wait_for_trading_day(self.run)).readiness is Readiness.NOT_PUBLISHED:
             assert found.until is not None
             self._come_back(found.until)
-        if found.answer is Answer.OUT:
+        if found.readiness is Readiness.PUBLISHED:
             self._load()
         return record_status(self.run)
 
@@ -166,15 +166,15 @@ def test_less_than_half_of_a_small_market_is_not_out(
         run = make_run(DAY, source=source_of(server), now=at(f"{DAY}T18:05"))
         server.add_fault(fault(MARKET, "truncated_page", rows=120))
         found = wait_for_trading_day(run)
-        assert (found.answer, found.reason) == (Answer.NOT_YET, f"{DAY}: 120 of 301 stocks are out.")
-        assert wait_for_trading_day(run).answer is Answer.OUT
+        assert (found.readiness, found.reason) == (Readiness.NOT_PUBLISHED, f"{DAY}: 120 of 301 stocks are out.")
+        assert wait_for_trading_day(run).readiness is Readiness.PUBLISHED
 
 
 def test_a_market_that_turns_partial_between_the_look_and_the_load_is_no_fault(
     evening: MakeEvening, database: Database, late: LateMarket
 ) -> None:
     night = evening(kinds=("stock",))
-    assert wait_for_trading_day(night.run).answer is Answer.OUT
+    assert wait_for_trading_day(night.run).readiness is Readiness.PUBLISHED
     (batch,) = plan_batches(night.run)
     late.whole_at, late.part = time(18, 30), 150
     with pytest.raises(NotPublishedYet, match=r"150 of \d+ stocks are out") as early:
@@ -308,7 +308,7 @@ def test_what_one_batch_waits_for_is_said_also_while_others_work(
 ) -> None:
     late.late = {"sz.399330"}
     night = evening()
-    assert wait_for_trading_day(night.run).answer is Answer.OUT
+    assert wait_for_trading_day(night.run).readiness is Readiness.PUBLISHED
     stocks, indices = plan_batches(night.run)
     with pytest.raises(NotPublishedYet):
         fetch_and_copy(night.run, indices.batch_no)
@@ -374,7 +374,7 @@ def test_an_index_that_baostock_does_not_list_is_said_once_and_not_asked_for(
 
 @pytest.mark.parametrize(
     ("pace", "minutes"),
-    [(PUBLICATION, [5, 10, 20, 30, 30]), (STRAGGLERS, [20, 80, 120, 120])],
+    [(PUBLICATION, [5, 10, 20, 30, 30]), (LATE_CODES, [20, 80, 120, 120])],
 )
 def test_pauses_grow_up_to_a_limit(pace: Any, minutes: list[int]) -> None:
     assert [pace.pause(n, 300.0).total_seconds() / 60 for n in range(1, len(minutes) + 1)] == minutes

@@ -24,7 +24,7 @@ import pytest
 
 from ashare.connection import POSTGRES_VARIABLE
 from ashare.errors import InvalidInput
-from ashare.export import Selection, Summary, export, files, snapshot
+from ashare.export import Selection, Summary, export, parquet_files, snapshot
 from ashare.read import FIELDS, KEY
 from ashare.store import Store
 from ashare_emulator.generated import GeneratedMarket
@@ -75,7 +75,7 @@ def run(loaded: Database, tmp_path: Path) -> Iterator[Callable[..., Summary]]:
         return export(tmp_path / "bars", selection, connection=connection, **options)
 
     yield run
-    assert not (tmp_path / "bars" / files.WRITING).exists()
+    assert not (tmp_path / "bars" / parquet_files.WRITING).exists()
 
 
 @pytest.fixture
@@ -167,11 +167,11 @@ def test_a_stocks_rows_are_found_by_the_statistics(
 
 
 def test_row_groups_are_cut_alike_whatever_the_chunks() -> None:
-    lengths = [1, files.ROW_GROUP - 1, 0, 3 * files.ROW_GROUP + 5, 10]
+    lengths = [1, parquet_files.ROW_GROUP - 1, 0, 3 * parquet_files.ROW_GROUP + 5, 10]
     tables = [pa.table({"n": pa.nulls(length, pa.int8())}) for length in lengths]
-    cut = [len(table) for table in files._groups(tables)]
+    cut = [len(table) for table in parquet_files._groups(tables)]
     assert sum(cut) == sum(lengths)
-    assert all(length % files.ROW_GROUP == 0 for length in cut[:-1])
+    assert all(length % parquet_files.ROW_GROUP == 0 for length in cut[:-1])
 
 
 # ---------------------------------------------------------------------- only what has changed
@@ -319,14 +319,14 @@ def test_nothing_to_export_touches_nothing(loaded: Database, cli: Cli, tmp_path:
 KILLED_IN_THE_MIDDLE = """
 import os, signal, sys
 from ashare import command
-from ashare.export import files
+from ashare.export import parquet_files
 
 def dies(tables):
     for table in tables:
         yield table.slice(0, len(table) // 2)
         os.kill(os.getpid(), signal.SIGKILL)
 
-files._groups = dies
+parquet_files._groups = dies
 sys.exit(command.main(["export", *sys.argv[1:]]))
 """
 
@@ -338,19 +338,19 @@ def test_a_killed_export_leaves_the_old_files_whole(loaded: Database, cli: Cli, 
     loaded.do("UPDATE ashare.daily_bar SET close = close + 1, loaded_at = now() WHERE trade_date >= '2025-01-01'")
     killed = cli(directory, code=KILLED_IN_THE_MIDDLE)
     assert killed.returncode == -signal.SIGKILL
-    assert list((directory / files.WRITING).iterdir()) != []
+    assert list((directory / parquet_files.WRITING).iterdir()) != []
     assert contents(directory) | {} == before | {
         str(file.relative_to(directory)): (file.read_bytes(), file.stat().st_mtime_ns)
-        for file in (directory / files.WRITING).iterdir()
+        for file in (directory / parquet_files.WRITING).iterdir()
     }
     assert cli(directory).returncode == 0
-    assert not (directory / files.WRITING).exists()
+    assert not (directory / parquet_files.WRITING).exists()
     found = [tuple(row.values())[:-1] for row in pq.read_table(directory / "daily_bar").to_pylist()]
     assert same(found, expected(loaded))
 
 
 def test_two_exports_into_one_directory_do_not_mix(loaded: Database, cli: Cli, tmp_path: Path) -> None:
-    with files.claimed(tmp_path / "bars"):
+    with parquet_files.claimed(tmp_path / "bars"):
         refused = cli(tmp_path / "bars")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == (
@@ -372,7 +372,9 @@ def test_a_full_disk_is_one_sentence(loaded: Database, cli: Cli, tmp_path: Path)
     assert "cannot be written (File too large): make room" in full.stderr
     assert len(full.stderr.splitlines()) == 1
     assert {name: found[0] for name, found in before.items()} == {
-        name: found[0] for name, found in contents(tmp_path / "bars").items() if not name.startswith(files.WRITING)
+        name: found[0]
+        for name, found in contents(tmp_path / "bars").items()
+        if not name.startswith(parquet_files.WRITING)
     }
 
 
@@ -472,7 +474,7 @@ def test_qlibs_files_hold_the_adjusted_bars(loaded: Database, cli: Cli, tmp_path
 
 def test_qlibs_files_are_renewed_with_the_export(loaded: Database, cli: Cli, tmp_path: Path) -> None:
     both = (tmp_path / "bars", "--qlib", tmp_path / "qlib")
-    (tmp_path / f".qlib{files.WRITING}" / "left").mkdir(parents=True)  # by a killed one
+    (tmp_path / f".qlib{parquet_files.WRITING}" / "left").mkdir(parents=True)  # by a killed one
     assert cli(*both).returncode == 0
     assert "qlib: up to date" in cli(*both).stdout
     stock = a_stock(loaded)

@@ -33,7 +33,7 @@ from ashare.settings import DEFAULT_INDICES, Settings
 from ashare.source import SourceConfig
 from ashare.source.transport import Limits
 from ashare.steps import (
-    Answer,
+    Readiness,
     Run,
     fetch_and_copy,
     plan_batches,
@@ -64,7 +64,7 @@ def attempt(run: Run) -> list[AshareError]:
     """Do what the DAG's tasks do before the last one, and return what made them fail."""
     failures: list[AshareError] = []
     try:
-        assert wait_for_trading_day(run).answer is Answer.OUT
+        assert wait_for_trading_day(run).readiness is Readiness.PUBLISHED
         batches = plan_batches(run)
     except AshareError as error:
         return [error]

@@ -28,7 +28,7 @@ from ashare.errors import (
 )
 from ashare.settings import DEFAULT_INDICES, Settings
 from ashare.steps import Run
-from ashare.steps.history import History, fetch_and_copy, plan_batches, record_status
+from ashare.steps.history import HistoryRun, fetch_and_copy, plan_batches, record_status
 from ashare.store import Store
 from ashare_emulator.faults import fault
 from ashare_emulator.generated import GeneratedMarket
@@ -80,15 +80,15 @@ class Scene:
         self.database, self.emulator, self.market = database, emulator, market
         Store(database.connect).migrate()
 
-    def history(self, first: date = date(2025, 9, 1), last: date = LAST, **options: Any) -> History:
+    def history(self, first: date = date(2025, 9, 1), last: date = LAST, **options: Any) -> HistoryRun:
         options.setdefault("settings", Settings(lock_timeout=20.0))
         options.setdefault("now", at(NOW))
-        return History(first, last, Store(self.database.connect), source_of(self.emulator), **options)
+        return HistoryRun(first, last, Store(self.database.connect), source_of(self.emulator), **options)
 
-    def of_2026(self, **options: Any) -> History:
+    def of_2026(self, **options: Any) -> HistoryRun:
         return self.history(*JANUARY, now=at("2026-02-02T20:00"), **options)
 
-    def run(self, history: History) -> str:
+    def run(self, history: HistoryRun) -> str:
         """What the DAG's tasks do."""
         for batch in plan_batches(history)[0]:
             with suppress(BadReply):

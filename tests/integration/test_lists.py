@@ -12,7 +12,7 @@ import pytest
 from ashare.errors import AshareError, BadReply, IncompleteDate, InvalidInput
 from ashare.settings import Settings
 from ashare.steps import Run, fetch_and_copy, plan_batches, record_status, sync_adjust_factors
-from ashare.steps.history import History
+from ashare.steps.history import HistoryRun
 from ashare.steps.history import fetch_and_copy as fetch_years
 from ashare.steps.history import plan_batches as plan_years
 from ashare.steps.history import record_status as record_years
@@ -418,17 +418,17 @@ def test_many_stocks_without_factors_are_one_short_sentence(database: Database) 
 # ---------------------------------------------------------------------- indices before 2006, ETFs before 2026
 
 
-def years(database: Database, server: Emulator, first: str, last: str, **options: Any) -> History:
+def years(database: Database, server: Emulator, first: str, last: str, **options: Any) -> HistoryRun:
     store = Store(database.connect)
     store.migrate()
     options.setdefault("settings", Settings(lock_timeout=20.0, indices=INDICES))
     options.setdefault("now", at("2006-06-01T20:00"))
-    return History(
+    return HistoryRun(
         date.fromisoformat(first), date.fromisoformat(last), store, source_of(server), run_id="years", **options
     )
 
 
-def do(history: History) -> str:
+def do(history: HistoryRun) -> str:
     for batch in plan_years(history)[0]:
         fetch_years(history, batch.batch_no)
     return record_years(history)

@@ -13,7 +13,7 @@ import pytest
 
 from ashare import metrics
 from ashare.store import Store
-from ashare.store.rows import Merged
+from ashare.store.rows import MergeCounts
 from ashare_airflow.report import run_metrics
 from ashare_emulator.server import Emulator
 from tests.conftest import Database, MakeRun
@@ -87,8 +87,8 @@ def test_a_recorded_date_says_how_complete_it_is(make_run: MakeRun, database: Da
 
 
 def test_rows_are_counted_by_what_became_of_them(stats: Recorder) -> None:
-    metrics.batch_loaded(stats, Merged(inserted=3, revised=2, unchanged=1))
-    metrics.batch_loaded(stats, Merged(inserted=4, revised=0, unchanged=0))
+    metrics.batch_loaded(stats, MergeCounts(inserted=3, revised=2, unchanged=1))
+    metrics.batch_loaded(stats, MergeCounts(inserted=4, revised=0, unchanged=0))
     assert stats.counts == {"ashare.rows.new": 7, "ashare.rows.changed": 2, "ashare.rows.unchanged": 1}
 
 
@@ -100,12 +100,12 @@ from ashare.steps import Run
 from ashare_airflow import connections
 from ashare_airflow.report.run_metrics import row_counts, task_measured
 from ashare_airflow.report.run_report import end_reported
-from ashare.store.rows import Merged
+from ashare.store.rows import MergeCounts
 with connections.store() as opened:
     run = Run(date(2025, 10, 10), opened, connections.source_config(), run_id="r")
     try:
         with task_measured(opened, "record_status", "a label"), end_reported(run):
-            print(row_counts(Merged(1, 2, 3)))
+            print(row_counts(MergeCounts(1, 2, 3)))
             if sys.argv[1] == "incomplete":
                 raise IncompleteDate("12 bars are missing")
             print("ended well")

@@ -457,7 +457,7 @@ def test_a_long_reader_holds_up_the_migration_and_no_other_reader(altered: Store
 
 
 def test_a_migration_that_cannot_be_applied_says_who_is_in_the_way(altered: Store, database: Database) -> None:
-    altered.on_behalf_of("the migration", 2.0)
+    altered.name_sessions("the migration", 2.0)
     with database.connect() as reader:
         reader.execute("SELECT set_config('application_name', 'a long report', false)")
         reader.execute("SELECT count(*) FROM ashare.security")
@@ -470,7 +470,7 @@ def test_a_migration_that_cannot_be_applied_says_who_is_in_the_way(altered: Stor
 
 
 def test_whoever_waits_for_one_who_migrates_says_for_whom(altered: Store, database: Database) -> None:
-    altered.on_behalf_of("me", 0.3)
+    altered.name_sessions("me", 0.3)
     with database.connect() as other:
         other.execute("SELECT set_config('application_name', 'another release', false)")
         other.execute("SELECT pg_advisory_lock(hashtextextended('ashare schema', 0))")
@@ -483,7 +483,7 @@ def test_whoever_waits_for_one_who_migrates_says_for_whom(altered: Store, databa
 def test_an_up_to_date_schema_waits_for_nobody(database: Database) -> None:
     store = Store(database.connect)
     store.migrate()
-    store.on_behalf_of("me", 0.3)
+    store.name_sessions("me", 0.3)
     with database.connect() as other:
         other.execute("SELECT pg_advisory_lock(hashtextextended('ashare schema', 0))")
         other.execute("LOCK TABLE ashare.daily_bar, ashare.security, ashare.schema_migration IN EXCLUSIVE MODE")

@@ -16,7 +16,7 @@ import pytest
 from ashare.errors import IncompleteDate
 from ashare.settings import Settings
 from ashare.steps import history as steps
-from ashare.steps.history import History
+from ashare.steps.history import HistoryRun
 from ashare.store import Store
 from ashare_emulator.market import COLUMNS, Row
 from ashare_emulator.panel import PanelMarket
@@ -141,7 +141,7 @@ def test_a_history_of_the_years_with_saturday_sessions_ends_complete(database: D
     store = Store(database.connect)
     store.migrate()
     with served(market) as server:
-        history = History(
+        history = HistoryRun(
             date(1993, 6, 14),
             date(1993, 6, 25),
             store,

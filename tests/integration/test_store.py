@@ -14,7 +14,7 @@ from ashare.errors import InvalidInput, SourceBusy, StoreBusy, StoreRefused, Sto
 from ashare.store import Batch, Store, migrate
 from ashare.store.migrate import MIGRATIONS
 from ashare.store.queries import queries
-from ashare.store.rows import BatchRows, Merged
+from ashare.store.rows import BatchRows, MergeCounts
 from ashare_emulator.server import Emulator
 from tests.conftest import Database, MakeRun
 from tests.integration.trade_date import MARKET, complete
@@ -36,7 +36,7 @@ def store(database: Database) -> Store:
     return made
 
 
-def load(store: Store, *lines: str, run_id: str = "run") -> Merged:
+def load(store: Store, *lines: str, run_id: str = "run") -> MergeCounts:
     (batch,) = store.batches.replace(DAY, [Batch("stock", "market_day", None, "stocks")], "run")
     return store.bars.load(DAY, batch.batch_no, BatchRows(io.StringIO("".join(lines)), len(lines)), run_id)
 
@@ -132,15 +132,15 @@ def test_no_number_is_kept_as_floating_point(store: Store, database: Database) -
 
 
 def test_new_equal_and_changed_rows(store: Store, database: Database) -> None:
-    assert load(store, bar("sh.600000"), bar("sh.600004")) == Merged(2, 0, 0)
+    assert load(store, bar("sh.600000"), bar("sh.600004")) == MergeCounts(2, 0, 0)
     written = database.rows("SELECT code, loaded_at, ctid FROM ashare.daily_bar ORDER BY code")
 
     # 9.680 is the same number: an equal value writes nothing.
-    assert load(store, bar("sh.600000", "9.680"), bar("sh.600004")) == Merged(0, 0, 2)
+    assert load(store, bar("sh.600000", "9.680"), bar("sh.600004")) == MergeCounts(0, 0, 2)
     assert database.rows("SELECT code, loaded_at, ctid FROM ashare.daily_bar ORDER BY code") == written
     assert database.rows("SELECT count(*) FROM ashare.bar_revision") == [(0,)]
 
-    assert load(store, bar("sh.600000"), bar("sh.600004", "9.70"), run_id="later") == Merged(0, 1, 1)
+    assert load(store, bar("sh.600000"), bar("sh.600004", "9.70"), run_id="later") == MergeCounts(0, 1, 1)
     assert database.rows("SELECT close FROM ashare.daily_bar WHERE code = 'sh.600004'") == [(Decimal("9.70"),)]
     assert database.rows("SELECT code, old, new, run_id FROM ashare.bar_revision") == [
         ("sh.600004", {"close": 9.68}, {"close": 9.70}, "later")
@@ -205,7 +205,7 @@ def test_a_wait_for_a_lock_of_the_store_ends_and_says_for_whom(
     store: Store, database: Database, lock: str, what: str
 ) -> None:
     (batch,) = store.batches.replace(DAY, [Batch("stock", "market_day", None, "stocks")], "run")
-    store.on_behalf_of("fetch_and_copy", 0.3)
+    store.name_sessions("fetch_and_copy", 0.3)
 
     def work() -> None:
         if what == "load":
@@ -228,7 +228,7 @@ def test_a_wait_for_a_lock_of_the_store_ends_and_says_for_whom(
 @pytest.mark.parametrize("how", ["UPDATE ashare.sync_status SET run_id = 'x'", "LOCK TABLE ashare.sync_status"])
 def test_a_wait_for_a_row_or_a_table_ends_and_says_for_whom(store: Store, database: Database, how: str) -> None:
     store.statuses.start(DAY, ["stock"], "run")
-    store.on_behalf_of("plan_batches", 0.3)
+    store.name_sessions("plan_batches", 0.3)
     with database.connect() as reader, database.connect() as other:
         reader.execute("SELECT set_config('application_name', 'a reader', false)")
         reader.execute("SELECT * FROM ashare.daily_bar")
@@ -243,7 +243,7 @@ def test_a_wait_for_a_row_or_a_table_ends_and_says_for_whom(store: Store, databa
 
 
 def test_a_second_at_the_same_work_waits_and_is_bounded(store: Store, database: Database) -> None:
-    store.on_behalf_of("plan_batches", 20)
+    store.name_sessions("plan_batches", 20)
     with store.mutex("the calendar", 5), Store(database.connect) as other:
         with (
             pytest.raises(

@@ -14,7 +14,7 @@ from ashare.settings import Settings
 from ashare.source import SourceConfig
 from ashare.source.transport import Limits
 from ashare.steps import Run, fetch_and_copy, history
-from ashare.steps.history import History
+from ashare.steps.history import HistoryRun
 from ashare.store import Store
 
 
@@ -35,7 +35,7 @@ def main() -> None:
     options: dict[str, Any] = {"who": "victim", "settings": Settings(lock_timeout=20.0), "now": lambda: now}
     with Store(partial(psycopg.connect, host=args.socket_dir, user="postgres", dbname=args.database)) as store:
         if args.first:
-            history.fetch_and_copy(History(args.first, args.day, store, source, **options), args.batch)
+            history.fetch_and_copy(HistoryRun(args.first, args.day, store, source, **options), args.batch)
         else:
             fetch_and_copy(Run(args.day, store, source, **options), args.batch)
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ashare.cost import PAGE_SESSIONS, Cost, better_way, by_date, pages
+from ashare.cost import PAGE_SESSIONS, Cost, by_date, pages, suggest_history_run
 from ashare.steps.history.range_fetch import cut_pages
 
 
@@ -44,9 +44,9 @@ def weekdays(first: date, count: int) -> list[date]:
 
 
 def test_a_better_way_is_named_for_years_and_not_for_months() -> None:
-    assert better_way(None, weekdays(date(2025, 1, 1), 90), ["stock"]) == ""
-    assert better_way(None, [], ["stock"]) == ""
-    said = better_way(None, weekdays(date(2010, 1, 4), 3650), ["stock", "index"])
+    assert suggest_history_run(None, weekdays(date(2025, 1, 1), 90), ["stock"]) == ""
+    assert suggest_history_run(None, [], ["stock"]) == ""
+    said = suggest_history_run(None, weekdays(date(2010, 1, 4), 3650), ["stock", "index"])
     conf = json.loads(said.split("--conf ")[1].strip("'"))
     assert conf == {"start_date": "2010-01-04", "end_date": "2020-01-01", "kinds": ["stock", "index"]}
 

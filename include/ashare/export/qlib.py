@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ashare.errors import InvalidInput
-from ashare.export import files
+from ashare.export import parquet_files
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,12 +41,12 @@ def write_qlib(bars: Path, target: Path) -> int:
     :raises TransientError: ``target`` cannot be written, or an export is at work on ``bars``.
     """
     made_of = _made_of(bars)
-    with files.claimed(bars), files.write_errors(target):
+    with parquet_files.claimed(bars), parquet_files.write_errors(target):
         if not _is_due(target, made_of):
             return 0
-        beside = target.with_name(f".{target.name}{files.WRITING}")
+        beside = target.with_name(f".{target.name}{parquet_files.WRITING}")
         shutil.rmtree(beside, ignore_errors=True)
-        _write(files.years(bars), _kinds(bars), beside)
+        _write(parquet_files.years(bars), _kinds(bars), beside)
         (beside / MADE_OF).write_text(made_of)
         shutil.rmtree(target, ignore_errors=True)
         beside.rename(target)
@@ -54,7 +54,10 @@ def write_qlib(bars: Path, target: Path) -> int:
 
 
 def _made_of(bars: Path) -> str:
-    parts = [files.notes(file).get("fingerprint", "") for file in (*files.years(bars), bars / "security.parquet")]
+    parts = [
+        parquet_files.notes(file).get("fingerprint", "")
+        for file in (*parquet_files.years(bars), bars / "security.parquet")
+    ]
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
 
@@ -84,7 +87,7 @@ def _write(years: Sequence[Path], kinds: Mapping[str, str], target: Path) -> Non
     (target / "calendars" / "day.txt").write_text("".join(f"{day}\n" for day in calendar))
     spans: dict[str, tuple[int, int]] = {}
     for year in years:
-        for batch in parquet.ParquetFile(year).iter_batches(files.ROW_GROUP, columns=list(READ)):
+        for batch in parquet.ParquetFile(year).iter_batches(parquet_files.ROW_GROUP, columns=list(READ)):
             for code, columns in _by_code(batch):
                 directory = target / "features" / code.replace(".", "")
                 spans[code] = _append(directory, columns, calendar, spans.get(code))

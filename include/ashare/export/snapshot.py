@@ -16,7 +16,7 @@ from psycopg import IsolationLevel
 
 from ashare.dates import FIRST_TRADE_DATE, beijing_now
 from ashare.errors import InvalidInput
-from ashare.export import files
+from ashare.export import parquet_files
 from ashare.read import FIELDS, KEY
 from ashare.store import arrow, export_rows
 from ashare.store.export_rows import YearState
@@ -118,7 +118,7 @@ def export(
     :raises TransientError: another export is at work on the directory, it cannot be written, or the database is away.
     """
     selection = selection or Selection()
-    with files.claimed(directory):
+    with parquet_files.claimed(directory):
         if not rewrite:
             _refuse_other(directory, selection)
         with read_only_connection(connection) as opened:
@@ -128,8 +128,8 @@ def export(
 
 
 def _refuse_other(directory: Path, selection: Selection) -> None:
-    for file in files.years(directory):
-        other = files.notes(file).get("options", selection.options)
+    for file in parquet_files.years(directory):
+        other = parquet_files.notes(file).get("options", selection.options)
         if other != selection.options:
             raise InvalidInput(
                 f"{directory} was exported with {other or ALL}, and now with {selection.options or ALL}: repeat the "
@@ -169,8 +169,8 @@ class _Export:
         return export_rows.schema_made_at(self.connection)
 
     def _refuse_other_database(self) -> None:
-        for file in files.years(self.directory):
-            other = files.notes(file).get("database", self._database)
+        for file in parquet_files.years(self.directory):
+            other = parquet_files.notes(file).get("database", self._database)
             if other != self._database:
                 raise InvalidInput(
                     f"{self.directory} was exported from another database (its schema ashare was made at {other}, "
@@ -207,20 +207,20 @@ class _Export:
         return export_rows.copy_selection(self.connection, (*KEY, *FIELDS), values)
 
     def _is_due(self, file: Path, fingerprint: str) -> bool:
-        if self.rewrite or files.notes(file).get("fingerprint") != fingerprint:
+        if self.rewrite or parquet_files.notes(file).get("fingerprint") != fingerprint:
             return True
         self.done.kept.append(self._relative(file))
         return False
 
     def _write(self, file: Path, tables: Iterable[pa.Table], columns: pa.Schema, fingerprint: str, what: str) -> None:
         noted = {"fingerprint": fingerprint, "options": self.selection.options, "database": self._database}
-        files.write(self.directory, file, tables, columns, noted)
+        parquet_files.write(self.directory, file, tables, columns, noted)
         self.done.written.append(self._relative(file))
         self.say(f"{self._relative(file)}: {what}, {file.stat().st_size / 1e6:.1f} MB")
 
     def _remove_others(self, years: set[int]) -> None:
-        for file in files.years(self.directory):
-            if file.parent.name not in {f"year={year}" for year in years} and files.notes(file):
+        for file in parquet_files.years(self.directory):
+            if file.parent.name not in {f"year={year}" for year in years} and parquet_files.notes(file):
                 file.unlink()
                 with suppress(OSError):  # something else is in it
                     file.parent.rmdir()

@@ -21,7 +21,7 @@ from ashare.errors import (
 from ashare.source.transport import HEADER_BYTES, SEPARATOR
 from ashare.texts import bounded, storable
 
-MOST_SAID = 300
+MOST_CHARACTERS = 300
 """Characters of what the server says of an error."""
 
 PAGE_ROWS = 2000
@@ -82,25 +82,25 @@ def check_reply(method: str, asked: list[str], reply: str) -> str:
 
 def rows_a_page(result: Any) -> int:
     """The page size by which the server went; not every one goes by what was asked."""
-    said = str(result.per_page_count)
-    return int(said) if said.isdigit() else PAGE_ROWS
+    sentence = str(result.per_page_count)
+    return int(sentence) if sentence.isdigit() else PAGE_ROWS
 
 
 def refusal(method: str, code: str, text: str) -> AshareError:
     """The error for a result code (baostock.common.contants)."""
-    code, text = bounded(storable(code), MOST_SAID), bounded(storable(text.strip()), MOST_SAID)
-    said = f"Baostock answered {method} with {code} ({text})"
+    code, text = bounded(storable(code), MOST_CHARACTERS), bounded(storable(text.strip()), MOST_CHARACTERS)
+    sentence = f"Baostock answered {method} with {code} ({text})"
     if code == "10001001":
-        return NotLoggedIn(f"{said}: the session was lost.")
+        return NotLoggedIn(f"{sentence}: the session was lost.")
     if code == BLACKLISTED:
-        return SourceRefused(f"{said}: this address is blacklisted; wait for the ban to end.", code)
+        return SourceRefused(f"{sentence}: this address is blacklisted; wait for the ban to end.", code)
     if code.startswith("10001"):
-        return SourceRefused(f"{said}.", code)
+        return SourceRefused(f"{sentence}.", code)
     if code.startswith("10002"):
-        return SourceUnreachable(f"{said}.")
+        return SourceUnreachable(f"{sentence}.")
     if code in ("10004001", "10004002", "10004003", "10004004") or not code.startswith("10004"):
-        return BadReply(f"{said}.")
-    return TerminalError(f"{said}: the request itself is wrong.")
+        return BadReply(f"{sentence}.")
+    return TerminalError(f"{sentence}: the request itself is wrong.")
 
 
 def keep_spaces(reply: str) -> str:

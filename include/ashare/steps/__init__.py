@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from ashare.steps.calendar_refresh import Answer, Wait, wait_for_trading_day
 from ashare.steps.factors import sync_adjust_factors
 from ashare.steps.fetch import fetch_and_copy
 from ashare.steps.plan import plan_batches
 from ashare.steps.reachability import check_source
 from ashare.steps.record import record_status
 from ashare.steps.run import Run, newest_published
+from ashare.steps.trading_day import Readiness, TradingDayAnswer, wait_for_trading_day
 
 __all__ = [
-    "Answer",
+    "Readiness",
     "Run",
-    "Wait",
+    "TradingDayAnswer",
     "check_source",
     "fetch_and_copy",
     "newest_published",

@@ -22,7 +22,7 @@ MOST_NAME = 100
 WAIT_SECONDS = 10.0
 """A person waits no longer for a run that records or merges."""
 
-NOBODYS_SOURCE = SourceConfig("", 0)
+UNUSED_SOURCE = SourceConfig("", 0)
 """Judging a date asks nothing of Baostock."""
 
 
@@ -82,7 +82,7 @@ def undo(store: Store, day: date, who: str) -> str:
 
 def _run(store: Store, day: date) -> Run:
     store.migrate()
-    return Run(day, store, NOBODYS_SOURCE)
+    return Run(day, store, UNUSED_SOURCE)
 
 
 def _acceptable(run: Run) -> Run:
@@ -113,8 +113,8 @@ def _problem(run: Run, count: DateCount, missing: list[str]) -> str:
     recorded = run.store.accepted.problem(run.day).rstrip(".").replace("; the next run reads the date again", "")
     # A step that could not go on has written its reason without counting.
     counted_now = problems_of(run, count, missing) if run.store.statuses.step_failure(run.day) else []
-    said = "; ".join([*counted_now, recorded])
-    return bounded(said, MOST_PROBLEM)
+    problem = "; ".join([*counted_now, recorded])
+    return bounded(problem, MOST_PROBLEM)
 
 
 def _name(who: str) -> str:

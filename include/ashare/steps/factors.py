@@ -11,7 +11,7 @@ from ashare.checks import is_code, is_date, is_number
 from ashare.errors import BadReply
 from ashare.source import Table
 from ashare.source.session import FACTOR_FIELDS
-from ashare.steps.publication import STRAGGLERS, not_yet
+from ashare.steps.publication import LATE_CODES, not_yet
 from ashare.steps.run import FACTORS_ARE_FINAL, Run
 from ashare.store.batches import FACTOR_BATCH
 from ashare.store.rows import RejectedRow
@@ -48,7 +48,7 @@ def _read_and_save(run: Run) -> None:
         factors = read_factors(table, run.day, run.day)
         if not factors.good and run.is_today_before(FACTORS_ARE_FINAL):
             reason = f"no adjust factors yet; an answer of none is believed from {FACTORS_ARE_FINAL:%H:%M} on"
-            raise not_yet(run, "adjust factors", reason, STRAGGLERS, FACTORS_ARE_FINAL)
+            raise not_yet(run, "adjust factors", reason, LATE_CODES, FACTORS_ARE_FINAL)
         run.store.bars.save_factors(run.day, factors.good, session.requests, factors.odd, run.run_id)
     log.info("%d stocks go ex on %s.", len(factors.good), run.day)
 
@@ -69,7 +69,7 @@ def read_factors(table: Table, first: date, last: date, code: str | None = None)
     rows = list(dict.fromkeys(table.columns(*FACTOR_FIELDS)))  # the same row twice is one row
     times = Counter((sent, text) for sent, text, _, _ in rows)
     found = FactorRows()
-    said = ""
+    first_rule = ""
     for sent, text, fore, back in rows:
         ex_date = date.fromisoformat(text) if is_date(text) else None
         if ex_date is None or not first <= ex_date <= last or not is_code(sent) or sent != (code or sent):
@@ -83,13 +83,13 @@ def read_factors(table: Table, first: date, last: date, code: str | None = None)
             found.good.append((sent, ex_date, fore, back))
             continue
         rule = storable(rule)
-        said = said or rule
+        first_rule = first_rule or rule
         raw = dict(zip(FACTOR_FIELDS, (sent, text, fore, back), strict=True))
         # Under what was asked for: there it is superseded by the next answer.
         found.odd.append(RejectedRow(code or sent, rule, raw, ex_date if code else first))
     if len(found.odd) > len(found.good):
         more = f" {len(found.odd)} of its {len(rows)} rows cannot be; none was kept." if len(rows) > 1 else ""
-        raise BadReply(f"{said}{more}")
+        raise BadReply(f"{first_rule}{more}")
     for row in found.odd[:20]:
         log.warning("Set aside: %s", row.rule)
     return found

@@ -11,19 +11,19 @@ from ashare.errors import AshareError, BadReply, InvalidInput
 from ashare.source import Session
 from ashare.steps.fetched_bars import ONE_PAGE, FetchedBars, fetch_market
 from ashare.steps.first_bars import ask_witnesses, before_the_first_bar
-from ashare.steps.publication import PUBLICATION, STRAGGLERS, not_yet, sample_of
+from ashare.steps.publication import LATE_CODES, PUBLICATION, not_yet, sample_of
 from ashare.steps.record import recount
-from ashare.steps.reread import fetch_again
+from ashare.steps.reread import reread_dates
 from ashare.steps.run import BARS_ARE_FINAL, FEW, PLURALS, Run
-from ashare.steps.verify import not_believed, tolerance
+from ashare.steps.verify import contradiction_error, tolerance
 from ashare.store import Batch
 from ashare.store.cross_check import Contradiction
-from ashare.store.rows import Merged
+from ashare.store.rows import MergeCounts
 
 log = logging.getLogger(__name__)
 
 
-def fetch_and_copy(run: Run, batch_no: int) -> Merged:
+def fetch_and_copy(run: Run, batch_no: int) -> MergeCounts:
     """Fetch one batch of the plan and load it. Harmless to repeat: what is there by now is not asked for.
 
     :raises BadReply: the reply is not the whole answer; nothing was written.
@@ -33,7 +33,7 @@ def fetch_and_copy(run: Run, batch_no: int) -> Merged:
         raise InvalidInput(f"There is no batch {batch_no} for {run.day}: clear the task plan_batches first.")
     run.store.batches.start(run.day, batch_no)
     if batch.again:
-        return fetch_again(run, batch)
+        return reread_dates(run, batch)
     fetched = FetchedBars(run, batch.kind, run.day)
     # A per-security request brings later dates too: whoever waited here may find its codes loaded.
     work = "bars by code" if batch.by == "code" else _work(run, batch.kind)
@@ -111,7 +111,7 @@ def _first(run: Run, kind: str, codes: Sequence[str]) -> date:
     return min(waiting, complete or waiting)
 
 
-def _load(run: Run, batch: Batch, fetched: FetchedBars) -> Merged:
+def _load(run: Run, batch: Batch, fetched: FetchedBars) -> MergeCounts:
     missing = sorted({*before_the_first_bar(fetched), *fetched.unasked})
     doubt = _doubt_absence(run, batch, fetched, missing) if missing else None
     believed = () if doubt else missing
@@ -122,7 +122,7 @@ def _load(run: Run, batch: Batch, fetched: FetchedBars) -> Merged:
     try:
         merged = run.store.bars.load(run.day, batch.batch_no, batch_rows, run.run_id, market=market)
     except Contradiction as found:
-        raise not_believed(run, found) from found
+        raise contradiction_error(run, found) from found
     fetched.requests = 0  # they are recorded
     log.info(
         "%s: %d rows: %d new, %d changed, %d as they were; %d rejected, %d absent at the source.",
@@ -145,7 +145,7 @@ def _doubt_absence(run: Run, batch: Batch, fetched: FetchedBars, missing: Sequen
     plural, most = PLURALS[batch.kind], run.settings.max_absent
     has_some = _has_some(run, fetched)
     late = f"{len(missing)} {plural} have no bar yet, {missing[0]} for one"
-    pace = STRAGGLERS if has_some else PUBLICATION
+    pace = LATE_CODES if has_some else PUBLICATION
     if run.is_today_before(BARS_ARE_FINAL):
         return not_yet(run, batch.label, f"{late}; an absence is believed from {BARS_ARE_FINAL:%H:%M} on", pace)
     if run.day == run.today and (len(missing) > most or not has_some):

@@ -14,7 +14,7 @@ from ashare.source import Session, Table
 from ashare.steps.publication import judge_market
 from ashare.steps.run import Run
 from ashare.store import Batch
-from ashare.store.rows import Absence, AbsentRange, BatchRows, Blanked, Reject
+from ashare.store.rows import AbsentBars, AbsentRange, BatchRows, BlankedBar, RejectedBar
 
 ONE_PAGE = timedelta(days=8 * 365)
 """A per-security request costs the same for a day as for a page of 2,000 sessions: a good eight years."""
@@ -38,8 +38,8 @@ class FetchedBars:
     """From when on securities are asked for one by one."""
     bars: IO[str] = field(default_factory=_spool)
     rows: int = 0
-    rejects: list[Reject] = field(default_factory=list)
-    blanked: list[Blanked] = field(default_factory=list)
+    rejects: list[RejectedBar] = field(default_factory=list)
+    blanked: list[BlankedBar] = field(default_factory=list)
     answered: set[str] = field(default_factory=set)
     """Codes with a row, good or not, on the trade date."""
     asked_by_code: list[str] = field(default_factory=list)
@@ -100,7 +100,7 @@ class FetchedBars:
 
     def batch_rows(self, *, absent: Sequence[str] = (), follow_ups: Sequence[Batch] = ()) -> BatchRows:
         """All of it, to be loaded; ``absent`` are believed to be so."""
-        absence = Absence(absent, ABSENT) if absent else None
+        absence = AbsentBars(absent, ABSENT) if absent else None
         return BatchRows(
             self.bars, self.rows, self.rejects, self.blanked, absence, self.ranges, self.requests, follow_ups
         )

@@ -19,9 +19,9 @@ def plan_batches(run: Run) -> list[Batch]:
         run.store.statuses.start(run.day, run.kinds, run.run_id)
         ensure_reference(run)
         if "index" in run.kinds:
-            run.store.universe.note_unlisted_indices(run.day, run.settings.indices)
+            run.store.universe.record_unlisted_indices(run.day, run.settings.indices)
         remaining = _remaining(run)
-        planned = [*cut_batches(run, remaining), *batches_again(run)]
+        planned = [*cut_batches(run, remaining), *reread_batches(run)]
         batches = run.store.batches.replace(run.day, planned, run.run_id)
     for batch in batches:
         log.info("Batch %d: %s", batch.batch_no, batch.label)
@@ -54,24 +54,24 @@ def cut_batches(run: Run, remaining: Mapping[str, Sequence[str]]) -> list[Batch]
     return batches
 
 
-def due_again(run: Run) -> list[Run]:
+def due_rereads(run: Run) -> list[Run]:
     """The complete dates before the run's own that are to be read again for corrections, as runs of theirs."""
     kinds = [kind for kind in run.kinds if run.has_market_call(kind)]
     if not kinds:
         return []
     since = min(MARKET_DAY_FROM[kind] for kind in kinds)
-    due = run.store.corrections.due_again(run.day, kinds, days=run.settings.recheck_days, since=since)
+    due = run.store.corrections.due_rereads(run.day, kinds, days=run.settings.recheck_days, since=since)
     found = []
-    for day, theirs in due.items():
-        asked = tuple(kind for kind in kinds if kind in theirs and day >= MARKET_DAY_FROM[kind])
+    for day, complete_kinds in due.items():
+        asked = tuple(kind for kind in kinds if kind in complete_kinds and day >= MARKET_DAY_FROM[kind])
         if asked:
             found.append(replace(run, day=day, kinds=asked))
     return found
 
 
-def batches_again(run: Run) -> list[Batch]:
+def reread_batches(run: Run) -> list[Batch]:
     """The batch of the earlier dates that are to be read again, if there are any."""
-    days = [earlier.day for earlier in due_again(run)]
+    days = [earlier.day for earlier in due_rereads(run)]
     if not days:
         return []
     label = f"{days[0]} to {days[-1]} again" if days[1:] else f"{days[0]} again"

@@ -29,7 +29,7 @@ SAMPLE = 3
 
 
 @dataclass(frozen=True)
-class Pace:
+class PollPace:
     """The pauses between two looks: ``first`` times ``ASHARE_POLL_SECONDS``, then ``growth`` times as long each."""
 
     first: int
@@ -43,14 +43,14 @@ class Pace:
         return min(timedelta(seconds=seconds), self.longest)
 
 
-PUBLICATION = Pace(1, 2, timedelta(minutes=30))
+PUBLICATION = PollPace(1, 2, timedelta(minutes=30))
 """For a day of which nothing, or only a part, is out."""
-STRAGGLERS = Pace(4, 4, timedelta(hours=2))
+LATE_CODES = PollPace(4, 4, timedelta(hours=2))
 """For the last codes of a day: a look costs a session, and few of them come before the end of the evening."""
 
 
 def not_yet(
-    run: Run, waits_for: str, reason: str, pace: Pace = PUBLICATION, final: time = BARS_ARE_FINAL
+    run: Run, waits_for: str, reason: str, pace: PollPace = PUBLICATION, final: time = BARS_ARE_FINAL
 ) -> AshareError:
     """The error for what is not out today: the run comes back, until it is too late to.
 
@@ -62,13 +62,13 @@ def not_yet(
             f"Baostock has not published {run.day} by {GIVE_UP:%H:%M} ({reason}): run the date again tomorrow "
             f"(airflow dags backfill -s {run.day} -e {run.day} ashare_daily --rerun-failed-tasks)."
         )
-    return NotPublishedYet(f"{run.day}: {reason}.", look_again_at(run, waits_for, pace, final))
+    return NotPublishedYet(f"{run.day}: {reason}.", next_poll_at(run, waits_for, pace, final))
 
 
-def look_again_at(run: Run, waits_for: str, pace: Pace, final: time) -> datetime:
+def next_poll_at(run: Run, waits_for: str, pace: PollPace, final: time) -> datetime:
     """When to look again; counts this look."""
     now = run.now()
-    pause = pace.pause(run.store.statuses.count_look(run.day, waits_for), run.settings.poll_seconds)
+    pause = pace.pause(run.store.statuses.count_poll(run.day, waits_for), run.settings.poll_seconds)
     moments = (datetime.combine(run.day, moment, now.tzinfo) for moment in (final, GIVE_UP))
     decisive = min(moment for moment in moments if moment > now)
     # A look shortly before the decisive moment would be one too many.

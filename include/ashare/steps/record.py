@@ -173,10 +173,10 @@ def _look_at_following(run: Run) -> None:
     if accepted and accepted.ended_because is None and recorded[0] == "success":
         _judge_accepted(following, accepted)
     elif recorded[0] == "success":
-        said = verify(following).contradiction
-        if said:
-            log.warning("%s is not complete after all: %s.", after, said)
-            run.store.statuses.contradict(after, f"{said}.")
+        contradiction = verify(following).contradiction
+        if contradiction:
+            log.warning("%s is not complete after all: %s.", after, contradiction)
+            run.store.statuses.contradict(after, f"{contradiction}.")
     elif recorded[0] == "failed" and run.store.corrections.contradicted(after, following.kinds):
         with suppress(IncompleteDate):  # as before
             _record(following, calendar_is_known=True)
@@ -203,5 +203,5 @@ def note_of(run: Run, count: DateCount, verdict: Verdict) -> str | None:
         )
     if "etf" in run.kinds and run.day < ETFS_FROM:
         notes.append(NO_ETFS)
-    notes += run.store.batches.errors(run.day, only_again=True)
+    notes += run.store.batches.errors(run.day, only_rereads=True)
     return joined(notes) or None

@@ -148,7 +148,7 @@ def refresh_universe(run: Run, session: Session) -> None:
     found = check_securities(table, run.store.universe.known_kinds(), run.today, run.settings.max_rejected)
     codes, few = found.codes, run.settings.max_deviating
     # What a list lacks that an earlier one had is gone, or the list was cut.
-    lacks_many = len(run.store.universe.not_among(codes, run.today)) > few
+    lacks_many = len(run.store.universe.listed_codes_beside(codes, run.today)) > few
     is_proven = False
     if len(table.rows) % PAGE_ROWS == 0:
         is_proven = _refuse_a_cut_list(session, len(table.rows), codes, run.day, allowed=0)

@@ -12,19 +12,19 @@ from ashare.errors import BadReply, Postponed
 from ashare.source import Session
 from ashare.steps.factors import read_factors
 from ashare.steps.fetched_bars import FetchedBars, fetch_market
-from ashare.steps.plan import due_again
+from ashare.steps.plan import due_rereads
 from ashare.steps.record import recount
 from ashare.steps.run import PLURALS, Run
-from ashare.steps.verify import not_believed, tolerance
+from ashare.steps.verify import contradiction_error, tolerance
 from ashare.store import Batch
 from ashare.store.cross_check import Contradiction
-from ashare.store.rows import Merged, RereadDate
+from ashare.store.rows import MergeCounts, RereadDate
 from ashare.texts import joined
 
 log = logging.getLogger(__name__)
 
 
-def fetch_again(run: Run, batch: Batch) -> Merged:
+def reread_dates(run: Run, batch: Batch) -> MergeCounts:
     """Read earlier dates again and update what changed; what did not change is not written.
 
     The run's own date does not wait for it: where nothing may be asked today, a later run does it.
@@ -32,41 +32,43 @@ def fetch_again(run: Run, batch: Batch) -> Merged:
     :raises BadReply: a date's reply is not to be believed; the others are loaded.
     """
     try:
-        return _fetch_again(run, batch)
+        return _reread_dates(run, batch)
     except Postponed as postponed:
         log.warning("%s: left to a later run. %s", batch.label, postponed)
         run.store.batches.stop(run.day, batch.batch_no, "superseded", str(postponed), 0)
-        return Merged(0, 0, 0)
+        return MergeCounts(0, 0, 0)
 
 
-def _fetch_again(run: Run, batch: Batch) -> Merged:
+def _reread_dates(run: Run, batch: Batch) -> MergeCounts:
     session: Session | None = None
     recorded = run.batch_end_recorded(batch.batch_no, lambda: session.requests if session else 0, date_waits=False)
     # Of the runs of a backfill that plan the same date, the first to come reads it.
     with recorded, run.store.mutex("bars read again", run.settings.lock_timeout):
-        earlier = [other for other in due_again(run) if other.day in (batch.again or ())]
+        earlier = [other for other in due_rereads(run) if other.day in (batch.again or ())]
         if not earlier:
             run.store.batches.finish(run.day, batch.batch_no, 0, 0)
-            return Merged(0, 0, 0)
+            return MergeCounts(0, 0, 0)
         late = {other.day for other in earlier if run.store.corrections.factors_may_be_late(other.day)}
         session = run.session(sum(len(other.kinds) for other in earlier) + len(late), leaves_reserve=True)
-        caught, problems = _read(earlier, late, session)
-        merged = _load(run, caught, late, problems)
+        fetched_bars, problems = _read(earlier, late, session)
+        merged = _load(run, fetched_bars, late, problems)
         if problems:
             raise BadReply(joined(problems, " "))
-        run.store.batches.finish(run.day, batch.batch_no, sum(fetched.rows for fetched in caught), session.requests)
+        run.store.batches.finish(
+            run.day, batch.batch_no, sum(fetched.rows for fetched in fetched_bars), session.requests
+        )
     return merged
 
 
 def _read(earlier: list[Run], late: Collection[date], session: Session) -> tuple[list[FetchedBars], list[str]]:
     """Ask for each date's market, and for the adjust factors of those that may lack one."""
-    caught: list[FetchedBars] = []
+    fetched_bars: list[FetchedBars] = []
     problems: list[str] = []
     with session:
         for run in earlier:
             for kind in run.kinds:
                 try:
-                    caught.append(_read_one(run, kind, session))
+                    fetched_bars.append(_read_one(run, kind, session))
                 except BadReply as problem:
                     problems.append(str(problem))
             if run.day in late:
@@ -75,7 +77,7 @@ def _read(earlier: list[Run], late: Collection[date], session: Session) -> tuple
                     run.store.bars.save_factors(run.day, factors.good, 0, factors.odd, run.run_id)
                 except BadReply as problem:
                     problems.append(str(problem))
-    return caught, problems
+    return fetched_bars, problems
 
 
 def _read_one(run: Run, kind: str, session: Session) -> FetchedBars:
@@ -100,22 +102,22 @@ def _refuse_what_says_little(fetched: FetchedBars) -> None:
         )
 
 
-def _load(run: Run, caught: list[FetchedBars], late: Collection[date], problems: list[str]) -> Merged:
+def _load(run: Run, fetched_bars: list[FetchedBars], late: Collection[date], problems: list[str]) -> MergeCounts:
     """Load them all at once, since a correction may concern two days; where that contradicts, one by one."""
     with contextlib.ExitStack() as spools:
-        for fetched in caught:
+        for fetched in fetched_bars:
             spools.enter_context(fetched.bars)
         try:
-            merged = run.store.bars.reload([_again(fetched) for fetched in caught], run.run_id)
-            loaded = caught
+            merged = run.store.bars.reload([_reread_date(fetched) for fetched in fetched_bars], run.run_id)
+            loaded = fetched_bars
         except Contradiction:
             merged, loaded = [], []
-            for fetched in caught:
+            for fetched in fetched_bars:
                 try:
-                    merged += run.store.bars.reload([_again(fetched)], run.run_id)
+                    merged += run.store.bars.reload([_reread_date(fetched)], run.run_id)
                     loaded.append(fetched)
                 except Contradiction as found:
-                    problems.append(str(not_believed(fetched.run, found)))
+                    problems.append(str(contradiction_error(fetched.run, found)))
     for fetched, one in zip(loaded, merged, strict=True):
         if one.inserted or one.revised or fetched.run.day in late:
             recount(fetched.run)
@@ -125,10 +127,10 @@ def _load(run: Run, caught: list[FetchedBars], late: Collection[date], problems:
             "%s %s, read again: %d changed, %d new, %d as they were.",
             *(PLURALS[fetched.kind], fetched.run.day, one.revised, one.inserted, one.unchanged),
         )
-    return sum(merged, Merged(0, 0, 0))
+    return sum(merged, MergeCounts(0, 0, 0))
 
 
-def _again(fetched: FetchedBars) -> RereadDate:
+def _reread_date(fetched: FetchedBars) -> RereadDate:
     run = fetched.run
     _, after = run.store.corrections.neighbours(run.day)
     recorded = run.store.statuses.get(after) if after else None

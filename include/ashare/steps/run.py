@@ -71,7 +71,7 @@ class Run:
             raise InvalidInput(f"fetch is {self.fetch!r}: it must be one of {', '.join(FETCHES)}.")
         if not isinstance(self.batch_size, int) or self.batch_size < 1:
             raise InvalidInput(f"batch_size is {self.batch_size!r}: it must be a whole number from 1 on.")
-        self.store.on_behalf_of(self.who, self.settings.lock_timeout)
+        self.store.name_sessions(self.who, self.settings.lock_timeout)
 
     @property
     def today(self) -> date:

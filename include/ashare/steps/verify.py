@@ -22,7 +22,7 @@ def tolerance(run: Run, *, all_there: bool) -> Tolerance:
     )
 
 
-def not_believed(run: Run, found: Contradiction) -> BadReply:
+def contradiction_error(run: Run, found: Contradiction) -> BadReply:
     """The error for a whole market that contradicts what is known, which may be what is wrong."""
     _doubt(run, found.checks)
     return BadReply(
@@ -49,15 +49,13 @@ def verify(run: Run, *, read_again: bool = True) -> Verdict:
     for kind in KINDS:
         if kind in run.kinds:
             found += run.store.corrections.cross_check(run.day, kind, tolerance(run, all_there=True), run.run_id)
-    said = sentence(found)
-    if not said:
+    contradiction = sentence(found)
+    if not contradiction:
         return Verdict("", "; ".join(check.note for check in found if check.note))
-    if not read_again:
-        return Verdict(f"the bars contradict what is known: {said} (see ashare.cross_check)", "")
-    _doubt(run, found)
-    return Verdict(
-        f"the bars contradict what is known: {said} (see ashare.cross_check; the next run reads the date again)", ""
-    )
+    reading_again = "; the next run reads the date again" if read_again else ""
+    if read_again:
+        _doubt(run, found)
+    return Verdict(f"the bars contradict what is known: {contradiction} (see ashare.cross_check{reading_again})", "")
 
 
 def _failed(checks: Sequence[CrossCheck]) -> list[CrossCheck]:

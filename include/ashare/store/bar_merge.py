@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ashare.store.accepted import ROWS_CHANGED
 from ashare.store.database import lock_merging
 from ashare.store.queries import queries
-from ashare.store.rows import AbsentRange, BatchRows, Merged, Reject, RejectedRow
+from ashare.store.rows import AbsentRange, BatchRows, MergeCounts, RejectedBar, RejectedRow
 
 if TYPE_CHECKING:
     import psycopg
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 BEFORE_THE_FIRST_BAR = "before its first bar at the source"
 
 
-def merge(connection: psycopg.Connection[Any], batch_rows: BatchRows, run_id: str) -> Merged:
+def merge(connection: psycopg.Connection[Any], batch_rows: BatchRows, run_id: str) -> MergeCounts:
     """Set the rejected rows aside and merge the good ones, within the caller's transaction."""
     for reject in batch_rows.rejects:
         connection.execute(queries("bars")["reject"], _reject_values(reject, run_id))
@@ -71,11 +71,11 @@ def record_rejected(
         cursor.executemany(queries("universe")["reject"], values)
 
 
-def _merge_rows(connection: psycopg.Connection[Any], batch_rows: BatchRows, run_id: str) -> Merged:
+def _merge_rows(connection: psycopg.Connection[Any], batch_rows: BatchRows, run_id: str) -> MergeCounts:
     bars = queries("bars")
     if not batch_rows.rows:
         lock_merging(connection)
-        return Merged(0, 0, 0)
+        return MergeCounts(0, 0, 0)
     connection.execute(bars["stage"])
     with connection.cursor() as cursor:
         with cursor.copy(bars["copy"]) as copy:
@@ -96,10 +96,10 @@ def _merge_rows(connection: psycopg.Connection[Any], batch_rows: BatchRows, run_
         if revised:
             cursor.execute(bars["count_revised"])
         cursor.execute(bars["unstage"])  # one transaction may merge several
-    return Merged(inserted, revised, batch_rows.rows - inserted - revised, came_late)
+    return MergeCounts(inserted, revised, batch_rows.rows - inserted - revised, came_late)
 
 
-def _reject_values(reject: Reject, run_id: str) -> dict[str, Any]:
+def _reject_values(reject: RejectedBar, run_id: str) -> dict[str, Any]:
     from psycopg.types.json import Jsonb
 
     return {

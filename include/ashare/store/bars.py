@@ -12,7 +12,7 @@ from ashare.store.bar_merge import merge, record_absence, record_rejected_factor
 from ashare.store.batches import FACTOR_BATCH, add, finish
 from ashare.store.cross_check import Contradiction, Tolerance
 from ashare.store.queries import queries
-from ashare.store.rows import BatchRows, Merged, RejectedRow, RereadDate
+from ashare.store.rows import BatchRows, MergeCounts, RejectedRow, RereadDate
 
 if TYPE_CHECKING:
     import psycopg
@@ -43,7 +43,7 @@ class Bars:
         run_id: str,
         *,
         market: tuple[str, Tolerance] | None = None,
-    ) -> Merged:
+    ) -> MergeCounts:
         """Load what a batch brought and record the batch, in one transaction: all of it or nothing.
 
         :param market: the kind, when it is a whole market's, and how much of it may contradict what is known.
@@ -67,7 +67,7 @@ class Bars:
             raise
         return merged
 
-    def reload(self, again: Sequence[RereadDate], run_id: str) -> list[Merged]:
+    def reload(self, again: Sequence[RereadDate], run_id: str) -> list[MergeCounts]:
         """Load what dates brought that were read again, in one transaction: all of it or nothing.
 
         :raises Contradiction: more than is allowed contradicts, in one of them or in the date after it; what is

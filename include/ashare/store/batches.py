@@ -70,12 +70,12 @@ class Batches:
         with self.store.transaction() as connection:
             finish(connection, day, batch_no, "success", rows, requests)
 
-    def errors(self, day: date, *, only_again: bool = False) -> list[str]:
+    def errors(self, day: date, *, only_rereads: bool = False) -> list[str]:
         """What went wrong in the batches that are failed now, or left in the middle.
 
         :param only_again: only in those that read earlier dates again.
         """
-        return [row[0] for row in self.store.rows("batches", "errors", {"day": day, "only_again": only_again})]
+        return [row[0] for row in self.store.rows("batches", "errors", {"day": day, "only_rereads": only_rereads})]
 
     def factors_are_in(self, day: date, today: date) -> bool:
         """Whether the date's adjust factors were read; that there are none is believed on the day only for it."""

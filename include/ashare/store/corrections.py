@@ -36,10 +36,10 @@ class Corrections:
         """Kinds of the date whose last cross-checks failed, or that the date after it disagrees with."""
         return {row[0] for row in self.store.rows("cross_check", "contradicted", {"day": day, "kinds": list(kinds)})}
 
-    def due_again(self, day: date, kinds: Sequence[str], *, days: int, since: date) -> dict[date, list[str]]:
+    def due_rereads(self, day: date, kinds: Sequence[str], *, days: int, since: date) -> dict[date, list[str]]:
         """Complete dates among the last ``days`` sessions before ``day`` to be read again, with their kinds."""
         values = {"day": day, "kinds": list(kinds), "days": days, "since": since}
-        return dict(self.store.rows("cross_check", "due", values))
+        return dict(self.store.rows("cross_check", "due_rereads", values))
 
     def complete_since(self, day: date, kind: str, *, days: int) -> date | None:
         """The earliest complete date among the last ``days`` sessions before ``day``."""

@@ -30,7 +30,7 @@ REPORT_EVERY_SECONDS = 60
 NAMED = 3
 """Sessions that an error names."""
 
-Session = tuple[int, str | None, str | None, IPv4Address | IPv6Address | None, str | None, datetime | None]
+LockHolder = tuple[int, str | None, str | None, IPv4Address | IPv6Address | None, str | None, datetime | None]
 """Of another session: pid, application_name, user, address, state, since when."""
 
 
@@ -109,7 +109,7 @@ def lock_merging(connection: psycopg.Connection[Any]) -> None:
 
 
 @contextmanager
-def reported(connect: Callable[[], psycopg.Connection[Any]], lock: str, waiting: str) -> Iterator[None]:
+def wait_logged(connect: Callable[[], psycopg.Connection[Any]], lock: str, waiting: str) -> Iterator[None]:
     """While the block waits for an advisory lock, log every minute who holds it.
 
     Over another connection: to give up waiting for as long as asking takes would lose the place in the queue.
@@ -121,7 +121,7 @@ def reported(connect: Callable[[], psycopg.Connection[Any]], lock: str, waiting:
 
         while not over.wait(REPORT_EVERY_SECONDS):
             with suppress(AshareError, psycopg.Error), closing(connect()) as beside:
-                who = holders(beside, lock)
+                who = lock_holders(beside, lock)
                 if not over.is_set():
                     log.info("%s: %s.", waiting, who)
 
@@ -132,27 +132,27 @@ def reported(connect: Callable[[], psycopg.Connection[Any]], lock: str, waiting:
         over.set()
 
 
-def holders(connection: psycopg.Connection[Any], lock: str) -> str:
+def lock_holders(connection: psycopg.Connection[Any], lock: str) -> str:
     """Who holds an advisory lock, in words."""
-    return _named(connection.execute(queries("database")["holders"], {"lock": lock}).fetchall())
+    return _named(connection.execute(queries("database")["lock_holders"], {"lock": lock}).fetchall())
 
 
-def in_the_way(connection: psycopg.Connection[Any], *, readers: bool) -> str:
+def table_lock_holders(connection: psycopg.Connection[Any], *, readers: bool) -> str:
     """Who holds locks on the tables, in words.
 
     :param readers: those who only read are in the way, too.
     """
-    return _named(connection.execute(queries("database")["in_the_way"], {"readers": readers}).fetchall())
+    return _named(connection.execute(queries("database")["table_lock_holders"], {"readers": readers}).fetchall())
 
 
-def _named(sessions: Sequence[Session]) -> str:
+def _named(sessions: Sequence[LockHolder]) -> str:
     if not sessions:
         return "whoever held it has just ended"
     more = f" and {len(sessions) - NAMED} more" if len(sessions) > NAMED else ""
     return f"held by {'; '.join(map(_in_words, sessions[:NAMED]))}{more}"
 
 
-def _in_words(session: Session) -> str:
+def _in_words(session: LockHolder) -> str:
     pid, name, user, address, state, since = session
     parts = [f"pid {pid}", f"user {user}", str(address or "local")]
     if state:
@@ -184,12 +184,12 @@ def as_ashare_error(
 
     info = connection.info
     if isinstance(error, LockHeld):
-        who = _asked(connection, lambda: holders(connection, error.lock))
+        who = _asked(connection, lambda: lock_holders(connection, error.lock))
         return StoreBusy(
             f'The database\'s lock "{error.lock}" was not free within {lock_seconds:g} s ({who}); {what}.'
         )
     if isinstance(error, errors.LockNotAvailable):
-        who = _asked(connection, lambda: in_the_way(connection, readers=False))
+        who = _asked(connection, lambda: table_lock_holders(connection, readers=False))
         return StoreBusy(
             f"A lock on the tables of the schema ashare was not free within {lock_seconds:g} s ({who}); {what}."
         )

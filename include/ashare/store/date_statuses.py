@@ -24,10 +24,10 @@ class DateStatuses:
         """Record that work on the date starts."""
         self.store.execute("status", "start", {"day": day, "kinds": list(kinds), "run_id": run_id})
 
-    def count_look(self, day: date, waits_for: str) -> int:
+    def count_poll(self, day: date, waits_for: str) -> int:
         """Count one more look for what is not out yet of the date; returns how many there were."""
-        looks: int = self.store.rows("status", "count_look", {"day": day, "waits_for": waits_for})[0][0]
-        return looks
+        polls: int = self.store.rows("status", "count_poll", {"day": day, "waits_for": waits_for})[0][0]
+        return polls
 
     def complete_kinds(self, day: date) -> tuple[str, ...]:
         """The kinds that a date was complete for when it was last counted."""
@@ -42,8 +42,8 @@ class DateStatuses:
     def recount(self, expectation: Expectation, note: str | None, count: DateCount) -> None:
         """Write new figures of a complete date whose rows have changed since."""
         names = ("expected", "loaded", "suspended", "rejected", "revised")
-        counted = {name: getattr(count, name) for name in names}
-        self.store.execute("status", "recount", {**counted, "day": expectation.day, "reason": note and bounded(note)})
+        figures = {name: getattr(count, name) for name in names}
+        self.store.execute("status", "recount", {**figures, "day": expectation.day, "reason": note and bounded(note)})
 
     def contradict(self, day: date, reason: str) -> None:
         """Call a complete date failed after all."""
@@ -77,10 +77,10 @@ class DateStatuses:
     ) -> None:
         """Record a date's end with what was counted; with ``success``, it is complete for these kinds."""
         names = ("expected", "loaded", "suspended", "rejected", "revised", "requests")
-        counted = {name: getattr(count, name, None) for name in names}
+        figures = {name: getattr(count, name, None) for name in names}
         values = {"day": day, "status": status, "kinds": list(kinds), "run_id": run_id}
         why = reason and bounded(reason)
-        self.store.execute("status", "finish", {**counted, **values, "reason": why, "missing": missing})
+        self.store.execute("status", "finish", {**figures, **values, "reason": why, "missing": missing})
 
     def is_settled(self, day: date, kinds: Sequence[str]) -> bool:
         """Whether the date is recorded as complete for these kinds."""

@@ -13,10 +13,10 @@ from ashare.errors import InvalidInput, StoreBusy, TerminalError
 from ashare.store.database import (
     LOCK_SECONDS,
     LockHeld,
-    holders,
-    in_the_way,
     limit_wait,
+    lock_holders,
     refuse_encoding,
+    table_lock_holders,
     take_lock,
 )
 from ashare.store.queries import queries
@@ -83,7 +83,7 @@ def _one_at_a_time(connection: psycopg.Connection[Any], wait_seconds: float) -> 
             take_lock(connection, sql["lock_session"], LOCK)
     except LockHeld:
         with connection.transaction():
-            who = holders(connection, LOCK)
+            who = lock_holders(connection, LOCK)
         raise StoreBusy(
             f"Another process has been at work on the schema ashare for over {wait_seconds:g} s ({who}); nothing was "
             "changed."
@@ -108,7 +108,7 @@ def _apply(connection: psycopg.Connection[Any], files: list[Path], wait_seconds:
                 file = _apply_next(connection, files)
         except (errors.LockNotAvailable, errors.DeadlockDetected):
             with connection.transaction():
-                who = in_the_way(connection, readers=True)
+                who = table_lock_holders(connection, readers=True)
             if time.monotonic() + pause > deadline:
                 raise StoreBusy(
                     f"The schema ashare could not be brought up to date within {wait_seconds:g} s, as others use its "

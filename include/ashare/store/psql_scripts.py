@@ -20,7 +20,7 @@ DEPENDENT_OBJECTS = _SQL["dependent_objects"]
 """Prints what others have made on the schema, one a line."""
 SOURCE_HOLDER = queries("source_gate")["holder"]
 """Prints the session that holds the connection to Baostock: name, address, since when, pid."""
-TABLE_LOCK_HOLDERS = queries("database")["in_the_way"] % {"readers": "true"}
+TABLE_LOCK_HOLDERS = queries("database")["table_lock_holders"] % {"readers": "true"}
 """Prints the sessions that read or write the tables: pid, name, user, address, state, since when."""
 SOURCE_IN_USE = "the connection to Baostock is in use"
 """The error of the first statement of a restore."""

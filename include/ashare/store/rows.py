@@ -77,7 +77,7 @@ class DateCount:
 
 
 @dataclass(frozen=True)
-class Reject:
+class RejectedBar:
     """A row that broke a rule; ``raw`` is the row as sent, by column name."""
 
     trade_date: date
@@ -87,7 +87,7 @@ class Reject:
 
 
 @dataclass(frozen=True)
-class Blanked:
+class BlankedBar:
     """Valuations of a bar that are no numbers, as sent, by column name; they are NULL in the table."""
 
     trade_date: date
@@ -116,7 +116,7 @@ class AbsentRange:
 
 
 @dataclass(frozen=True)
-class Absence:
+class AbsentBars:
     """Codes that the per-security call answered without a bar of the trade date."""
 
     codes: Sequence[str]
@@ -129,9 +129,9 @@ class BatchRows:
 
     bars: IO[str]
     rows: int
-    rejects: Sequence[Reject] = ()
-    blanked: Sequence[Blanked] = ()
-    absence: Absence | None = None
+    rejects: Sequence[RejectedBar] = ()
+    blanked: Sequence[BlankedBar] = ()
+    absence: AbsentBars | None = None
     absent_ranges: Sequence[AbsentRange] = ()
     requests: int = 0
     follow_ups: Sequence[Batch] = field(default=())
@@ -151,7 +151,7 @@ class RereadDate:
 
 
 @dataclass(frozen=True)
-class Merged:
+class MergeCounts:
     """Rows of a merge: new, changed (the old values are in ``bar_revision``), as they were."""
 
     inserted: int
@@ -160,8 +160,8 @@ class Merged:
     came_late: frozenset[date] = frozenset()
     """Dates of which a bar came that had been taken for absent, and accepted ones whose bars have changed."""
 
-    def __add__(self, other: Merged) -> Merged:
-        return Merged(
+    def __add__(self, other: MergeCounts) -> MergeCounts:
+        return MergeCounts(
             self.inserted + other.inserted,
             self.revised + other.revised,
             self.unchanged + other.unchanged,

@@ -29,8 +29,8 @@ from ashare.store.database import (
     is_lost,
     limit_wait,
     one_line,
-    reported,
     take_lock,
+    wait_logged,
 )
 from ashare.store.queries import queries
 from ashare.store.request_ledger import SourceLimit
@@ -117,7 +117,7 @@ class SourceGate:
                 connection.execute(sql["name_waiter"], {"name": f"{self._waiter}{self._who}"})
                 row = connection.execute(sql["try_lock"]).fetchone()
                 if row and not row[0]:
-                    with reported(self._connect, LOCK, "Waiting for the one connection to Baostock"):
+                    with wait_logged(self._connect, LOCK, "Waiting for the one connection to Baostock"):
                         take_lock(connection, sql["lock"], LOCK)
                 name = f"ashare source: {self._who}"
                 connection.execute(sql["name_holder"], {"name": name, "token": self._token})

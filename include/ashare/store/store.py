@@ -16,12 +16,12 @@ from ashare.store.database import (
     LOCK_SECONDS,
     LockHeld,
     as_ashare_error,
-    holders,
     limit_wait,
+    lock_holders,
     one_line,
-    reported,
     set_up,
     take_lock,
+    wait_logged,
 )
 from ashare.store.date_statuses import DateStatuses
 from ashare.store.migrate import applied, migrate
@@ -59,7 +59,7 @@ class Store:
             self._connection.close()
             self._connection = None
 
-    def on_behalf_of(self, who: str, wait_seconds: float) -> None:
+    def name_sessions(self, who: str, wait_seconds: float) -> None:
         """Name the sessions for those who look who holds a lock, and bound how long a statement waits for one."""
         name, lock_seconds = f"ashare: {who}", min(wait_seconds, LOCK_SECONDS)
         if (name, lock_seconds) != (self._name, self._lock_seconds):
@@ -108,10 +108,10 @@ class Store:
         try:
             yield connection
         except (psycopg.Error, UnicodeError, LockHeld) as error:
-            ours = as_ashare_error(error, connection, self._lock_seconds)
-            if isinstance(ours, StoreUnavailable) and not isinstance(ours, StoreBusy):
+            store_error = as_ashare_error(error, connection, self._lock_seconds)
+            if isinstance(store_error, StoreUnavailable) and not isinstance(store_error, StoreBusy):
                 self.close()
-            raise ours from error
+            raise store_error from error
 
     @property
     def calendar(self) -> TradingCalendar:
@@ -192,12 +192,12 @@ class Store:
                     limit_wait(connection, wait_seconds)
                     row = connection.execute(queries("universe")["try_mutex"], values).fetchone()
                     if row and not row[0]:
-                        with reported(self.connect, lock, f"Waiting for another task that is at work on {work}"):
+                        with wait_logged(self.connect, lock, f"Waiting for another task that is at work on {work}"):
                             take_lock(connection, queries("universe")["mutex"], lock, values)
             except LockHeld as held:
                 raise SourceBusy(
                     f"Another task has been at work on {work} for over {wait_seconds:g} s: "
-                    f"{holders(connection, held.lock)}."
+                    f"{lock_holders(connection, held.lock)}."
                 ) from None
         try:
             yield

@@ -35,9 +35,12 @@ class Universe:
         """Every code that a list has ever had, with its kind."""
         return dict(self.store.rows("universe", "known_kinds"))
 
-    def not_among(self, codes: Collection[str], today: date) -> list[str]:
+    def listed_codes_beside(self, codes: Collection[str], today: date) -> list[str]:
         """Known securities that are listed today, and not among these codes."""
-        return [row[0] for row in self.store.rows("universe", "lacking", {"codes": list(codes), "today": today})]
+        return [
+            row[0]
+            for row in self.store.rows("universe", "listed_codes_beside", {"codes": list(codes), "today": today})
+        ]
 
     def save(
         self,
@@ -64,13 +67,13 @@ class Universe:
         with self.store.transaction() as connection:
             connection.execute(sql["save"], columns)
             if is_whole:
-                connection.execute(sql["missed"], {"codes": [*codes, *(row.code for row in odd)]})
+                connection.execute(sql["count_missed_lists"], {"codes": [*codes, *(row.code for row in odd)]})
             connection.execute(sql["supersede_rejected"])
             record_rejected(connection, "security", odd, run_id)
 
-    def note_unlisted_indices(self, day: date, indices: Sequence[str]) -> None:
-        """Hold the indices of the settings against the list of securities, and note those that it lacks."""
-        self.store.execute("universe", "note_unlisted_indices", {"day": day, "indices": list(indices)})
+    def record_unlisted_indices(self, day: date, indices: Sequence[str]) -> None:
+        """Hold the indices of the settings against the list of securities, and record those that it lacks."""
+        self.store.execute("universe", "record_unlisted_indices", {"day": day, "indices": list(indices)})
 
     def unlisted_indices(self, day: date | None = None) -> list[str]:
         """The indices that the list of securities lacks; with a trade date, those that were noticed there."""

@@ -153,9 +153,9 @@ def _advice(recorded: RecordedDates, days: Collection[date]) -> str:
     """A sentence when some dates would be had sooner by code, with the command; else nothing."""
     try:
         with recorded.store.transaction() as connection:
-            return cost.better_way(connection, days, recorded.kinds)
+            return cost.suggest_history_run(connection, days, recorded.kinds)
     except AshareError:
-        return cost.better_way(None, days, recorded.kinds)
+        return cost.suggest_history_run(None, days, recorded.kinds)
 
 
 def _print_dry_run(console: Console, to_run: list[date], left_alone: int) -> int:

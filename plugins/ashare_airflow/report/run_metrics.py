@@ -13,7 +13,7 @@ from ashare_airflow.report.reliable import failure_logged
 
 if TYPE_CHECKING:
     from ashare.store import Store
-    from ashare.store.rows import Merged
+    from ashare.store.rows import MergeCounts
 
 SUBJECT = "A metric"
 
@@ -33,7 +33,7 @@ def task_measured(store: Store, task_id: str, label: str) -> Iterator[None]:
                 metrics.task_ended(client, store, task_id, label, time.monotonic() - began)
 
 
-def row_counts(merged: Merged) -> dict[str, int]:
+def row_counts(merged: MergeCounts) -> dict[str, int]:
     """The rows of a batch as its task returns them; they are counted as metrics, too."""
     with failure_logged(SUBJECT):
         if client := _client():

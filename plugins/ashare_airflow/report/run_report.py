@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import date
 
 from ashare.steps import Run
-from ashare.steps.history import History
+from ashare.steps.history import HistoryRun
 from ashare.store import Store
 from ashare_airflow import connections
 from ashare_airflow.report.reliable import failure_logged
@@ -17,7 +17,7 @@ SUBJECT = "The message that a trouble is over"
 
 
 @contextmanager
-def end_reported(run: Run | History) -> Iterator[None]:
+def end_reported(run: Run | HistoryRun) -> Iterator[None]:
     """While a run's dates are recorded: send their metrics, and, when they are complete, the alerts that are over."""
     is_complete = False
     try:
@@ -27,7 +27,7 @@ def end_reported(run: Run | History) -> Iterator[None]:
         send_completeness(run.store, run.day if isinstance(run, Run) else None)
         if is_complete:
             with failure_logged(SUBJECT):
-                _report_recovery(run.store, run.run_id, run.end if isinstance(run, History) else None)
+                _report_recovery(run.store, run.run_id, run.end if isinstance(run, HistoryRun) else None)
 
 
 def report_accepted_date() -> None:

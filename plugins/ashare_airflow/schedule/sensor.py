@@ -25,14 +25,14 @@ class TradingDaySensor(BaseSensorOperator):
     def poke(self, context: Context) -> bool:
         """Ask the calendar, and for today's date the source."""
         from ashare.errors import NotPublishedYet
-        from ashare.steps import Answer, wait_for_trading_day
+        from ashare.steps import Readiness, wait_for_trading_day
         from ashare_airflow.context import run_of
 
         with run_of(context) as run, rescheduled():
             found = wait_for_trading_day(run)
-            if found.answer is Answer.NOT_YET:
+            if found.readiness is Readiness.NOT_PUBLISHED:
                 raise NotPublishedYet(found.reason, found.until)
-        if found.answer is Answer.CLOSED:
+        if found.readiness is Readiness.CLOSED:
             raise AirflowSkipException(found.reason)
         self.log.info(found.reason)
         return True

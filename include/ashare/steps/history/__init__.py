@@ -5,6 +5,6 @@ from __future__ import annotations
 from ashare.steps.history.range_fetch import fetch_and_copy
 from ashare.steps.history.range_plan import plan_batches
 from ashare.steps.history.range_record import record_status
-from ashare.steps.history.span import History
+from ashare.steps.history.span import HistoryRun
 
-__all__ = ["History", "fetch_and_copy", "plan_batches", "record_status"]
+__all__ = ["HistoryRun", "fetch_and_copy", "plan_batches", "record_status"]

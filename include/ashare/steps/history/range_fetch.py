@@ -19,10 +19,10 @@ from ashare.source import Session
 from ashare.steps.factors import FactorRows, read_factors
 from ashare.steps.fetched_bars import ABSENT, ONE_PAGE, ask_by_code
 from ashare.steps.first_bars import WITNESS
-from ashare.steps.history.span import History
+from ashare.steps.history.span import HistoryRun
 from ashare.steps.run import in_words, recording
-from ashare.store.history import HistoryBatch, HistoryStore
-from ashare.store.rows import AbsentRange, BatchRows, Merged
+from ashare.store.history_tables import HistoryBatch, HistoryTables
+from ashare.store.rows import AbsentRange, BatchRows, MergeCounts
 from ashare.texts import joined, named
 
 log = logging.getLogger(__name__)
@@ -36,10 +36,10 @@ MOST_PROBLEMS = 10
 INDEX = "sh.000001"
 """An index that has a bar of every session since 2000."""
 
-NOTHING = Merged(0, 0, 0)
+NOTHING = MergeCounts(0, 0, 0)
 
 
-def fetch_and_copy(history: History, batch_no: int) -> Merged:
+def fetch_and_copy(history: HistoryRun, batch_no: int) -> MergeCounts:
     """Fetch what the batch's securities lack and load it, each page in a transaction of its own.
 
     :raises BadReply: some replies are not to be believed; what the others brought is loaded.
@@ -63,12 +63,12 @@ def fetch_and_copy(history: History, batch_no: int) -> Merged:
     return merged
 
 
-def _lacks_anything(history: History, batch: HistoryBatch) -> bool:
+def _lacks_anything(history: HistoryRun, batch: HistoryBatch) -> bool:
     return bool(history.tables.wants_factors(batch.codes)) or any(map(history.tables.gaps, batch.codes))
 
 
 @contextmanager
-def _end_recorded(history: History, batch: HistoryBatch, session: Session) -> Iterator[None]:
+def _end_recorded(history: HistoryRun, batch: HistoryBatch, session: Session) -> Iterator[None]:
     """Leave in ``history_batch`` why a try ended."""
     try:
         yield
@@ -82,10 +82,10 @@ def _end_recorded(history: History, batch: HistoryBatch, session: Session) -> It
 class Loader:
     """Loads what has come while the next request is under way: one piece at a time, each whole or not at all."""
 
-    def __init__(self, tables: HistoryStore, batch_no: int) -> None:
+    def __init__(self, tables: HistoryTables, batch_no: int) -> None:
         self._tables, self._batch_no = tables, batch_no
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="load")
-        self._under_way: Future[Merged] | None = None
+        self._under_way: Future[MergeCounts] | None = None
         self.merged = NOTHING
 
     def __enter__(self) -> Loader:
@@ -107,7 +107,7 @@ class Loader:
     def factors(self, code: str, factors: FactorRows) -> None:
         """Load all adjust factors of a stock."""
 
-        def save() -> Merged:
+        def save() -> MergeCounts:
             self._tables.save_factors(code, factors.good, factors.odd)
             return NOTHING
 
@@ -119,7 +119,7 @@ class Loader:
             under_way, self._under_way = self._under_way, None
             self.merged += under_way.result()
 
-    def _begin(self, work: Callable[[], Merged]) -> None:
+    def _begin(self, work: Callable[[], MergeCounts]) -> None:
         self.wait()
         self._under_way = self._thread.submit(work)
 
@@ -127,7 +127,7 @@ class Loader:
 class _Fetcher:
     """One try of a batch: its session, and what the requests have met with so far."""
 
-    def __init__(self, history: History, batch: HistoryBatch, session: Session, loader: Loader) -> None:
+    def __init__(self, history: HistoryRun, batch: HistoryBatch, session: Session, loader: Loader) -> None:
         self._history, self._batch, self._session, self._loader = history, batch, session, loader
         self._sessions = history.tables.sessions()
         self._session_days = frozenset(map(str, self._sessions))

@@ -13,7 +13,7 @@ from ashare.cost import PAGE_SESSIONS, Cost
 from ashare.errors import InvalidInput
 from ashare.source import Session
 from ashare.steps.history.range_fetch import INDEX
-from ashare.steps.history.span import History
+from ashare.steps.history.span import HistoryRun
 from ashare.steps.publication import SAMPLE
 from ashare.steps.record import NO_ETFS
 from ashare.steps.reference import (
@@ -24,7 +24,7 @@ from ashare.steps.reference import (
     universe_is_wanted,
 )
 from ashare.steps.run import BARS_APPEAR, ETFS_FROM, PLURALS
-from ashare.store.history import HistoryBatch, Wanted
+from ashare.store.history_tables import HistoryBatch, SecurityGap
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Estimate:
     :ivar left: requests that this run may still send today; ``a_day``: on any other day.
     """
 
-    wanted: Sequence[Wanted]
+    wanted: Sequence[SecurityGap]
     securities: int
     dates: int
     by_code: Cost
@@ -56,7 +56,7 @@ class Estimate:
         return self.by_code.is_less_than(self.by_date, self.left, self.a_day)
 
 
-def plan_batches(history: History) -> tuple[list[HistoryBatch], str]:
+def plan_batches(history: HistoryRun) -> tuple[list[HistoryBatch], str]:
     """Write what the range lacks as batches of codes; returns them with the plan in words.
 
     :raises InvalidInput: a code that is not known or not of the kinds, or more batches than Airflow takes.
@@ -84,7 +84,7 @@ def plan_batches(history: History) -> tuple[list[HistoryBatch], str]:
     return batches, text
 
 
-def ensure_reference(history: History) -> None:
+def ensure_reference(history: HistoryRun) -> None:
     """Read, in one session, what is not known yet of the range's calendar and of the list of securities."""
     tables = history.tables
     with history.store.mutex(REFERENCE_WORK, history.settings.lock_timeout):
@@ -100,7 +100,7 @@ def ensure_reference(history: History) -> None:
                 refresh_universe(history.on(sessions[-1]), session)
 
 
-def first_day_with_bars(history: History) -> date | None:
+def first_day_with_bars(history: HistoryRun) -> date | None:
     """The first day of which Baostock has bars, where the range begins long before; else ``None``.
 
     What it does not have at all would be asked for, security by security, and never be believed absent.
@@ -141,7 +141,7 @@ def _first_bar_of(session: Session, code: str, sessions: Sequence[date]) -> date
     return None
 
 
-def check_codes(history: History) -> None:
+def check_codes(history: HistoryRun) -> None:
     """Refuse codes that are not in the list of securities, or not of the kinds that were asked for."""
     known = history.tables.kinds_of(history.codes or ())
     for code in history.codes or ():
@@ -156,7 +156,7 @@ def check_codes(history: History) -> None:
             )
 
 
-def estimate(history: History) -> Estimate:
+def estimate(history: HistoryRun) -> Estimate:
     """What the range lacks and what it would cost, from the tables alone."""
     listed = history.tables.wanted()
     wanted = [security for security in listed if security.missing > 0 or security.factors]
@@ -171,7 +171,7 @@ def estimate(history: History) -> Estimate:
     return Estimate(wanted, len(listed), len(days), by_code, by_date, left, a_day)
 
 
-def cut_batches(history: History, wanted: Sequence[Wanted]) -> list[HistoryBatch]:
+def cut_batches(history: HistoryRun, wanted: Sequence[SecurityGap]) -> list[HistoryBatch]:
     """Batches of up to ``batch_size`` codes of a kind, the stocks first."""
     batches: list[HistoryBatch] = []
     size = history.batch_size
@@ -184,7 +184,7 @@ def cut_batches(history: History, wanted: Sequence[Wanted]) -> list[HistoryBatch
     return batches
 
 
-def in_words(history: History, found: Estimate, batches: int) -> str:
+def in_words(history: HistoryRun, found: Estimate, batches: int) -> str:
     """The plan for the log and the page."""
     span = f"{history.start} to {history.end}"
     no_etfs = f" {NO_ETFS}." if "etf" in history.kinds and history.start < ETFS_FROM else ""

@@ -9,13 +9,13 @@ from datetime import date
 
 from ashare.errors import IncompleteDate
 from ashare.steps import record
-from ashare.steps.history.span import History
+from ashare.steps.history.span import HistoryRun
 from ashare.texts import joined, named
 
 log = logging.getLogger(__name__)
 
 
-def record_status(history: History) -> str:
+def record_status(history: HistoryRun) -> str:
     """Write ``sync_status`` for every date of the range, from rows; returns a sentence.
 
     Where only some codes, or no stocks, were asked for, only dates that have a record get another.
@@ -41,11 +41,11 @@ def record_status(history: History) -> str:
     return f"{history.start} to {history.end} is complete."
 
 
-def _record_sessions(history: History, doubted: set[date]) -> None:
+def _record_sessions(history: HistoryRun, doubted: set[date]) -> None:
     """Record the sessions that are not settled, or no longer; count those again that have more rows."""
-    counted = history.tables.miscounted()
+    miscounted = history.tables.miscounted()
     unsettled = history.tables.unsettled(recorded_only=history.is_part)
-    lost = doubted | {day for day, is_less in counted.items() if is_less}
+    lost = doubted | {day for day, is_less in miscounted.items() if is_less}
     for day in sorted({*unsettled, *lost}):
         # What it is complete for already stays so.
         run = history.on(day, kinds=list(dict.fromkeys([*_kinds(history, day, unsettled), *history.kinds])))
@@ -56,12 +56,12 @@ def _record_sessions(history: History, doubted: set[date]) -> None:
             continue
         with suppress(IncompleteDate):  # it is recorded so, and found by what is still lacking
             record.record_status(run)
-    for day, is_less in counted.items():
+    for day, is_less in miscounted.items():
         if not is_less:
             record.recount(history.on(day))
 
 
-def _kinds(history: History, day: date, unsettled: Mapping[date, Sequence[str]]) -> Sequence[str]:
+def _kinds(history: HistoryRun, day: date, unsettled: Mapping[date, Sequence[str]]) -> Sequence[str]:
     """What a date is complete for, or was until its rows went."""
     if day in unsettled:
         return unsettled[day]
@@ -69,7 +69,7 @@ def _kinds(history: History, day: date, unsettled: Mapping[date, Sequence[str]])
     return recorded[1] if recorded else ()
 
 
-def _still_lacking(history: History) -> list[str]:
+def _still_lacking(history: HistoryRun) -> list[str]:
     if history.is_part:
         lacking = [security.code for security in history.tables.wanted() if security.missing > 0 or security.factors]
         return [f"{len(lacking)} securities still lack bars or factors ({named(lacking)})"] if lacking else []

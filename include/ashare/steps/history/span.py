@@ -15,11 +15,11 @@ from ashare.settings import Settings
 from ashare.source import Session, SourceConfig
 from ashare.steps.run import DEFAULT_KINDS, ETFS_FROM, Run
 from ashare.store import SourceGate, Store
-from ashare.store.history import HistoryStore, Span
+from ashare.store.history_tables import HistoryRange, HistoryTables
 
 
 @dataclass(frozen=True)
-class History:
+class HistoryRun:
     """A run over many years.
 
     :ivar codes: only these securities; ``None``: all of the kinds, delisted ones included.
@@ -65,24 +65,24 @@ class History:
         """Whether the range's dates cannot be complete by this run alone."""
         return self.codes is not None or "stock" not in self.kinds
 
-    def as_planned(self) -> History:
+    def as_planned(self) -> HistoryRun:
         """The run with the range that its plan found: from the first day of which Baostock has bars."""
         start = self.tables.planned_start()
         return replace(self, start=start) if start and start != self.start else self
 
     @cached_property
-    def tables(self) -> HistoryStore:
+    def tables(self) -> HistoryTables:
         """The tables of this run."""
         return self.tables_over(self.store)
 
-    def tables_over(self, store: Store) -> HistoryStore:
+    def tables_over(self, store: Store) -> HistoryTables:
         """The tables of this run over another connection."""
         codes = None if self.codes is None else tuple(dict.fromkeys(self.codes))
         indices = self.settings.indices
         if codes:
             indices = (*indices, *(code for code in codes if code not in indices))  # any index may be asked for
         kinds, limit = tuple(self.kinds), self.settings.max_rejected
-        return HistoryStore(store, Span(self.start, self.end, kinds, indices, codes, self.run_id, limit))
+        return HistoryTables(store, HistoryRange(self.start, self.end, kinds, indices, codes, self.run_id, limit))
 
     def on(self, day: date, kinds: Sequence[str] | None = None) -> Run:
         """The run of one of the range's trade dates; securities go one by one there, too."""

@@ -41,7 +41,7 @@ SELECT label || ': ' || coalesce(error, 'work on it began at '
                                         || ' and did not end: its process was killed, or the database went away')
 FROM ashare.sync_batch
 WHERE trade_date = %(day)s AND (status IN ('failed', 'running') OR status = 'pending' AND error IS NOT NULL)
-  AND (again IS NOT NULL OR NOT %(only_again)s)
+  AND (again IS NOT NULL OR NOT %(only_rereads)s)
 ORDER BY batch_no
 
 -- name: factors_are_in

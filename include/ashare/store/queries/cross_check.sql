@@ -72,7 +72,7 @@ WHERE trade_date = %(day)s AND checked_at = '-infinity' AND kind IN ('stock', 'e
 -- name: universe_found_wrong
 SELECT max(checked_at) FROM ashare.cross_check WHERE rule = 'universe' AND NOT passed
 
--- name: due
+-- name: due_rereads
 -- Complete dates among the last sessions before the day whose market was not read for a day; runs of two days are not
 -- exactly a day apart. What was accepted as it is stays so.
 SELECT trade_date, kinds FROM ashare.sync_status s

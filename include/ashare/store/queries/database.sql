@@ -17,7 +17,7 @@ SELECT set_config('client_encoding', 'UTF8', false),
 -- Of this transaction's statements; a role's time limit for statements would cut the wait short.
 SELECT set_config('lock_timeout', %(lock_timeout)s, true), set_config('statement_timeout', '0', true)
 
--- name: holders
+-- name: lock_holders
 -- Who holds the advisory lock of this name; of other users' sessions, the times are hidden.
 SELECT a.pid, a.application_name, a.usename, a.client_addr, a.state, coalesce(a.xact_start, a.state_change)
 FROM pg_locks l
@@ -26,7 +26,7 @@ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND l.pid <> pg_b
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND (l.classid::bigint << 32) | l.objid::bigint = hashtextextended(%(lock)s, 0)
 
--- name: in_the_way
+-- name: table_lock_holders
 -- Who holds a lock on the schema's tables, the oldest transaction first: of those that write or change a table, and
 -- where a table is to be changed, of those that read, too.
 SELECT a.pid, a.application_name, a.usename, a.client_addr, a.state, a.xact_start

@@ -121,7 +121,7 @@ SET status = 'running', started_at = clock_timestamp(), finished_at = NULL, erro
 WHERE run_id = %(run_id)s AND batch_no = %(batch_no)s
 RETURNING kind, codes, label
 
--- name: came
+-- name: add_rows
 UPDATE ashare.history_batch SET rows = rows + %(rows)s WHERE run_id = %(run_id)s AND batch_no = %(batch_no)s
 
 -- name: finish
@@ -138,19 +138,19 @@ FROM ashare.history_batch WHERE run_id = %(run_id)s AND status <> 'success' ORDE
 
 -- name: record_absent
 -- Believed where a bar of that day is there, or was seen, which proves that the day is out; the others are returned.
-WITH told AS (
+WITH answered AS (
     SELECT * FROM unnest(%(days)s::date[], %(codes)s::text[]) AS t (trade_date, code)
     WHERE NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = t.trade_date AND b.code = t.code)
 ), believed AS (
     INSERT INTO ashare.absent_bar (trade_date, code, reason, run_id)
-    SELECT trade_date, code, %(reason)s, %(run_id)s FROM told t
+    SELECT trade_date, code, %(reason)s, %(run_id)s FROM answered t
     WHERE t.trade_date = ANY (%(seen)s::date[])
        OR EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = t.trade_date)
     ON CONFLICT (trade_date, code) DO UPDATE
     SET reason = excluded.reason, recorded_at = now(), run_id = excluded.run_id
     RETURNING trade_date, code
 )
-SELECT trade_date, code FROM told EXCEPT SELECT trade_date, code FROM believed ORDER BY 1, 2
+SELECT trade_date, code FROM answered EXCEPT SELECT trade_date, code FROM believed ORDER BY 1, 2
 
 -- name: too_many_absent
 -- More than a date may lack, or more than it has: none of what this run took for absent is believed there.

@@ -70,7 +70,7 @@ WHERE trade_date BETWEEN %(start)s AND %(end)s
 SELECT EXISTS (SELECT FROM ashare.sync_status
                WHERE trade_date = %(day)s AND status = 'success' AND kinds @> %(kinds)s)
 
--- name: count_look
+-- name: count_poll
 INSERT INTO ashare.publication_look (trade_date, waits_for, looks) VALUES (%(day)s, %(waits_for)s, 1)
 ON CONFLICT (trade_date, waits_for) DO UPDATE SET looks = publication_look.looks + 1, looked_at = clock_timestamp()
 RETURNING looks

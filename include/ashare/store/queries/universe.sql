@@ -4,13 +4,13 @@ SELECT max(updated_at) FROM ashare.security
 -- name: known_kinds
 SELECT code, kind FROM ashare.security
 
--- name: lacking
+-- name: listed_codes_beside
 -- Known securities that should be in a list, and are not in this one.
 SELECT code FROM ashare.security
 WHERE kind IN ('stock', 'index', 'etf') AND code NOT LIKE 'bj.%%' AND gone_from IS NULL
   AND (out_date IS NULL OR out_date > %(today)s) AND NOT code = ANY (%(codes)s::text[])
 
--- name: missed
+-- name: count_missed_lists
 -- In this list, or lacking in it; in the second list in a row that lacks it, it is gone.
 UPDATE ashare.security s
 SET missed_lists = m.missed,
@@ -37,7 +37,7 @@ ON CONFLICT (code) DO UPDATE
 SET name = excluded.name, kind = excluded.kind, ipo_date = excluded.ipo_date, out_date = excluded.out_date,
     updated_at = now()
 
--- name: note_unlisted_indices
+-- name: record_unlisted_indices
 -- What was noticed before stays with the trade date that says so; what the list has by now is forgotten.
 WITH unlisted AS (
     SELECT i.code FROM unnest(%(indices)s::text[]) AS i (code)

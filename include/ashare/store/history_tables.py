@@ -10,13 +10,13 @@ from typing import Any
 from ashare.store.bar_merge import merge, record_absent_range, record_rejected_factors
 from ashare.store.cross_check import DAYS_MOVE
 from ashare.store.queries import queries
-from ashare.store.rows import AbsentRange, BatchRows, Merged, RejectedRow
+from ashare.store.rows import AbsentRange, BatchRows, MergeCounts, RejectedRow
 from ashare.store.store import Store
 from ashare.texts import bounded
 
 
 @dataclass(frozen=True)
-class Span:
+class HistoryRange:
     """A run's range, and which securities it concerns; ``codes`` is ``None`` for all of the kinds."""
 
     start: date
@@ -41,7 +41,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SecurityGap:
     """What a security lacks: so many sessions, and whether its adjust factors are to be read."""
 
     code: str
@@ -60,10 +60,10 @@ class HistoryBatch:
     label: str
 
 
-class HistoryStore:
+class HistoryTables:
     """The tables of a history run, over a store's connection."""
 
-    def __init__(self, store: Store, span: Span) -> None:
+    def __init__(self, store: Store, span: HistoryRange) -> None:
         self.store, self._span = store, span
 
     def _all(self, name: str, **values: Any) -> list[tuple[Any, ...]]:
@@ -98,10 +98,10 @@ class HistoryStore:
         """The kinds of those codes that the list of securities has."""
         return dict(self._all("kinds_of", codes=list(codes)))
 
-    def wanted(self) -> list[Wanted]:
+    def wanted(self) -> list[SecurityGap]:
         """Every security that was listed in the range, with what it lacks; stocks first."""
         without = self.wants_factors()
-        return [Wanted(code, kind, missing, code in without) for code, kind, missing in self._all("wanted")]
+        return [SecurityGap(code, kind, missing, code in without) for code, kind, missing in self._all("wanted")]
 
     def wants_factors(self, codes: Sequence[str] | None = None) -> set[str]:
         """Which of the range's stocks (or of these codes) are to have their adjust factors read."""
@@ -156,12 +156,12 @@ class HistoryStore:
 
     # ------------------------------------------------------------------ loading
 
-    def load(self, batch_no: int, batch_rows: BatchRows) -> Merged:
+    def load(self, batch_no: int, batch_rows: BatchRows) -> MergeCounts:
         """Merge what a request brought, in one transaction."""
         with self.store.transaction() as connection:
             merged = merge(connection, batch_rows, self._span.run_id)
-            came = {**self._span.parameters, "batch_no": batch_no, "rows": batch_rows.rows}
-            connection.execute(queries("history")["came"], came)
+            row_counts = {**self._span.parameters, "batch_no": batch_no, "rows": batch_rows.rows}
+            connection.execute(queries("history")["add_rows"], row_counts)
         return merged
 
     def record_absent(

@@ -21,27 +21,27 @@ from ashare.steps.reference import (
 from ashare.steps.run import BARS_APPEAR, Run, published_at
 
 
-class Answer(Enum):
+class Readiness(Enum):
     """What the calendar and the source say of a trade date."""
 
-    OUT = "its bars are out"
+    PUBLISHED = "its bars are out"
     CLOSED = "no session"
-    NOT_YET = "not published yet"
+    NOT_PUBLISHED = "not published yet"
 
 
 @dataclass(frozen=True)
-class Wait:
+class TradingDayAnswer:
     """The answer, and a sentence for the log and the status.
 
     :ivar until: when to look again; ``None`` where there is nothing to wait for.
     """
 
-    answer: Answer
+    readiness: Readiness
     reason: str
     until: datetime | None = None
 
 
-def wait_for_trading_day(run: Run) -> Wait:
+def wait_for_trading_day(run: Run) -> TradingDayAnswer:
     """Answer from the stored calendar, refreshed when it does not cover the date; for today, ask for the bars.
 
     :raises TerminalError: the calendar does not reach the date, or it is 23:00 and nothing is published.
@@ -49,22 +49,22 @@ def wait_for_trading_day(run: Run) -> Wait:
     with run.end_recorded():
         try:
             if not is_session(run):
-                return Wait(Answer.CLOSED, closed_reason(run.day))
+                return TradingDayAnswer(Readiness.CLOSED, closed_reason(run.day))
             if run.day < run.today or _is_complete(run):
-                return Wait(Answer.OUT, f"{run.day} is a trading day, and its bars are out.")
+                return TradingDayAnswer(Readiness.PUBLISHED, f"{run.day} is a trading day, and its bars are out.")
             if run.is_today_before(BARS_APPEAR):
                 reason = f"{run.day}: bars appear from {BARS_APPEAR:%H:%M} on, Beijing time."
-                return Wait(Answer.NOT_YET, reason, published_at(run.day))
+                return TradingDayAnswer(Readiness.NOT_PUBLISHED, reason, published_at(run.day))
             return _ask_for_today(run)
         except NotPublishedYet as early:
-            return Wait(Answer.NOT_YET, str(early), early.until)
+            return TradingDayAnswer(Readiness.NOT_PUBLISHED, str(early), early.until)
 
 
 def _is_complete(run: Run) -> bool:
     return run.store.statuses.is_settled(run.day, run.kinds) and not run.store.universe.remaining(run.expectation)
 
 
-def _ask_for_today(run: Run) -> Wait:
+def _ask_for_today(run: Run) -> TradingDayAnswer:
     """Ask for the bars of today; where there are none, the exchange may also have closed at short notice."""
     pages = 0 if universe_is_known(run) else UNIVERSE_PAGES
     most = pages + SAMPLE + 1  # the last for the calendar
@@ -78,5 +78,5 @@ def _ask_for_today(run: Run) -> Wait:
                 refresh_calendar(run, session)
             if is_session(run):
                 raise
-            return Wait(Answer.CLOSED, closed_reason(run.day))
-    return Wait(Answer.OUT, f"{run.day}: Baostock has published the bars.")
+            return TradingDayAnswer(Readiness.CLOSED, closed_reason(run.day))
+    return TradingDayAnswer(Readiness.PUBLISHED, f"{run.day}: Baostock has published the bars.")
