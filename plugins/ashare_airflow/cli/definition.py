@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from airflow.cli import cli_config
 from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand, lazy_load_command
+from airflow.logging_config import configure_logging
 
 from ashare_airflow.backfills import DAG_ID
 
@@ -105,12 +106,14 @@ def add_backfill_command() -> None:
         func=lazy_load_command("ashare_airflow.cli.backfill.backfill"),
         args=_arguments(),
     )
+    parser = sys.modules.get("airflow.cli.cli_parser")  # asks the providers now, when logging is set up already
     if sys.argv[2:3] == ["backfill"] and not {"-v", "--verbose"}.intersection(sys.argv):
-        # Airflow's line for each run that is created would tear the progress bar. Logging is set up after this.
+        # Airflow's line for each run that is created would tear the progress bar.
         os.environ.setdefault("AIRFLOW__LOGGING__NAMESPACE_LEVELS", _QUIET)
-    lists = [cli_config.core_commands]
-    if parser := sys.modules.get("airflow.cli.cli_parser"):  # it has copied that list, and asks the providers now
-        lists.append(parser.airflow_commands)
+        if parser:
+            configure_logging()  # type: ignore[no-untyped-call]
+    # The parser has copied the list of commands before it asks.
+    lists = [cli_config.core_commands, *([parser.airflow_commands] if parser else [])]
     for commands in lists:
         for index, group in enumerate(commands):
             if isinstance(group, GroupCommand) and group.name == "dags" and command not in group.subcommands:
