@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+from ashare.errors import InvalidInput
+
 if TYPE_CHECKING:
-    from apprise import NotifyBase
+    from apprise import Apprise, NotifyBase
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +31,8 @@ THEIR_LOGS = ("apprise", "urllib3", "requests", "httpx")
 @dataclass(frozen=True)
 class Delivery:
     """Sends messages to all addresses; those that Apprise does not understand are refused like those that fail.
+
+    Each method raises ``InvalidInput`` when Apprise is not installed.
 
     :param addresses: Apprise's, as ``mailto://...``, ``dingtalk://...``, ``wecombot://...``, ``feishu://...``.
     :param pauses: seconds before each further try of an address that did not take a message.
@@ -59,11 +63,10 @@ class Delivery:
 
     @cached_property
     def _made(self) -> list[tuple[str, NotifyBase | None]]:
-        from apprise import Apprise
-
+        apprise = _apprise()
         with _quiet():
             return [
-                (f"address {place} ({_kind_of(address)})", Apprise.instantiate(address, suppress_exceptions=True))
+                (f"address {place} ({_kind_of(address)})", apprise.instantiate(address, suppress_exceptions=True))
                 for place, address in enumerate(self.addresses, start=1)
             ]
 
@@ -82,6 +85,17 @@ class Delivery:
             if pause is not None:
                 time.sleep(pause)
         return False
+
+
+def _apprise() -> type[Apprise]:
+    """:raises InvalidInput: it is not installed."""
+    try:
+        from apprise import Apprise
+    except ModuleNotFoundError:
+        raise InvalidInput(
+            "Alerts are sent by Apprise, which is not installed: pip install 'ashare-sync[alerts]'."
+        ) from None
+    return Apprise
 
 
 def _kind_of(address: str) -> str:
