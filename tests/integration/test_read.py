@@ -55,6 +55,8 @@ def some_codes(market: GeneratedMarket) -> list[str]:
 
 
 STOCK = "sh.600000"
+TEXT = "object" if pd.__version__ < "3" else "str"
+"""How pandas calls a column of texts."""
 
 
 def as_stored(value: object) -> object:
@@ -104,7 +106,7 @@ def test_a_frame_has_the_types_it_promises_whatever_is_missing(loaded: Database)
         assert list(frame.columns) == COLUMNS
         types = {name: str(kind) for name, kind in frame.dtypes.items()}
         assert types.pop("trade_date") == "datetime64[ns]"
-        assert (types.pop("code"), types.pop("is_trading"), types.pop("is_st")) == ("object", "bool", "boolean")
+        assert (types.pop("code"), types.pop("is_trading"), types.pop("is_st")) == (TEXT, "bool", "boolean")
         assert set(types.values()) == {"float64"}
     assert both.equals(both.sort_values(["code", "trade_date"]).reset_index(drop=True))
     assert both["volume"].isna().any() and index["is_st"].isna().all()
@@ -175,7 +177,7 @@ def test_the_universe_is_who_was_listed_that_day(loaded: Database) -> None:
     expected = loaded.rows("SELECT code FROM ashare.expected_security(%s, '{stock}', '{}') ORDER BY code", day)
     assert ours["code"].tolist() == [code for (code,) in expected]
     assert {name: str(kind) for name, kind in ours.dtypes.items()} == {
-        **dict.fromkeys(("code", "name", "kind"), "object"),
+        **dict.fromkeys(("code", "name", "kind"), TEXT),
         **dict.fromkeys(("ipo_date", "out_date"), "datetime64[ns]"),
     }
     gone, new = ours["code"].iloc[:2]
