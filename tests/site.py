@@ -99,6 +99,8 @@ class Site:
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": server.sqlalchemy_url(self._metadata),
             "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+            # A supervisor that sees its task's sockets close before the task ends looks again after this pause.
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{self.port}",
             "AIRFLOW__API__SECRET_KEY": secrets["api_secret_key"],
             "AIRFLOW__API_AUTH__JWT_SECRET": secrets["jwt_secret"],
@@ -138,6 +140,9 @@ class Site:
 
     def stop_all(self) -> None:
         self.stop(*self._components, grace_periods=dict.fromkeys(self._components, GracePeriod(leader=0, members=0)))
+
+    def pid(self, name: str) -> int:
+        return self._components[name].record.pid
 
     def until(self, look: Callable[[], Any], seconds: float = 90) -> Any:
         """What is looked for, once it is there, while all processes live."""

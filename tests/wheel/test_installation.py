@@ -1,68 +1,69 @@
-"""The README's three steps into an Airflow of somebody else, and out of it again; the library without Airflow."""
+"""The README's three steps into an Airflow of somebody else, and out of it again; the library without Airflow.
+
+The commands are the README's own. The tests of the Airflow build on each other, in the order they stand.
+"""
 
 from __future__ import annotations
 
 import json
-import os
+import re
+import shlex
+import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
+from textwrap import dedent
 from urllib.parse import quote
 
+import psutil  # type: ignore[import-untyped, unused-ignore]
 import pytest
 
 from ashare import __version__
 from ashare.store import Store
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.server import Emulator
-from ashare_local.components import API_SERVER, DAG_PROCESSOR, SCHEDULER, TRIGGERER
+from ashare_local import PROJECT
+from ashare_local.components import API_SERVER, DAG_PROCESSOR, SCHEDULER
 from ashare_local.postgres import EmbeddedPostgres
 from ashare_local.stack_connections import baostock_json
-from tests.conftest import PROJECT, Database
+from tests.conftest import Database
 from tests.deployed import pinned
 from tests.site import BUNDLES, COMPLETE, DAGS, Site
+from tests.wheel.building import build, install, make_venv, uv
 
-UV = Path(sys.executable).parent / "uv"
 PACKAGES = {
     "ashare": "include/ashare",
     "ashare_emulator": "include/ashare_emulator",
     "ashare_airflow": "plugins/ashare_airflow",
 }
-EVERYTHING = (API_SERVER, SCHEDULER, DAG_PROCESSOR, TRIGGERER)
-
-pytestmark = pytest.mark.timeout(600)
-
-
-def uv(*arguments: str) -> None:
-    done = subprocess.run(
-        [str(UV), *arguments], cwd=PROJECT, capture_output=True, text=True, timeout=400, check=False
-    )
-    assert done.returncode == 0, done.stderr
+BARS = "wheel_bars"
+EVERYTHING = (API_SERVER, SCHEDULER, DAG_PROCESSOR)
 
 
-def install(python: Path, *requirements: str, wheels: Path) -> None:
-    """As pip does, from the pinned set and this wheel."""
-    where = ("--python", str(python), "--find-links", str(wheels), "-c", "constraints.txt")
-    uv("pip", "install", "--quiet", *where, *requirements)
+def commands_of_the_readme() -> list[list[str]]:
+    """Of its section about an Airflow that exists, the lines of each block of commands: three steps, the way out."""
+    text = (PROJECT / "README.md").read_text(encoding="utf-8")
+    section = text[text.index("\n## Into an Airflow that exists\n") :].split("\n## ", 2)[1]
+    blocks = re.findall(r"^ *```console\n(.*?)^ *```$", section, re.MULTILINE | re.DOTALL)
+    return [re.split(r"\n(?! )", dedent(block).strip()) for block in blocks]
 
 
 @pytest.fixture(scope="module")
 def directory() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="ashare-wheel-") as made:
+    with tempfile.TemporaryDirectory(prefix="wheel-") as made:
         folder = Path(made)
         folder.chmod(0o755)  # PostgreSQL runs under an account of its own where the tests are run by root
         yield folder
 
 
 @pytest.fixture(scope="module")
-def wheels(directory: Path) -> Path:
+def dist(directory: Path) -> Path:
     """A directory that holds the wheel of this checkout."""
-    uv("build", "--quiet", "--wheel", "--out-dir", str(directory / "dist"), ".")
-    return directory / "dist"
+    return build(directory / "dist")
 
 
 def tracked(folder: str) -> set[str]:
@@ -70,16 +71,22 @@ def tracked(folder: str) -> set[str]:
     return {Path(line).relative_to(folder).as_posix() for line in listed.stdout.splitlines()}
 
 
-def test_the_wheel_holds_the_packages_and_the_dag_files_and_nothing_else(wheels: Path) -> None:
-    (wheel,) = wheels.glob("*.whl")
+def test_the_wheel_holds_the_packages_and_the_dag_files_and_nothing_else(dist: Path) -> None:
+    (wheel,) = dist.glob("*.whl")
     assert wheel.name == f"ashare_sync-{__version__}-py3-none-any.whl"
     with zipfile.ZipFile(wheel) as archive:
         found = {name for name in archive.namelist() if not name.startswith("ashare_sync-")}
     expected = {f"{package}/{file}" for package, folder in PACKAGES.items() for file in tracked(folder)}
     expected |= {f"ashare_airflow/dags/{file}" for file in tracked("dags")}
-    assert found == expected
+    assert found == {*expected, "ashare_sync.py"}
     for package in PACKAGES:
         assert f"{package}/py.typed" in found
+
+
+def test_the_source_distribution_holds_what_a_person_reads(dist: Path) -> None:
+    top = f"ashare_sync-{__version__}"
+    with tarfile.open(dist / f"{top}.tar.gz") as archive:
+        assert {f"{top}/{name}" for name in ("LICENSE", "README.md", "CHANGELOG.md")} <= set(archive.getnames())
 
 
 # ---------------------------------------------------------------------- the library without Airflow
@@ -94,11 +101,10 @@ print(sorted(name for name in sys.modules if name.partition(".")[0] in ("airflow
 
 
 def test_the_library_alone_reads_bars_and_has_its_command(
-    wheels: Path, directory: Path, postgres: EmbeddedPostgres, database: Database
+    dist: Path, directory: Path, postgres: EmbeddedPostgres, database: Database
 ) -> None:
-    uv("venv", "--quiet", "--python", sys.executable, str(directory / "library"))
-    programs = directory / "library" / "bin"
-    install(programs / "python", "ashare-sync", wheels=wheels)
+    programs = make_venv(directory / "library")
+    install(programs, "ashare-sync", wheels=dist)
     with Store(database.connect) as store:
         store.migrate()
     database.do(
@@ -120,6 +126,12 @@ def test_the_library_alone_reads_bars_and_has_its_command(
     assert read.returncode == 0, read.stderr
     assert read.stdout.splitlines() == ["1 9.87", "[]"]
     assert run("ashare", "--version").stdout == f"A-share sync {__version__}\n"
+    env["AIRFLOW_CONN_ASHARE_ALERTS"] = '{"conn_type": "generic", "password": "json://127.0.0.1"}'
+    unsent = run("ashare", "alerts")
+    assert (unsent.returncode, unsent.stderr) == (
+        2,
+        "Alerts are sent by Apprise, which is not installed: pip install 'ashare-sync[alerts]'.\n",
+    )
     assert "nothing to do" in run("ashare", "migrate").stdout
     doctor = run("ashare", "doctor")
     assert "ok    package      A-share sync" in doctor.stdout
@@ -134,34 +146,25 @@ def test_the_library_alone_reads_bars_and_has_its_command(
 
 
 @pytest.fixture(scope="module")
-def site(directory: Path, wheels: Path) -> Iterator[Site]:
+def connections(postgres: EmbeddedPostgres, market: GeneratedMarket) -> Iterator[dict[str, str]]:
+    """The second step's two variables."""
+    with Emulator(market) as source:
+        yield {
+            "AIRFLOW_CONN_BAOSTOCK": baostock_json("127.0.0.1", source.port),
+            "AIRFLOW_CONN_ASHARE_POSTGRES": postgres.connection_json(BARS),
+        }
+
+
+@pytest.fixture(scope="module")
+def site(directory: Path, dist: Path, postgres: EmbeddedPostgres) -> Iterator[Site]:
     """A plain Airflow of its own virtual environment, with a DAG and a plugin of its owner; stopped."""
-    uv("venv", "--quiet", "--python", sys.executable, str(directory / "venv"))
-    programs = directory / "venv" / "bin"
-    install(
-        programs / "python",
-        f"apache-airflow[postgres]=={pinned('apache-airflow')}",
-        wheels=wheels,
-    )
-    market = GeneratedMarket(start=date(2025, 9, 1), end=date(2025, 10, 31), stocks=300)
-    with (
-        EmbeddedPostgres(directory / "postgres", databases=(), durable=False).start() as server,
-        Emulator(market) as source,
-    ):
-        made = Site(directory / "site", server, ["bars"], programs)
-        made.env["AIRFLOW_CONN_BAOSTOCK"] = baostock_json("127.0.0.1", source.port)
-        made.env["AIRFLOW_CONN_ASHARE_POSTGRES"] = server.connection_json("bars")
-        try:
-            yield made
-        finally:
-            made.stop_all()
-
-
-def line_of_the_readme() -> str:
-    """The one line of configuration, as the README has it."""
-    text = (PROJECT / "README.md").read_text(encoding="utf-8")
-    start = text.index(f"export {BUNDLES}='") + len(f"export {BUNDLES}='")
-    return text[start : text.index("'", start)]
+    programs = make_venv(directory / "venv")
+    install(programs, f"apache-airflow[postgres]=={pinned('apache-airflow')}", wheels=dist)
+    made = Site(directory / "site", postgres, [BARS], programs)
+    try:
+        yield made
+    finally:
+        made.stop_all()
 
 
 def runs_their_dag(site: Site) -> str:
@@ -169,17 +172,25 @@ def runs_their_dag(site: Site) -> str:
     return str(site.ended(f"{DAGS}/theirs/dagRuns/{quote(run['dag_run_id'])}")["state"])
 
 
-def test_three_steps_give_a_trade_date(site: Site, wheels: Path) -> None:
-    install(site.programs / "python", "ashare-sync[airflow]", wheels=wheels)
-    site.env[BUNDLES] = line_of_the_readme()
-    assert [bundle["name"] for bundle in json.loads(site.env[BUNDLES])] == ["dags-folder", "ashare"]
+def test_three_steps_give_a_trade_date(site: Site, connections: dict[str, str], dist: Path) -> None:
+    (first,), second, (third,), _ = commands_of_the_readme()
+    program, *arguments = shlex.split(first)
+    assert (program, arguments[0], arguments[-1]) == ("pip", "install", "dist")
+    install(site.programs, *arguments[1:-2], wheels=dist)
+    assert [line.removeprefix("export ").partition("=")[0] for line in second] == list(connections)
+    site.env.update(connections)
+    name, _, value = shlex.split(third)[1].partition("=")
+    assert name == BUNDLES
+    site.env[BUNDLES] = value
+
     site.start(*EVERYTHING)
     site.until(site.is_healthy)
     site.until(lambda: site.dag() and site.dag("ashare_history") and site.dag("theirs"))
     done = site.run("airflow", "dags", "backfill", "-s", "2025-09-24", "-e", "2025-09-24", "ashare_daily")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 trade dates: 1 success." in done.stdout
-    assert site.rows(COMPLETE, database="bars") == [("2025-09-24", "success", True)]
+    assert "creating dag run" not in done.stdout  # Airflow's lines for each run would tear the progress bar
+    assert site.rows(COMPLETE, database=BARS) == [("2025-09-24", "success", True)]
     assert site.dag() == ("ashare", None, ["ashare", "baostock"])
 
 
@@ -189,11 +200,14 @@ def test_airflow_knows_the_package(site: Site) -> None:
     assert {found["version"] for found in providers if found["package_name"] == "ashare-sync"} == {__version__}
     overview = site.api("GET", "/ashare/api/v1/sync-status/overview")
     assert overview["data"]["newest_complete"]["date"] == "2025-09-24"
-    assert site.rows("SELECT slots FROM slot_pool WHERE pool = 'baostock'") == [(8,)]
-    listed = site.run("airflow", "dags", "--help")
-    assert listed.stdout.count("backfill ") == 1
     doctor = site.run("ashare", "doctor")
     assert "ok    pool         baostock: 0 of 8 slots taken." in doctor.stdout, doctor.stdout + doctor.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody says which files a process has mapped")
+def test_the_scheduler_has_imported_what_tasks_need(site: Site) -> None:
+    mapped = {Path(found.path) for found in psutil.Process(site.pid(SCHEDULER)).memory_maps()}
+    assert {"pandas", "psycopg_binary"} <= {part for path in mapped for part in path.parts}
 
 
 def test_their_dag_runs_beside_ours(site: Site) -> None:
@@ -201,20 +215,57 @@ def test_their_dag_runs_beside_ours(site: Site) -> None:
     assert site.rows("SELECT filename FROM import_error") == []
 
 
+LOOK = """
+import sys
+sys.argv = ["airflow", "dags"]
+from airflow.cli import cli_parser
+from airflow.dag_processing.bundles.manager import DagBundlesManager
+from airflow.plugins_manager import get_fastapi_plugins, get_import_errors, get_plugin_info
+DagBundlesManager()
+(dags,) = [group for group in cli_parser.airflow_commands if group.name == "dags"]
+print([command.name for command in dags.subcommands].count("backfill"), file=sys.stderr)
+print([plugin["name"] for plugin in get_plugin_info()].count("ashare"), get_import_errors(), file=sys.stderr)
+print([app["name"] for app in get_fastapi_plugins()[0]], file=sys.stderr)
+"""
+
+
+def test_mounted_beside_it_the_folders_change_nothing(site: Site) -> None:
+    shutil.copytree(PROJECT / "plugins", site.plugins, dirs_exist_ok=True)
+    site.env["AIRFLOW__CORE__LOAD_EXAMPLES"] = "True"
+    try:
+        seen = site.run("python", "-c", LOOK, check=True)
+        assert seen.stderr.splitlines()[-3:] == ["1", "1 {}", "['A-share sync']"], seen.stdout + seen.stderr
+        assert "Could not load provider module" not in seen.stdout + seen.stderr
+    finally:
+        site.env["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+        for name in (".airflowignore", "airflow_local_settings.py", "ashare_plugin.py"):
+            (site.plugins / name).unlink()
+        shutil.rmtree(site.plugins / "ashare_airflow")
+
+
 def test_after_an_uninstallation_airflow_goes_on_without_a_trace(site: Site) -> None:
+    site.api("PATCH", f"{DAGS}/ashare_daily", {"is_paused": True})
+    waiting = site.trigger("2025-09-25")  # without its timetable, the scheduler would end over such a run
+    assert site.api("GET", waiting)["state"] == "queued"
     site.stop(*EVERYTHING)
+    *deletions, uninstallation = (shlex.split(line, comments=True) for line in commands_of_the_readme()[-1])
+    for command in deletions:
+        site.run(*command, check=True)
+    assert uninstallation == ["pip", "uninstall", "ashare-sync"]
     uv("pip", "uninstall", "--quiet", "--python", str(site.programs / "python"), "ashare-sync")
     del site.env[BUNDLES]
+
     site.start(*EVERYTHING)
     site.until(site.is_healthy)
-    site.until(lambda: not site.dag() and site.dag("theirs"))
+    site.until(lambda: site.dag("theirs"))
     assert runs_their_dag(site) == "success"
+    assert site.rows("SELECT dag_id FROM dag") == [("theirs",)]
+    assert site.rows("SELECT pool FROM slot_pool") == [("default_pool",)]
     assert site.rows("SELECT filename FROM import_error") == []
-    plugins = site.api("GET", "/api/v2/plugins")
-    assert "ashare" not in {plugin["name"] for plugin in plugins["plugins"]}
-    assert "ashare-sync" not in json.dumps(site.api("GET", "/api/v2/providers?limit=200"))
-    assert "backfill " not in site.run("airflow", "dags", "--help").stdout
-    logs = [(site.home / f"{name}.log").read_text(errors="replace") for name in (SCHEDULER, DAG_PROCESSOR)]
-    assert all("Traceback" not in text for text in logs), os.linesep.join(logs)[-3000:]
-    # The bars stay.
-    assert site.rows(COMPLETE, database="bars") == [("2025-09-24", "success", True)]
+    known = json.dumps([site.api("GET", f"/api/v2/{kind}?limit=200") for kind in ("plugins", "providers", "dags")])
+    assert "theirs" in known
+    assert "ashare" not in known
+    for name in (SCHEDULER, DAG_PROCESSOR):
+        text = (site.home / f"{name}.log").read_text(errors="replace")
+        assert "Traceback" not in text, text[-3000:]
+    assert site.rows(COMPLETE, database=BARS) == [("2025-09-24", "success", True)]  # the bars stay
