@@ -54,3 +54,5 @@ def _make_pool() -> None:
         AirflowPool().make()
     except StoreUnavailable as error:
         log.warning("The pool could not be looked for: %s", error)
+    except Exception:  # or Airflow would not call the other plugins' listeners of the start
+        log.exception("The pool could not be looked for.")
