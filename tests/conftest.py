@@ -32,8 +32,10 @@ from ashare_local.postgres import EmbeddedPostgres
 PROJECT = Path(__file__).parents[1]
 SHARED_DATA = PROJECT.parent / "shared" / "data"
 
-# For the processes that the tests start.
-os.environ["PYTHONPATH"] = os.pathsep.join(str(PROJECT / folder) for folder in ("include", "plugins"))
+# For the processes that the tests start; `make test-clock` has a folder of its own on the path.
+_folders = [str(PROJECT / "include"), str(PROJECT / "plugins")]
+_given = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry and entry not in _folders]
+os.environ["PYTHONPATH"] = os.pathsep.join([*_given, *_folders])
 
 needs_shared_data = pytest.mark.skipif(
     not SHARED_DATA.is_dir(), reason="the recorded market data is not beside the project"
