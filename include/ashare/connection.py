@@ -37,12 +37,20 @@ def libpq_env(name: str, value: str) -> dict[str, str]:
 
     :raises InvalidInput: it is neither.
     """
-    given = parse_connection(name, value)
-    if given.scheme and not given.scheme.startswith("postgres"):
+    return libpq_env_of(postgres_fields(parse_connection(name, value), name))
+
+
+def postgres_fields(fields: ConnectionFields, name: str) -> ConnectionFields:
+    """The fields, if they are of a PostgreSQL connection.
+
+    :param name: the variable that they came from.
+    :raises InvalidInput: a URI has another scheme.
+    """
+    if fields.scheme and not fields.scheme.startswith("postgres"):
         raise InvalidInput(
             f"{name} is not a PostgreSQL connection: write postgresql://user:password@host:5432/database."
         )
-    return libpq_env_of(given)
+    return fields
 
 
 def libpq_env_of(fields: ConnectionFields) -> dict[str, str]:

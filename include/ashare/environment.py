@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ashare.connection import CONNECT_SECONDS, EXAMPLE, conninfo_of
+from ashare.connection import CONNECT_SECONDS, EXAMPLE, conninfo_of, postgres_fields
 from ashare.connection_variables import (
     ALERTS_CONNECTION,
     SOURCE_CONNECTION,
@@ -60,7 +61,9 @@ class Environment:
         import psycopg
         from psycopg.conninfo import conninfo_to_dict
 
-        parameters: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, **conninfo_to_dict(self.conninfo())}
+        parameters: dict[str, Any] = conninfo_to_dict(self.conninfo())
+        if "PGCONNECT_TIMEOUT" not in os.environ:
+            parameters.setdefault("connect_timeout", CONNECT_SECONDS)
         return lambda: psycopg.connect(**parameters)
 
     def conninfo(self) -> str:
@@ -68,7 +71,7 @@ class Environment:
         fields = read_connection(STORE_CONNECTION)
         if fields is None:
             raise InvalidInput(missing(STORE_CONNECTION, EXAMPLE))
-        return conninfo_of(fields)
+        return conninfo_of(postgres_fields(fields, variable_of(STORE_CONNECTION)))
 
     def source_config(self) -> SourceConfig:
         """The connection ``baostock``, with the limits of the settings.
@@ -89,13 +92,13 @@ class Environment:
         return alert_addresses(fields.password) if fields else []
 
     def report_recovery(self, store: Store) -> None:
-        """Send that what is over is over, by alert; trouble with the alert changes nothing."""
+        """Send the alerts that a trouble is over. An alert that cannot be sent is logged, and changes nothing."""
         from ashare.alerts import Alerts, Delivery
 
         try:
             Alerts(store, lambda: Delivery(self.alert_addresses())).recovered("")
         except AshareError as error:
-            log.error("Nobody could be told that a trouble is over: %s", error)
+            log.error("The message that a trouble is over could not be sent: %s", error)
 
 
 def source_config(fields: ConnectionFields, settings: Settings | None = None) -> SourceConfig:

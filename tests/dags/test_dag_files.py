@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.dags.airflow_script import PROJECT, run_script
+from tests.airflow_script import PROJECT, run_script
 
 FILES = sorted((PROJECT / "dags").glob("*.py"))
 

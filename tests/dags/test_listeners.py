@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.dags.airflow_script import PROJECT, run_script
+from tests.airflow_script import PROJECT, run_script
 
 BACKFILL = """
 import json, os, sys

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ashare.settings import Settings
-from tests.dags.airflow_script import PROJECT, run_script
+from tests.airflow_script import PROJECT, run_script
 
 VARIABLES = [f"ASHARE_{name.upper()}" for name in Settings.model_fields]
 THEIR_DAG = "from airflow.sdk import DAG\n\ntheirs = DAG('theirs', schedule=None)\n"

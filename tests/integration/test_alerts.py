@@ -22,6 +22,7 @@ from ashare.alerts.delivery import MOST_BYTES, _room, _short
 from ashare.store import Store
 from ashare_local import PROJECT
 from ashare_local.postgres import EmbeddedPostgres
+from tests.airflow_script import run_script
 from tests.conftest import Database
 from tests.listener import Listener
 
@@ -453,7 +454,7 @@ def test_no_log_holds_an_address(listener: Listener, caplog: pytest.LogCaptureFi
     assert logging.getLogger("urllib3").level == logging.NOTSET  # as it was
 
 
-TOLD = """
+REPORTED = """
 from datetime import date
 from ashare_airflow import connections
 from ashare_airflow.report.run_report import end_reported
@@ -475,15 +476,13 @@ def test_an_alert_that_cannot_be_sent_does_not_fail_the_run_that_would_send_it(
         "INSERT INTO ashare.alert (subject, about, run_id, title, text, end_title, sent_at) "
         "VALUES ('x', 'run', 'r', 't', 'x', 'e', now())"
     )
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "ASHARE"))} | {
-        "AIRFLOW_HOME": str(tmp_path),
-        "AIRFLOW_CONN_ASHARE_POSTGRES": postgres.connection_json(database.name),
-        "AIRFLOW_CONN_BAOSTOCK": "baostock://127.0.0.1:1",
-        "AIRFLOW_CONN_ASHARE_ALERTS": json.dumps({"conn_type": "generic", "password": password}),
-    }
-    command = [sys.executable, "-c", TOLD]
-    done = subprocess.run(command, env=env, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
+    done = run_script(
+        tmp_path,
+        REPORTED,
+        AIRFLOW_CONN_ASHARE_POSTGRES=postgres.connection_json(database.name),
+        AIRFLOW_CONN_BAOSTOCK="baostock://127.0.0.1:1",
+        AIRFLOW_CONN_ASHARE_ALERTS=json.dumps({"conn_type": "generic", "password": password}),
+    )
     assert {"recorded", "ended well"} <= set(done.stdout.splitlines())
     assert re.search(
         "Not delivered to|could not be sent: The connection ashare_alerts holds no", done.stdout + done.stderr

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,6 +16,7 @@ from ashare.store.migrate import MIGRATIONS
 from ashare_airflow import context as task_context
 from ashare_airflow.defaults import DAILY_PARAMS, HISTORY_PARAMS
 from ashare_local.postgres import EmbeddedPostgres
+from tests.airflow_script import run_script
 from tests.conftest import Database
 
 PROJECT = Path(__file__).parents[2]
@@ -38,23 +36,8 @@ except AshareError as error:
 
 
 def ask(home: Path, **connections: str) -> list[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "ASHARE"))}
-    done = subprocess.run(
-        [sys.executable, "-c", ASK],
-        env=environment
-        | {
-            "AIRFLOW_HOME": str(home),
-            "PYTHONPATH": os.environ["PYTHONPATH"],
-            "ASHARE_IDLE_TIMEOUT": "12",
-            "ASHARE_SESSION_REQUESTS": "40",
-        }
-        | {f"AIRFLOW_CONN_{name.upper()}": value for name, value in connections.items()},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    variables = {f"AIRFLOW_CONN_{name.upper()}": value for name, value in connections.items()}
+    done = run_script(home, ASK, ASHARE_IDLE_TIMEOUT="12", ASHARE_SESSION_REQUESTS="40", **variables)
     return [line for line in done.stdout.splitlines() if not line.startswith("20")]  # Airflow logs there too
 
 
@@ -180,20 +163,11 @@ except type(raised) as error:
 def test_what_no_step_expects_is_the_dates_reason(
     tmp_path: Path, database: Database, raised: str, status: str, reason: str | None
 ) -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "ASHARE"))}
-    environment |= {
-        "AIRFLOW_HOME": str(tmp_path),
-        "PYTHONPATH": os.environ["PYTHONPATH"],
-        "AIRFLOW_CONN_ASHARE_POSTGRES": database.server.connection_json(database.name),
-        "AIRFLOW_CONN_BAOSTOCK": "baostock://anonymous:123456@127.0.0.1:1",
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", SURPRISE, raised],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    run_script(
+        tmp_path,
+        SURPRISE,
+        raised,
+        AIRFLOW_CONN_ASHARE_POSTGRES=database.server.connection_json(database.name),
+        AIRFLOW_CONN_BAOSTOCK="baostock://anonymous:123456@127.0.0.1:1",
     )
-    assert done.returncode == 0, done.stderr
     assert database.rows("SELECT status, reason FROM ashare.sync_status") == [(status, reason)]

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,8 +11,8 @@ import pytest
 from ashare.dates import beijing_now
 from ashare.status import newest_due
 from ashare.store import Store
-from ashare_local import PROJECT
 from ashare_local.postgres import EmbeddedPostgres
+from tests.airflow_script import run_script
 from tests.conftest import Database
 
 ASK = """
@@ -32,29 +29,10 @@ print(json.dumps([answer.status_code, answer.text]))
 """
 
 
-def run(program: str, home: Path, **settings: str) -> list[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "ASHARE"))}
-    environment |= {
-        "AIRFLOW_HOME": str(home),
-        "PYTHONPATH": f"{PROJECT / 'include'}:{PROJECT / 'plugins'}",
-        **settings,
-    }
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
-
-
 def ask(home: Path, connection: str | None, **settings: str) -> tuple[int, object]:
     if connection:
         settings["AIRFLOW_CONN_ASHARE_POSTGRES"] = connection
-    code, body = json.loads(run(ASK, home, **settings)[-1])
+    code, body = json.loads(run_script(home, ASK, **settings).stdout.splitlines()[-1])
     return code, json.loads(body)
 
 
@@ -113,4 +91,4 @@ print(len(readings))
 
 
 def test_however_many_ask_one_reads_the_database(tmp_path: Path) -> None:
-    assert run(MANY, tmp_path)[-1] == "1"
+    assert run_script(tmp_path, MANY).stdout.splitlines()[-1] == "1"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +13,7 @@ from ashare.store import Store
 from ashare.store.rows import MergeCounts
 from ashare_airflow.report import run_metrics
 from ashare_emulator.server import Emulator
+from tests.airflow_script import run_script
 from tests.conftest import Database, MakeRun
 from tests.integration.trade_date import complete
 
@@ -129,16 +127,14 @@ def test_a_metric_that_cannot_be_sent_changes_nothing(
 ) -> None:
     Store(database.connect).migrate()
     (tmp_path / "broken_client.py").write_text(BROKEN_CLIENT)
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "ASHARE"))} | {
-        "AIRFLOW_HOME": str(tmp_path),
-        "AIRFLOW__METRICS__STATSD_ON": "True",
-        "AIRFLOW__METRICS__STATSD_CUSTOM_CLIENT_PATH": "broken_client.BrokenClient",
-        "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]]),
-        "AIRFLOW_CONN_ASHARE_POSTGRES": database.server.connection_json(database.name),
-        "AIRFLOW_CONN_BAOSTOCK": "baostock://127.0.0.1:1",
-    }
-    command = [sys.executable, "-c", REPORTED, end]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
+    done = run_script(
+        tmp_path,
+        REPORTED,
+        end,
+        AIRFLOW__METRICS__STATSD_ON="True",
+        AIRFLOW__METRICS__STATSD_CUSTOM_CLIENT_PATH="broken_client.BrokenClient",
+        AIRFLOW_CONN_ASHARE_POSTGRES=database.server.connection_json(database.name),
+        AIRFLOW_CONN_BAOSTOCK="baostock://127.0.0.1:1",
+    )
     assert {"{'new': 1, 'changed': 2, 'unchanged': 3}", printed} <= set(done.stdout.splitlines())
     assert "A metric could not be sent (OSError)." in done.stdout + done.stderr

@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None, environment: Environment | None
 
 def _parser(further: dict[str, EntryPoint]) -> argparse.ArgumentParser:
     summaries = {name: command.summary for name, command in BUILT_IN.items()}
-    summaries |= {name: f"of {found.module.split('.')[0]}" for name, found in further.items()}
+    summaries |= {name: f"see `ashare {name} --help`" for name, found in further.items()}
     listed = "".join(f"  {name:<10}{text}\n" for name, text in summaries.items())
     parser = argparse.ArgumentParser(
         prog="ashare",

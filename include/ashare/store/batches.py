@@ -73,7 +73,7 @@ class Batches:
     def errors(self, day: date, *, only_rereads: bool = False) -> list[str]:
         """What went wrong in the batches that are failed now, or left in the middle.
 
-        :param only_again: only in those that read earlier dates again.
+        :param only_rereads: only in those that read earlier dates again.
         """
         return [row[0] for row in self.store.rows("batches", "errors", {"day": day, "only_rereads": only_rereads})]
 
