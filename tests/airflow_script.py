@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
+# What `make test-clock` sets: without these variables the script runs at the machine's time.
+CLOCK_VARIABLES = ("LD_PRELOAD", "FAKETIME", "DONT_FAKE_MONOTONIC")
 
 
 def run_script(home: Path, script: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -29,6 +31,7 @@ def run_script(home: Path, script: str, *arguments: str, **variables: str) -> su
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "PYTHONPATH": os.environ["PYTHONPATH"],
+            **{name: os.environ[name] for name in CLOCK_VARIABLES if name in os.environ},
             **variables,
         },
     )
