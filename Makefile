@@ -12,8 +12,8 @@ STATE := $(or $(ASHARE_STATE_DIR),.airflow)
 UNFINISHED := $(VENV)/.unfinished
 
 .NOTPARALLEL:
-# An activated other environment is not for us.
-unexport VIRTUAL_ENV PYTHONHOME
+# An activated other environment is not for us; without compiled files every process would compile its modules anew.
+unexport VIRTUAL_ENV PYTHONHOME PYTHONDONTWRITEBYTECODE
 export PYTHONPATH := $(CURDIR)/include:$(CURDIR)/plugins
 
 help:  ## This list
