@@ -27,6 +27,8 @@ DEFAULTS = {
     "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
     "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
     "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "30",
+    # A supervisor that sees its task's sockets close before the task ends looks again after this pause (5 s).
+    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
 }
 """Settings that an ``AIRFLOW__...`` variable of the caller overrides."""
 
