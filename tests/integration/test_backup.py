@@ -50,6 +50,12 @@ Say = Callable[..., str]
 
 
 @pytest.fixture
+def database(bare_database: Database) -> Database:
+    """These tests make the schema themselves."""
+    return bare_database
+
+
+@pytest.fixture
 def other(postgres: EmbeddedPostgres) -> Iterator[Database]:
     """A second empty database."""
     name = f"other_{next(_numbers)}"

@@ -35,6 +35,12 @@ except AshareError as error:
 """
 
 
+@pytest.fixture
+def database(bare_database: Database) -> Database:
+    """These tests make the schema themselves."""
+    return bare_database
+
+
 def ask(home: Path, **connections: str) -> list[str]:
     variables = {f"AIRFLOW_CONN_{name.upper()}": value for name, value in connections.items()}
     done = run_script(home, ASK, ASHARE_IDLE_TIMEOUT="12", ASHARE_SESSION_REQUESTS="40", **variables)

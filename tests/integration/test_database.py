@@ -30,6 +30,12 @@ ENCODINGS = ("SQL_ASCII", "LATIN1", "EUC_CN")
 SCHEMA = "SELECT to_regnamespace('ashare') IS NOT NULL"
 
 
+@pytest.fixture
+def database(bare_database: Database) -> Database:
+    """These tests make the schema themselves."""
+    return bare_database
+
+
 @contextmanager
 def another_database(postgres: EmbeddedPostgres, name: str, encoding: str = "UTF8") -> Iterator[Database]:
     create = "CREATE DATABASE {} ENCODING {} LOCALE 'C' TEMPLATE template0"

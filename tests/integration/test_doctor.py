@@ -64,6 +64,7 @@ def test_all_is_well(well: CheckedSystem, emulator: Emulator) -> None:
 
 
 def test_nothing_installed_yet_is_no_failure(system: CheckedSystem, emulator: Emulator, database: Database) -> None:
+    database.do("DROP SCHEMA ashare CASCADE")
     found = look(system)
     assert {finding.state for finding in found.values()} == {OK, WARN}
     assert "nothing is loaded yet" in found["database"].text

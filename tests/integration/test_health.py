@@ -59,16 +59,19 @@ def test_by_the_age_of_the_newest_complete_date(
 
 
 def test_an_empty_schema_is_stale_and_no_database_or_a_wrong_setting_unavailable(
-    tmp_path: Path, postgres: EmbeddedPostgres, database: Database
+    tmp_path: Path, postgres: EmbeddedPostgres, bare_database: Database
 ) -> None:
-    assert ask(tmp_path, postgres.connection_json(database.name)) == (503, {"status": "unavailable"})  # no schema
-    with Store(database.connect) as store:
+    assert ask(tmp_path, postgres.connection_json(bare_database.name)) == (
+        503,
+        {"status": "unavailable"},
+    )  # no schema
+    with Store(bare_database.connect) as store:
         store.migrate()
-    assert ask(tmp_path, postgres.connection_json(database.name)) == (503, {"status": "stale"})
+    assert ask(tmp_path, postgres.connection_json(bare_database.name)) == (503, {"status": "stale"})
     away = json.dumps({"conn_type": "postgres", "host": "127.0.0.1", "port": 1, "password": "s3cret"})
     assert ask(tmp_path, away) == (503, {"status": "unavailable"})
     assert ask(tmp_path, None) == (503, {"status": "unavailable"})
-    here = postgres.connection_json(database.name)
+    here = postgres.connection_json(bare_database.name)
     assert ask(tmp_path, here, ASHARE_MAX_LAG="some") == (503, {"status": "unavailable"})
 
 

@@ -57,6 +57,12 @@ DAY, BEFORE, MOMENT = "2025-10-09", "2025-09-30", "2025-10-09 18:30:00.123456+08
 Row = Mapping[str, str | None]
 
 
+@pytest.fixture
+def database(bare_database: Database) -> Database:
+    """These tests make the schema themselves."""
+    return bare_database
+
+
 def each(column: str, values: str, row: Row, number: str = "") -> list[Row]:
     """The row with each of these values, and with a running number where the key needs one."""
     made: list[Row] = []

@@ -73,9 +73,9 @@ def test_a_database_that_is_away_is_one_sentence(
 
 
 def test_a_wrong_setting_is_one_sentence_that_names_it(
-    tmp_path: Path, postgres: EmbeddedPostgres, database: Database
+    tmp_path: Path, postgres: EmbeddedPostgres, bare_database: Database
 ) -> None:
-    connection = {"AIRFLOW_CONN_ASHARE_POSTGRES": postgres.connection_json(database.name)}
+    connection = {"AIRFLOW_CONN_ASHARE_POSTGRES": postgres.connection_json(bare_database.name)}
     code, body = ask(tmp_path, ASHARE_MAX_LAG="some", **connection)
     assert (code, body["status"]) == (503, "error")
     assert body["message"].startswith("ASHARE_MAX_LAG is 'some'")

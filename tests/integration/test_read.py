@@ -309,16 +309,16 @@ def test_a_database_that_is_away_is_one_sentence_without_its_password(
     assert "hidden" not in str(told.value)
 
 
-def test_a_database_without_the_schema_and_a_user_without_the_right(database: Database) -> None:
-    with pytest.raises(InvalidInput, match=rf"The database {database.name} lacks what is read \(relation"):
-        load_bars(connection=conninfo(database))
-    with Store(database.connect) as store:
+def test_a_database_without_the_schema_and_a_user_without_the_right(bare_database: Database) -> None:
+    with pytest.raises(InvalidInput, match=rf"The database {bare_database.name} lacks what is read \(relation"):
+        load_bars(connection=conninfo(bare_database))
+    with Store(bare_database.connect) as store:
         store.migrate()
     role = f"reader_{os.getpid()}"
-    database.do(f"CREATE ROLE {role} LOGIN")
+    bare_database.do(f"CREATE ROLE {role} LOGIN")
     try:
-        stranger = conninfo(database).replace("user=postgres", f"user={role}")
+        stranger = conninfo(bare_database).replace("user=postgres", f"user={role}")
         with pytest.raises(InvalidInput, match=f"The database user {role} may not read the schema ashare"):
             load_bars(connection=stranger)
     finally:
-        database.do(f"DROP ROLE {role}")
+        bare_database.do(f"DROP ROLE {role}")

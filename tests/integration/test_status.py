@@ -327,6 +327,7 @@ def test_nothing_can_be_written(make_run: MakeRun, reading: Reading, database: D
 
 
 def test_a_database_without_the_schema_or_away_is_said_in_a_sentence(reading: Reading, database: Database) -> None:
+    database.do("DROP SCHEMA ashare CASCADE")
     with pytest.raises(StoreUnavailable, match="The schema ashare is not there yet"), reading() as reader:
         reader.counts()
 

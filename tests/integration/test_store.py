@@ -44,16 +44,17 @@ def load(store: Store, *lines: str, run_id: str = "run") -> MergeCounts:
 # ---------------------------------------------------------------------- migrations
 
 
-def test_migrating_twice_changes_nothing(database: Database) -> None:
-    with database.connect() as connection:
+def test_migrating_twice_changes_nothing(bare_database: Database) -> None:
+    with bare_database.connect() as connection:
         assert migrate(connection) == FILES
         assert migrate(connection) == []
-    assert database.rows("SELECT version, name FROM ashare.schema_migration") == list(enumerate(FILES, start=1))
+    assert bare_database.rows("SELECT version, name FROM ashare.schema_migration") == list(enumerate(FILES, start=1))
 
 
 def test_a_database_of_the_first_version_goes_on_with_what_it_holds(
     database: Database, make_run: MakeRun, emulator: Emulator
 ) -> None:
+    database.do("DROP SCHEMA ashare CASCADE")
     with database.connect() as connection:  # as that version left it
         connection.execute(queries("migrate")["create_schema"])
         connection.execute((MIGRATIONS / FILES[0]).read_bytes())
@@ -72,11 +73,11 @@ def test_a_database_of_the_first_version_goes_on_with_what_it_holds(
     assert database.rows("SELECT revised FROM ashare.sync_status WHERE trade_date = '2025-09-30'") == [(1,)]
 
 
-def test_many_may_migrate_at_once(database: Database) -> None:
+def test_many_may_migrate_at_once(bare_database: Database) -> None:
     ready, done = threading.Barrier(6), []
 
     def start() -> None:
-        with database.connect() as connection:
+        with bare_database.connect() as connection:
             ready.wait()
             done.append(migrate(connection))
 
@@ -94,19 +95,19 @@ def test_a_database_newer_than_the_code_is_refused(store: Store, database: Datab
         migrate(connection)
 
 
-def test_without_the_right_to_create_a_schema_the_sentence_says_what_to_grant(database: Database) -> None:
-    database.do("CREATE ROLE nobody_much LOGIN")
+def test_without_the_right_to_create_a_schema_the_sentence_says_what_to_grant(bare_database: Database) -> None:
+    bare_database.do("CREATE ROLE nobody_much LOGIN")
     try:
-        weak = Store(lambda: psycopg.connect(database.connect().info.dsn, user="nobody_much"))
+        weak = Store(lambda: psycopg.connect(bare_database.connect().info.dsn, user="nobody_much"))
         with pytest.raises(InvalidInput) as refused, weak:
             weak.migrate()
-        assert f"GRANT CREATE ON DATABASE {database.name} TO nobody_much" in str(refused.value)
-        Store(database.connect).migrate()
+        assert f"GRANT CREATE ON DATABASE {bare_database.name} TO nobody_much" in str(refused.value)
+        Store(bare_database.connect).migrate()
         with pytest.raises(InvalidInput, match="nobody_much lacks a right in the schema ashare"), weak:
             weak.calendar.session(DAY)
     finally:
         weak.close()
-        database.do("DROP ROLE nobody_much")
+        bare_database.do("DROP ROLE nobody_much")
 
 
 def test_every_table_and_column_says_what_it_holds(store: Store, database: Database) -> None:
