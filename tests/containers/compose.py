@@ -270,11 +270,12 @@ class Processes:
         return self.execute(instance, test if kind == "CMD" else ["sh", "-c", *test]).returncode == 0
 
     def _wait(self, name: str, condition: Any, process: subprocess.Popen[bytes], seconds: float) -> None:
-        deadline = time.monotonic() + seconds
+        deadline, pause = time.monotonic() + seconds, 0.2
         while not condition():
             assert process.poll() is None, f"{name} has ended:\n{self.log(name)[-3000:]}"
             assert time.monotonic() < deadline, f"{name} is not healthy:\n{self.log(name)[-3000:]}"
-            time.sleep(0.2)
+            time.sleep(pause)
+            pause = min(2 * pause, 3)  # some health checks start an Airflow of their own
 
     def _postgres_image(self, command: Sequence[str]) -> list[str]:
         """What the image of PostgreSQL does with a new volume; returns the command that then runs the server."""

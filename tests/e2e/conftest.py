@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from ashare.settings import POOL, POOL_SLOTS
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.server import Emulator
 from ashare_local import PROJECT
@@ -125,10 +127,20 @@ def api(stack: Stack) -> Api:
         if token:
             request.add_header("Authorization", f"Bearer {token}")
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as reply:
-            return json.load(reply)
+            return json.loads(reply.read() or "null")
 
     token = call("POST", "/auth/token", {"username": "admin", "password": stack.password})["access_token"]
     return lambda method, path, body=None: call(method, path, body, token)
+
+
+@contextmanager
+def without_pool(api: Api) -> Iterator[None]:
+    """The pool is deleted, and made again at the end of the block."""
+    api("DELETE", f"/api/v2/pools/{POOL}")
+    try:
+        yield
+    finally:
+        api("POST", "/api/v2/pools", {"name": POOL, "slots": POOL_SLOTS})
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

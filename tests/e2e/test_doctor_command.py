@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 from ashare_emulator.server import Emulator
 from ashare_local import PROJECT
 from ashare_local.stack import Stack
-from tests.e2e.conftest import Cli
+from tests.e2e.conftest import Api, without_pool
 
 
 def doctor(stack: Stack, without: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
@@ -24,7 +25,7 @@ def doctor(stack: Stack, without: Sequence[str] = ()) -> subprocess.CompletedPro
     )
 
 
-def test_one_screen_and_two_requests(stack: Stack, source: Emulator, airflow: Cli) -> None:
+def test_one_screen_and_two_requests(stack: Stack, source: Emulator, api: Api) -> None:
     before = source.count()
     seen = doctor(stack)
     assert source.count() - before <= 2
@@ -36,16 +37,13 @@ def test_one_screen_and_two_requests(stack: Stack, source: Emulator, airflow: Cl
     assert seen.returncode == int(any(line.startswith("BAD") for line in lines))
     assert stack.password not in seen.stdout + seen.stderr
 
-    assert airflow("pools", "delete", "baostock").returncode == 0
-    try:
+    with without_pool(api):
         without = doctor(stack)
-    finally:
-        assert airflow("pools", "set", "baostock", "8", "").returncode == 0
     assert without.returncode == 1
     assert "BAD   pool         The pool baostock does not exist" in without.stdout
 
 
-def test_connections_that_only_airflows_database_knows(stack: Stack, airflow: Cli) -> None:
+def test_connections_that_only_airflows_database_knows(stack: Stack, api: Api) -> None:
     names = ("ashare_postgres", "baostock")
     variables = [f"AIRFLOW_CONN_{name.upper()}" for name in names]
     unset = doctor(stack, variables)
@@ -53,11 +51,11 @@ def test_connections_that_only_airflows_database_knows(stack: Stack, airflow: Cl
     assert "The Airflow connection 'ashare_postgres' is not set" in unset.stdout
     assert "ok    pool         baostock: " in unset.stdout  # what can be known is still said
     for name, variable in zip(names, variables, strict=True):
-        assert airflow("connections", "add", name, "--conn-json", stack.env[variable]).returncode == 0
+        api("POST", "/api/v2/connections", {"connection_id": name, **json.loads(stack.env[variable])})
     try:
         seen = doctor(stack, variables)
     finally:
         for name in names:
-            assert airflow("connections", "delete", name).returncode == 0
+            api("DELETE", f"/api/v2/connections/{name}")
     assert "ok    database     PostgreSQL " in seen.stdout, seen.stdout + seen.stderr
     assert "ok    source       Baostock at 127.0.0.1:" in seen.stdout

@@ -15,7 +15,7 @@ import pytest
 from ashare_emulator.faults import fault
 from ashare_emulator.server import Emulator
 from ashare_local.stack import Stack
-from tests.e2e.conftest import Api, Cli, Query
+from tests.e2e.conftest import Api, Query, without_pool
 from tests.waiting import until
 
 API = "/ashare/api/v1/sync-status/"
@@ -401,7 +401,7 @@ def test_cancelling_lets_dates_under_way_finish_and_the_others_be_cleared(
     until(lambda: api("GET", path)["state"], "success".__eq__)
 
 
-def test_a_paused_dag_and_a_missing_pool_keep_a_sync_from_starting(as_user: Ask, api: Api, airflow: Cli) -> None:
+def test_a_paused_dag_and_a_missing_pool_keep_a_sync_from_starting(as_user: Ask, api: Api) -> None:
     free(as_user)
     body = {"start_date": "2025-09-01", "end_date": "2025-09-02", "reprocess": "all"}
     api("PATCH", "/api/v2/dags/ashare_daily", {"is_paused": True})
@@ -413,11 +413,8 @@ def test_a_paused_dag_and_a_missing_pool_keep_a_sync_from_starting(as_user: Ask,
     assert paused.code == 409
     assert "is paused" in paused.sentence
     assert (seen["is_paused"], seen["can_start"], seen["next_run"]) == (True, False, None)
-    assert airflow("pools", "delete", "baostock").returncode == 0
-    try:
+    with without_pool(api):
         poolless = as_user("POST", "sync/batch", body)
-    finally:
-        assert airflow("pools", "set", "baostock", "8", "").returncode == 0
     assert poolless.code == 409
     assert "'baostock', which does not exist" in poolless.sentence
 
