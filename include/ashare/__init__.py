@@ -1,11 +1,11 @@
 """A-share sync: the China A-share market's daily bars, from Baostock into PostgreSQL.
 
-``source`` speaks with Baostock, ``store`` with PostgreSQL; neither knows the other. ``steps`` joins them into what
-a trade date goes through. ``command`` is the program ``ashare``.
-Nothing in here imports Airflow: that is ``ashare_airflow``.
+``source`` talks to Baostock, ``store`` to PostgreSQL; neither imports the other. ``steps`` combines both into the
+steps of a trade date's sync. ``command`` is the program ``ashare``.
+No module here imports Airflow; the package ``ashare_airflow`` does.
 """
 
 from __future__ import annotations
 
 __version__ = "2.0.0"
-"""CHANGELOG.md says what each brings."""
+"""CHANGELOG.md describes each version."""

@@ -1,4 +1,4 @@
-"""What every bar has to fulfil before it is written. A row that breaks a rule is set aside; the others go on."""
+"""Validates bars before the write. A row that breaks a rule is rejected; the valid rows of the reply are kept."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ VALUATIONS = ("peTTM", "pbMRQ", "psTTM", "pcfNcfTTM")
 NOT_NEGATIVE = (*PRICES, "amount", "turn")
 BLANK_WHEN_SUSPENDED = ("volume", "amount", "turn", "pctChg")
 
-# Baostock's columns in the order of ashare.daily_bar's.
+# Baostock's column names, in the column order of ashare.daily_bar.
 COPY_ORDER = (
     *("date", "code", *PRICES, "volume", "amount", "turn", "pctChg", "tradestatus", "isST"),
     *VALUATIONS,
 )
 
-# As long as real ones get and as PostgreSQL takes, and no longer.
+# The length limits admit every real value, and no value that PostgreSQL refuses.
 is_number = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?([eE][-+]?[0-9]{1,2})?").fullmatch
 _is_count = re.compile(r"[0-9]{1,18}").fullmatch
 is_code = re.compile(r"(sh|sz|bj)\.[0-9]{6}").fullmatch
 
-# What nearly every row looks like: a day of trading, all well-formed, nothing negative that may not be.
+# Fast path for nearly every row: a traded day, every value well-formed, no forbidden negative value.
 _PRICE, _CHANGE = r"[0-9]{1,20}(?:\.[0-9]{1,20})?", r"-?[0-9]{1,20}(?:\.[0-9]{1,20})?"
 _is_ordinary = re.compile(
     "\t".join([r"[^\t]{10}", r"s[hz]\.[0-9]{6}", *[_PRICE] * 5, r"[0-9]{1,18}", *[_PRICE] * 2, _CHANGE, "1", "[01]"])
@@ -41,14 +41,19 @@ _is_ordinary = re.compile(
 
 @dataclass
 class CheckedBars:
-    """Lines for COPY in ``COPY_ORDER``, the rows that were set aside, and the valuations that were left out."""
+    """The result of a check.
+
+    :ivar lines: valid rows as COPY text, columns in ``COPY_ORDER``.
+    :ivar rejects: rows that break a rule.
+    :ivar blanked: malformed valuations of valid rows; ``lines`` has NULL in their place.
+    """
 
     lines: list[str] = field(default_factory=list)
     rejects: list[RejectedBar] = field(default_factory=list)
     blanked: list[BlankedBar] = field(default_factory=list)
 
     def add(self, bar: dict[str, str], kind: str) -> None:
-        """Keep a good row, without the valuations that are no numbers."""
+        """Add a valid row. A valuation that is not a number becomes NULL and goes to ``blanked``."""
         odd = {name: bar[name] for name in VALUATIONS if bar[name] and not is_number(bar[name])}
         if odd:
             self.blanked.append(BlankedBar(date.fromisoformat(bar["date"]), bar["code"], odd))
@@ -65,11 +70,11 @@ def check_bars(
     kind: str = "stock",
     sessions: Container[str] | None = None,
 ) -> CheckedBars:
-    """Check a reply that was asked for one code, or for all (``None``), on the days ``start`` to ``end``.
+    """Check a reply to a request for one code, or for all codes (``None``), from ``start`` to ``end``.
 
-    A row whose own date cannot be used is set aside under the trade date ``day``.
+    A rejected row whose date is malformed or out of the range is recorded under the trade date ``day``.
 
-    :param sessions: the range's trading days, where they are known; a bar of another day is none.
+    :param sessions: trading days of the range (``YYYY-MM-DD``), if known; a bar of any other day is rejected.
     """
     checked = CheckedBars()
     first, last = str(start), str(end)
@@ -92,7 +97,7 @@ def check_bars(
                 continue
         bar = dict(zip(table.fields, row, strict=True))
         if kind == "etf":
-            bar["isST"] = ""  # Baostock fills it for ETFs, and it means nothing there
+            bar["isST"] = ""  # Baostock fills isST for ETFs, where isST has no meaning
         key = values[:2]
         rule = _broken_rule(bar, first=first, last=last, asked_code=code)
         if sessions is not None and bar["date"] not in sessions:
@@ -101,14 +106,14 @@ def check_bars(
             rule = "another row for the same day and code says otherwise"
         if rule:
             checked.rejects.append(RejectedBar(_day_of(bar, start, end) or day, bar["code"], rule, bar))
-        elif key not in loaded:  # the same row twice is one row
+        elif key not in loaded:  # deduplicate identical rows
             loaded.add(key)
             checked.add(bar, kind)
     return checked
 
 
 def _repeated(table: Table) -> dict[tuple[str, ...], bool]:
-    """Days and codes that are there more than once, with whether the rows differ: then none can be believed."""
+    """Duplicate keys (date, code) -> whether their rows differ. Differing rows are all rejected."""
     keys = list(table.columns("date", "code"))
     if len(set(keys)) == len(keys):
         return {}
@@ -120,7 +125,7 @@ def _repeated(table: Table) -> dict[tuple[str, ...], bool]:
 
 @cache
 def is_date(text: str) -> bool:
-    """Whether the text is a day as Baostock writes it, ``YYYY-MM-DD``."""
+    """Whether the text is a valid date in Baostock's format, ``YYYY-MM-DD``."""
     try:
         return str(date.fromisoformat(text)) == text
     except ValueError:
@@ -128,7 +133,7 @@ def is_date(text: str) -> bool:
 
 
 def _broken_rule(bar: dict[str, str], *, first: str, last: str, asked_code: str | None) -> str | None:
-    """Name the first rule that the row breaks; ``None`` for a good row."""
+    """The first rule that the row breaks, in words; ``None`` for a valid row."""
     if not is_date(bar["date"]) or not first <= bar["date"] <= last:
         return f"the date is not in what was asked for ({first} to {last})"
     if not is_code(bar["code"]) or (asked_code and bar["code"] != asked_code):
@@ -168,11 +173,12 @@ def _broken_price(bar: dict[str, str]) -> str | None:
 
 
 def _broken_suspension(bar: dict[str, str]) -> str | None:
-    """What a suspended row may not say: that its close is another than the last, or that something was paid.
+    """The rule that a suspended row breaks; ``None`` for a valid row.
 
-    Baostock leaves values of an earlier day in some suspended rows: a price beside the close (sz.000672 in 2013),
-    volume and turn beside an amount of 0 (2020-06-17). Set aside, the security would lack the day; such a row is
-    loaded as sent, and ``is_trading`` says what its open, high, low, volume and turn are worth.
+    The rules: close equals preclose; open, high and low are not 0 unless close is 0; there is no turnover.
+    Some suspended rows hold stale values of an earlier day: a price other than the close (sz.000672 in 2013),
+    or volume and turn with an amount of 0 (2020-06-17). A rejection would leave a gap in the security's history.
+    So such a row is loaded as sent; its false ``is_trading`` means: ignore open, high, low, volume and turn.
     """
     close = float(bar["close"])
     is_filled = close == 0 or all(float(bar[name]) for name in ("open", "high", "low"))
@@ -189,7 +195,10 @@ def _is_zero(text: str) -> bool:
 
 
 def _is_suspended(bar: dict[str, str], kind: str) -> bool:
-    """Whether nothing was traded, whatever ``tradestatus`` says: what a suspended row lacks is blank (2022-01-10)."""
+    """Whether nothing was traded, whatever ``tradestatus`` says.
+
+    The signs: all prices are equal, and volume, amount, turn and pctChg are blank (seen on 2022-01-10).
+    """
     prices = {float(bar[name]) for name in PRICES if bar[name]}
     return kind != "index" and len(prices) == 1 and not any(bar[name] for name in BLANK_WHEN_SUSPENDED)
 
@@ -203,6 +212,6 @@ def _day_of(bar: dict[str, str], start: date, end: date) -> date | None:
 
 
 def _copy_line(bar: dict[str, str], kind: str) -> str:
-    # An index has no trade status: it is never suspended.
+    # Rows of an index have no tradestatus: an index is never suspended.
     values = bar | {"tradestatus": "0" if _is_suspended(bar, kind) else bar["tradestatus"] or "1"}
     return "\t".join([values[name] or "\\N" for name in COPY_ORDER]) + "\n"

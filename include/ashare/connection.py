@@ -1,4 +1,4 @@
-"""The connection to the database: Airflow's connection as libpq's variables, keywords and string, without Airflow."""
+"""Converts an Airflow connection to libpq's environment variables and connection string, without Airflow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ashare.errors import InvalidInput
 POSTGRES_VARIABLE = variable_of(STORE_CONNECTION)
 EXAMPLE = "postgresql://user:password@host:5432/ashare"
 CONNECT_SECONDS = "10"
-"""For libpq, which otherwise waits for minutes for a database host that does not answer."""
+"""libpq's connect timeout. Without it, libpq waits for minutes for a database host that does not answer."""
 
 LIBPQ_EXTRAS = {
     "sslmode": "PGSSLMODE",
@@ -27,24 +27,24 @@ PARAMETERS = {
     "PGDATABASE": "dbname",
     **{variable: extra for extra, variable in LIBPQ_EXTRAS.items()},
 }
-"""libpq's keywords by its environment variables."""
+"""libpq's environment variable -> libpq's connection keyword."""
 
 
 def libpq_env(name: str, value: str) -> dict[str, str]:
-    """The variables with which ``psql`` and psycopg reach the PostgreSQL of an Airflow connection.
+    """Environment variables with which ``psql`` and psycopg reach the PostgreSQL of an Airflow connection.
 
-    ``value`` is Airflow's JSON or URI form; ``name`` is the variable it came from.
-
-    :raises InvalidInput: it is neither.
+    :param name: the environment variable that holds ``value``, for the error message.
+    :param value: the connection in Airflow's JSON or URI form.
+    :raises InvalidInput: ``value`` is malformed, or the URI's scheme is not PostgreSQL's.
     """
     return libpq_env_of(postgres_fields(parse_connection(name, value), name))
 
 
 def postgres_fields(fields: ConnectionFields, name: str) -> ConnectionFields:
-    """The fields, if they are of a PostgreSQL connection.
+    """Return the fields unchanged if they describe a PostgreSQL connection.
 
-    :param name: the variable that they came from.
-    :raises InvalidInput: a URI has another scheme.
+    :param name: the environment variable of the connection, for the error message.
+    :raises InvalidInput: the URI's scheme is not PostgreSQL's. (A connection in JSON form has no scheme.)
     """
     if fields.scheme and not fields.scheme.startswith("postgres"):
         raise InvalidInput(
@@ -54,7 +54,7 @@ def postgres_fields(fields: ConnectionFields, name: str) -> ConnectionFields:
 
 
 def libpq_env_of(fields: ConnectionFields) -> dict[str, str]:
-    """The variables with which ``psql`` and psycopg reach the PostgreSQL of a connection."""
+    """Environment variables with which ``psql`` and psycopg reach the PostgreSQL of a connection; no empty ones."""
     env = {
         "PGHOST": fields.host or fields.extra.get("host"),
         "PGPORT": fields.port or fields.extra.get("port"),
@@ -67,7 +67,7 @@ def libpq_env_of(fields: ConnectionFields) -> dict[str, str]:
 
 
 def conninfo_of(fields: ConnectionFields) -> str:
-    """libpq's connection string of a connection. It holds the password."""
+    """libpq's connection string for a connection. The string holds the password."""
     from psycopg.conninfo import make_conninfo
 
     return make_conninfo(**{PARAMETERS[variable]: text for variable, text in libpq_env_of(fields).items()})

@@ -1,4 +1,4 @@
-"""Airflow's connections as the environment variables ``AIRFLOW_CONN_*`` hold them, read without Airflow."""
+"""Reads Airflow connections from the environment variables ``AIRFLOW_CONN_*``, without Airflow."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ ALERTS_CONNECTION = "ashare_alerts"
 
 @dataclass(frozen=True, repr=False)
 class ConnectionFields:
-    """The fields of an Airflow connection. They hold secrets, so there is no representation of them.
+    """The fields of an Airflow connection. They hold secrets, so ``repr`` does not show them.
 
-    :ivar scheme: of a URI; empty where the connection was given as JSON.
+    :ivar scheme: the URI's scheme; empty for a connection in JSON form.
     :ivar extra: driver options and keys, by name.
     """
 
@@ -34,14 +34,14 @@ class ConnectionFields:
 
 
 def variable_of(connection_id: str) -> str:
-    """The environment variable of an Airflow connection."""
+    """Name of the environment variable of an Airflow connection."""
     return f"AIRFLOW_CONN_{connection_id.upper()}"
 
 
 def read_connection(connection_id: str) -> ConnectionFields | None:
-    """The connection that the environment holds; ``None`` if it holds none of that id.
+    """Read a connection from its environment variable; ``None`` if the variable is unset or blank.
 
-    :raises InvalidInput: the variable is neither Airflow's JSON nor a URI.
+    :raises InvalidInput: the variable's value is neither Airflow's JSON nor a URI.
     """
     name = variable_of(connection_id)
     text = os.environ.get(name, "").strip()
@@ -49,10 +49,10 @@ def read_connection(connection_id: str) -> ConnectionFields | None:
 
 
 def parse_connection(name: str, text: str) -> ConnectionFields:
-    """The fields of a connection in Airflow's JSON form or as a URI.
+    """Parse a connection in Airflow's JSON or URI form.
 
-    :param name: the variable that ``text`` came from, for the error's text.
-    :raises InvalidInput: it is neither; the text never holds what was given.
+    :param name: the environment variable that holds ``text``, for the error message.
+    :raises InvalidInput: ``text`` is neither. The message never quotes ``text``, which holds secrets.
     """
     return _from_json(name, text) if text.lstrip().startswith("{") else _from_uri(name, text)
 
@@ -77,7 +77,7 @@ def _from_uri(name: str, text: str) -> ConnectionFields:
         url = make_url(text)
         given = {key: value if isinstance(value, str) else value[-1] for key, value in url.query.items()}
         extra = {**dict(json.loads(given.pop("__extra__", "{}"))), **given}
-        if "@" in (url.host or ""):  # the rest of a password with an @
+        if "@" in (url.host or ""):  # the tail of a password with an unquoted @
             raise ValueError
     except (ArgumentError, ValueError, TypeError):
         raise InvalidInput(
@@ -86,7 +86,7 @@ def _from_uri(name: str, text: str) -> ConnectionFields:
         ) from None
     return ConnectionFields(
         scheme=url.drivername,
-        # Airflow quotes a socket's directory, SQLAlchemy leaves the host and the database as they are written.
+        # Airflow percent-encodes the directory of a socket; SQLAlchemy does not decode the host and the database.
         host=unquote(url.host or ""),
         port=url.port,
         login=url.username or "",

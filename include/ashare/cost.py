@@ -1,6 +1,7 @@
-"""About what a sync costs at Baostock, as far as the ledger tells: requests, seconds, days of quota.
+"""Estimates the cost of a sync at Baostock: requests, seconds, days of quota.
 
-Without a connection, it is what is usual.
+The estimate uses medians from the request ledger. Without a connection or without measured values, it uses the
+defaults below.
 """
 
 from __future__ import annotations
@@ -20,42 +21,46 @@ if TYPE_CHECKING:
     import psycopg
 
 SESSION_REQUESTS = 2
-"""A login and a logout."""
+"""Requests of a Baostock session beside its queries: login and logout."""
 FIRST_REQUESTS = 20
-"""Once for a range of dates: calendar, list of securities, indices, and their sessions."""
+"""Fixed requests per range of dates: calendar, list of securities, indices, and the logins and logouts for them."""
 DATE_REQUESTS, DATE_SECONDS = 6, 8.0
-"""A further date's, until the ledger knows better."""
+"""Requests and seconds per trade date, until the ledger has measured values."""
 OVERHEAD_SECONDS = 1.0
-"""Of a date beside Baostock's own time."""
+"""Seconds per trade date that are not Baostock's."""
 CODE_SECONDS = 0.3
-"""A per-security request's, until the ledger knows better."""
+"""Seconds per per-security request; ``by_code`` prefers the ledger's median."""
 STOCKS = 5_500
-"""Listed ones and those that are gone, until the list of securities is read."""
+"""Default for the number of stocks, delisted ones included."""
 SESSIONS_A_DAY = 243 / 365.25
 CODES_A_BATCH = 200
 PAGE_SESSIONS = 1999
-"""Sessions that a per-security request asks for at most: a full page of 2,000 rows would be followed by another."""
+"""Maximum sessions per per-security request: after a full page of 2,000 rows the client requests another page."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """About so many requests, and seconds at Baostock."""
+    """Estimated requests and seconds at Baostock."""
 
     requests: int
     seconds: float
 
     def quota_days(self, left: int, a_day: int) -> int:
-        """On how many days requests are sent, with ``left`` of today's and ``a_day`` on each other."""
+        """Number of days on which requests are sent.
+
+        :param left: requests left today.
+        :param a_day: requests allowed on each later day.
+        """
         more = max(self.requests - max(left, 0), 0)
         return int(left > 0) + -(-more // max(a_day, 1))
 
     def is_less_than(self, other: Cost, left: int, a_day: int) -> bool:
-        """Whether it is done sooner."""
+        """Whether this cost is done sooner: on fewer days of quota, or on as many in fewer seconds."""
         own_days, other_days = self.quota_days(left, a_day), other.quota_days(left, a_day)
         return (own_days, self.seconds) < (other_days, other.seconds)
 
     def describe(self, left: int, a_day: int) -> str:
-        """In words."""
+        """The estimate in words."""
         days = self.quota_days(left, a_day)
         minutes = max(round(self.seconds / 60), 1)
         time = f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
@@ -63,19 +68,23 @@ class Cost:
 
 
 def pages(sessions: int) -> int:
-    """Requests for so many sessions of one security."""
+    """Number of requests for ``sessions`` sessions of one security."""
     return -(-sessions // PAGE_SESSIONS)
 
 
 def by_code(connection: psycopg.Connection[Any] | None, requests: int, batches: int) -> Cost:
-    """Of so many per-security requests, in so many sessions."""
+    """Cost of ``requests`` per-security requests in ``batches`` Baostock sessions."""
     measured = seconds_per_code(connection) if connection else None
     total = requests + SESSION_REQUESTS * batches
     return Cost(total, total * (measured or CODE_SECONDS))
 
 
 def by_date(connection: psycopg.Connection[Any] | None, days: Sequence[date]) -> tuple[Cost, int]:
-    """Of some trade dates one by one, and how many stocks of theirs only the per-security call serves."""
+    """Cost of syncing trade dates one by one.
+
+    :returns: the cost, and the number of stocks that need per-security requests: on dates before
+        ``MARKET_DAY_FROM``, Baostock has no whole-market call.
+    """
     if not days:
         return Cost(0, 0.0), 0
     date_requests, date_seconds = costs_per_date(connection) if connection else (None, None)
@@ -93,9 +102,9 @@ def by_date(connection: psycopg.Connection[Any] | None, days: Sequence[date]) ->
 
 
 def of_all_stocks(connection: psycopg.Connection[Any] | None, first: date, last: date) -> Cost:
-    """Of a range's stocks one by one, bars and adjust factors, as though nothing of them were there."""
+    """Cost of loading a range stock by stock, bars and adjust factors, as if none were loaded yet."""
     stocks, requests = stocks_and_requests(connection, first, last, PAGE_SESSIONS) if connection else (0, 0)
-    if not stocks:  # the list was not read yet
+    if not stocks:  # no connection, or the list of securities is empty
         stocks = STOCKS
         requests = STOCKS * (1 + pages(round((last - first).days * SESSIONS_A_DAY)))
     return by_code(connection, requests, -(-stocks // CODES_A_BATCH))
@@ -104,7 +113,10 @@ def of_all_stocks(connection: psycopg.Connection[Any] | None, first: date, last:
 def suggest_history_run(
     connection: psycopg.Connection[Any] | None, days: Collection[date], kinds: Sequence[str]
 ) -> str:
-    """A sentence when some trade dates would be had sooner by code, with the command; else nothing."""
+    """Suggest a run of ``ashare_history`` if loading stock by stock is faster than the dates one by one.
+
+    :returns: a sentence with the command; empty if there is nothing to suggest.
+    """
     today = beijing_now().date()
     past = sorted(day for day in days if day < today)
     if not past or "stock" not in kinds:

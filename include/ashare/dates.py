@@ -22,7 +22,7 @@ def beijing_now() -> datetime:
 def parse_date(text: str) -> date:
     """Read a date written as ``YYYY-MM-DD``.
 
-    :raises InvalidInput: it is not one.
+    :raises InvalidInput: ``text`` is not such a date.
     """
     try:
         return datetime.strptime(text.strip(), "%Y-%m-%d").date()
@@ -33,7 +33,7 @@ def parse_date(text: str) -> date:
 def parse_trade_date(text: str | date, *, today: date | None = None) -> date:
     """Read a trade date written as ``YYYY-MM-DD``.
 
-    Whether the date is a session is the calendar's to say; this only refuses what can never be one.
+    The function only refuses dates that can never be a session; the calendar decides whether the date is one.
 
     :raises InvalidInput: not a date, before 1990-12-19, or after ``today`` (Beijing's).
     """
@@ -64,9 +64,10 @@ def parse_trade_date_range(start: str | date, end: str | date) -> tuple[date, da
 
 
 def read_range(start: str, end: str, *, most_days: int | None = None) -> tuple[date, date]:
-    """A range of trade dates that was typed.
+    """Read a range of trade dates that a user entered.
 
-    :raises InvalidInput: not dates, in the wrong order, in the future, or more than ``most_days``.
+    :param most_days: maximum calendar days in the range; ``None``: no limit.
+    :raises InvalidInput: as ``parse_trade_date_range``, or the range has more than ``most_days`` days.
     """
     first, last = parse_trade_date_range(start, end)
     days = (last - first).days + 1
@@ -79,10 +80,10 @@ def read_range(start: str, end: str, *, most_days: int | None = None) -> tuple[d
 
 
 def days_between(start: date, end: date) -> Iterator[date]:
-    """The days of a range, both ends included."""
+    """All calendar days of a range, both ends included."""
     return (start + timedelta(days=n) for n in range((end - start).days + 1))
 
 
 def weekdays(start: date, end: date) -> list[date]:
-    """The days of a range from Monday to Friday, both ends included."""
+    """The days from Monday to Friday in a range, both ends included."""
     return [day for day in days_between(start, end) if day.weekday() < 5]

@@ -1,4 +1,4 @@
-"""Whether everything is well: one finding after the other, each with what to do."""
+"""Health checks of the system. Each check yields findings; a finding says what to do."""
 
 from __future__ import annotations
 
@@ -26,24 +26,32 @@ OK, WARN, BAD = "ok", "warn", "BAD"
 DATES = 5
 LOCK_SECONDS = 5.0
 LOGIN_SECONDS = 30.0
-"""A whole market may take longer, a login does not."""
+"""Idle and reply timeout of the login, at most. Only the reply of a whole market may take longer."""
 RUN_AGAIN = "run again"
 FACTOR_DAYS = 366
-"""Bars of so many days are held against the adjust factors, which takes a second or few at full size."""
+"""Days for which bars are compared with the adjust factors. At full size the comparison takes a few seconds."""
 NAMED = 3
 REASON_WIDTH = 110
-"""Of a trade date's reason, so that all fit on one screen; ``sync_status`` has the whole of it."""
+"""Maximum characters of a trade date's reason: all dates fit on one screen. ``sync_status`` has the full reason."""
 OLDEST_POSTGRES = 140_000
 NEARLY_SPENT = 0.9
 NEW_YEAR = timedelta(days=7)
-"""The calendar ends with the year; a run reads the next one within its first sessions."""
+"""Tolerance for a calendar that ends before today. The calendar ends with the year; a run in the first
+sessions of the next year reads it again."""
 DIED_AFTER = timedelta(hours=6)
-"""A date of which no batch began or ended for longer, and that does not say what it waits for, has lost its run."""
+"""Timeout of a ``syncing`` date: if no batch began or ended for longer, the date has lost its run. The timeout
+does not apply while the date waits (a ban, a spent budget, today's data); it starts anew after a ban or a spent
+budget."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing, how it is (``ok``, ``warn`` or ``BAD``), and a sentence with the figures and what to do."""
+    """The result of one check.
+
+    :ivar name: what was checked.
+    :ivar state: ``ok``, ``warn`` or ``BAD``.
+    :ivar text: the figures and what to do, in a sentence or a few.
+    """
 
     name: str
     state: str
@@ -52,10 +60,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class CheckedSystem:
-    """What is looked at; what cannot be read of it is one finding, not the end.
+    """What the checks read. A part that cannot be read becomes a finding and does not stop the other checks.
 
-    :ivar pool: the pool's slots and how many are taken, or that there is no such pool; ``None``: there is no Airflow.
-    :ivar alerts: the addresses of the connection ``ashare_alerts``; none when it is not set.
+    :ivar pool: returns the pool's total and taken slots, or ``None`` if the pool does not exist. The field itself
+        is ``None`` without Airflow.
+    :ivar alerts: returns the addresses of the connection ``ashare_alerts``; empty if the connection is not set.
     """
 
     store: Store
@@ -67,7 +76,7 @@ class CheckedSystem:
 
 
 def examine(system: CheckedSystem) -> Iterator[Finding]:
-    """Look at one thing after the other; what cannot be known for one does not hide the next."""
+    """Run all checks in order. A check that fails does not hide the next."""
     yield _package()
     found, version = _database(system)
     yield found
@@ -79,7 +88,9 @@ Check = Callable[[CheckedSystem], Iterator[Finding]]
 
 
 def _run_check(name: str, check: Check, system: CheckedSystem, version: int | None) -> Iterator[Finding]:
-    """Look at one thing, if the database, and this code's tables in it, are there for it."""
+    """Run a check. If the database cannot be read, or its schema is missing or outdated, a check that needs the
+    database yields a finding that says so.
+    """
     if name in TEXT_WITHOUT_DATA and version is None:
         yield Finding(name, BAD, "Not known: the database cannot be read.")
     elif name in TEXT_WITHOUT_DATA and not version:
@@ -96,17 +107,17 @@ def _run_check(name: str, check: Check, system: CheckedSystem, version: int | No
 def _package() -> Finding:
     try:
         airflow = f"Airflow {importlib.metadata.version('apache-airflow-core')}, "
-    except importlib.metadata.PackageNotFoundError:  # all but the DAGs goes without it
+    except importlib.metadata.PackageNotFoundError:  # only the DAGs need Airflow
         airflow = ""
     return Finding("package", OK, f"A-share sync {__version__}, {airflow}Python {platform.python_version()}.")
 
 
 def _database(system: CheckedSystem) -> tuple[Finding, int | None]:
-    """The database, and its schema's version: 0 for none yet, ``None`` when it cannot be read."""
+    """The finding, and the schema's version: 0 without a schema, ``None`` if the database cannot be read."""
     try:
         server = system.store.health.server()
     except AshareError as error:
-        # A unix socket is the embedded server's.
+        # A unix socket means the embedded server.
         hint = " The embedded one runs for as long as `make up`." if " on socket " in str(error) else ""
         return Finding("database", BAD, f"{error}{hint}"), None
     where = f"PostgreSQL {server.version.split()[0]}, database {server.database} at {server.host or 'localhost'}"
@@ -157,7 +168,7 @@ def _calendar(system: CheckedSystem) -> Iterator[Finding]:
 
 
 def _securities(system: CheckedSystem) -> Iterator[Finding]:
-    """What is odd about the list of securities, if anything is."""
+    """Anomalies of the list of securities; no finding without any."""
     rejected, gone = system.store.health.odd_securities()
     sentences = [f"{rejected} rows of Baostock's list break a rule (ashare.rejected_row)"] if rejected else []
     if gone:
@@ -181,7 +192,7 @@ def _reference(system: CheckedSystem) -> Iterator[Finding]:
 
 
 class _TimedGate(SourceGate):
-    """Knows when the login was sent: neither the wait for the lock nor the client's import belongs to it."""
+    """Records when the login is sent, so that its seconds exclude the wait for the lock and the client's import."""
 
     login_began = 0.0
 
@@ -246,7 +257,7 @@ def _trade_dates(system: CheckedSystem) -> Iterator[Finding]:
         return
     found = [_trade_date(system, session) for session in sessions]
     yield from found
-    # One command for all: dates that are complete are left alone.
+    # One command for the whole range: it leaves complete dates alone.
     if bad := sorted(finding.name for finding in found if finding.state == BAD):
         how = (
             "--reset-dagruns" if any(session.status == "skipped" for session in sessions) else "--rerun-failed-tasks"
@@ -280,7 +291,7 @@ def _syncing(system: CheckedSystem, session: SessionState, why: str) -> Finding:
     spent = limit.used_today >= most
     if why and (limit.is_banned or spent or session.day == system.now().date()):
         return Finding(day, WARN, f"waiting{since}: {why}")
-    # What it waited for is over: since then, it has had time.
+    # The date does not wait, or its wait is over: the timeout counts from the last activity or the end of the wait.
     waited_until = (limit.banned_until, limit.day_ends - timedelta(days=1)) if why else ()
     moved_at = max(filter(None, (session.active_at, *waited_until)), default=None)
     if moved_at and system.now() - moved_at > DIED_AFTER:
@@ -297,7 +308,7 @@ def _pending(system: CheckedSystem, day: date) -> Finding:
 
 def _factors(system: CheckedSystem) -> Iterator[Finding]:
     now = system.now()
-    until = now.date() - timedelta(days=int(now.time() < GIVE_UP))  # today's factors may be still to come
+    until = now.date() - timedelta(days=int(now.time() < GIVE_UP))  # today's factors may not be published yet
     since = until - timedelta(days=FACTOR_DAYS)
     total, newest = system.store.health.factor_mismatches(since, until, NAMED)
     if not total:
@@ -360,4 +371,4 @@ TEXT_WITHOUT_DATA = {
     "factors": "Nothing is loaded yet.",
     "alerts": "Not known before the first run has made the schema.",
 }
-"""What needs the database, and what is said of one in which nothing has run."""
+"""Check that needs the database -> its text for a database in which nothing has run."""

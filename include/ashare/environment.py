@@ -1,4 +1,4 @@
-"""What a command works with: the database, Baostock, the alerts' addresses, and Airflow's pool where there is one."""
+"""What a command depends on: the database, Baostock, the alerts' addresses, and, with Airflow, the pool."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ class Pool(Protocol):
     """Airflow's pool in front of Baostock."""
 
     def slots(self) -> tuple[int, int] | None:
-        """Its slots, and how many are taken; ``None``: there is no such pool."""
+        """The pool's total slots (negative: unlimited) and taken slots; ``None`` if the pool does not exist."""
 
     def make(self) -> bool:
-        """Make it, unless it is there; whether it was made."""
+        """Create the pool if it does not exist; return whether it was created."""
 
 
 class Environment:
-    """Connections out of the environment variables ``AIRFLOW_CONN_*``.
+    """Connections from the environment variables ``AIRFLOW_CONN_*``.
 
-    :ivar pool: ``None``: there is no Airflow.
+    :ivar pool: Airflow's pool; ``None`` without Airflow.
     """
 
     pool: Pool | None = None
@@ -52,12 +52,15 @@ class Environment:
     def store(self) -> Store:
         """The database of the connection ``ashare_postgres``.
 
-        :raises InvalidInput: the connection is not set, or not well-formed.
+        :raises InvalidInput: the connection is not set or is malformed.
         """
         return Store(self.connector())
 
     def connector(self) -> Callable[[], psycopg.Connection[Any]]:
-        """Opens connections to the database of ``ashare_postgres``."""
+        """A function that opens connections to the database of ``ashare_postgres``.
+
+        :raises InvalidInput: the connection is not set or is malformed.
+        """
         import psycopg
         from psycopg.conninfo import conninfo_to_dict
 
@@ -67,16 +70,19 @@ class Environment:
         return lambda: psycopg.connect(**parameters)
 
     def conninfo(self) -> str:
-        """libpq's connection string of ``ashare_postgres``. It holds the password."""
+        """libpq's connection string for ``ashare_postgres``. The string holds the password.
+
+        :raises InvalidInput: the connection is not set or is malformed.
+        """
         fields = read_connection(STORE_CONNECTION)
         if fields is None:
             raise InvalidInput(missing(STORE_CONNECTION, EXAMPLE))
         return conninfo_of(postgres_fields(fields, variable_of(STORE_CONNECTION)))
 
     def source_config(self) -> SourceConfig:
-        """The connection ``baostock``, with the limits of the settings.
+        """Configuration of Baostock: the connection ``baostock``, and limits from the settings.
 
-        :raises InvalidInput: the connection is not set, or it or a setting is wrong.
+        :raises InvalidInput: the connection is not set, or the connection or a setting is invalid.
         """
         fields = read_connection(SOURCE_CONNECTION)
         if fields is None:
@@ -84,15 +90,15 @@ class Environment:
         return source_config(fields)
 
     def alert_addresses(self) -> list[str]:
-        """Apprise's addresses, the password of the connection ``ashare_alerts``; none without the connection.
+        """Apprise's addresses in the password of the connection ``ashare_alerts``; empty without the connection.
 
-        :raises InvalidInput: there is such a connection, and it holds no address.
+        :raises InvalidInput: the connection is set but holds no address.
         """
         fields = read_connection(ALERTS_CONNECTION)
         return alert_addresses(fields.password) if fields else []
 
     def report_recovery(self, store: Store) -> None:
-        """Send the alerts that a trouble is over. An alert that cannot be sent is logged, and changes nothing."""
+        """Send the messages of troubles that are over. An error of sending is logged, not raised."""
         from ashare.alerts import Alerts, Delivery
 
         try:
@@ -102,7 +108,7 @@ class Environment:
 
 
 def source_config(fields: ConnectionFields, settings: Settings | None = None) -> SourceConfig:
-    """Baostock as a connection names it: host, port, login, password, and ``api_key`` in its extra."""
+    """Configuration of Baostock from a connection's host, port, login, password, and ``api_key`` in its extra."""
     settings = settings or Settings()
     given = {"user": fields.login, "password": fields.password}
     return SourceConfig(
@@ -116,9 +122,9 @@ def source_config(fields: ConnectionFields, settings: Settings | None = None) ->
 
 
 def alert_addresses(password: str | None) -> list[str]:
-    """The addresses that a connection's password holds.
+    """The addresses in a connection's password, separated by white space.
 
-    :raises InvalidInput: it holds none.
+    :raises InvalidInput: the password holds no address.
     """
     if found := (password or "").split():
         return found
@@ -129,5 +135,5 @@ def alert_addresses(password: str | None) -> list[str]:
 
 
 def missing(connection_id: str, example: str) -> str:
-    """What to do about a connection that is not set."""
+    """The error message for a connection that is not set."""
     return f"The connection {connection_id!r} is not set: set {variable_of(connection_id)}, for example to {example}."

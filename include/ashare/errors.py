@@ -1,11 +1,11 @@
-"""Errors by what can be done about them: the type says whether trying again makes sense."""
+"""Errors by what can be done about them: the type says whether a retry makes sense."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 BLACKLISTED = "10001011"
-"""Baostock's code for a banned address."""
+"""Baostock's error code for a banned (blacklisted) address."""
 
 
 class AshareError(Exception):
@@ -13,37 +13,37 @@ class AshareError(Exception):
 
 
 class InvalidInput(AshareError):
-    """A parameter, setting or connection is wrong; trying again cannot help."""
+    """A parameter, setting or connection is wrong; a retry cannot help."""
 
 
 class TransientError(AshareError):
-    """Something passing went wrong; the same step can be tried again."""
+    """A temporary failure; the same step can be retried."""
 
 
 class TerminalError(AshareError):
-    """Trying again cannot help, or would do harm; a person has to act."""
+    """A retry cannot help, or would do harm; a person has to act."""
 
 
 class SourceUnreachable(TransientError):
-    """No connection to Baostock, or it broke or stalled."""
+    """The connection to Baostock cannot be opened, broke or stalled."""
 
 
 class SourceDropped(SourceUnreachable):
-    """Baostock, or the network, ended the connection."""
+    """Baostock or the network closed the connection."""
 
 
 class SourceStalled(SourceUnreachable):
-    """Baostock did not answer, or not to the end, within the time limits."""
+    """Baostock's reply did not begin or did not end within the time limits."""
 
 
 class BadReply(TransientError):
-    """Baostock's reply is incomplete, malformed, or not the answer to what was asked."""
+    """Baostock's reply is incomplete, malformed, or does not answer the request."""
 
 
 class Postponed(TransientError):
-    """Nothing is broken, but the step has to be done again later.
+    """Nothing is broken, but the step has to be retried later.
 
-    :ivar until: when; ``None``: at the next look.
+    :ivar until: when to retry; ``None``: at the next poll.
     """
 
     def __init__(self, message: str, until: datetime | None = None) -> None:
@@ -52,23 +52,23 @@ class Postponed(TransientError):
 
 
 class NotPublishedYet(Postponed):
-    """Today's data are not all out; what did come is loaded, and the rest is worth asking for again later."""
+    """Baostock has not published all of today's data. The published part is loaded; a later retry gets the rest."""
 
 
 class BudgetSpent(Postponed):
-    """The day's requests are used up, or what is left is too little: it goes on when the next day begins."""
+    """The day's request budget is spent, or too little of it is left. The step goes on when the next day begins."""
 
 
 class SourceBanned(Postponed):
-    """Baostock has blacklisted this address (10001011): nothing is sent until the ban's end."""
+    """Baostock has blacklisted this address (10001011). Nothing is sent until the ban ends."""
 
 
 class NotLoggedIn(TransientError):
-    """Baostock lost the session (10001001): one fresh login is worth a try."""
+    """Baostock lost the session (10001001). One new login is worth a try."""
 
 
 class SourceRefused(TerminalError):
-    """Baostock refuses (a login limit, a permission, an outdated client): asking again makes it worse.
+    """Baostock refuses (a login limit, a permission, an outdated client). A retry makes it worse.
 
     :ivar code: Baostock's error code, for example ``10001006`` (no permission).
     """
@@ -79,19 +79,19 @@ class SourceRefused(TerminalError):
 
 
 class SourceBusy(TransientError):
-    """Someone else held the one connection to Baostock for longer than we wait."""
+    """Another session held the lock on the one connection to Baostock for longer than the lock timeout."""
 
 
 class StoreUnavailable(TransientError):
-    """PostgreSQL cannot be reached or went away; what was not committed is not there."""
+    """PostgreSQL cannot be reached or went away; uncommitted changes are lost."""
 
 
 class StoreBusy(StoreUnavailable):
-    """Another session held a lock in the database for longer than we wait; the text says which."""
+    """Another session held a lock in the database for longer than the lock timeout; the text says which session."""
 
 
 class StoreRefused(TerminalError):
-    """PostgreSQL does not take what is to be written, and would not the next time either."""
+    """PostgreSQL refuses a statement, and would refuse a retry."""
 
 
 class IncompleteDate(TransientError):

@@ -1,4 +1,4 @@
-"""What a dashboard is told of a run: rows, requests, lag, seconds. docs/operations.md lists the names."""
+"""Metrics of a run for a dashboard: rows, requests, lag, seconds. docs/operations.md lists the metrics' names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GAUGES = ("bars", "missing", "rejected", "revised")
 
 
 class Stats(Protocol):
-    """Airflow's ``stats``: StatsD, Datadog or OpenTelemetry behind it."""
+    """Interface of Airflow's ``stats``; its backend is StatsD, Datadog or OpenTelemetry."""
 
     def incr(self, stat: str, count: int | None = ...) -> None: ...
     def gauge(self, stat: str, value: float) -> None: ...
@@ -21,9 +21,10 @@ class Stats(Protocol):
 
 
 def task_ended(stats: Stats, store: Store, task_id: str, label: str, seconds: float) -> None:
-    """Send how long a task took, and what it asked of Baostock meanwhile.
+    """Send a task's duration, and the number and seconds of its requests to Baostock.
 
     :param label: the task's name in the request ledger.
+    :param seconds: the task's duration.
     """
     stats.timing(f"ashare.seconds.{task_id}", timedelta(seconds=seconds))
     requests, source_seconds = store.ledger.requests_of(label, seconds)
@@ -33,13 +34,16 @@ def task_ended(stats: Stats, store: Store, task_id: str, label: str, seconds: fl
 
 
 def batch_loaded(stats: Stats, merged: MergeCounts) -> None:
-    """Count the rows of a batch."""
+    """Count a batch's new, changed and unchanged rows."""
     for name, count in (("new", merged.inserted), ("changed", merged.revised), ("unchanged", merged.unchanged)):
         stats.incr(f"ashare.rows.{name}", count)
 
 
 def date_recorded(stats: Stats, store: Store, day: date | None) -> None:
-    """Send how complete a trade date is, and by how many sessions the data lag behind."""
+    """Send a trade date's figures, and the lag of the data in sessions.
+
+    :param day: the trade date; ``None``: send the lag only.
+    """
     if day is not None:
         for name, value in zip(GAUGES, store.statuses.figures(day), strict=False):
             if value is not None:

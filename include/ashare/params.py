@@ -1,4 +1,4 @@
-"""The names of a run's params: Airflow takes one that no DAG knows without a word, and runs with the defaults."""
+"""Checks the names of a run's params. Airflow silently accepts an unknown param and runs with the defaults."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ashare.errors import InvalidInput
 def check_names(given: Iterable[str], allowed: Iterable[str], dag_id: str) -> None:
     """Refuse params that a DAG does not have.
 
-    :raises InvalidInput: there are such.
+    :raises InvalidInput: ``given`` has a name that is not in ``allowed``.
     """
     known = sorted(allowed)
     unknown = [_with_suggestion(name, known) for name in sorted(set(given) - set(known))]

@@ -1,7 +1,7 @@
-"""The bars as people work with them: pandas' frames, or Arrow tables, which polars and DuckDB take without a copy.
+"""Reads bars as pandas frames, or as Arrow tables, which polars and DuckDB take without a copy.
 
-Needs no Airflow. The connection is libpq's string or URI, an open psycopg connection, or, when none is given, that of
-``AIRFLOW_CONN_ASHARE_POSTGRES``.
+The module does not need Airflow. The parameter ``connection`` is libpq's string or URI, or an open psycopg
+connection; ``None`` means the connection in ``AIRFLOW_CONN_ASHARE_POSTGRES``.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ FIELDS = {
     **dict.fromkeys(("is_trading", "is_st"), "bool"),
     **dict.fromkeys(("pe_ttm", "pb_mrq", "ps_ttm", "pcf_ncf_ttm"), "float64"),
 }
-"""Columns of ``daily_bar`` by name, with Arrow's type."""
+"""Value column of ``daily_bar`` -> Arrow type."""
 ADJUSTED = {"factor": "float64", "adjusted_volume": "float64"}
-"""What the adjusted views have beside them."""
+"""Additional columns of the adjusted views."""
 VIEWS = {None: "daily_bar", "qfq": "daily_bar_qfq", "hfq": "daily_bar_hfq"}
 
 LISTED = {"code": "string", "name": "string", "kind": "string", "ipo_date": "date32", "out_date": "date32"}
 NAMED = 5
-"""Unknown codes that an error names."""
+"""Maximum number of unknown codes that an error names."""
 
 
 def load_bars(
@@ -56,21 +56,22 @@ def load_bars(
     *,
     connection: str | Connection | None = None,
 ) -> pd.DataFrame:
-    """Daily bars as a frame with a row for each code and trade date, sorted by both, and a plain index.
+    """Daily bars as a frame: one row per code and trade date, sorted by code, then trade date; a default index.
 
-    What is not loaded is not there: ``ashare.sync_status`` says which trade dates are complete. A suspended day has a
-    row, with ``is_trading`` false.
+    A bar that is not loaded has no row; ``ashare.sync_status`` says which trade dates are complete. A suspended day
+    has a row, with ``is_trading`` false.
 
-    :param codes: one code or several, each with its exchange (``sh.600000``); ``None``: all there are.
-    :param start: first trade date, ``YYYY-MM-DD`` or a date; ``None``: from the first on.
-    :param end: last trade date, included; ``None``: to the newest.
-    :param adjust: ``None``: prices as traded; ``"qfq"``: continuous with the stock's newest price; ``"hfq"``: with
-        its first. open, high, low, close and preclose are adjusted; volume and amount stay as traded.
-    :param fields: columns beside ``trade_date`` and ``code``; ``None``: all, with ``adjust`` also ``factor`` and
-        ``adjusted_volume``.
-    :returns: ``trade_date`` datetime64[ns], ``code`` str, ``is_trading`` bool, ``is_st`` boolean (``<NA>`` where
-        Baostock does not say), all else float64 with NaN for what Baostock left blank; volume, too, whose whole
-        shares float64 holds exactly. Units are ``daily_bar``'s: CNY, shares, percent.
+    :param codes: one code or several, each with its exchange (``sh.600000``); ``None``: all codes.
+    :param start: first trade date, ``YYYY-MM-DD`` or a date; ``None``: the first loaded date.
+    :param end: last trade date, included; ``None``: the newest loaded date.
+    :param adjust: ``None``: prices as traded; ``"qfq"``: adjusted, continuous with the stock's newest price;
+        ``"hfq"``: adjusted, continuous with its first price. open, high, low, close and preclose are adjusted;
+        volume and amount stay as traded.
+    :param fields: columns in addition to ``trade_date`` and ``code``; ``None``: all columns, with ``adjust`` also
+        ``factor`` and ``adjusted_volume``.
+    :returns: ``trade_date`` datetime64[ns], ``code`` str, ``is_trading`` bool, ``is_st`` boolean (``<NA>`` for a
+        blank from Baostock). All other columns, volume included, are float64 with NaN for a blank; float64 holds
+        volume's whole shares exactly. Units are ``daily_bar``'s: CNY, shares, percent.
     :raises InvalidInput: a code, date, field, adjustment or the connection is wrong.
     :raises StoreUnavailable: the database cannot be reached or went away.
     """
@@ -87,11 +88,11 @@ def load_bars_arrow(
     *,
     connection: str | Connection | None = None,
 ) -> pa.Table:
-    """The bars of ``load_bars`` as an Arrow table, each column in one piece.
+    """The bars of ``load_bars`` as an Arrow table, each column one chunk. Parameters and errors: see ``load_bars``.
 
     :returns: ``trade_date`` date32, ``code`` dictionary of strings, ``volume`` int64, ``is_trading`` and ``is_st``
-        bool, all else float64; null where Baostock sent a blank. A float64 holds 15 digits: all as it was sent, but
-        for the last decimals of amounts over 100 billion CNY, which indices have.
+        bool, all other columns float64; null for a blank from Baostock. float64 holds 15 digits, enough for every
+        value as sent, except the last decimals of amounts over 100 billion CNY (indices).
     """
     import pyarrow as pa
 
@@ -110,12 +111,15 @@ def load_bars_arrow(
 def universe(
     on_date: Day, kinds: str | Iterable[str] = ("stock",), *, connection: str | Connection | None = None
 ) -> pd.DataFrame:
-    """The point-in-time list: the securities that were listed on a day, a session or not, delisted since or not.
+    """Point-in-time universe: the securities that were listed on a day, including those delisted since.
 
-    :param kinds: of ``stock``, ``index`` and ``etf``, whether Baostock has their bars of that day or not.
-    :returns: a row for each, sorted by code: ``code``, ``name`` (as of today, not of that day), ``kind``,
+    :param on_date: ``YYYY-MM-DD`` or a date; need not be a session.
+    :param kinds: one or several of ``stock``, ``index`` and ``etf``. Securities are returned even if Baostock has
+        no bars of them on that day.
+    :returns: one row per security, sorted by code: ``code``, ``name`` (today's name, not that day's), ``kind``,
         ``ipo_date``, ``out_date`` (datetime64[ns]; the first day no longer listed, NaT while listed).
-    :raises InvalidInput: the date is none, or later than the list of securities was read from Baostock.
+    :raises InvalidInput: the date is malformed, before 1990-12-19 or after the last read of the list of
+        securities; a kind is unknown; or the connection is wrong.
     :raises StoreUnavailable: the database cannot be reached or went away.
     """
     day, wanted = _day(on_date), parse_kinds(kinds)
@@ -127,7 +131,7 @@ def universe(
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:
-    """A table as a frame whose columns' types do not depend on whether a value is missing."""
+    """Convert a table to a frame. A column's dtype does not depend on whether a value is missing."""
     import pyarrow as pa
 
     by_type = {
@@ -140,17 +144,17 @@ def _frame(table: pa.Table) -> pd.DataFrame:
     return frame.astype({"is_st": "boolean"}) if "is_st" in frame else frame
 
 
-# ---------------------------------------------------------------------- what is asked for
+# ---------------------------------------------------------------------- arguments
 
 
 def _day(given: Day) -> date:
-    if isinstance(given, datetime):  # pandas' Timestamp is one
+    if isinstance(given, datetime):  # includes pandas' Timestamp
         return given.date()
     return given if isinstance(given, date) else parse_date(str(given))
 
 
 def _range(start: Day | None, end: Day | None) -> tuple[date, date]:
-    """The range that is meant. A part of it may lie where no bars can be, not all of it."""
+    """Resolve the range. It may extend before the first session and into the future, but must not lie there."""
     today = beijing_now().date()
     first = FIRST_TRADE_DATE if start is None else _day(start)
     last = max(today, first) if end is None else _day(end)
@@ -179,7 +183,7 @@ def _codes(given: str | Iterable[str]) -> list[str]:
 
 
 def _types(adjust: Adjust | None, fields: str | Iterable[str] | None) -> dict[str, str]:
-    """The columns that are meant, by name, with their types."""
+    """Selected column -> Arrow type; the key columns come first."""
     allowed = {**KEY, **FIELDS, **(ADJUSTED if adjust else {})}
     if fields is None:
         return allowed
@@ -203,9 +207,9 @@ def _adjustment(given: Any) -> Adjust | None:
 
 
 def parse_kinds(given: str | Iterable[str]) -> list[str]:
-    """Read kinds of securities.
+    """Validate and deduplicate kinds of securities.
 
-    :raises InvalidInput: one is none of ``stock``, ``index`` and ``etf``, or there is none.
+    :raises InvalidInput: a kind is not ``stock``, ``index`` or ``etf``, or no kind is given.
     """
     kinds = list(dict.fromkeys([given] if isinstance(given, str) else map(str, given)))
     wrong = [kind for kind in kinds if kind not in KINDS]
@@ -225,7 +229,7 @@ def _refuse_unknown(connection: Connection, codes: Sequence[str]) -> None:
 
 
 def _refuse_later(day: date, read_at: datetime | None) -> None:
-    """A list cannot tell of what was listed or delisted after it was read."""
+    """Refuse a day after the last read of the list of securities: later listings and delistings are unknown."""
     if read_at is None:
         raise InvalidInput("The list of securities has not been read yet: run ashare_daily for a date first.")
     known_to = read_at.astimezone(SHANGHAI).date()

@@ -1,4 +1,4 @@
-"""Sessions of a security, summed up by year and by reason."""
+"""Aggregates the sessions of a security by year and by reason."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Row = dict[str, Any]
 
 
 def years_of(sessions: Iterable[Row]) -> list[Row]:
-    """Sessions by year, counted by what became of them."""
+    """Counts of sessions per year: all, trading, suspended, explained (absent or rejected bars), and holes."""
     years = []
     for year, rows in groupby(sessions, key=lambda row: row["calendar_date"].year):
         listed = list(rows)
@@ -31,7 +31,7 @@ def years_of(sessions: Iterable[Row]) -> list[Row]:
 
 
 def spans_of(sessions: Iterable[Row], reason: Callable[[Row], str | None]) -> list[Row]:
-    """Consecutive sessions with one reason, newest first."""
+    """Spans of consecutive sessions with the same reason, newest first; sessions without a reason are left out."""
     spans = []
     for why, rows in groupby(sessions, key=reason):
         days = [row["calendar_date"] for row in rows]

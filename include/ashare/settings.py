@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ashare.errors import InvalidInput
 
-# The indices that people follow, each in Baostock's list of securities. It has no STAR 50 (sh.000688).
+# Widely followed indices, each in Baostock's list of securities. The list has no STAR 50 (sh.000688).
 DEFAULT_INDICES = (
     "sh.000001",  # SSE Composite 上证综指
     "sh.000016",  # SSE 50 上证50
@@ -28,11 +28,11 @@ DEFAULT_INDICES = (
 )
 
 POOL = "baostock"
-"""In front of the one connection to Baostock: bounds how many tasks wait for it."""
+"""Airflow's pool in front of the one connection to Baostock: bounds how many tasks wait for the connection."""
 POOL_SLOTS = 8
 
 SERVICE_LIMIT = 50_000
-"""Requests a day and address, after which Baostock bans; a budget cannot be larger."""
+"""Requests per day and address after which Baostock bans the address; the maximum of the request budget."""
 
 _PREFIX = "ASHARE_"
 
@@ -45,9 +45,9 @@ _is_time_of_day = re.compile(r"([01]?\d|2[0-3]):[0-5]\d").fullmatch
 
 
 class Settings(BaseSettings):
-    """All settings, read when made; the variable of a field is its name in capitals behind ``ASHARE_``.
+    """All settings. A new instance reads the environment: field ``max_lag`` is the variable ``ASHARE_MAX_LAG``.
 
-    :raises InvalidInput: values are wrong; one sentence for each of them.
+    :raises InvalidInput: values are invalid; the text has one sentence per invalid value.
     """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, allow_inf_nan=False)
@@ -78,7 +78,7 @@ class Settings(BaseSettings):
 
     @property
     def reserve(self) -> int:
-        """Requests of a day that are left to the newest trade date by all others: at most half of the budget."""
+        """Requests of a day that are reserved for the newest trade date: at most half of the budget."""
         return min(self.history_reserve, self.request_budget // 2)
 
     @model_validator(mode="before")
@@ -111,7 +111,7 @@ class Settings(BaseSettings):
 
 
 def _sentence(error: Any) -> str:
-    """What a variable holds, what it may hold, and its default."""
+    """The error sentence for a variable: its value, the valid values, and its default."""
     name = error["loc"][0]
     rule = Settings.model_json_schema()["properties"].get(name)
     if rule is None:
@@ -126,7 +126,7 @@ def _sentence(error: Any) -> str:
 
 
 def _written(default: Any) -> str:
-    """A default as its variable holds it."""
+    """A default in the format of its variable."""
     if isinstance(default, tuple):
         return ",".join(default)
     return f"{default:%H:%M}" if isinstance(default, time) else f"{default:g}"

@@ -1,7 +1,7 @@
-"""What people look at: how complete the trade dates are, what is missing and why. Reads, and never writes.
+"""Read-only status of the data: how complete the trade dates are, what is missing and why.
 
-All of it comes from the status tables. Bars are read only where one date's missing securities are named, and for one
-security's own page.
+The source is the status tables. The bars table is read only to name one date's missing securities, and for the page
+of one security.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ from ashare.store.page_rows import AsOf, PageRows, Row, page_rows
 
 STATUSES = ("pending", "syncing", "success", "failed", "skipped")
 WANTING = ("missing", "partial", "failed", "before")
-"""Coverages of a date that a sync would mend."""
+"""Coverages of a date that a sync would repair."""
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """From where to where the data reach.
+    """The range of the loaded data.
 
-    :ivar newest: the newest complete date with its figures.
-    :ivar newest_due: the newest session whose bars should be in.
-    :ivar lag: sessions after the newest complete one that are due; ``None`` when nothing is complete.
+    :ivar first_date: the first recorded date.
+    :ivar newest: the newest date with complete stocks, with its figures; ``None`` without such a date.
+    :ivar newest_due: the newest session whose bars should be loaded.
+    :ivar lag: number of due sessions after the date of ``newest``; ``None`` without such a date.
     """
 
     first_date: date | None
@@ -43,7 +44,15 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a sync of a range would do, as far as the tables tell."""
+    """Dry run of a sync of a range, from the status tables.
+
+    :ivar weekdays: weekdays of the range; ``closed`` and ``complete`` count those among them.
+    :ivar to_sync: dates to sync, newest first.
+    :ivar requests: estimated requests to Baostock.
+    :ivar requests_left: requests left today for these dates.
+    :ivar seconds: estimated duration without waits.
+    :ivar notes: sentences worth knowing before the start.
+    """
 
     weekdays: int
     closed: int
@@ -56,7 +65,7 @@ class Plan:
 
 
 def newest_due(now: datetime) -> date:
-    """The newest weekday whose bars should be in: today's from 23:00 on, when its run has given up at the latest."""
+    """The newest weekday whose bars should be loaded. Today counts from 23:00 (Beijing), when its run gives up."""
     day = now.astimezone(SHANGHAI)
     due = day.date() if day.time() >= GIVE_UP else day.date() - timedelta(days=1)
     while due.weekday() >= 5:
@@ -66,9 +75,9 @@ def newest_due(now: datetime) -> date:
 
 @dataclass(frozen=True)
 class StatusReader:
-    """States of trade dates, of a date and of a security, derived from rows of one moment.
+    """States of trade dates and securities, derived from one snapshot of the database.
 
-    :param running: the ids of the Airflow runs that are under way: a ``syncing`` date of another has lost its run.
+    :param running: ids of the active Airflow runs. A ``syncing`` date whose run is not among them has lost its run.
     """
 
     rows: PageRows
@@ -87,7 +96,7 @@ class StatusReader:
     # ------------------------------------------------------------------ trade dates
 
     def bounds(self) -> Bounds:
-        """From where to where the data reach."""
+        """The range of the loaded data, and its lag."""
         due = newest_due(self.now())
         row = self.rows.bounds(due)
         newest = {name: row[name] for name in ("trade_date", "expected", "loaded", "suspended")}
@@ -95,7 +104,7 @@ class StatusReader:
         known_to = max(filter(None, (row["calendar_end"], complete)), default=None)
         session = self.rows.newest_session(due)
         if known_to is None or known_to < due:
-            session = due  # where the calendar ends, every weekday may be a session
+            session = due  # beyond the calendar's end, any weekday may be a session
         lag = None
         if complete:
             unknown = weekdays(known_to + timedelta(days=1), due) if known_to else []
@@ -103,12 +112,12 @@ class StatusReader:
         return Bounds(row["first_date"], newest if complete else None, session or due, lag)
 
     def counts(self, start: date | None = None, end: date | None = None) -> dict[str, int]:
-        """Trade dates by status, since the first that is recorded."""
+        """Number of trade dates per status, from the first recorded date on."""
         found = self.rows.counts(self._as_of, start, end)
         return {status: found.get(status, 0) for status in STATUSES}
 
     def open_range(self) -> tuple[date | None, date | None]:
-        """The first and the last date that is missing or failed."""
+        """The first and the last date with the status ``pending`` or ``failed``; ``None`` without such a date."""
         return self.rows.open_range(self._as_of)
 
     def records(
@@ -120,11 +129,11 @@ class StatusReader:
         limit: int | None = None,
         offset: int = 0,
     ) -> list[Row]:
-        """Trade dates, newest first: what is recorded, and ``pending`` where nothing is."""
+        """Trade dates, newest first. A session without a record has the status ``pending``."""
         return self.rows.dates(self._as_of, start=start, end=end, status=status, limit=limit, offset=offset)
 
     def record(self, day: date) -> Row | None:
-        """One date; ``None`` when nothing is recorded of it and the calendar does not cover it."""
+        """One date; ``None`` for a weekday that has no record and is not in the calendar."""
         recorded = self.records(start=day, end=day)
         if recorded:
             return recorded[0]
@@ -134,7 +143,7 @@ class StatusReader:
         return self._derived(day, sessions, self.rows.first_date())
 
     def coverage(self, start: date, end: date) -> list[tuple[Any, ...]]:
-        """Every calendar day of a range: date, coverage, expected, loaded, missing, rejected, revised."""
+        """One tuple per calendar day of a range: (date, coverage, expected, loaded, missing, rejected, revised)."""
         recorded = {row[0]: row for row in self.rows.coverage(self._as_of, start, end)}
         sessions, first = self.rows.sessions(start, end), self.rows.first_date()
         nothing = (None,) * 5
@@ -144,16 +153,16 @@ class StatusReader:
         ]
 
     def wanting(self, start: date, end: date) -> list[date]:
-        """Dates of a range that a sync would mend, newest first; with weekdays that the calendar does not cover."""
+        """Dates of a range that a sync would repair, newest first; includes weekdays beyond the calendar's end."""
         end = min(end, newest_published(self.now()))
         covered = {day: coverage for day, coverage, *_ in self.coverage(start, end)} if start <= end else {}
         wanting = [day for day, coverage in covered.items() if coverage in WANTING]
-        # Today's bars are out and its run has not come yet: one may be asked for.
+        # Today's bars are published and today's run has not started: a user may start a sync.
         wanting += [day for day in covered if day == self.today and covered[day] == "unpublished"]
         return sorted(wanting, reverse=True)
 
     def need(self, day: date) -> tuple[bool, str]:
-        """Whether a date is to be synced, and why, in a sentence."""
+        """Whether a date needs a sync, and a sentence with the reason."""
         row = self.record(day)
         if row is None:
             return True, f"Nothing is recorded of {day}, and the calendar that is stored does not cover it."
@@ -173,7 +182,7 @@ class StatusReader:
         return True, row["reason"] or f"Nothing is recorded of {day}, a trading day."
 
     def _derived(self, day: date, sessions: Mapping[date, bool], first: date | None) -> Row:
-        """A date of which nothing is recorded."""
+        """The row of a date without a record."""
         is_open = sessions.get(day, day.weekday() < 5)
         status, coverage = "pending", "missing"
         if not is_open:
@@ -200,11 +209,14 @@ class StatusReader:
     # ------------------------------------------------------------------ one date
 
     def neighbours(self, day: date) -> tuple[date | None, date | None]:
-        """The sessions before and after, none later than today."""
+        """The previous and the next session, neither later than today; ``None`` if there is no such session."""
         return self.rows.neighbours(day, self.today)
 
     def missing(self, record: Row) -> tuple[int, list[Row]]:
-        """How many securities of a date have neither a bar nor a recorded reason; the first of them, with why."""
+        """Securities of a date that have neither a bar nor a record of an absent or rejected bar.
+
+        :returns: their number, and rows for the first of them, each with the last batch's error as ``reason``.
+        """
         if record["coverage"] not in ("failed", "partial", "running", "missing", "accepted"):
             return 0, []
         day = record["trade_date"]
@@ -218,7 +230,7 @@ class StatusReader:
     # ------------------------------------------------------------------ a sync
 
     def plan(self, start: date, end: date) -> Plan:
-        """What a sync of a range would do, and about what it would cost."""
+        """Dry run of a sync of a range, with the estimated cost."""
         recorded = {row[0]: row[1] for row in self.coverage(start, end)}
         working_days = weekdays(start, end)
         wanting = self.wanting(start, end)
@@ -226,7 +238,7 @@ class StatusReader:
         notes = []
         if by_code:
             notes.append(f"Before {MARKET_DAY_FROM['stock']} each of {by_code} stocks is asked for by itself.")
-        # Earlier dates than the newest leave a part of the day's requests to it.
+        # Dates before the newest one leave a reserve of the day's requests to the newest.
         is_earlier = any(day < newest_published(self.now()) for day in wanting)
         a_day = self.settings.request_budget - (self.settings.reserve if is_earlier else 0)
         left = max(a_day - self.rows.source_limit().used_today, 0)
@@ -250,11 +262,11 @@ class StatusReader:
     # ------------------------------------------------------------------ the source
 
     def histories(self) -> list[Row]:
-        """The runs of ``ashare_history`` that are under way: their plans, and how many of their batches are done."""
+        """The active runs of ``ashare_history``: plan, number of batches, number of completed batches."""
         return self.rows.histories(self.running)
 
     def source(self) -> Row:
-        """Budget, ban, and how the last requests ended."""
+        """Budget, ban, time of the last requests, and the recent errors."""
         limit, times = self.rows.source_limit(), self.rows.source_times()
         return {
             **asdict(limit),
@@ -268,7 +280,7 @@ class StatusReader:
     # ------------------------------------------------------------------ one security
 
     def security(self, code: str) -> Row | None:
-        """A security's coverage over time; ``None`` when the list of securities does not have it."""
+        """A security's coverage over time; ``None`` if the list of securities lacks the code."""
         found = self.rows.security(code)
         if found is None:
             return None
@@ -296,9 +308,11 @@ class StatusReader:
         return self.rows.security_sessions(security["code"], security["kind"], start, end)
 
     def bars(self, code: str, adjust: str) -> tuple[list[tuple[Any, ...]], str | None]:
-        """A security's bars for a chart, and a note where adjusted prices do not reach.
+        """A security's bars for a chart.
 
-        :returns: (date, open, close, low, high, volume, is_trading) by date; prices in CNY, volume in shares.
+        :param adjust: ``none``, ``qfq`` or ``hfq``.
+        :returns: tuples (date, open, close, low, high, volume, is_trading) sorted by date, prices in CNY, volume in
+            shares; and a note if adjusted prices are requested but no ex-date is known, else ``None``.
         """
         rows = self.rows.bars(code, adjust)
         if adjust == "none" or self.rows.events(code)["ex_dates"]:
@@ -308,9 +322,9 @@ class StatusReader:
 
 @contextmanager
 def status_reader(store: Store, running: Sequence[str] = (), **options: Any) -> Iterator[StatusReader]:
-    """A reader in one read-only transaction: all that it says is of one moment.
+    """A reader over one read-only transaction: all its answers are from one snapshot.
 
-    :raises StoreUnavailable: the database is away, refuses, or does not have this version's schema yet.
+    :raises StoreUnavailable: the database cannot be reached or refuses, or its schema is missing or outdated.
     """
     with page_rows(store) as rows:
         yield StatusReader(rows, running, **options)
