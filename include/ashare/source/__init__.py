@@ -1,4 +1,4 @@
-"""Baostock: one session class over the ``baostock`` package, with a transport that ends, checks and counts."""
+"""Baostock client: one session class over the ``baostock`` package, with timeouts, checks and a request count."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way of the ``baostock`` client's messages: through a function of ours instead of the client's own socket."""
+"""Redirects the messages of the ``baostock`` client from its own socket to a function of this package."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterator
 
 @contextlib.contextmanager
 def carried_by(send: Callable[[str], str]) -> Iterator[None]:
-    """Let the client's messages go through ``send``, and leave none of the session in its module globals."""
+    """Patch the client so that ``send`` carries its messages.
+
+    At the end, undo the patch and delete the session from the client's module globals.
+    """
     import baostock.common.context as state
     import baostock.util.socketutil as wire
 

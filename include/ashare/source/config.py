@@ -1,4 +1,4 @@
-"""Where Baostock is, and how it is asked."""
+"""Configuration of the connection to Baostock."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ PORT = 10030
 
 @dataclass(frozen=True)
 class SourceConfig:
-    """Where Baostock is and how to sign in; ``api_key`` is optional and moves the default host.
+    """Address, login and limits for Baostock.
 
-    :ivar session_requests: messages of a session, login and logout included, after which a new one is opened;
-        0: never.
+    :ivar host: empty: the public host, or with an ``api_key`` the VIP host.
+    :ivar session_requests: maximum messages per session, login and logout included, before a new session is opened;
+        0: no maximum.
     """
 
     host: str = ""

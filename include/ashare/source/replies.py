@@ -1,4 +1,4 @@
-"""What Baostock's replies say: whether one answers what was asked, its rows, or the error that it stands for."""
+"""Reads Baostock's replies: checks that a reply answers the request, holds its rows, maps error codes to errors."""
 
 from __future__ import annotations
 
@@ -22,17 +22,21 @@ from ashare.source.transport import HEADER_BYTES, SEPARATOR
 from ashare.texts import bounded, storable
 
 MOST_CHARACTERS = 300
-"""Characters of what the server says of an error."""
+"""Maximum characters of the server's error text that an error quotes."""
 
 PAGE_ROWS = 2000
-"""What the client asks for in a page."""
+"""Page size that the client requests, in rows."""
 
 WHITE_SPACE = re.compile(r"\s")
 
 
 @dataclass(frozen=True)
 class Table:
-    """A reply of all its pages: column names as sent, rows of strings (a blank is a missing value)."""
+    """The table in a reply, with the rows of all pages.
+
+    :ivar fields: column names as sent.
+    :ivar rows: one list of strings per row; a blank is a missing value.
+    """
 
     fields: list[str]
     rows: list[list[str]]
@@ -43,11 +47,14 @@ class Table:
         return [row[at] for row in self.rows]
 
     def columns(self, *names: str) -> Iterable[tuple[str, ...]]:
-        """Each row's values of the named columns, two or more, in that order."""
+        """For each row, the values of two or more named columns, in the order of ``names``."""
         return map(itemgetter(*map(self.fields.index, names)), self.rows)
 
     def require(self, names: Sequence[str], method: str) -> Table:
-        """Return this table, or raise ``BadReply`` when a column is not there or a row is not as wide."""
+        """Return this table if it is well-formed.
+
+        :raises BadReply: a column of ``names`` is missing, or a row's width differs from the header's.
+        """
         lacking = [name for name in names if name not in self.fields]
         if lacking:
             raise BadReply(f"Baostock's reply to {method} lacks the column {', '.join(lacking)}.")
@@ -57,14 +64,22 @@ class Table:
 
     @classmethod
     def joined(cls, parts: Sequence[Table]) -> Table:
-        """The rows of several replies to one call, one or more; raises ``BadReply`` when their columns differ."""
+        """Concatenate the rows of one or more replies to one call.
+
+        :raises BadReply: the columns of the replies differ.
+        """
         if any(part.fields != parts[0].fields for part in parts):
             raise BadReply("Baostock's replies to one call differ in their columns.")
         return cls(parts[0].fields, [row for part in parts for row in part.rows])
 
 
 def check_reply(method: str, asked: list[str], reply: str) -> str:
-    """Raise unless the reply succeeded and answers what was asked; returns the outcome for the ledger."""
+    """Check that a reply reports success and answers the request; return the outcome for the ledger.
+
+    :param asked: the parts of the request's body.
+    :raises BadReply: the reply has no result code, or answers another method or page.
+    :raises AshareError: the reply has an error code; ``refusal`` names the types.
+    """
     body = reply[HEADER_BYTES:].split(SEPARATOR)
     if len(body) < 2:
         raise BadReply(f"Baostock's reply to {method} has no result code.")
@@ -81,13 +96,13 @@ def check_reply(method: str, asked: list[str], reply: str) -> str:
 
 
 def rows_a_page(result: Any) -> int:
-    """The page size by which the server went; not every one goes by what was asked."""
+    """The server's page size in rows. The server may ignore the requested page size."""
     sentence = str(result.per_page_count)
     return int(sentence) if sentence.isdigit() else PAGE_ROWS
 
 
 def refusal(method: str, code: str, text: str) -> AshareError:
-    """The error for a result code (baostock.common.contants)."""
+    """The error for a result code; the codes are in baostock.common.contants."""
     code, text = bounded(storable(code), MOST_CHARACTERS), bounded(storable(text.strip()), MOST_CHARACTERS)
     sentence = f"Baostock answered {method} with {code} ({text})"
     if code == "10001001":
@@ -104,14 +119,14 @@ def refusal(method: str, code: str, text: str) -> AshareError:
 
 
 def keep_spaces(reply: str) -> str:
-    """Escape the white space inside values ("万 科A"), which the client would delete with all other."""
+    """Escape the white space inside values ("万 科A"): the client deletes all white space from a reply's JSON."""
     body = reply.split(SEPARATOR)
     for at, part in enumerate(body):
         if part.lstrip().startswith("{") and WHITE_SPACE.search(part):
             try:
                 record = json.loads(part)
             except ValueError:
-                return reply  # the client trips over it, and that is reported
+                return reply  # the client fails on malformed JSON, and the session reports that
             text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
             body[at] = WHITE_SPACE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     return SEPARATOR.join(body)

@@ -1,4 +1,4 @@
-"""What a session needs of the gate in front of Baostock."""
+"""Interface of the gate in front of Baostock, as a session uses it."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from typing import Protocol
 
 
 class Gate(Protocol):
-    """The lock and the request ledger in front of Baostock; PostgreSQL's is ``store.SourceGate``."""
+    """Lock and request ledger in front of Baostock; ``store.SourceGate`` implements both in PostgreSQL."""
 
     def open(self, requests: int) -> None:
-        """Wait until the one connection to Baostock is ours; fails when so many requests may not be sent now."""
+        """Acquire the lock on the one connection to Baostock; fail if ``requests`` requests may not be sent now."""
 
     def admit(self, requests: int) -> None:
-        """Fail when so many more requests may not be sent now."""
+        """Fail if ``requests`` more requests may not be sent now."""
 
     def begin(self, method: str, detail: str) -> int:
-        """Record that a message is about to be sent; fails when the lock is lost."""
+        """Record that a message is about to be sent, and return its request id; fail if the lock is lost."""
 
     def end(self, request_id: int, outcome: str, reply_chars: int) -> None:
-        """Record how that message ended."""
+        """Record the outcome of a message."""
 
     def should_give_way(self) -> bool:
-        """Whether others wait for the connection, and are to have it before the next message."""
+        """Whether other sessions wait for the lock, and should get it before the next message."""
 
     def fileno(self) -> int:
-        """What becomes readable when the lock may be lost."""
+        """A file descriptor that becomes readable when the lock may be lost."""
 
     def check(self) -> None:
-        """Fail when the lock is lost."""
+        """Fail if the lock is lost."""
 
     def close(self) -> None:
-        """Give the connection up."""
+        """Release the lock."""

@@ -1,4 +1,4 @@
-"""The one way to Baostock: a session that holds the lock, counts every message and checks every reply."""
+"""The only way to Baostock: a session that holds the lock, counts every message and checks every reply."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ log = logging.getLogger(__name__)
 LOGIN_AND_LOGOUT = 2
 
 YEAR = timedelta(days=366)
-"""A range of so many days is not cut further when Baostock stalls on it."""
+"""When Baostock stalls on a range, only a longer range than this is split."""
 
 ENOUGH_ANSWERS = 10
-"""A session that was lost sooner was a short one: its login and its lost request are much of what was sent."""
+"""A session lost after fewer answers is short: its login and its lost request are a large share of its requests."""
 MOST_SHORT_SESSIONS = 3
-"""So many short sessions in a row are opened again."""
+"""Maximum short sessions in a row that are reopened."""
 
 BAR_FIELDS = (
     "date,code,open,high,low,close,preclose,volume,amount,adjustflag,turn,tradestatus,pctChg,"
@@ -53,18 +53,18 @@ FACTOR_FIELDS = ("code", "dividOperateDate", "foreAdjustFactor", "backAdjustFact
 
 
 class Session:
-    """A Baostock session as a context manager: lock, connect, log in; always log out, close, unlock.
+    """A Baostock session as a context manager: lock, connect, log in; at the end log out, close, unlock.
 
-    A session that Baostock drops is opened again, under the same lock, for as long as it brings answers, and the
-    request that was lost is sent again.
+    If Baostock drops the session, it is reopened under the same lock and the lost request is sent again, as long as
+    the reopened sessions bring answers.
 
-    :param requests: how many calls and pages it will be at least, login and logout not counted.
-    :raises SourceBusy: on entering, when someone else kept the connection for too long.
-    :raises Postponed: on entering, when so many requests may not be sent now, and nothing was; later, when a call may
-        not be sent, or Baostock has just blacklisted this address.
-    :raises SourceUnreachable: no connection, or it broke.
-    :raises SourceRefused: a ban, a limit, a permission: never try again at once.
-    :raises BadReply: a reply that is not the whole, well-formed answer to what was asked.
+    :param requests: minimum number of calls and pages, login and logout not counted.
+    :raises SourceBusy: on entering: another session held the lock for too long.
+    :raises Postponed: on entering: ``requests`` requests may not be sent now, and nothing was sent. Later: a call
+        may not be sent, or Baostock has just blacklisted this address.
+    :raises SourceUnreachable: the connection cannot be opened, broke or stalled.
+    :raises SourceRefused: Baostock refuses (a ban, a limit, a permission); never retry at once.
+    :raises BadReply: a reply is not the whole, well-formed answer to its request.
     """
 
     def __init__(self, config: SourceConfig, gate: Gate, requests: int = 1) -> None:
@@ -73,10 +73,10 @@ class Session:
         self._client = contextlib.ExitStack()
         self.requests = 0
         self._sent = self._answered = 0
-        """Messages since the last connect, queries answered since the last login."""
+        """Messages sent since the last connect, queries answered since the last login."""
         self._short_sessions = 0
         self._longest_range = timedelta.max
-        """What Baostock has stalled on was longer."""
+        """Maximum range of a request for bars; shortened when Baostock stalls."""
 
     def __enter__(self) -> Session:
         self._gate.open(self._with_logins(self._expected))
@@ -94,7 +94,7 @@ class Session:
         import baostock
 
         try:
-            # Where the last reply was not read to its end, or we are refused, closing is all that is left to do.
+            # If the last reply was not read to its end, or Baostock refuses us, only close the connection.
             in_step = error is None or isinstance(error, (BadReply, BudgetSpent, NotPublishedYet, TerminalError))
             if in_step and self._transport.is_open and not isinstance(error, SourceRefused):
                 self._quietly(baostock.logout)
@@ -104,9 +104,11 @@ class Session:
             self._close()
 
     def check_reachable(self) -> None:
-        """Open a connection and close it again, without a message that would count.
+        """Open a connection and close it again, without a message: nothing counts against the budget.
 
-        :raises SourceUnreachable: there is none.
+        :raises SourceBusy: another session holds the lock.
+        :raises Postponed: a ban is in force, or the day's budget is exceeded.
+        :raises SourceUnreachable: the connection cannot be opened.
         """
         self._gate.open(0)
         try:
@@ -115,14 +117,14 @@ class Session:
             self._close()
 
     def expect(self, requests: int) -> None:
-        """Make sure that so many more calls and pages may be sent, and the logout.
+        """Ensure that ``requests`` more calls and pages, and the logout, may be sent.
 
-        :raises Postponed: they may not.
+        :raises Postponed: they may not be sent now.
         """
         self._gate.admit(self._with_logins(requests) - 1)
 
     def give_way(self) -> None:
-        """Between two calls: let those in who wait for the connection, and take it again after them.
+        """Between two calls: if other sessions wait for the lock, release it, and acquire it again after them.
 
         :raises AshareError: as on entering.
         """
@@ -169,7 +171,8 @@ class Session:
     def bars(self, code: str, start: date, end: date) -> Table:
         """Unadjusted daily bars of one security from ``start`` to ``end``, both included.
 
-        When Baostock stalls on a range, its halves are asked for, down to a year, and no longer ones by this session.
+        If Baostock stalls on a range, the range is split into halves, down to a year. After that, this session
+        requests no longer range.
         """
         parts: list[Table] = []
         while not parts or start <= end:
@@ -198,7 +201,7 @@ class Session:
         )
 
     def daily_factors(self, day: date) -> Table:
-        """Adjust factors of the stocks that go ex on ``day``; none is a valid answer."""
+        """Adjust factors of the stocks that go ex on ``day``; an empty table is a valid answer."""
         import baostock
 
         return self._query(
@@ -209,7 +212,7 @@ class Session:
         )
 
     def adjust_factors(self, code: str, start: date, end: date) -> Table:
-        """One stock's adjust factors with ex-dates from ``start`` to ``end``; none is a valid answer."""
+        """One stock's adjust factors with ex-dates from ``start`` to ``end``; an empty table is a valid answer."""
         import baostock
 
         return self._query(
@@ -229,22 +232,22 @@ class Session:
         if self._config.api_key:
             baostock.set_API_key(self._config.api_key)
         result = self._quietly(lambda: baostock.login(self._config.user, self._config.password))
-        if result.error_code != "0":  # refused by the client itself, before anything was sent
+        if result.error_code != "0":  # the client itself refuses, before it sends anything
             raise refusal("login", result.error_code, result.error_msg)
 
     def _send(self, message: str) -> str:
-        """Stand in for ``baostock.util.socketutil.send_msg``: the client's every message comes through here."""
+        """Replacement of ``baostock.util.socketutil.send_msg``: every message of the client passes through here."""
         try:
             return self._delivered(message)
         except SourceRefused as error:
             if error.code == BLACKLISTED:
                 log.warning("%s", error)
-                with contextlib.suppress(StoreUnavailable):  # the refusal is what is not to be tried again
-                    self._gate.admit(1)  # the ledger knows of the ban now, and until when it lasts
+                with contextlib.suppress(StoreUnavailable):  # without a ledger, raise the refusal: never retried
+                    self._gate.admit(1)  # raises SourceBanned: the ledger now knows the ban and its end
             raise
 
     def _delivered(self, message: str) -> str:
-        """Send a message; a query that a session was lost with is sent again in a new one."""
+        """Send a message and return its reply. If the session is lost, a query is sent again in a new session."""
         body = message[HEADER_BYTES:].split(SEPARATOR)[:-1]  # the last part is the checksum
         method = body[0]
         if method in ("login", "logout"):
@@ -256,7 +259,7 @@ class Session:
             try:
                 reply = self._counted(method, body, message)
             except (SourceDropped, NotLoggedIn) as lost:
-                # A connection that is dropped by its first query would be dropped by it again.
+                # Baostock drops the connection on its first query: a new connection would be dropped, too.
                 if not self._answered and not (is_first_try and isinstance(lost, NotLoggedIn)):
                     raise
                 self._reopen(lost)
@@ -266,7 +269,11 @@ class Session:
                 return reply
 
     def _reopen(self, lost: AshareError) -> None:
-        """Log in anew, unless too many sessions in a row were short."""
+        """Log in again after a backoff.
+
+        :raises AshareError: too many sessions in a row were short; the error is ``lost``.
+        :raises Postponed: the login and the query may not be sent now.
+        """
         answered = self._answered
         self._short_sessions = 0 if answered >= ENOUGH_ANSWERS else self._short_sessions + 1
         if self._short_sessions > MOST_SHORT_SESSIONS:
@@ -278,7 +285,7 @@ class Session:
         self._login()
 
     def _renew(self) -> None:
-        """Log out and in anew."""
+        """Log out and log in again."""
         import baostock
 
         try:
@@ -292,12 +299,12 @@ class Session:
         return max(self._config.session_requests - LOGIN_AND_LOGOUT, 1)
 
     def _with_logins(self, requests: int) -> int:
-        """So many calls and pages, with the logins and logouts of the sessions that they take."""
+        """``requests`` calls and pages, plus the logins and logouts of the sessions that they need."""
         sessions = -(-requests // self._queries_a_session) if self._config.session_requests else 1
         return requests + LOGIN_AND_LOGOUT * max(sessions, 1)
 
     def _counted(self, method: str, body: list[str], message: str) -> str:
-        # A login's message holds the password and the API key; its ledger entry says only that it was one.
+        # A login's message holds the password and the API key, so its ledger entry has no detail.
         detail = "" if method in ("login", "logout") else " ".join(body[2:])
         request_id = self._gate.begin(method, detail[:200])
         self.requests += 1
@@ -320,7 +327,7 @@ class Session:
         except AshareError:
             if outcome == "ok":
                 raise
-            # What the request met with is the error to be told.
+            # The request's own error is the one to raise.
             log.warning("The end of request %d (%s) could not be recorded.", request_id, outcome)
 
     def _query(
@@ -343,12 +350,12 @@ class Session:
                 raise BadReply(f"Baostock answered {method} for {name} {got} instead of {value}.")
         rows: list[list[str]] = self._pages(result, method) if paged else list(result.data)
         if set(map(type, rows)) != {list} or set(map(type, chain.from_iterable(rows))) != {str}:
-            # A missing value is a blank, but JSON has null and numbers, too.
+            # A missing value is a blank string here; Baostock's JSON may also hold null and numbers.
             rows = [["" if value is None else str(value) for value in row] for row in rows]
         return Table(list(result.fields), rows).require(columns, method)
 
     def _pages(self, result: Any, method: str) -> list[list[str]]:
-        """The rows of all pages, of which the first has come."""
+        """The rows of all pages; ``result`` holds the first page."""
         rows: list[list[str]] = []
         page_rows = rows_a_page(result)
         while True:
@@ -361,7 +368,11 @@ class Session:
                 raise BadReply(f"The pages of Baostock's reply to {method} are not of one size.")
 
     def _turn(self, result: Any) -> bool:
-        """Ask for the next page; the client does so behind a page of the size that it asked for, and no other."""
+        """Request the next page; return whether it has rows.
+
+        The client requests a next page only if the last page has the page size of its constant. So the constant is
+        patched to the last page's size for the call.
+        """
         from baostock.common import contants
 
         asked = contants.BAOSTOCK_PER_PAGE_COUNT
@@ -372,7 +383,7 @@ class Session:
             contants.BAOSTOCK_PER_PAGE_COUNT = asked
 
     def _quietly(self, call: Callable[[], Any]) -> Any:
-        """Call the client without its printing, and turn what it trips over into an error of ours."""
+        """Call the client with its output suppressed, and convert its parse errors to ``BadReply``."""
         try:
             with contextlib.redirect_stdout(io.StringIO()):
                 return call()

@@ -1,7 +1,7 @@
-"""Carries the messages that the ``baostock`` package composes, where its own socket code would hang or spin.
+"""TCP transport for the messages that the ``baostock`` package composes; replaces its socket code, which may hang.
 
-The client reads until a terminator and never looks at the end of the stream, has no time limit, and sends with
-``send``. Here a reply either arrives whole, in time and within a size limit, or an error says what happened.
+The package's code reads until a terminator, spins at the end of the stream, has no timeout, and uses ``send``,
+which may send only a part. Here a reply arrives whole, in time and within a size limit, or an error says why not.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TERMINATOR = b"<![CDATA[]]>\n"
 REPLY_TYPES = {
     "00": ("01", False),  # login
     "02": ("03", False),  # logout
-    # A request has an odd number, and its reply the next one; the server refuses some from 75 on.
+    # A request type is an odd number, its reply type the next number. The server refuses some types from 75 on.
     **{f"{kind}": (f"{kind + 1}", False) for kind in (*range(13, 36, 2), *range(45, 94, 2))},
     "53": ("56", False),  # query_money_supply_data_month; the client expects 54
     "95": ("96", True),  # query_history_k_data_plus
@@ -41,12 +41,12 @@ class Limits:
     connect: float = 10.0
     idle: float = 90.0  # the public server takes up to 50 s before the first byte of a whole-market reply
     reply: float = 300.0
-    reopen: float = 2.0  # before a lost session is opened again, doubled each time that it was a short one
+    reopen: float = 2.0  # backoff before a lost session is reopened; doubles with each short session in a row
     reply_bytes: int = 64 * 1024 * 1024
 
 
 class Guard(Protocol):
-    """Says when the connection may no longer be ours."""
+    """Detects that the lock on Baostock is lost; ``fileno`` and ``check`` as in ``Gate``."""
 
     def fileno(self) -> int: ...
 
@@ -81,7 +81,7 @@ class Transport:
     def connect(self) -> None:
         """Open the connection.
 
-        :raises SourceUnreachable: name not resolved, refused, or not answered in time.
+        :raises SourceUnreachable: the name cannot be resolved, or the connection is refused or times out.
         """
         self.close()
         where = f"Baostock at {self._host}:{self._port}"
@@ -98,22 +98,24 @@ class Transport:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a connection."""
+        """Whether the connection is open."""
         return self._socket is not None
 
     def close(self) -> None:
-        """Close the connection; harmless when there is none."""
+        """Close the connection; idempotent."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
     def exchange(self, message: str, guard: Guard | None = None) -> str:
-        """Send one message and return its reply as the client expects it: header, then the plain body.
+        """Send one message and return its reply as the client expects it: header, then the decompressed body.
 
-        :param guard: asked whenever it has something to say while we wait; what it raises ends the connection.
+        :param guard: checked whenever its ``fileno`` becomes readable during the wait; an error of the check closes
+            the connection.
+        :raises SourceUnreachable: the connection is not open.
         :raises SourceDropped: the connection broke.
         :raises SourceStalled: a time limit passed.
-        :raises BadReply: the reply is too large, malformed, or of another type than was asked for.
+        :raises BadReply: the reply is too large, malformed, or of an unexpected type.
         """
         if self._socket is None:
             raise SourceUnreachable("The connection to Baostock is closed.")
@@ -157,7 +159,10 @@ class Transport:
         return bytes(reply)
 
     def _watch(self, sock: socket.socket, guard: Guard) -> None:
-        """Wait until there are bytes, and close at once if the guard says that the connection is ours no longer."""
+        """Wait until the socket is readable; close it at once if the guard's check fails.
+
+        :raises TimeoutError: the socket's timeout passed.
+        """
         deadline = time.monotonic() + (sock.gettimeout() or 0)
         with selectors.DefaultSelector() as selector:
             selector.register(sock, selectors.EVENT_READ)
@@ -179,7 +184,7 @@ class Transport:
 def _is_whole(reply: bytearray) -> bool:
     if not reply.endswith(TERMINATOR):
         return False
-    # Compressed bytes may happen to end like a message: the header says how long they are.
+    # Compressed bytes may end with the terminator by chance: the length in the header decides.
     header = Header.read(bytes(reply[:HEADER_BYTES]))
     compressed = any(kind == header.type and packed for kind, packed in REPLY_TYPES.values())
     return not compressed or len(reply) >= HEADER_BYTES + header.body_length + len(TERMINATOR)
@@ -207,23 +212,24 @@ def _decode(reply: bytes, asked_type: str, reply_bytes: int) -> str:
         if compressed and header.type == wanted:
             return head + _unpack(reply[HEADER_BYTES : HEADER_BYTES + header.body_length], reply_bytes).decode()
         body = _without_checksum(reply[: -len(TERMINATOR)], header.body_length)
-        # The client cuts the last character off, which it takes for the newline.
+        # The client cuts off the last character, as if it were the newline.
         return head + body.decode() + "\n"
     except (zlib.error, UnicodeDecodeError) as error:
         raise BadReply(f"The body of Baostock's reply cannot be read ({error}).") from None
 
 
 def _without_checksum(message: bytes, body_length: int) -> bytes:
-    """A plain message's body; its CRC-32 is over header and body, whose length the header counts in characters.
+    """The body of an uncompressed message, without its checksum.
 
-    A compressed body has a checksum of its own, zlib's; what the one behind it is taken of is not known.
+    The checksum is the CRC-32 of header and body. The header counts the body's length in characters. Compressed
+    messages are not checked here: zlib has its own checksum, and the input of the message's checksum is unknown.
 
-    :raises BadReply: it is not what was sent.
+    :raises BadReply: the checksum does not match.
     """
     whole = message[HEADER_BYTES:]
     body, _, checksum = whole.rpartition(SEPARATOR.encode())
     if not checksum.isdigit() or body_length in (len(whole), len(whole.decode(errors="replace"))):
-        return whole  # it has none
+        return whole  # the message has no checksum
     if int(checksum) != zlib.crc32(message[: HEADER_BYTES + len(body)]):
         raise BadReply("The body of Baostock's reply cannot be read (it is not what its checksum was taken of).")
     return body
