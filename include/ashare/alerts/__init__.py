@@ -1,6 +1,6 @@
-"""Messages to people, by Apprise: what is not complete and why, and when it is well again.
+"""Alerts to people, sent by Apprise: which data is not complete and why, and when the trouble is over.
 
-One message for a trouble, however many runs fail of it: the table ``alert`` knows what was said.
+The table ``alert`` deduplicates: a trouble is one message, however many runs fail because of it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The way out: Apprise's addresses, each tried by itself. An address is a secret and is never in a text."""
+"""Delivery to Apprise's addresses, each independent of the others. An address is a secret: no text quotes it."""
 
 from __future__ import annotations
 
@@ -21,28 +21,31 @@ log = logging.getLogger(__name__)
 Kind = Literal["failure", "success", "info"]
 
 MOST_BYTES = 4_000
-"""Of a message, however much its service takes: nobody reads more."""
+"""Maximum bytes of a message, whatever its service takes: nobody reads more."""
 ESCAPED = 0.9
-"""The part of a service's limit that a text may fill: where it speaks HTML or Markdown, escaping makes it longer."""
+"""Fraction of a service's limit that a text may fill: escaping for HTML or Markdown makes the text longer."""
 THEIR_LOGS = ("apprise", "urllib3", "requests", "httpx")
-"""Would hold addresses, or tokens in paths."""
+"""Loggers to silence: they would log addresses, or tokens in URL paths."""
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """Sends messages to all addresses; those that Apprise does not understand are refused like those that fail.
+    """Sends messages to all addresses. An address that Apprise cannot parse counts as refused, like one that fails.
 
-    Each method raises ``InvalidInput`` when Apprise is not installed.
+    Each method raises ``InvalidInput`` if Apprise is not installed.
 
-    :param addresses: Apprise's, as ``mailto://...``, ``dingtalk://...``, ``wecombot://...``, ``feishu://...``.
-    :param pauses: seconds before each further try of an address that did not take a message.
+    :param addresses: Apprise's addresses, as ``mailto://...``, ``dingtalk://...``, ``wecombot://...``.
+    :param pauses: seconds before each retry of an address that did not take the message.
     """
 
     addresses: Sequence[str]
     pauses: Sequence[float] = (2.0, 5.0)
 
     def send(self, title: str, text: str, kind: Kind) -> tuple[list[str], list[str]]:
-        """Send a message; the services that took it, and those that did not."""
+        """Send a message to all addresses.
+
+        :returns: names of the services that took the message, and of the services and addresses that did not.
+        """
         took: list[str] = []
         refused = list(self.problems)
         with _quiet():
@@ -54,7 +57,7 @@ class Delivery:
 
     @property
     def problems(self) -> list[str]:
-        """Addresses that Apprise does not understand, by their places."""
+        """The addresses that Apprise cannot parse, each described by its position and its scheme."""
         return [problem for problem, service in self._made if service is None]
 
     @property
@@ -77,7 +80,7 @@ class Delivery:
         one.add(service)
         for pause in (*self.pauses, None):
             try:
-                # As text: a service that speaks HTML has to escape it.
+                # Declared as plain text, so that a service that speaks HTML escapes it.
                 if one.notify(title=title, body=text, notify_type=kind, body_format="text"):
                     return True
             except Exception as error:  # noqa: BLE001  (whatever a service's code does, the others are told)
@@ -88,7 +91,10 @@ class Delivery:
 
 
 def _apprise() -> type[Apprise]:
-    """:raises InvalidInput: it is not installed."""
+    """Import Apprise.
+
+    :raises InvalidInput: Apprise is not installed.
+    """
     try:
         from apprise import Apprise
     except ModuleNotFoundError:
@@ -99,24 +105,24 @@ def _apprise() -> type[Apprise]:
 
 
 def _kind_of(address: str) -> str:
-    """What may be said of an address that is not understood: what stands before ``://``, if that is no secret."""
+    """Describe an address that Apprise cannot parse. Quote only a well-formed scheme: the rest may be secret."""
     found = re.match(r"([a-z][a-z0-9+]{0,19})://", address)
     return f"{found[1]}://... is not understood" if found else "does not begin with a service's name and ://"
 
 
 def _room(service: NotifyBase, title: str) -> int:
-    """How many bytes of text the service takes; some count bytes and some characters, which are never more."""
+    """Maximum bytes of text for the service. Some limits are in characters; a text has at least as many bytes."""
     title_in_body = 0 if service.title_maxlen > 0 else len(title.encode())
     return min(int(ESCAPED * service.body_maxlen) - title_in_body, MOST_BYTES)
 
 
 def _short(text: str, most: int) -> str:
-    """The beginning of a long reason, and the link that ends it, in so many bytes."""
+    """Truncate a text to ``most`` bytes: keep the beginning of the reason, and the link at the end."""
     if len(text.encode()) <= most:
         return text
     body, _, link = text.rpartition("\n\n")
     end = f" ...\n\n{link}"
-    if len(end.encode()) > most // 2:  # of a short message, or without a link: the reason is worth more
+    if len(end.encode()) > most // 2:  # low limit, or no link: drop the link in favour of the reason
         body, end = text, " ..."
     return body.encode()[: max(most - len(end.encode()), 0)].decode(errors="ignore") + end
 

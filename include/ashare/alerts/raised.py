@@ -1,4 +1,4 @@
-"""What is to be said, and what was said already: the table ``alert`` is also the outbox."""
+"""Raises and resolves alerts. The table ``alert`` records them and is the outbox."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ log = logging.getLogger(__name__)
 
 NAME = "A-share sync"
 NAMED = 3
-"""How many causes, or ends, a message names one by one."""
+"""Maximum number of causes that a message lists. More ends of troubles than this are combined in one message."""
 
 
 @dataclass(frozen=True)
 class Failure:
     """A run that failed.
 
-    :ivar trade_date: of a run of ``ashare_daily``; ``None``: one of ``ashare_history``, or of a date that is none.
-    :ivar backfill: the number and the first and last day of the backfill that the run is part of.
-    :ivar note: why, where nothing is recorded.
+    :ivar trade_date: trade date of a run of ``ashare_daily``; ``None`` for a run of ``ashare_history``, or if the
+        run's date is invalid.
+    :ivar backfill: number, first day and last day of the backfill that the run is part of.
+    :ivar note: the reason, for a failure without a recorded reason.
     """
 
     run_id: str
@@ -41,7 +42,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class _Alert:
-    """A row of the table ``alert``, whose columns say what these are."""
+    """A row of the table ``alert``; the comments of the table's columns describe the fields."""
 
     subject: str
     about: str
@@ -55,9 +56,9 @@ class _Alert:
 
 
 class Alerts:
-    """Says what is wrong once, and once that it is over; what nobody took, again at the next occasion.
+    """Sends one message per trouble, and one when it is over. A message that no service took is retried later.
 
-    :param delivery: makes the way out, when there is something to say.
+    :param delivery: creates the ``Delivery``; called only to send a message.
     """
 
     def __init__(self, store: Store, delivery: Callable[[], Delivery]) -> None:
@@ -65,7 +66,10 @@ class Alerts:
         self._delivery = delivery
 
     def failed(self, failure: Failure) -> bool:
-        """Say that a run failed; whether it is news: not when it, or its backfill, was spoken of before."""
+        """Raise an alert for a failed run, unless one of the same subject (date, backfill or run) is open.
+
+        :returns: whether the alert is new; without the database, whether a service took the message.
+        """
         try:
             self._store.migrate()
             return self._raise(self._of(failure))
@@ -73,7 +77,10 @@ class Alerts:
             return self._say_blindly(self._of(failure, str(error)))
 
     def late(self, day: date, deadline: time, run_id: str, link: str) -> bool:
-        """Say that a date is not complete at the deadline; not of a closed day, or one that was spoken of before."""
+        """Raise an alert if a date is not complete at the deadline; none if the day is closed or has an open alert.
+
+        :returns: whether the alert is new; without the database, whether a service took the message.
+        """
         try:
             self._store.migrate()
             state = self._outbox.date_state(day)
@@ -86,9 +93,9 @@ class Alerts:
             return self._say_blindly(_late(day, deadline, run_id, link, str(error)))
 
     def recovered(self, run_id: str, history_until: date | None = None) -> None:
-        """Say what is over, now that a run has ended well: its own trouble, and that of dates which are complete.
+        """After a successful run, send the messages of ended troubles: the run's own, and those of complete dates.
 
-        :param history_until: the last day, of a run of ``ashare_history``.
+        :param history_until: last day of a run of ``ashare_history``: also ends the troubles of earlier histories.
         """
         if not self._outbox.is_busy():
             return
@@ -96,7 +103,10 @@ class Alerts:
         self._send_unsent()
 
     def _of(self, failure: Failure, reason: str | None = None) -> _Alert:
-        """What to say of a failure; with a reason, of one about which the database cannot be asked."""
+        """The alert for a failure.
+
+        :param reason: the reason, if the database cannot be asked; ``None``: read the reason from the database.
+        """
         if failure.trade_date is None:
             return self._of_run(failure, reason)
         day, is_well = failure.trade_date, False
@@ -105,7 +115,7 @@ class Alerts:
             is_well = state.status in ("success", "skipped")
             reason = (None if is_well else state.reason) or failure.note
         text = f"{reason}\n\n{failure.link}"
-        if is_well:  # it was complete before, and is
+        if is_well:  # the date was complete before the run, and still is
             what = f"{NAME}: a run of {day}"
             return _Alert(
                 f"run {failure.run_id}", "run", failure.run_id, f"{what} failed", text, f"{what} has ended well"
@@ -139,13 +149,13 @@ class Alerts:
         return is_new
 
     def _say_blindly(self, alert: _Alert) -> bool:
-        """Nobody knows what was said before; that the database is in trouble is worth saying twice."""
+        """Send an alert without the outbox. A duplicate is acceptable: the database is in trouble."""
         return bool(self._send(alert.title, alert.text, "failure")[0])
 
     def _send_unsent(self) -> None:
         tried: list[int] = []
         while True:
-            with self._store.transaction():  # the message stays locked while it is sent
+            with self._store.transaction():  # the transaction locks the message's row while it is sent
                 message = self._outbox.next_unsent(tried)
                 if message is None:
                     break
@@ -158,7 +168,7 @@ class Alerts:
     def _send_ends(self) -> None:
         with self._store.transaction():
             over = self._outbox.unsent_ends()
-            # A date may have been late and then failed: one message.
+            # A date may have two alerts, late and failed: one message ends both.
             ends = {message.end_title: message for message in over}
             if len(ends) > NAMED:
                 listed = joined([end.removeprefix(f"{NAME}: ") for end in ends], "\n")
@@ -171,7 +181,10 @@ class Alerts:
                 self._outbox.record_end_sent(numbers, error, is_delivered=is_delivered)
 
     def _send(self, title: str, text: str, kind: Any) -> tuple[bool, str | None]:
-        """Whether anybody took it, and who did not."""
+        """Send a message.
+
+        :returns: whether a service took the message, and an error that names those that did not, else ``None``.
+        """
         took, refused = self._delivery().send(title, text, kind)
         if took:
             log.info("Said by %s: %s", ", ".join(took), title)
