@@ -1,8 +1,8 @@
 """The bars as Parquet files: ``ashare export DIR``.
 
-``DIR/daily_bar/year=2025/part-0.parquet`` has a year's bars as traded, sorted by code and trade date, and the factor
-that adjusts them; beside it are ``adjust_factor.parquet``, ``security.parquet``, ``trade_calendar.parquet`` and
-``sync_status.parquet``. A file is written anew only when what it holds has changed.
+``DIR/daily_bar/year=2025/part-0.parquet`` has a year's bars as traded, sorted by code and trade date, each with its
+adjust factor. ``DIR`` also has ``adjust_factor.parquet``, ``security.parquet``, ``trade_calendar.parquet`` and
+``sync_status.parquet``. A file is rewritten only if its data has changed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A directory of Parquet files, each replaced as a whole, and each with what it was made from in its own metadata.
+"""A directory of Parquet files. Each file is replaced atomically; its metadata has a fingerprint of the data.
 
-So there is nothing beside the files that could disagree with them: one that was deleted, damaged or put there by
-somebody else is not taken for up to date.
+No separate index can disagree with the files: a file that was deleted, damaged or put there by somebody else never
+counts as up to date.
 """
 
 from __future__ import annotations
@@ -21,29 +21,30 @@ if TYPE_CHECKING:
 
 LOCK, WRITING = ".lock", ".writing"
 OURS = "ashare."
-"""What the keys of our notes begin with."""
+"""Prefix of this package's metadata keys."""
 
 ROW_GROUP = 122_880
-"""Rows that are read or passed over together: about 500 stocks' year, and DuckDB's own number."""
+"""Rows per row group, the unit that a reader reads or skips: about a year of 500 stocks, and DuckDB's default."""
 
 ZSTD = 9
-"""A sixth smaller than at pyarrow's own level, and written as fast as PostgreSQL sends."""
+"""Compression level: files a sixth smaller than at pyarrow's default, and written as fast as PostgreSQL sends."""
 
 
 class ExportBusy(TransientError):
-    """Another export writes into the same directory."""
+    """Another export holds the lock on the directory."""
 
 
 class Unwritable(TransientError):
-    """The directory cannot be written: a full disk, a missing right."""
+    """The directory cannot be written: a full disk, a missing permission."""
 
 
 @contextmanager
 def claimed(directory: Path) -> Iterator[None]:
-    """Make the directory and hold it, at most until the process ends; what a killed export left is deleted.
+    """Create and lock the directory, and delete temporary files of a killed export. The lock ends with the process.
 
-    :raises ExportBusy: another process holds it.
-    :raises Unwritable: it cannot be made or written, now or within.
+    :raises ExportBusy: another process holds the lock.
+    :raises InvalidInput: the path is not a directory.
+    :raises Unwritable: the directory cannot be created or written, on entering or within the block.
     """
     with write_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
@@ -71,13 +72,17 @@ def _hold(directory: Path, lock: IO[str]) -> None:
 
 
 def years(directory: Path) -> list[Path]:
-    """The files of the years that a directory has."""
+    """The yearly files of bars in a directory, oldest first."""
     return sorted((directory / "daily_bar").glob("year=*/part-0.parquet"))
 
 
 @contextmanager
 def write_errors(directory: Path) -> Iterator[None]:
-    """Say what hinders writing in a sentence."""
+    """Convert the block's OS errors to one sentence.
+
+    :raises InvalidInput: a path is not a directory.
+    :raises Unwritable: any other ``OSError``.
+    """
     try:
         yield
     except (FileExistsError, NotADirectoryError) as error:
@@ -91,7 +96,7 @@ def write_errors(directory: Path) -> Iterator[None]:
 
 
 def notes(file: Path) -> dict[str, str]:
-    """What was noted in a file when it was written; nothing for one that is not there, not whole, or not ours."""
+    """This package's metadata in a file; empty for a file that is missing, damaged, or not this package's."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -105,7 +110,7 @@ def notes(file: Path) -> dict[str, str]:
 def write(
     directory: Path, file: Path, tables: Iterable[pa.Table], columns: pa.Schema, noted: Mapping[str, str]
 ) -> None:
-    """Write a file of ``directory`` beside it, and put it in its place when it is whole."""
+    """Write a file of ``directory`` atomically: write and sync a temporary file, then rename it."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -123,7 +128,7 @@ def write(
 
 
 def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """The same rows in tables of a row group each, and a last one."""
+    """The same rows in tables of whole row groups; the last table has the remaining rows."""
     import pyarrow as pa
 
     waiting: list[pa.Table] = []

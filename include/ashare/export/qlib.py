@@ -1,10 +1,11 @@
-"""An export as Qlib's own files, for ``qlib.init(provider_uri=...)``: expressions, Alpha158, backtests.
+"""Converts an export to Qlib's files, for ``qlib.init(provider_uri=...)``: expressions, Alpha158, backtests.
 
-The layout is Qlib's: ``calendars/day.txt`` has the sessions, ``instruments/all.txt`` the stocks with their first and
-last session (``index.txt`` and ``etf.txt`` the others), and ``features/sh600000/close.day.bin`` float32, least byte
-first: the number of its first session in the calendar, then a value for each session from there on.
-Prices are adjusted (hfq), ``$factor`` is adjusted by traded price, ``$volume`` is shares by factor, ``$amount`` CNY,
-``$change`` the day's return; a suspended or missing day has NaN, as in Qlib's own data.
+The layout is Qlib's. ``calendars/day.txt`` has the sessions. ``instruments/all.txt`` has the stocks with their
+first and last session, ``index.txt`` the indices and ``etf.txt`` the ETFs. ``features/sh600000/close.day.bin`` is
+little-endian float32: the index of the security's first session in the calendar, then one value per session.
+Prices are adjusted (hfq), ``$factor`` is adjusted price / traded price, ``$volume`` is shares / factor, ``$amount``
+is in CNY, ``$change`` is the day's return as a fraction. A missing day is NaN, as in Qlib's own data; a suspended
+day, too, except its ``$factor``.
 """
 
 from __future__ import annotations
@@ -30,15 +31,15 @@ PRICES = ("open", "high", "low", "close")
 READ = ("code", "trade_date", *PRICES, "volume", "amount", "pct_chg", "is_trading", "hfq_factor")
 FILE_OF_KIND = {"stock": "all.txt", "index": "index.txt", "etf": "etf.txt"}
 MADE_OF = ".ashare"
-"""Says which export the files are of, and that they are ours to replace."""
+"""Marker file: a fingerprint of the source export, and the sign that the directory may be replaced."""
 
 
 def write_qlib(bars: Path, target: Path) -> int:
-    """Write the export in ``bars`` as Qlib's files, in place of those in ``target``.
+    """Convert the export in ``bars`` to Qlib's files, and replace the directory ``target`` with them.
 
-    :returns: the number of instruments; 0 when ``target`` is up to date.
-    :raises InvalidInput: something else is in ``target``.
-    :raises TransientError: ``target`` cannot be written, or an export is at work on ``bars``.
+    :returns: the number of instruments; 0 if ``target`` is up to date.
+    :raises InvalidInput: ``target`` holds files other than an export for Qlib.
+    :raises TransientError: ``target`` cannot be written, or another export holds the lock on ``bars``.
     """
     made_of = _made_of(bars)
     with parquet_files.claimed(bars), parquet_files.write_errors(target):
@@ -79,7 +80,7 @@ def _kinds(bars: Path) -> dict[str, str]:
 
 
 def _write(years: Sequence[Path], kinds: Mapping[str, str], target: Path) -> None:
-    """Write all files, reading a row group at a time: what is known of a security goes on from year to year."""
+    """Write all files, reading one row group at a time; a security's span continues from year to year."""
     from pyarrow import parquet
 
     calendar = _calendar(years)
@@ -109,7 +110,7 @@ def _calendar(years: Sequence[Path]) -> Dates:
 
 
 def _by_code(batch: pa.RecordBatch) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each code's columns, in the export's order; blanks are NaN."""
+    """Each code with its columns, in the export's order; blanks are NaN."""
     import numpy as np
 
     names = batch.column("code").cast("string").to_numpy(zero_copy_only=False)
@@ -122,7 +123,11 @@ def _by_code(batch: pa.RecordBatch) -> Iterator[tuple[str, dict[str, Any]]]:
 def _append(
     directory: Path, columns: Mapping[str, Any], calendar: Dates, span: tuple[int, int] | None
 ) -> tuple[int, int]:
-    """Write a security's features after those of its ``span``; the numbers of its first and last session now."""
+    """Append a security's features to its files.
+
+    :param span: indices of the first and last written session in the calendar; ``None``: nothing is written yet.
+    :returns: the new span.
+    """
     import numpy as np
 
     at = np.searchsorted(calendar, columns["trade_date"].astype("datetime64[D]"))

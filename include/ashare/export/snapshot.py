@@ -1,4 +1,4 @@
-"""What is exported, when a file is up to date, and one snapshot of the database to write those that are not."""
+"""What is exported, and when a file is stale. All stale files are written from one snapshot of the database."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 ALL = "all dates and kinds"
 
 FORMAT = 1
-"""To be raised with any change of what the files hold that their columns do not show."""
+"""Format version. Increment it with any change of the files' content that the columns' types do not show."""
 
-# float64 gives back every price and ratio as it was sent (15 digits; a price has 4 decimals), and is what pandas,
-# polars and Qlib compute with. Decimals are not: they would be converted by each reader at each reading.
+# float64 reproduces every price and ratio as sent (15 digits; a price has 4 decimals), and pandas, polars and Qlib
+# compute with float64. Every reader would have to convert decimals at each read.
 BARS = {**KEY, **FIELDS, "hfq_factor": "float64"}
 COUNTS = ("expected", "loaded", "suspended", "missing", "rejected", "revised", "requests")
 TABLES = {
@@ -60,7 +60,7 @@ TABLES = {
 
 @dataclass(frozen=True)
 class Selection:
-    """Which bars a directory has; ``None`` for all.
+    """Which bars a directory has; ``None`` means no limit.
 
     :ivar start: first trade date.
     :ivar end: last trade date, included.
@@ -73,7 +73,7 @@ class Selection:
 
     @property
     def options(self) -> str:
-        """As on the command line: what tells two selections apart."""
+        """The selection as command-line options, which identify it."""
         given = {"--start": self.start, "--end": self.end, "--kinds": ",".join(sorted(self.kinds or ()))}
         return " ".join(f"{name} {value}" for name, value in given.items() if value)
 
@@ -88,9 +88,11 @@ class Selection:
 class Summary:
     """What an export did.
 
-    :ivar bars: in the directory, whether written now or before; so are ``years``.
-    :ivar written: files that were written, relative to the directory.
-    :ivar removed: years' files of which the database holds no bar any more.
+    :ivar bars: number of bars in the directory, written now or before.
+    :ivar years: years in the directory, written now or before.
+    :ivar written: files that were written. All paths are relative to the directory.
+    :ivar kept: files that were up to date.
+    :ivar removed: files of years without a bar in the database's selection.
     """
 
     bars: int = 0
@@ -108,14 +110,15 @@ def export(
     connection: str | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Summary:
-    """Bring a directory of Parquet files up to date with the database, as of one moment.
+    """Bring a directory of Parquet files up to date with one snapshot of the database.
 
-    :param rewrite: write all files anew, whatever they were made from.
-    :param connection: libpq's string or URI; ``None``: what ``AIRFLOW_CONN_ASHARE_POSTGRES`` says.
-    :param say: is told of each file that was written or removed.
-    :raises InvalidInput: the directory holds another selection or another database's bars, there is nothing to
-        export, or no such database.
-    :raises TransientError: another export is at work on the directory, it cannot be written, or the database is away.
+    :param rewrite: rewrite all files, even those that are up to date or of another selection or database.
+    :param connection: libpq's string or URI; ``None``: the connection in ``AIRFLOW_CONN_ASHARE_POSTGRES``.
+    :param say: called with a line for each file that was written or removed.
+    :raises InvalidInput: the directory holds another selection or another database's bars, the selection has no
+        bars, or the connection is wrong.
+    :raises TransientError: another export holds the lock on the directory, the directory cannot be written, or the
+        database cannot be reached.
     """
     selection = selection or Selection()
     with parquet_files.claimed(directory):
@@ -181,7 +184,7 @@ class _Export:
 
     def _table(self, name: str) -> None:
         columns = arrow.schema(TABLES[name])
-        # Small, so that what was sent is its own fingerprint.
+        # The table is small: the hash of its whole text is the fingerprint.
         text = export_rows.table_text(self.connection, name)
         fingerprint = _fingerprint(columns, hashlib.sha256(text).hexdigest())
         file = self.directory / f"{name}.parquet"
@@ -222,7 +225,7 @@ class _Export:
         for file in parquet_files.years(self.directory):
             if file.parent.name not in {f"year={year}" for year in years} and parquet_files.notes(file):
                 file.unlink()
-                with suppress(OSError):  # something else is in it
+                with suppress(OSError):  # the directory is not empty
                     file.parent.rmdir()
                 self.done.removed.append(self._relative(file))
                 self.say(f"{self._relative(file)}: removed, as the database has no bar of it")
