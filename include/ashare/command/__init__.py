@@ -1,6 +1,7 @@
 """The command ``ashare``: ``ashare doctor | migrate | export | alerts | accept | ...``.
 
-Exit code 0: done. 1: it cannot be done now, the same command may succeed later. 2: what was given is wrong.
+Exit code 0: done. 1: failed now, a retry may succeed. 2: an argument, setting or connection is wrong.
+130: interrupted.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ashare.errors import AshareError, InvalidInput
 UNAVAILABLE, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 
 ENVIRONMENTS, COMMANDS = "ashare.environments", "ashare.commands"
-"""Groups of entry points: sources of connections, and further commands, ``(arguments) -> exit code``."""
+"""Entry-point groups: factories of an ``Environment``, and further commands ``(arguments) -> exit code``."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,9 @@ BUILT_IN = {
 
 
 def main(arguments: Sequence[str] | None = None, environment: Environment | None = None) -> int:
-    """Run a command; the exit code.
+    """Run a command and return its exit code.
 
-    :param environment: where connections come from; by default Airflow where it is installed, else the variables.
+    :param environment: source of the connections; ``None``: Airflow if it is installed, else environment variables.
     """
     further = {found.name: found for found in entry_points(group=COMMANDS)}
     given = _parser(further).parse_args(arguments)
@@ -87,11 +88,11 @@ def _load_command(found: EntryPoint) -> Callable[[Sequence[str]], int]:
 
 
 def _environment() -> Environment:
-    """Airflow's connections where Airflow is installed."""
+    """Airflow's connections if Airflow is installed, else environment variables."""
     for found in entry_points(group=ENVIRONMENTS):
         try:
             made: Environment = found.load()()
-        except ModuleNotFoundError:  # the library alone is installed
+        except ModuleNotFoundError:  # Airflow is not installed
             continue
         return made
     return Environment()

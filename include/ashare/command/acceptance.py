@@ -1,4 +1,4 @@
-"""``ashare accept``: a trade date that is taken as it is, though something lacks or contradicts."""
+"""``ashare accept``: accept an incomplete or contradictory trade date as complete."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ task record_status. The database is that of the Airflow connection ashare_postgr
 
 
 def main(arguments: Sequence[str], environment: Environment) -> int:
-    """Accept, undo or list; the exit code."""
+    """Accept a date, undo an acceptance, or list all; return the exit code."""
     given = _parser().parse_args(arguments)
-    logging.disable(logging.WARNING)  # the line that is printed says the same
+    logging.disable(logging.WARNING)  # the printed line says the same
     _check(given)
     with environment.store() as store:
         sys.stdout.write(_do(given, store))

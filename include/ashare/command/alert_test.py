@@ -1,4 +1,4 @@
-"""``ashare alerts``: a test message to every address of the connection ``ashare_alerts``."""
+"""``ashare alerts``: send a test message to every address of the connection ``ashare_alerts``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ blanks between. Exit code 1 when an address does not take the message.
 
 
 def main(arguments: Sequence[str], environment: Environment) -> int:
-    """Send; the exit code: 1, with a sentence, when a message could not be delivered to somebody."""
+    """Send the test message; return the exit code: 1 if alerts are off or an address did not take the message."""
     argparse.ArgumentParser(prog="ashare alerts", description=DESCRIPTION).parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr, force=True)
     logging.getLogger("ashare").setLevel(logging.INFO)
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str], environment: Environment) -> int:
     delivery = Delivery(addresses)
     delivered, refused = delivery.send("A-share sync: a test", "Alerts will reach you here.", "info")
     if not refused:
-        with suppress(AshareError), environment.store() as store:  # the database may be away, or not be there yet
+        with suppress(AshareError), environment.store() as store:  # the database may be down, or not exist yet
             store.alerts.clear_errors()
     sys.stdout.writelines(f"ok   {name}\n" for name in delivered)
     sys.stdout.writelines(f"BAD  {name}: not delivered\n" for name in refused)

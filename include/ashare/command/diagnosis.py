@@ -1,4 +1,4 @@
-"""``ashare doctor``: whether everything is well, on one screen, with an exit code for a monitor."""
+"""``ashare doctor``: health checks on one screen, with an exit code for a monitor."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ cannot be known. At most two requests are sent to Baostock, counted like all oth
 
 
 def main(arguments: Sequence[str], environment: Environment) -> int:
-    """Print the findings; the exit code."""
+    """Print the findings; return the exit code: 1 if a finding is ``BAD``, else 0."""
     argparse.ArgumentParser(prog="ashare doctor", description=DESCRIPTION).parse_args(arguments)
     logging.disable(logging.WARNING)  # the findings say the same
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str], environment: Environment) -> int:
 
     def connect() -> psycopg.Connection[Any]:
         connection = environment.connector()()
-        connection.autocommit = True  # the store sets up what it is given, which no open transaction may hold up
+        connection.autocommit = True  # the store sets up the connection, which must have no open transaction
         limit_statement_time(connection)  # a lock on a table must not hold up a monitor
         return connection
 
@@ -55,9 +55,9 @@ def main(arguments: Sequence[str], environment: Environment) -> int:
 
 
 def written(finding: Finding, columns: int | None) -> str:
-    """A finding as text: one line, or, in a terminal, lines that are not wider than that."""
+    """Format a finding: one line, or, with ``columns``, lines wrapped to a terminal of that width."""
     mark = f"{finding.state:<4}  {finding.name:<11}  "
-    if columns is None or finding.name == RUN_AGAIN:  # a command is copied whole
+    if columns is None or finding.name == RUN_AGAIN:  # a command to copy stays on one line
         return mark + finding.text
     lines = textwrap.wrap(finding.text, max(columns - len(mark), 20), break_long_words=False, break_on_hyphens=False)
     return mark + f"\n{'':{len(mark)}}".join(lines)

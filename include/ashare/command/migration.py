@@ -1,6 +1,7 @@
-"""``ashare migrate``: the schema ``ashare`` brought up to date, and Airflow's pool made if there is none.
+"""``ashare migrate``: migrate the schema ``ashare``, and create Airflow's pool if it does not exist.
 
-Needed once before the first run, and after each update. Safe at any time, and from several processes at once.
+Run it once before the first run, and after each update. The command is idempotent, and safe at any time and from
+several processes at once.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ the pool baostock if there is none. Bars are never touched. Needed once before t
 
 
 def main(arguments: Sequence[str], environment: Environment) -> int:
-    """Say what was done; the exit code."""
+    """Migrate and print what was done; return the exit code."""
     argparse.ArgumentParser(prog="ashare migrate", description=DESCRIPTION).parse_args(arguments)
     logging.disable(logging.INFO)  # the lines below say the same
     with environment.store() as store:

@@ -19,7 +19,7 @@ SIGINT_EXIT_CODE = 130
 
 
 def main(arguments: Sequence[str], environment: Environment) -> int:
-    """Export, with a line for each file that is written and one at the end; the exit code."""
+    """Export; print a line per written or removed file, and a summary; return the exit code."""
     given = _parser().parse_args(arguments)
     began = time.monotonic()
     try:
