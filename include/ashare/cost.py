@@ -27,7 +27,7 @@ FIRST_REQUESTS = 20
 DATE_REQUESTS, DATE_SECONDS = 6, 8.0
 """Requests and seconds per trade date, until the ledger has measured values."""
 OVERHEAD_SECONDS = 1.0
-"""Seconds per trade date that are not Baostock's."""
+"""Seconds per trade date in addition to Baostock's."""
 CODE_SECONDS = 0.3
 """Seconds per per-security request; ``by_code`` prefers the ledger's median."""
 STOCKS = 5_500

@@ -56,7 +56,7 @@ def load_bars(
     *,
     connection: str | Connection | None = None,
 ) -> pd.DataFrame:
-    """Daily bars as a frame: one row per code and trade date, sorted by code, then trade date; a default index.
+    """Daily bars as a frame: one row per code and trade date, sorted by both in this order; a default index.
 
     A bar that is not loaded has no row; ``ashare.sync_status`` says which trade dates are complete. A suspended day
     has a row, with ``is_trading`` false.
@@ -70,8 +70,8 @@ def load_bars(
     :param fields: columns in addition to ``trade_date`` and ``code``; ``None``: all columns, with ``adjust`` also
         ``factor`` and ``adjusted_volume``.
     :returns: ``trade_date`` datetime64[ns], ``code`` str, ``is_trading`` bool, ``is_st`` boolean (``<NA>`` for a
-        blank from Baostock). All other columns, volume included, are float64 with NaN for a blank; float64 holds
-        volume's whole shares exactly. Units are ``daily_bar``'s: CNY, shares, percent.
+        blank from Baostock, and for ETFs). All other columns, volume included, are float64 with NaN for a missing
+        value; float64 holds volume's whole shares exactly. Units are ``daily_bar``'s: CNY, shares, percent.
     :raises InvalidInput: a code, date, field, adjustment or the connection is wrong.
     :raises StoreUnavailable: the database cannot be reached or went away.
     """
@@ -91,7 +91,7 @@ def load_bars_arrow(
     """The bars of ``load_bars`` as an Arrow table, each column one chunk. Parameters and errors: see ``load_bars``.
 
     :returns: ``trade_date`` date32, ``code`` dictionary of strings, ``volume`` int64, ``is_trading`` and ``is_st``
-        bool, all other columns float64; null for a blank from Baostock. float64 holds 15 digits, enough for every
+        bool, all other columns float64; null for a missing value. float64 holds 15 digits, enough for every
         value as sent, except the last decimals of amounts over 100 billion CNY (indices).
     """
     import pyarrow as pa
@@ -154,7 +154,7 @@ def _day(given: Day) -> date:
 
 
 def _range(start: Day | None, end: Day | None) -> tuple[date, date]:
-    """Resolve the range. It may extend before the first session and into the future, but must not lie there."""
+    """Resolve the range. It may extend before the first session or into the future, but must not lie there."""
     today = beijing_now().date()
     first = FIRST_TRADE_DATE if start is None else _day(start)
     last = max(today, first) if end is None else _day(end)
