@@ -86,7 +86,7 @@ def record_status() -> None:
     with run_of(get_current_context()) as run, end_reported(run):
         status = steps.record_status(run)
     if status == "skipped":
-        raise AirflowSkipException(f"{run.day} is not a trading day.")  # no event for those who wait on bars
+        raise AirflowSkipException(f"{run.day} is not a trading day.")  # skipped: no asset event
 
 
 @dag(
@@ -112,7 +112,7 @@ def ashare_daily() -> None:
     )
     planned = plan_batches()
     waited >> planned >> sync_adjust_factors() >> (recorded := record_status())
-    # A mapped task does not take its docstring for its documentation by itself.
+    # Airflow does not make a mapped task's docstring its doc_md.
     fetch_and_copy.override(doc_md=fetch_and_copy.function.__doc__).expand(batch=planned) >> recorded
 
 

@@ -74,12 +74,12 @@ def record_status() -> None:
     params=HISTORY_PARAMS,
     tags=["ashare", "baostock"],
     doc_md=__doc__,
-    # Behind today's bars, where both wait for the pool.
+    # Lower priority than the daily DAG's tasks in the pool.
     default_args={**DEFAULT_ARGS, "priority_weight": 1, "weight_rule": "absolute"},
 )
 def ashare_history() -> None:
     planned = plan_batches()
-    # A mapped task does not take its docstring for its documentation by itself.
+    # Airflow does not make a mapped task's docstring its doc_md.
     fetch_and_copy.override(doc_md=fetch_and_copy.function.__doc__).expand(batch=planned) >> record_status()
 
 
