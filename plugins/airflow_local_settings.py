@@ -1,7 +1,10 @@
-"""Read by every `airflow` process at its start. An Airflow that has such a file adds the import to its own."""
+"""Every `airflow` process imports this module at its start.
+
+If an installation has its own airflow_local_settings.py, add the import below to that file.
+"""
 
 from __future__ import annotations
 
 import ashare_airflow.local_settings  # noqa: F401
 
-__all__: list[str] = []  # what is listed here would replace Airflow's settings of that name
+__all__: list[str] = []  # a listed name would replace the Airflow setting of the same name

@@ -1,10 +1,10 @@
-"""For an Airflow that mounts this folder; an installed package registers itself."""
+"""Registers the plugin if this folder is mounted. An installed package registers it by an entry point."""
 
 from __future__ import annotations
 
 from importlib.metadata import entry_points
 
-if not entry_points(group="airflow.plugins", name="ashare"):  # Airflow would call the second an import error
+if not entry_points(group="airflow.plugins", name="ashare"):  # Airflow reports a second one as an import error
     from ashare_airflow.plugin import AsharePlugin
 
     __all__ = ["AsharePlugin"]
