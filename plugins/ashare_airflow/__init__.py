@@ -1,3 +1,3 @@
-"""Everything of this package that knows Airflow."""
+"""All code of this package that depends on Airflow."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``python -m ashare_airflow``: the command ``ashare`` for a package that is mounted, not installed."""
+"""``python -m ashare_airflow``: the command ``ashare``, for a package that is mounted, not installed."""
 
 from __future__ import annotations
 

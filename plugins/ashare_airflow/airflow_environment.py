@@ -1,4 +1,4 @@
-"""What the command ``ashare`` works with where Airflow is installed: Airflow's connections and its pool."""
+"""The environment of the command ``ashare`` where Airflow is installed: Airflow's connections and its pool."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class AirflowEnvironment(Environment):
-    """Connections out of the environment, a secrets backend or Airflow's database; made once, by a command.
+    """Connections from environment variables, a secrets backend or Airflow's database. A command makes one.
 
     :raises ModuleNotFoundError: Airflow is not installed.
     """
@@ -29,13 +29,13 @@ class AirflowEnvironment(Environment):
     def __init__(self) -> None:
         if find_spec("airflow") is None:
             raise ModuleNotFoundError("Airflow is not installed", name="airflow")
-        # As Airflow's own commands do: without it, connections that were added in the UI are not found.
+        # Airflow's own commands set it, too. Without it, connections added in the UI are not found.
         os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
-        # Airflow's own database may not answer, too.
+        # Airflow's own database may be down, too: limit the time to connect.
         os.environ.setdefault("PGCONNECT_TIMEOUT", CONNECT_SECONDS)
 
     def connector(self) -> Callable[[], psycopg.Connection[Any]]:
-        """Opens connections to the database of ``ashare_postgres``."""
+        """A function that opens connections to the database of ``ashare_postgres``."""
         return connections.connector()
 
     def conninfo(self) -> str:
@@ -47,5 +47,5 @@ class AirflowEnvironment(Environment):
         return connections.source_config()
 
     def alert_addresses(self) -> list[str]:
-        """The addresses of the connection ``ashare_alerts``; none without the connection."""
+        """The addresses of the connection ``ashare_alerts``; empty without the connection."""
         return connections.alert_addresses()

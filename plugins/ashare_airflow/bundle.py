@@ -1,4 +1,4 @@
-"""The DAG files of this package as a bundle: an installed package's DAGs are one line of configuration."""
+"""The DAG files of this package as a DAG bundle: one line of configuration adds an installed package's DAGs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _PACKAGE = Path(__file__).parent
 class AshareDagBundle(LocalDagBundle):
     """``{"name": "ashare", "classpath": "ashare_airflow.bundle.AshareDagBundle", "kwargs": {}}``
 
-    The bundle has no versions (``supports_versioning``), as only one version of the package is installed. A run that
-    is kept at the version that it began with would have no DAG file after an update of the package.
+    The bundle is unversioned (``supports_versioning``), as only one version of the package is installed. After an
+    update of the package, a run pinned to the version that it began with would find no DAG file.
     """
 
     def __init__(self, **options: object) -> None:
@@ -21,6 +21,6 @@ class AshareDagBundle(LocalDagBundle):
 
 
 def dags_folder() -> Path:
-    """Where the DAG files are: within the installed package, or beside ``plugins`` in a checkout."""
+    """The folder of the DAG files: within the installed package, or beside ``plugins`` in a checkout."""
     installed = _PACKAGE / "dags"
     return installed if installed.is_dir() else _PACKAGE.parents[1] / "dags"

@@ -1,4 +1,4 @@
-"""Airflow's connections, as database, source and alert addresses of this package."""
+"""Airflow's connections as this package's database, source and alert addresses."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def source_config(settings: Settings | None = None) -> SourceConfig:
-    """The connection ``baostock``.
+    """The source that the connection ``baostock`` names.
 
     :raises InvalidInput: the connection is not set, or a setting is wrong.
     """
@@ -44,7 +44,10 @@ def store(connection: Connection | None = None) -> Store:
 
 
 def connector(connection: Connection | None = None) -> Callable[[], psycopg.Connection[Any]]:
-    """Opens connections to the database of ``ashare_postgres``, as Airflow's hook does."""
+    """A function that opens connections to the database of ``ashare_postgres`` by Airflow's hook; rows are tuples.
+
+    :raises InvalidInput: the connection is not set.
+    """
     from airflow.providers.postgres.hooks.postgres import PostgresHook
     from psycopg.rows import tuple_row
 
@@ -75,12 +78,12 @@ def _fields(connection: Connection) -> ConnectionFields:
 
 
 def _with_time_limit(connection: Connection) -> Connection:
-    """The connection with libpq's time limit, unless it or the environment has one."""
+    """The connection with libpq's ``connect_timeout``, unless its extra or ``PGCONNECT_TIMEOUT`` sets one."""
     extra = connection.extra_dejson
     if "connect_timeout" in extra or "PGCONNECT_TIMEOUT" in os.environ:
         return connection
     names = ("conn_id", "conn_type", "host", "login", "password", "schema", "port")
-    # Its class is the task SDK's, or, for one of Airflow's database in the API server, the model of that database.
+    # The class is the task SDK's, or Airflow's ORM model if the API server read the connection from its database.
     return type(connection)(
         **{name: getattr(connection, name) for name in names},
         extra=json.dumps({**extra, "connect_timeout": int(CONNECT_SECONDS)}),
@@ -88,9 +91,10 @@ def _with_time_limit(connection: Connection) -> Connection:
 
 
 def alert_addresses() -> list[str]:
-    """Apprise's addresses, the password of the connection ``ashare_alerts``; none without it: alerts are off.
+    """Apprise's addresses, from the password of the connection ``ashare_alerts``.
 
-    :raises InvalidInput: there is such a connection, and it holds no address.
+    :returns: the addresses; empty without the connection: alerts are off.
+    :raises InvalidInput: the connection exists, but holds no address.
     """
     from airflow.sdk import Connection
     from airflow.sdk.exceptions import AirflowNotFoundException
@@ -98,13 +102,16 @@ def alert_addresses() -> list[str]:
     try:
         return environment.alert_addresses(Connection.get(ALERTS_CONNECTION).password)
     except AirflowNotFoundException:
-        if os.environ.get(variable_of(ALERTS_CONNECTION)):  # Airflow does not read what is not well-formed
+        if os.environ.get(variable_of(ALERTS_CONNECTION)):  # malformed: Airflow ignores the variable
             return environment.alert_addresses(None)
         return []
 
 
 async def store_and_addresses() -> tuple[Store, list[str]] | None:
-    """Database and alert addresses for the triggerer, whose loop must go on; ``None``: alerts are off."""
+    """Database and alert addresses, read without blocking the triggerer's event loop; ``None``: alerts are off.
+
+    :raises InvalidInput: the connection ``ashare_alerts`` holds no address.
+    """
     from airflow.sdk import Connection
     from airflow.sdk.exceptions import AirflowNotFoundException
 

@@ -1,4 +1,4 @@
-"""From a task's context to what the task works on: the run of a trade date, or of a range."""
+"""Turns a task's context into the run that the task works on: of a trade date, or of a range."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def run_of(context: Context) -> Iterator[Run]:
-    """The run of a task's trade date, its database brought up to date, and closed at the end.
+    """Open the run of a task's trade date: migrate the database, measure the task, close the database at the end.
 
     :raises InvalidInput: the trade date, a param or a connection is wrong.
     """
@@ -47,7 +47,7 @@ def run_of(context: Context) -> Iterator[Run]:
 
 @contextmanager
 def _unexpected_errors_recorded(run: Run) -> Iterator[None]:
-    """Leave in ``sync_status`` also the errors that no step expects; steps record the expected ones themselves."""
+    """Record an unexpected error in ``sync_status``. The steps record expected ones (``AshareError``)."""
     from airflow.sdk.exceptions import AirflowException
 
     try:
@@ -61,7 +61,7 @@ def _unexpected_errors_recorded(run: Run) -> Iterator[None]:
 
 @contextmanager
 def history_of(context: Context) -> Iterator[HistoryRun]:
-    """The run of a task's range, its database brought up to date, and closed at the end.
+    """Open the run of a task's range: migrate the database, measure the task, close the database at the end.
 
     :raises InvalidInput: a date, a param or a connection is wrong.
     """
@@ -88,7 +88,7 @@ def history_of(context: Context) -> Iterator[HistoryRun]:
 def _params(context: Context) -> Mapping[str, Any]:
     """The params of a task's run.
 
-    :raises InvalidInput: the run was given one that its DAG does not have.
+    :raises InvalidInput: the run was given a param that its DAG does not have.
     """
     dag = context["dag"]
     check_names(context["dag_run"].conf or (), dag.params, dag.dag_id)
@@ -96,16 +96,18 @@ def _params(context: Context) -> Mapping[str, Any]:
 
 
 def _task_label(context: Context) -> str:
-    """A task as the request ledger, and those who wait for it, see it; of mapped ones, which."""
+    """The task's name in the request ledger and in messages about locks: its id, and a mapped task's index."""
     instance = context["task_instance"]
     number = instance.map_index
     return instance.task_id if number is None or number < 0 else f"{instance.task_id}[{number}]"
 
 
 def range_of(start: str | None, end: str | None, years: int, run_after: datetime) -> tuple[date, date]:
-    """The range of a run: by default it ends on the day before the run's, and begins ``years`` earlier.
+    """First and last day of a run's range. Default: the ``years`` years that end the day before ``run_after``.
 
-    Every task of a run gets the same answer: nothing here asks the clock.
+    No clock is read, so every task of a run gets the same range.
+
+    :raises InvalidInput: ``start`` or ``end`` is not a date.
     """
     last = parse_date(end) if end else run_after.astimezone(SHANGHAI).date() - timedelta(days=1)
     if start:
@@ -118,9 +120,12 @@ def range_of(start: str | None, end: str | None, years: int, run_after: datetime
 def trade_date_of(
     partition_key: str | None, param: str | None, logical_date: datetime | None, run_after: datetime
 ) -> date:
-    """The trade date of a run: its partition key, else its param, else its own date, else the newest one out.
+    """A run's trade date: its partition key, else its param, else its logical date, else the newest published date.
 
-    Every task of a run gets the same answer: nothing here asks the clock.
+    The newest published date is the newest weekday whose bars should be out at ``run_after``. No clock is read, so
+    every task of a run gets the same date.
+
+    :raises InvalidInput: the partition key or the param is not a trade date.
     """
     if partition_key or param:
         return parse_trade_date(partition_key or param or "")

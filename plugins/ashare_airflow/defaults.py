@@ -1,4 +1,4 @@
-"""What the DAGs of this package share: the pool, the asset, retries, the params of a run."""
+"""Shared by the DAGs of this package: the asset, the deadline, the retry policy, the params of a run."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from ashare.errors import Postponed
 from ashare.settings import Settings
 
 SETTINGS = Settings()
-"""As of when the DAG file was parsed: what is wrong in it is an import error of the DAG, and of nothing else."""
+"""Read when the DAG file is parsed: an invalid setting is an import error of the DAG, and of nothing else."""
 
 BARS = Asset("ashare_daily_bar")
-"""A trade date's bars are complete; its events carry the trade date as partition key."""
+"""An event says that a trade date's bars are complete. Its partition key is the trade date."""
 
 DEADLINE = timedelta(hours=SETTINGS.deadline.hour, minutes=SETTINGS.deadline.minute)
-"""From a trade date's midnight to when it has to be complete."""
+"""From a trade date's midnight to the time by which the date has to be complete."""
 
 SOONEST_SECONDS = 5
-"""After which a step that has to wait looks again at the soonest."""
+"""Minimum delay before a postponed task runs again."""
 
 START_DATE = datetime(FIRST_TRADE_DATE.year, FIRST_TRADE_DATE.month, FIRST_TRADE_DATE.day, tzinfo=SHANGHAI)
 
-# What a person has to mend is not tried again; everything else is, with growing delays.
+# Errors that a person has to mend are not retried. All others are, with exponential backoff.
 _HOPELESS = ("InvalidInput", "TerminalError", "IncompleteDate")
 
 DEFAULT_ARGS: dict[str, Any] = {
@@ -83,12 +83,16 @@ HISTORY_PARAMS = {
 
 @contextmanager
 def rescheduled() -> Iterator[None]:
-    """Come back later for what has to wait: no worker is held meanwhile, and no try used up."""
+    """Reschedule the task when a step is postponed: no worker is held meanwhile, and no try is used up.
+
+    :raises AirflowRescheduleException: the step raised ``Postponed``.
+    """
     try:
         yield
     except Postponed as early:
         logging.getLogger(__name__).info("%s", early)
-        # The database's clock says until when, and Airflow's when it has come: never at once, or it would spin.
+        # `until` comes from the database's clock, and Airflow compares it with its own clock. Without a minimum
+        # delay, a difference between the clocks would be a busy loop.
         soonest = beijing_now() + timedelta(seconds=SOONEST_SECONDS)
         later = max(soonest, early.until or beijing_now() + timedelta(seconds=SETTINGS.poll_seconds))
         raise AirflowRescheduleException(later) from None  # type: ignore[no-untyped-call]

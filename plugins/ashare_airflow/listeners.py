@@ -1,4 +1,4 @@
-"""What the scheduler does when a run starts, and when it has failed."""
+"""Listener hooks of the scheduler: a run starts, a run has failed."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ log = logging.getLogger(__name__)
 OURS = ("ashare_daily", "ashare_history")
 """The DAGs of this package."""
 NO_POOL = "The pool"
-"""Begins the note of a run that failed for want of one."""
+"""First words of the note on a run that failed because its pool does not exist."""
 
 NO_PARAM = "has no param"
-"""Stands behind the DAG's id in the note of a run that was given one."""
+"""Follows the DAG's id in the note on a run that failed because of an unknown param."""
 
 
 @hookimpl
 def on_dag_run_running(dag_run: DagRun, msg: str) -> None:
-    """Fail a run of this package that was given wrong params, or whose tasks would wait for ever.
+    """Fail a run of this package that has an unknown param, or whose pool does not exist.
 
-    Else note what would be better than a long backfill.
+    On the first run of a long backfill, note that ``ashare_history`` would be quicker.
     """
     if dag_run.dag_id in OURS:
         with _no_harm_to_others(dag_run):
@@ -42,7 +42,7 @@ def on_dag_run_running(dag_run: DagRun, msg: str) -> None:
 
 @hookimpl
 def on_dag_run_failed(dag_run: DagRun, msg: str) -> None:
-    """Tell people; not when one of them marked the run as failed."""
+    """Send an alert, unless a person marked the run as failed."""
     if dag_run.dag_id in OURS and "manually" not in msg:
         with _no_harm_to_others(dag_run):
             _alert(dag_run)
@@ -50,7 +50,7 @@ def on_dag_run_failed(dag_run: DagRun, msg: str) -> None:
 
 @contextmanager
 def _no_harm_to_others(dag_run: DagRun) -> Iterator[None]:
-    """Log whatever goes wrong: after an exception, the listeners of other plugins would not be called."""
+    """Log every exception: a raised one would keep Airflow from calling the listeners of other plugins."""
     try:
         yield
     except AshareError as error:
@@ -66,7 +66,7 @@ def _check(dag_run: DagRun) -> None:
     if session is None or dag_run.dag is None:
         return
     if refusal := _wrong_params(dag_run):
-        # Nobody else is told: who started the run sees it, and of a backfill there may be thousands.
+        # No alert: whoever started the run sees the note, and a backfill may have thousands of such runs.
         dag_run.note = refusal
         dag_run.set_state(DagRunState.FAILED)
         return
@@ -79,7 +79,7 @@ def _check(dag_run: DagRun) -> None:
         alerts.run_failed(dag_run, session, dag_run.note)
         return
     if (dag_run.note or "").startswith((NO_POOL, f"{dag_run.dag_id} {NO_PARAM}")):
-        dag_run.note = None  # from before it was cleared
+        dag_run.note = None  # written before the run was cleared
     if dag_run.dag_id == "ashare_daily" and dag_run.backfill_id and (note := _history_suggestion(dag_run, session)):
         dag_run.note = note
 
@@ -111,7 +111,7 @@ def _missing_pool(dag_run: DagRun, session: Session) -> str | None:
 
 
 def _history_suggestion(dag_run: DagRun, session: Session) -> str:
-    """For the first run of a backfill: whether all of it would be had sooner by code, as far as is usual."""
+    """On a backfill's first run: suggest ``ashare_history`` if it is quicker by usual costs; else an empty text."""
     from airflow.models.backfill import BackfillDagRun
     from sqlalchemy import select
 

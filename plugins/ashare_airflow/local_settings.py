@@ -1,4 +1,4 @@
-"""What each `airflow` process does at its start, before the command line is parsed. Keep it tiny."""
+"""Runs at the start of each `airflow` process, before the command line is parsed. Keep this module tiny."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 import sys
 import warnings
 
-# Airflow's own, printed into standard output, before the JSON of `-o json`: by every command that reads an
-# .airflowignore, and by every `airflow dags ...` where graphviz is not installed.
+# Two warnings of Airflow, which go to standard output before the JSON of `-o json`. Every command that reads an
+# .airflowignore prints the first. Every `airflow dags ...` without graphviz installed prints the second.
 for _message in ("GitWildMatchPattern", "Could not import graphviz"):
     warnings.filterwarnings("ignore", message=_message)
 
@@ -18,7 +18,7 @@ if _command == "dags" or "_ARGCOMPLETE" in os.environ:
 
     add_backfill_command()
 
-if _command == "celery":  # a worker, which Airflow tells no listener of; of a scheduler it does
+if _command == "celery":  # Airflow calls no listener at a Celery worker's start
     from ashare_airflow.scheduler_start import import_task_modules
 
     import_task_modules()

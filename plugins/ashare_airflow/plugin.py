@@ -1,4 +1,4 @@
-"""What this package adds to Airflow. Registration only; the code is in the modules named here."""
+"""Registers this package's extensions with Airflow. The code is in the imported modules."""
 
 from __future__ import annotations
 

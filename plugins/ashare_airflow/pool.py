@@ -1,4 +1,4 @@
-"""The pool in front of Baostock, in Airflow's database."""
+"""The Airflow pool of the tasks that wait for Baostock."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class AirflowPool:
     """
 
     def slots(self) -> tuple[int, int] | None:
-        """Its slots, and how many are taken; ``None``: there is no such pool."""
+        """The pool's slots, and how many of them are occupied; ``None``: the pool does not exist."""
         from airflow.models.pool import Pool
         from airflow.utils.session import create_session
 
@@ -25,7 +25,10 @@ class AirflowPool:
             return (found.slots, found.occupied_slots(session=session)) if found else None
 
     def make(self) -> bool:
-        """Make it, unless it is there; whether it was made."""
+        """Create the pool if it does not exist.
+
+        :returns: whether the pool was created.
+        """
         from airflow.models.pool import Pool
 
         with _airflow_database():
@@ -42,7 +45,7 @@ def _airflow_database() -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        # The driver's text may hold parts of the connection.
+        # The driver's text may hold parts of the connection URI.
         raise StoreUnavailable(
             f"Airflow's own database cannot be read ({type(error).__name__}): check that it runs, and "
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN."

@@ -1,4 +1,4 @@
-"""Bring Airflow's database up to date, with pool and connection: one process instead of several commands."""
+"""Migrate Airflow's database, create pool and connection: one process instead of several commands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ PUBLIC = "public-api.baostock.com:10030"
 
 
 def main() -> int:
-    """Run in the stack's environment; the exit code. What is there stays: it may have been changed in the UI."""
+    """Run in the stack's environment. An existing pool or connection stays: the UI may have changed it.
+
+    :returns: the exit code.
+    """
     from airflow.utils.db import upgradedb
 
     from ashare_airflow.pool import AirflowPool
@@ -26,7 +29,10 @@ def main() -> int:
 
 
 def _emulator() -> str | None:
-    """Where the containers' emulator is, if there is one: its name is known only while its profile is on."""
+    """Address of the stack's emulator, ``host:port``; ``None`` while the profile ``demo`` is off.
+
+    The emulator's host name resolves only while the profile is on.
+    """
     address = os.environ.get("EMULATOR", "")
     host, _, port = address.partition(":")
     if not host:
@@ -39,7 +45,10 @@ def _emulator() -> str | None:
 
 
 def _connect_source(emulator: str | None) -> str | None:
-    """Make the connection ``baostock``, in the database, where the UI can change it; a sentence if it may not be."""
+    """Create the connection ``baostock`` in Airflow's database, where the UI can change it.
+
+    :returns: ``None``, or a sentence: the emulator must not serve a stack whose bars come from another host.
+    """
     from airflow.models.connection import Connection
     from airflow.utils.session import create_session
     from sqlalchemy import select

@@ -1,4 +1,4 @@
-"""What Airflow asks of an installed package: who it is, and which commands it adds. Every `airflow` process asks."""
+"""The provider's metadata and command hook. Every `airflow` process of an installed package calls both."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ashare import __version__
 
 
 def get_provider_info() -> dict[str, Any]:
-    """The entry point ``apache_airflow_provider``; Airflow checks it by ``provider_info.schema.json``."""
+    """The entry point ``apache_airflow_provider``; Airflow validates it against ``provider_info.schema.json``."""
     return {
         "package-name": "ashare-sync",
         "name": "A-share sync",
@@ -19,9 +19,9 @@ def get_provider_info() -> dict[str, Any]:
 
 
 def commands() -> list[Any]:
-    """Do what an ``airflow_local_settings.py`` does for a mounted package; Airflow is given no command of its own.
+    """Import ``local_settings``, as ``airflow_local_settings.py`` does for a mounted package.
 
-    `backfill` goes into Airflow's group `dags`, which a provider's commands cannot extend.
+    :returns: no commands. `backfill` goes into Airflow's group `dags`, which a provider's commands cannot extend.
     """
     import ashare_airflow.local_settings  # noqa: F401
 

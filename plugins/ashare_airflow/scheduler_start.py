@@ -1,4 +1,4 @@
-"""What the scheduler does once at its start: the pool is made, and the modules of tasks are imported."""
+"""Runs once at the scheduler's start: creates the pool, and imports the modules that tasks need."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ashare.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)
 
-# First what the DAG files import, then what their tasks do.
+# Imports of the DAG files first, imports of their tasks after them.
 TASK_MODULES = (
     "airflow.providers.standard.decorators.python",
     "ashare_airflow.schedule.sensor",
@@ -29,7 +29,7 @@ TASK_MODULES = (
 
 @hookimpl
 def on_starting(component: object) -> None:
-    """Airflow calls this for every job and for every task; the scheduler's job is the only one that is meant."""
+    """Airflow calls this hook for every job and every task. Only the scheduler's job is handled."""
     if sys.argv[1:2] != ["scheduler"]:
         return
     from airflow.jobs.job import Job
@@ -40,19 +40,19 @@ def on_starting(component: object) -> None:
 
 
 def import_task_modules() -> None:
-    """Import what tasks need: a task process that is forked from this one does not import it again."""
+    """Import the modules that tasks need: task processes forked from this process inherit the modules."""
     for module in TASK_MODULES:
-        with suppress(Exception):  # the task that needs it will say so; the scheduler goes on with all others
+        with suppress(Exception):  # the task that needs the module raises the error
             importlib.import_module(module)
 
 
 def _make_pool() -> None:
-    """Or an installation would need one more step: a task in a pool that does not exist is never started."""
+    """Create the pool, to save a step of the installation: a task whose pool does not exist never starts."""
     from ashare_airflow.pool import AirflowPool
 
     try:
         AirflowPool().make()
     except StoreUnavailable as error:
         log.warning("The pool could not be looked for: %s", error)
-    except Exception:  # or Airflow would not call the other plugins' listeners of the start
+    except Exception:  # raised, it would keep Airflow from calling other plugins' listeners
         log.exception("The pool could not be looked for.")

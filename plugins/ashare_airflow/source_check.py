@@ -1,4 +1,4 @@
-"""Whether the source is in reach, found out in a process of its own: exit code 1 and one sentence if not."""
+"""Checks in a process of its own that the source is reachable. If not: exit code 1, and a sentence on stdout."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from ashare.errors import AshareError
 
 
 def main() -> int:
-    """Run with the environment of the stack."""
+    """Run in the stack's environment.
+
+    :returns: the exit code.
+    """
     from ashare.steps import check_source
     from ashare_airflow.airflow_environment import AirflowEnvironment
 
