@@ -1,4 +1,4 @@
-"""Airflow's backfills of ``ashare_daily``: requested, started, watched and cancelled, for page and command line."""
+"""Airflow's backfills of ``ashare_daily``: request, start, progress and cancel, for page and command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A backfill that was cancelled by Airflow's own button stays clearable: Airflow would leave it paused for good."""
+"""Unpauses backfills cancelled in Airflow's UI or API, so that their runs start when they are cleared."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ log = logging.getLogger(__name__)
 
 _ROUTES = (
     ("PUT", re.compile(r"/api/v2/backfills/\d+/cancel$")),
-    # For backfills that were cancelled before this middleware was installed.
+    # Clear requests: for backfills cancelled before this middleware was installed.
     ("POST", re.compile(r"/api/v2/dags/ashare_daily/(?:clear\w+|dagRuns/[^/]+/clear)$")),
 )
 
 
 class CancelledBackfills:
-    """ASGI middleware: once Airflow has cancelled a backfill, or cleared a run, no run is held back any more."""
+    """ASGI middleware: unpauses cancelled backfills after Airflow has cancelled a backfill or cleared a run."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -53,7 +53,7 @@ def _release() -> None:
     try:
         with create_session() as session:
             release_cancelled(session)
-    except SQLAlchemyError as error:  # the next backfill from the page or the command line releases them
+    except SQLAlchemyError as error:  # the next backfill from page or command line retries
         log.warning("Cancelled backfills could not be released (%s).", type(error).__name__)
 
 

@@ -1,4 +1,4 @@
-"""How far a backfill is: its runs as Airflow has them, their trade dates as the tables have them."""
+"""The progress of a backfill: its runs' states from Airflow, its trade dates' rows from the schema ``ashare``."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 SPEED_SECONDS = 60.0
-"""Over the last so many seconds the speed of a backfill that goes on is measured."""
+"""The window over which a running backfill's speed is measured."""
 MAX_ERRORS = 20
-"""Failed dates whose errors are listed."""
+"""At most so many failed dates are listed with their errors."""
 
 
 def active_progress(reader: StatusReader, session: Session) -> dict[str, Any] | None:
-    """The backfill that is under way, if there is one, with its progress."""
+    """The active backfill, with the names of the API's model ``Active``; ``None``: no backfill is active."""
     active = active_backfill(session)
     return {"task_id": str(active.id), "progress": progress(active, reader, session)} if active else None
 
 
 def progress(backfill: Backfill, reader: StatusReader, session: Session) -> dict[str, Any]:
-    """How far a backfill is, with the names of the API's model ``Progress``."""
+    """A backfill's progress, with the names of the API's model ``Progress``."""
     runs = runs_of_backfill(backfill.id, session)
     states = {run.trade_date: run.state for run in runs}
     recorded = reader.rows.recorded(list(states))
@@ -38,7 +38,7 @@ def progress(backfill: Backfill, reader: StatusReader, session: Session) -> dict
     failed = sorted(day for day in ended if states[day] == DagRunState.FAILED)
     skipped = [day for day in ended if day not in failed and recorded.get(day, {"status": ""})["status"] == "skipped"]
     under_way = sorted(day for day, state in states.items() if state == DagRunState.RUNNING)
-    # A backfill without runs is still being made.
+    # A backfill without runs is still being created.
     is_over = len(ended) == len(states) and bool(states or backfill.completed_at)
     last_end = max((run.end_date for run in runs if run.end_date), default=backfill.completed_at) if is_over else None
     seconds = ((last_end or reader.now()) - backfill.created_at).total_seconds()

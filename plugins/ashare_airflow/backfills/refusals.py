@@ -1,4 +1,4 @@
-"""Why a backfill is refused."""
+"""Errors that say why a backfill is refused."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from airflow.sdk.exceptions import AirflowException
 class Refused(Exception):
     """Nothing was started. The text is a sentence that says why, and what to do.
 
-    :cvar exit_code: of the command line.
+    :cvar exit_code: the command line's exit code.
     """
 
     exit_code = 1
 
 
 class WrongUsage(Refused):
-    """The request can never be started."""
+    """The request is wrong: it can never be started."""
 
     exit_code = 2
 
@@ -30,9 +30,10 @@ class NoScheduler(Refused):
 
 @contextmanager
 def airflow_refusals() -> Iterator[None]:
-    """Turn Airflow's own refusals into sentences.
+    """Convert Airflow's exceptions into ``Refused``.
 
-    :raises Refused: Airflow refuses.
+    :raises WrongUsage: the params do not fit the DAG.
+    :raises Refused: another backfill is active, or Airflow refuses for another reason.
     """
     try:
         yield

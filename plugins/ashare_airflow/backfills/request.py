@@ -1,6 +1,6 @@
-"""A request for a backfill: which trade dates Airflow would run, and the backfill that is created from the request.
+"""A request for a backfill: its dry run, and the creation of the backfill.
 
-The only module that calls private functions of Airflow.
+No other module calls private functions of Airflow.
 """
 
 from __future__ import annotations
@@ -28,15 +28,16 @@ FLAGS = {
     ReprocessBehavior.FAILED: "--rerun-failed-tasks ",
     ReprocessBehavior.COMPLETED: "--reset-dagruns ",
 }
-"""What becomes of dates that have a run, on the command line."""
+"""The command line's flag for what becomes of dates that have a run."""
 
 
 @dataclass(frozen=True)
 class BackfillRequest:
     """A range of trade dates, both ends included.
 
-    :ivar reprocess: which dates that have a run are run again.
+    :ivar reprocess: which of the dates that have a run are run again.
     :ivar conf: the params of each run.
+    :ivar backwards: whether the newest date runs first.
     :ivar max_active_runs: dates under way at once; ``None``: as many as the DAG allows.
     """
 
@@ -49,12 +50,12 @@ class BackfillRequest:
 
     @property
     def command(self) -> str:
-        """The same request on the command line."""
+        """The command line of the same request."""
         return f"airflow dags backfill -s {self.first} -e {self.last} {FLAGS[self.reprocess]}{DAG_ID}"
 
     @property
     def _bounds(self) -> tuple[datetime, datetime]:
-        """First and last date, as Airflow's command line sends them."""
+        """First and last date as midnights UTC, which is what Airflow's command line sends."""
         first, last = (datetime.combine(day, time(), timezone.utc) for day in (self.first, self.last))
         return first, last
 
@@ -63,13 +64,13 @@ class BackfillRequest:
         return _trade_dates(dag.iter_dagrun_infos_between(*self._bounds))
 
     def dates_to_run(self, session: Session) -> list[date]:
-        """The dates for which Airflow would create a run, by its own dry run.
+        """The dates for which Airflow would create a run, from Airflow's own dry run.
 
         :raises Refused: Airflow refuses the request.
         """
         first, last = self._bounds
         with airflow_refusals():
-            # A generator: it refuses when it is read.
+            # _do_dry_run is a generator: it raises while it is read.
             return _trade_dates(
                 _do_dry_run(
                     dag_id=DAG_ID,
@@ -83,11 +84,14 @@ class BackfillRequest:
             )
 
     def narrowed(self, needed: Collection[date], session: Session) -> BackfillRequest | None:
-        """The request for those dates only whose rows are not complete; ``None`` when there are none.
+        """The request, narrowed to the range from the first to the last needed date.
 
-        Airflow leaves a date alone whose newest run is a success. When such a date is needed, dates are run again
-        whatever runs they have. Complete dates between needed ones are run, too: Airflow runs a range, and they ask
-        nothing of Baostock.
+        Airflow skips a date whose newest run succeeded. If such a date is needed, all dates of the range are run
+        again, whatever the states of their runs. Complete dates between needed dates are run, too: a backfill is a
+        range, and a complete date sends no request to Baostock.
+
+        :param needed: the dates whose rows are not complete.
+        :returns: ``None`` if no date is needed.
         """
         if not needed:
             return None
@@ -96,8 +100,9 @@ class BackfillRequest:
         return replace(self, first=min(needed), last=max(needed), reprocess=reprocess)
 
     def create(self, dag: SerializedDAG, user: str | None) -> int:
-        """Create the backfill in the name of a user; returns its id.
+        """Create the backfill in the name of a user.
 
+        :returns: the backfill's id.
         :raises Refused: Airflow refuses the request.
         """
         first, last = self._bounds

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 
 class SchedulerState(NamedTuple):
-    """The newest scheduler.
+    """The state of the newest scheduler.
 
+    :ivar alive: whether the scheduler's job is running and its heartbeat is recent.
     :ivar heartbeat_at: ``None``: no scheduler has ever run on this database.
     """
 
@@ -22,7 +23,7 @@ class SchedulerState(NamedTuple):
 
     @property
     def last_heartbeat(self) -> str:
-        """When the last heartbeat was, in words."""
+        """The age of the last heartbeat, in words."""
         if self.heartbeat_at is None:
             return "none has ever run on this database"
         seconds = (datetime.now(timezone.utc) - self.heartbeat_at).total_seconds()

@@ -1,4 +1,4 @@
-"""Starting a backfill. What would make its runs wait for ever is refused before the backfill is created."""
+"""Checks before a backfill is created. A backfill whose runs would wait for ever is refused."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def check_can_start(dag: SerializedDAG, session: Session) -> None:
 
 
 def start_problem(session: Session) -> str | None:
-    """What keeps runs from starting now, in a sentence; ``None``: nothing does."""
+    """A sentence that says why no run would start now; ``None``: runs would start."""
     try:
         _check_runs_start(load_dag(session), session)
     except Refused as refused:

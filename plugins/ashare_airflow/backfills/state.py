@@ -1,4 +1,4 @@
-"""Backfills of ``ashare_daily`` and their runs, as Airflow's database has them."""
+"""Backfills of ``ashare_daily`` and their runs, from Airflow's database."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class DateRun(NamedTuple):
 
 
 def runs_by_id(ids: Collection[int], session: Session) -> list[DateRun]:
-    """The runs of some ids, in the order in which they were created; those that were deleted are missing."""
+    """The runs with these ids, in the order of their creation. Deleted runs are left out."""
     return _date_runs(session, DagRun.id.in_(ids))
 
 
@@ -50,13 +50,13 @@ def runs_of_backfill(backfill_id: int, session: Session) -> list[DateRun]:
 
 
 def newest_runs(days: Collection[date], session: Session) -> dict[date, DateRun]:
-    """The newest run of each of some trade dates that has one."""
+    """The newest run of each trade date. Dates without a run are left out."""
     runs = _date_runs(session, DagRun.partition_key.in_([str(day) for day in days]))
     return {run.trade_date: run for run in runs}
 
 
 def succeeded_dates(days: Collection[date], session: Session) -> set[date]:
-    """Those of some trade dates whose newest run is a success to Airflow."""
+    """The dates whose newest run has Airflow's state ``success``."""
     return {day for day, run in newest_runs(days, session).items() if run.state == DagRunState.SUCCESS}
 
 
@@ -67,7 +67,7 @@ def _date_runs(session: Session, condition: ColumnElement[bool]) -> list[DateRun
 
 
 def _trade_date(partition_key: str | None) -> date | None:
-    """A run of before the DAG had partitions has no trade date."""
+    """The trade date of a partition key; ``None``: the run is older than the DAG's partitions."""
     try:
         return parse_date(partition_key or "")
     except InvalidInput:
@@ -78,7 +78,7 @@ def _trade_date(partition_key: str | None) -> date | None:
 
 
 def find_backfill(backfill_id: int, session: Session) -> Backfill | None:
-    """The backfill of an id."""
+    """The backfill with this id; ``None``: ``ashare_daily`` has no such backfill."""
     found: Backfill | None = session.scalar(
         select(Backfill).where(Backfill.id == backfill_id, Backfill.dag_id == DAG_ID)
     )
@@ -86,7 +86,7 @@ def find_backfill(backfill_id: int, session: Session) -> Backfill | None:
 
 
 def active_backfill(session: Session) -> Backfill | None:
-    """The backfill that has not ended, if there is one."""
+    """The backfill that has not ended; ``None``: there is none."""
     active: Backfill | None = session.scalar(
         select(Backfill).where(Backfill.dag_id == DAG_ID, Backfill.completed_at.is_(None), ~_all_runs_ended())
     )
@@ -94,7 +94,7 @@ def active_backfill(session: Session) -> Backfill | None:
 
 
 def paused_backfill(run_ids: Collection[int], session: Session) -> int | None:
-    """The id of a paused backfill that holds back one of some runs, which need not be runs of the newest backfill."""
+    """The id of a paused backfill that holds back one of these runs. The runs may belong to several backfills."""
     waiting = select(DagRun.backfill_id).where(DagRun.id.in_(run_ids), DagRun.state == DagRunState.QUEUED)
     paused: int | None = session.scalar(
         select(Backfill.id).where(Backfill.is_paused.is_(True), Backfill.id.in_(waiting))
@@ -103,9 +103,9 @@ def paused_backfill(run_ids: Collection[int], session: Session) -> int | None:
 
 
 def complete_ended_backfills(session: Session) -> None:
-    """Close backfills whose runs have all ended.
+    """Set ``completed_at`` of the backfills whose runs have all ended.
 
-    The scheduler does the same every 30 seconds; until then the next backfill would be refused.
+    The scheduler does the same, but only every 30 seconds. Until then Airflow would refuse the next backfill.
     """
     ended = session.scalars(
         select(Backfill).where(Backfill.dag_id == DAG_ID, Backfill.completed_at.is_(None), _all_runs_ended())
@@ -116,7 +116,7 @@ def complete_ended_backfills(session: Session) -> None:
 
 
 def _all_runs_ended() -> ColumnElement[bool]:
-    """Whether all runs of a backfill have ended; a backfill without runs is still being made."""
+    """SQL condition: all runs of a backfill have ended. A backfill without runs is still being created."""
     return and_(
         exists().where(BackfillDagRun.backfill_id == Backfill.id),
         ~exists().where(DagRun.backfill_id == Backfill.id, DagRun.state.in_(UNFINISHED)),
@@ -127,7 +127,7 @@ def _all_runs_ended() -> ColumnElement[bool]:
 
 
 def how_to_cancel(backfill_id: int) -> str:
-    """How a person cancels a backfill, in words."""
+    """A sentence that says how to cancel a backfill."""
     url = base_url()
     return (
         f'cancel it: in the UI with the button "Cancel backfill" on {url}/dags/{DAG_ID}, '
@@ -137,14 +137,14 @@ def how_to_cancel(backfill_id: int) -> str:
 
 
 def cancel(backfill: Backfill, session: Session) -> None:
-    """Cancel a backfill, as Airflow's own route does: dates under way finish, the others are marked failed.
+    """Cancel a backfill by Airflow's own route: dates under way finish, waiting dates are marked failed.
 
-    :raises Refused: the backfill has ended, or its runs are still being made and would not be marked.
+    :raises Refused: the backfill has ended, or its runs are still being created and would not be marked.
     """
     from airflow.api_fastapi.core_api.routes.public.backfills import cancel_backfill
     from fastapi import HTTPException
 
-    complete_ended_backfills(session)  # a backfill that is over cannot be cancelled any more
+    complete_ended_backfills(session)  # so that Airflow refuses to cancel an ended backfill
     if session.scalar(select(BackfillDagRun.id).where(BackfillDagRun.backfill_id == backfill.id).limit(1)) is None:
         raise Refused(f"Backfill {backfill.id} is still being made: cancel it again in some seconds.")
     try:
@@ -156,9 +156,10 @@ def cancel(backfill: Backfill, session: Session) -> None:
 
 
 def release_cancelled(session: Session) -> None:
-    """Let runs of cancelled backfills start that are cleared later.
+    """Unpause cancelled backfills, so that their runs start when they are cleared later.
 
-    Airflow pauses a backfill to cancel it, for good; a paused backfill's run never starts, whoever has cleared it.
+    Airflow pauses a backfill to cancel it, and never unpauses it. A paused backfill's run never starts, not even
+    after it is cleared.
     """
     cancelled = session.scalars(
         select(Backfill)
@@ -166,13 +167,13 @@ def release_cancelled(session: Session) -> None:
             Backfill.dag_id == DAG_ID,
             Backfill.completed_at.is_not(None),
             Backfill.is_paused.is_(True),
-            # Of a backfill that is still being made no run can be seen yet: its runs would start after all.
+            # Not while its runs are still being created: they are not visible yet, and would start after all.
             exists().where(BackfillDagRun.backfill_id == Backfill.id),
         )
         .with_for_update()
     ).all()
     for backfill in cancelled:
-        # A run that waits and was never cleared was made while the backfill was cancelled.
+        # A queued run that was never cleared was created while the backfill was cancelled.
         session.execute(
             update(DagRun)
             .where(DagRun.backfill_id == backfill.id, DagRun.state == DagRunState.QUEUED, DagRun.clear_number == 0)
@@ -184,7 +185,7 @@ def release_cancelled(session: Session) -> None:
 
 
 def was_cancelled(backfill: Backfill, session: Session) -> bool:
-    """Whether runs of a backfill were cancelled before they began: those have failed without an end."""
+    """Whether runs of a backfill were cancelled before they began: such runs are failed and have no end date."""
     never_began = select(DagRun.id).where(
         DagRun.backfill_id == backfill.id, DagRun.state == DagRunState.FAILED, DagRun.end_date.is_(None)
     )
