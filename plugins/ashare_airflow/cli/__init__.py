@@ -1,1 +1,1 @@
-"""`airflow dags backfill`, with Airflow 2's spelling on Airflow 3's backfills."""
+"""`airflow dags backfill`: Airflow 2's command line for Airflow 3's backfills."""

@@ -1,4 +1,4 @@
-"""What is typed after `airflow dags backfill`, read and checked."""
+"""Parses and checks the arguments of `airflow dags backfill`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DATE_FORM = "YYYY-MM-DD"
 
 
 def refuse_other_dag(args: Namespace) -> None:
-    """Refuse a DAG whose runs are not trade dates, with the command that runs it.
+    """Refuse a DAG whose runs are not trade dates. The error names the command that runs the DAG.
 
     :raises WrongUsage: the DAG is not ``ashare_daily``.
     """
@@ -46,9 +46,9 @@ def refuse_other_dag(args: Namespace) -> None:
 
 
 def read_request(args: Namespace, dag: SerializedDAG) -> BackfillRequest:
-    """The backfill that is requested.
+    """The backfill that the arguments request.
 
-    :raises WrongUsage: the backfill can never be started.
+    :raises WrongUsage: an argument is wrong, or two arguments exclude each other.
     """
     first, last = _read_range(args.start_date, args.end_date)
     return BackfillRequest(
@@ -72,7 +72,10 @@ def _read_reprocess(args: Namespace) -> ReprocessBehavior:
 
 
 def _read_conf(text: str | None, dag: SerializedDAG) -> dict[str, Any]:
-    """The params of each run, only such as the DAG has."""
+    """The params of each run.
+
+    :raises WrongUsage: ``text`` is not a JSON object, or the DAG does not have one of the params.
+    """
     if text is None:
         return {}
     try:
@@ -91,7 +94,7 @@ def _read_conf(text: str | None, dag: SerializedDAG) -> dict[str, Any]:
 
 
 def _read_range(start: str | None, end: str | None) -> tuple[date, date]:
-    """First and last trade date. With only one of them the range is that date, as in Airflow 2."""
+    """First and last trade date. If only one is given, the range is that single date, as in Airflow 2."""
     if start is None and end is None:
         raise WrongUsage("Say which dates: -s/--start-date and -e/--end-date, YYYY-MM-DD.")
     try:

@@ -46,19 +46,19 @@ if TYPE_CHECKING:
     from ashare_airflow.cli.date_result import DateResult
 
 FAILED, INTERRUPTED = 1, 130
-_PLAIN_WIDTH = 160  # rich takes 80 where there is no terminal, and would fold the reasons
+_PLAIN_WIDTH = 160  # without a terminal, rich assumes 80 columns and would fold the reasons
 
 
 @cli_utils.action_cli  # type: ignore[untyped-decorator]
 @providers_configuration_loaded
 def backfill(args: Namespace) -> None:
     """Run ashare_daily for a range of trade dates and wait."""
-    # As Airflow's own commands do: connections that are set in the UI are found, too.
+    # Airflow's own commands set it, too. Without it, connections added in the UI are not found.
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
     console = Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
     try:
         refuse_other_dag(args)
-        # The connection is looked up when it is needed, and again after it was lost.
+        # The Airflow connection is looked up at first use, and again whenever the database connection was lost.
         with Store(lambda: connections.connector()()) as store:
             exit_code = _backfill(args, store, console)
     except Refused as refused:
@@ -117,7 +117,7 @@ def _narrowed(
     left_alone: Collection[date],
     session: Session,
 ) -> BackfillRequest | None:
-    """Narrow a request to what is not complete by its rows, and print what would be better.
+    """Narrow a request to the dates whose rows are not complete, and print what would be quicker.
 
     :param runnable: the dates that Airflow would run.
     :param left_alone: the dates that Airflow would leave alone.
@@ -129,7 +129,7 @@ def _narrowed(
             complete = recorded.complete(needed | succeeded)
             incomplete = succeeded - complete
         except AshareError as problem:
-            print_line(console, str(problem))  # the end of each date says so, too
+            print_line(console, str(problem))  # each date's result says so again
             complete, incomplete = set(), set()
         if left_out := len(complete & needed):
             print_line(
@@ -150,7 +150,7 @@ def _narrowed(
 
 
 def _advice(recorded: RecordedDates, days: Collection[date]) -> str:
-    """A sentence when some dates would be had sooner by code, with the command; else nothing."""
+    """Suggest ``ashare_history``, with its command, if it is quicker for these dates; else an empty text."""
     try:
         with recorded.store.transaction() as connection:
             return cost.suggest_history_run(connection, days, recorded.kinds)
@@ -175,9 +175,12 @@ def _user() -> str | None:
 def _wait(
     console: Console, dates: list[date], backfill_id: int | None, recorded: RecordedDates, interrupt: InterruptFlag
 ) -> int:
-    """Wait for the newest run of each date, and print how the dates have ended; the exit code.
+    """Wait for the newest run of each date, and print the results.
 
     :param backfill_id: ``None``: no backfill was created, the runs are older.
+    :returns: the exit code.
+    :raises Refused: the scheduler, or Airflow's database, stayed away.
+    :raises KeyboardInterrupt: Ctrl-C was pressed.
     """
     runs = _watched_runs(dates, backfill_id)
     left_alone = sum(run.is_earlier for run in runs)

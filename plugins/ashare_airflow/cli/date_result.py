@@ -1,4 +1,4 @@
-"""How a date ended: by its rows and what `ashare.sync_status` says, whatever the state of its run is."""
+"""The result of a date: judged by its rows and its record in `ashare.sync_status`, not by its run's state."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ NOTHING_RECORDED = "nothing is recorded of it in ashare.sync_status: run it agai
 
 @dataclass(frozen=True)
 class DateResult:
-    """A date that has ended.
+    """The result of a date whose run has ended.
 
-    :param status: ``success``, ``skipped`` or ``failed``; ``unknown``: the rows cannot be read; ``deleted``: its run.
-    :param rows: rows in the table for that date, when known.
-    :param seconds: how long the run took.
+    :param status: ``success``, ``skipped`` or ``failed``; ``unknown``: the rows cannot be read; ``deleted``: the
+        run was deleted.
+    :param rows: recorded rows of the date that are still in the table; ``None``: unknown.
+    :param seconds: how long the run took; ``None``: unknown.
     :param reason: why the date failed or was skipped.
     :param is_earlier_run: the run is older than this backfill, which left the date alone.
     """
@@ -52,9 +53,9 @@ class DateResult:
 
 
 def result_of(run: DateRun, recorded: RecordedDates, *, is_earlier_run: bool, session: Session) -> DateResult:
-    """How the date of a run that has ended ended itself, by its rows.
+    """The result of an ended run's date, by the date's rows.
 
-    :raises AshareError: its rows cannot be read now.
+    :raises AshareError: the rows cannot be read now.
     """
     result = _result_of_run(run, is_earlier_run)
     result = _judged_by_rows(result, run.run_id, recorded.record(run.trade_date), recorded.kinds)
@@ -76,7 +77,7 @@ def _result_of_run(run: DateRun, is_earlier_run: bool) -> DateResult:
 
 
 def _judged_by_rows(result: DateResult, run_id: str, record: DateRecord | None, kinds: Sequence[str]) -> DateResult:
-    # A failed run that did not come as far as recording has an older run's record, which is not about it.
+    # If the run failed before it recorded the date, the record is an older run's.
     if result.failed and not result.is_earlier_run and (record is None or record.run_id != run_id):
         return result
     if record is None:
@@ -92,7 +93,7 @@ def _judged_by_rows(result: DateResult, run_id: str, record: DateRecord | None, 
 
 
 def _incompleteness(record: DateRecord, kinds: Sequence[str]) -> str:
-    """What keeps a date from being complete that is recorded as complete, or as under way."""
+    """Why a date is not complete though its record is neither failed nor skipped; empty if the date is complete."""
     if record.status != "success":
         return f"the run {record.run_id} is at work on it, or has died"
     lost = (record.loaded or 0) - record.bars

@@ -1,4 +1,4 @@
-"""The command `airflow dags backfill` and its flags. Imported by every `airflow dags ...`: nothing heavy in here."""
+"""The command `airflow dags backfill` and its flags. Every `airflow dags ...` imports the module: keep it light."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ashare_airflow.backfills import DAG_ID
 _QUIET = "airflow.models.backfill=error airflow.serialization.definitions.dag=warning"
 _DEFAULT = "without it, dates that have a run already are left alone"
 
-# Flags of Airflow 2's command that Airflow 3's backfills have no counterpart for, and what to do instead.
+# Flags of Airflow 2's command without a counterpart in Airflow 3's backfills, and what to do instead.
 _REMOVED_FLAGS: dict[tuple[str, ...], str] = {
     ("--pool",): "a task's pool is part of the DAG; give the pool more slots with `airflow pools set`.",
     ("-m", "--mark-success"): "mark the runs as successful in the UI instead.",
@@ -36,7 +36,7 @@ _REMOVED_FLAGS: dict[tuple[str, ...], str] = {
 
 
 class RemovedFlag(argparse.Action):
-    """Says what to do instead of a flag that has no meaning any more."""
+    """Action of a removed flag: exits with code 2 and says what to do instead."""
 
     def __call__(
         self,
@@ -93,7 +93,7 @@ def _arguments() -> tuple[Arg, ...]:
 
 
 def add_backfill_command() -> None:
-    """Give `airflow dags` one more command, `backfill`."""
+    """Add the command `backfill` to `airflow dags`."""
     command = ActionCommand(
         name="backfill",
         help=f"Run {DAG_ID} for a range of trade dates, both ends included, and wait",
@@ -106,16 +106,16 @@ def add_backfill_command() -> None:
         func=lazy_load_command("ashare_airflow.cli.backfill.backfill"),
         args=_arguments(),
     )
-    parser = sys.modules.get("airflow.cli.cli_parser")  # asks the providers now, when logging is set up already
+    parser = sys.modules.get("airflow.cli.cli_parser")  # loaded: it calls the providers now, and logging is set up
     if sys.argv[2:3] == ["backfill"] and not {"-v", "--verbose"}.intersection(sys.argv):
-        # Airflow's line for each run that is created would tear the progress bar.
+        # Airflow logs a line for each created run, which would break the progress bar.
         os.environ.setdefault("AIRFLOW__LOGGING__NAMESPACE_LEVELS", _QUIET)
         if parser:
             configure_logging()  # type: ignore[no-untyped-call]
-    # The parser has copied the list of commands before it asks.
+    # The parser copies the list of commands before it calls the providers: change both lists.
     lists = [cli_config.core_commands, *([parser.airflow_commands] if parser else [])]
     for commands in lists:
         for index, group in enumerate(commands):
             if isinstance(group, GroupCommand) and group.name == "dags" and command not in group.subcommands:
-                # Replaced, not changed: Airflow's own tuple of commands is shared.
+                # A copy of the group: Airflow's own tuple of commands is shared.
                 commands[index] = group._replace(subcommands=(*group.subcommands, command))

@@ -1,4 +1,4 @@
-"""What `airflow dags backfill` prints: a progress bar on a terminal, plain lines elsewhere, a table at the end."""
+"""Output of `airflow dags backfill`: a progress bar on a terminal, a line for each date, a table at the end."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ _COLOURS = {"success": "green", "skipped": "cyan", "failed": "red"}
 
 
 def print_line(console: Console, text: str) -> None:
-    """Print a text as it is, without folding it."""
+    """Print a text verbatim, without folding."""
     console.print(text, soft_wrap=True, markup=False, highlight=False)
 
 
 class ProgressDisplay:
-    """The dates that have ended, of so many."""
+    """Shows how many of all dates have ended, and prints the result of each.
+
+    :param total: the number of dates.
+    """
 
     def __init__(self, console: Console, total: int) -> None:
         self._console = console
@@ -66,7 +69,7 @@ class ProgressDisplay:
 
 
 def print_table(console: Console, results: list[DateResult]) -> None:
-    """The dates in their order, or only those not complete when the range is long."""
+    """Print the results by date, then their counts. A table of more than 60 lines is cut to the failed dates."""
     shown = sorted(results, key=lambda result: result.trade_date)
     if len(shown) > _TABLE_LINES:
         shown = [result for result in shown if result.failed]

@@ -1,4 +1,4 @@
-"""Ctrl-C while a backfill is created and waited for."""
+"""Handles Ctrl-C while the command creates a backfill and waits for it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _POLL_SECONDS = 0.1
 
 
 class InterruptFlag:
-    """Remembers Ctrl-C until the next sleep: raised wherever it hits, it can get lost in a library's clean-up.
+    """Defers Ctrl-C to the next ``sleep``: a KeyboardInterrupt can get lost in a library's clean-up.
 
-    A second Ctrl-C before that is raised at once.
+    A second Ctrl-C before the next ``sleep`` raises at once.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class InterruptFlag:
     def sleep(self, seconds: float) -> None:
         """Sleep until the time is over or Ctrl-C is pressed.
 
-        :raises KeyboardInterrupt: Ctrl-C was pressed, now or before.
+        :raises KeyboardInterrupt: Ctrl-C was pressed during the sleep, or since the last one.
         """
         until = time.monotonic() + seconds
         while not self._is_set and time.monotonic() < until:

@@ -1,4 +1,4 @@
-"""Waits for the runs of a backfill and shows each date as it ends."""
+"""Waits for the runs of a backfill, and shows the result of each date when its run has ended."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 1.0
 _HEALTH_CHECK_SECONDS = 5.0
 _SCHEDULER_GRACE_SECONDS = 120.0
-"""A scheduler that is restarted is back by then; one that is not is for a person to start."""
+"""A restarted scheduler is back within this time. After it, a person has to start the scheduler."""
 _NOTHING_STARTS_SECONDS = 60.0
 _TABLES_GRACE_SECONDS = 120.0
-"""A database of the bars that is restarted is back by then."""
+"""A restarted database of the bars is back within this time."""
 
 
 class AirflowGone(Exception):
-    """The scheduler, or Airflow's database, is gone: no run will end."""
+    """The scheduler, or Airflow's database, stayed away: no run will end."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ class WatchedRun:
 
 
 class RunMonitor:
-    """Follows runs until all have ended.
+    """Polls runs until all have ended.
 
-    :param recorded: what the tables say of the dates.
+    :param recorded: the dates' records in the schema ``ashare``.
     """
 
     def __init__(
@@ -77,7 +77,8 @@ class RunMonitor:
     def wait(self) -> list[DateResult]:
         """Return the results in the order in which the dates ended.
 
-        :raises AirflowGone: the scheduler or the database stayed away.
+        :raises AirflowGone: the scheduler or Airflow's database stayed away for two minutes.
+        :raises KeyboardInterrupt: Ctrl-C was pressed.
         """
         while True:
             try:
@@ -107,7 +108,10 @@ class RunMonitor:
         self._display.show_running(running)
 
     def _judge(self, run: DateRun, session: Session) -> bool:
-        """Show how a run's date has ended; False when its rows cannot be read now, and will be read again."""
+        """Show the result of a run's date.
+
+        :returns: False: the date's rows cannot be read now; the next poll reads them again.
+        """
         is_earlier = self._pending[run.id].is_earlier
         try:
             result = result_of(run, self._recorded, is_earlier_run=is_earlier, session=session)
@@ -143,7 +147,7 @@ class RunMonitor:
                 f"the API, PUT /api/v2/backfills/{paused}/unpause."
             )
         elif self._unreadable_since:
-            return  # its notice is shown already
+            return  # the notice of the unreadable rows is shown already
         elif self._checked_at - self._started_at > _NOTHING_STARTS_SECONDS:
             self._show_notice(
                 "No date has started for a minute though the scheduler is alive. A scheduler that was started "
@@ -156,7 +160,7 @@ class RunMonitor:
             self._display.show_notice("It goes on.")
 
     def _first_waiting(self) -> str:
-        """The earliest date that waits, and for what."""
+        """A sentence: the earliest waiting date, and what it waits for; empty if no date waits."""
         try:
             waiting = self._recorded.first_waiting([run.trade_date for run in self._pending.values()])
         except AshareError as problem:
@@ -164,7 +168,7 @@ class RunMonitor:
         return f"{waiting[0]} waits: {waiting[1]}" if waiting else ""
 
     def _show_notice(self, text: str) -> None:
-        """Show a notice, once until it changes."""
+        """Show a notice, unless it is the one shown last."""
         if text and text != self._notice:
             self._display.show_notice(text)
         self._notice = text
@@ -175,5 +179,5 @@ class RunMonitor:
 
 
 def _end(run: DateRun) -> tuple[bool, float]:
-    """By when runs ended; those without an end last, as PostgreSQL sorts them."""
+    """Sort key of a run: its end. Runs without an end come last, as in PostgreSQL."""
     return run.end_date is None, run.end_date.timestamp() if run.end_date else 0.0
