@@ -1,3 +1,3 @@
-"""What the outside learns of a run: metrics and alerts."""
+"""Reports of a run to the outside: metrics and alerts."""
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""When people are told: a run has failed, or a trade date is not complete at its deadline.
+"""Triggers of alerts: a run has failed, or a trade date is not complete at its deadline.
 
-What they are told is in ``ashare.alerts``. That a trade date is well again, the task says that records it.
+``ashare.alerts`` writes the messages. The task that records a trade date reports its recovery.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 AGAIN_SECONDS = 600
-"""After which a further failure of one backfill is looked at: the database knows, but each look is a process."""
+"""At most one alert process per backfill in so long. The table ``alert`` deduplicates, but each check costs one."""
 
 _backfills: dict[int, float] = {}
 
 
 def run_failed(dag_run: DagRun, session: Session, reason: str | None = None) -> None:
-    """Start a process that says so: a slow service must not hold up the scheduler.
+    """Start a process that sends the alert: a slow service must not hold up the scheduler.
 
-    :param reason: why, if it is known; else what is recorded, or which task failed first.
+    :param reason: why, if the tables record no reason; ``None``: the alert names the task that failed first.
     """
     number = dag_run.backfill_id
     if number is not None:
@@ -45,20 +45,20 @@ def run_failed(dag_run: DagRun, session: Session, reason: str | None = None) -> 
         "note": reason or _task_that_failed(dag_run, session),
         "link": run_link(dag_run.dag_id, dag_run.run_id),
     }
-    # Its texts go into this process's log. Nobody waits for it.
+    # The process writes to this process's log. Nothing waits for it.
     command = [sys.executable, "-m", "ashare_airflow.report.failure_alert", json.dumps(fields)]
     subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
 
 
 async def late(context: Context) -> None:
-    """Airflow's callback for a missed deadline, in the triggerer."""
+    """Airflow's callback for a missed deadline. The triggerer runs it."""
     from ashare.alerts import Alerts, Delivery
     from ashare.dates import SHANGHAI
     from ashare_airflow.connections import store_and_addresses
 
     if (found := await store_and_addresses()) is None:
         return
-    given: Any = context  # what Airflow 3.3 gives to such a callback, and its type does not know
+    given: Any = context  # Airflow 3.3 passes keys that the type Context does not have
     run, deadline = given["dag_run"], given["deadline"]["deadline_time"].astimezone(SHANGHAI).time()
     day, run_id = date.fromisoformat(run["partition_key"]), run["dag_run_id"]
     store, addresses = found
@@ -69,7 +69,7 @@ async def late(context: Context) -> None:
 
 
 def _trade_date(dag_run: DagRun) -> str | None:
-    """Of a run of ``ashare_daily``, as its tasks understand it."""
+    """The trade date of a run of ``ashare_daily``, as its tasks read it; ``None``: another DAG, or a wrong date."""
     if dag_run.dag_id != "ashare_daily":
         return None
     from ashare.errors import InvalidInput
@@ -78,7 +78,7 @@ def _trade_date(dag_run: DagRun) -> str | None:
     param = (dag_run.conf or {}).get("trade_date")
     try:
         return str(trade_date_of(dag_run.partition_key, param, dag_run.logical_date, dag_run.run_after))
-    except InvalidInput:  # that it is none is why the run failed
+    except InvalidInput:  # the wrong date is why the run failed
         return None
 
 

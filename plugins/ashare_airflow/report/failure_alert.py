@@ -1,6 +1,6 @@
-"""A process of the scheduler: the alert that a run has failed, given as JSON. A slow service holds up nobody.
+"""A child process of the scheduler that sends the alert of a failed run: a slow service holds up nobody.
 
-The texts that it prints go into the scheduler's log.
+Its output goes into the scheduler's log.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from ashare_airflow.airflow_environment import AirflowEnvironment
 
 
 def main(text: str, environment: Environment) -> int:
-    """Send; the exit code: 1, with a sentence, when the connections are wrong.
+    """Send the alert.
 
     :param text: the fields of ``Failure`` as JSON, dates as ISO texts.
+    :returns: the exit code: 1, with a sentence on stderr, when a connection is wrong or Apprise is not installed.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr, force=True)
     logging.getLogger("ashare").setLevel(logging.INFO)

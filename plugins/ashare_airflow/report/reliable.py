@@ -1,4 +1,4 @@
-"""Reports never change how a task ends."""
+"""Keeps an error of a report from changing how a task ends."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def failure_logged(subject: str) -> Iterator[None]:
-    """Log whatever goes wrong within, and go on.
+    """Log every exception of the body, and go on.
 
-    :param subject: what is being sent, as the subject of the log's sentence.
+    :param subject: what is sent: the subject of the logged sentence.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Metrics of a run, through Airflow's own metrics client. docs/operations.md lists their names."""
+"""Metrics of a run, sent by Airflow's own metrics client. docs/operations.md lists the metrics' names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SUBJECT = "A metric"
 
 @contextmanager
 def task_measured(store: Store, task_id: str, label: str) -> Iterator[None]:
-    """Measure how long a task takes, and what it asks of Baostock.
+    """Send how long a task takes, and its requests to Baostock.
 
     :param label: the task's name in the request ledger.
     """
@@ -34,7 +34,7 @@ def task_measured(store: Store, task_id: str, label: str) -> Iterator[None]:
 
 
 def row_counts(merged: MergeCounts) -> dict[str, int]:
-    """The rows of a batch as its task returns them; they are counted as metrics, too."""
+    """Send a batch's row counts as metrics, and return them as the task's result: new, changed, unchanged."""
     with failure_logged(SUBJECT):
         if client := _client():
             metrics.batch_loaded(client, merged)
@@ -44,7 +44,7 @@ def row_counts(merged: MergeCounts) -> dict[str, int]:
 def send_completeness(store: Store, day: date | None) -> None:
     """Send how complete a trade date is, and by how many sessions the data lag behind.
 
-    :param day: ``None``: of a range of dates only the lag is sent.
+    :param day: ``None``: a range of dates; only the lag is sent.
     """
     with failure_logged(SUBJECT):
         if client := _client():
@@ -52,7 +52,7 @@ def send_completeness(store: Store, day: date | None) -> None:
 
 
 def _client() -> metrics.Stats | None:
-    """Airflow's metrics client, where metrics are switched on."""
+    """Airflow's metrics client; ``None``: metrics are switched off."""
     from airflow.sdk.configuration import conf
     from airflow.sdk.observability import stats
 

@@ -1,4 +1,4 @@
-"""The end of a run, reported: metrics of its dates, and alerts about what is over."""
+"""Reports the end of a run: metrics of its dates, and messages that troubles are over."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SUBJECT = "The message that a trouble is over"
 
 @contextmanager
 def end_reported(run: Run | HistoryRun) -> Iterator[None]:
-    """While a run's dates are recorded: send their metrics, and, when they are complete, the alerts that are over."""
+    """Wraps the recording of a run's dates: sends their metrics and, if the body raises nothing, the recoveries."""
     is_complete = False
     try:
         yield
@@ -31,7 +31,7 @@ def end_reported(run: Run | HistoryRun) -> Iterator[None]:
 
 
 def report_accepted_date() -> None:
-    """Send that an accepted date's trouble is over: no run has ended."""
+    """Send that an accepted date's trouble is over. An acceptance has no run that would report the recovery."""
     with failure_logged(SUBJECT), connections.store() as store:
         _report_recovery(store)
 
