@@ -1,3 +1,3 @@
-"""When a trade date runs, how long it waits, and until when it has to be complete."""
+"""Schedule of a trade date: timetable, sensor, priority and deadline."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Until when a trade date has to be complete: a time of its own day, Beijing's."""
+"""The deadline of a trade date: a time of the trade date itself, Beijing time."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class TradeDateDeadline(BaseDeadlineReference):
-    """The midnight with which a run's trade date begins; none where the deadline is over, as in a backfill.
+    """The midnight at which a run's trade date begins; ``None`` if the deadline has passed, as in a backfill.
 
-    :param within: from that midnight to the deadline. It is kept with the DAG, in Airflow's database: whatever
-        evaluates the deadline reads no setting.
+    :param within: from that midnight to the deadline. It is serialized with the DAG, so that evaluating
+        the deadline reads no setting.
     """
 
     required_kwargs = {"dag_id", "run_id"}
@@ -30,7 +30,7 @@ class TradeDateDeadline(BaseDeadlineReference):
 
     @classmethod
     def deserialize_reference(cls, reference_data: dict[str, Any]) -> TradeDateDeadline:
-        # Version 1.2.0 did not keep it; then it is the end of the day.
+        # Version 1.2.0 did not serialize `within`: the deadline is the end of the day.
         return TradeDateDeadline(timedelta(seconds=reference_data.get("within", 24 * 3600)))
 
     def _evaluate_with(self, *, session: Session, dag_id: str, run_id: str, **_: Any) -> datetime | None:

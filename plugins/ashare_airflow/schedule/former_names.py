@@ -1,7 +1,7 @@
-"""The names that version 1.2.0 wrote into Airflow's database, of DAGs, runs and deadlines: they are read as today's.
+"""Aliases for the class names that version 1.2.0 wrote into Airflow's database, for DAGs, runs and deadlines.
 
-A scheduler that finds a name which it does not know ends, for everybody's DAGs. Runs keep the version of the DAG that
-they ran with, so a name is there for as long as its runs are. Nothing is written under it again.
+A scheduler that reads an unknown name exits, which stops everybody's DAGs. A run keeps the DAG version that it ran
+with, so a former name stays in the database as long as its runs. No new row gets a former name.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Kind = TypeVar("Kind", bound=type)
 
 
 def _formerly_in(module: str, kind: Kind) -> Kind:
-    """A class as Airflow finds it by its former name: that of its module, and its own."""
+    """A subclass that Airflow finds by the former name: the former module, and the class's own name."""
     return type(kind)(kind.__name__, (kind,), {"__module__": module})
 
 
@@ -26,5 +26,5 @@ TIMETABLE = _formerly_in("trade_date_timetable", TradeDateTimetable)
 PRIORITY = _formerly_in("trade_date_priority", TradeDatePriority)
 DEADLINE = _formerly_in("trade_date_deadline", TradeDateDeadline)
 
-# Of a deadline that is set already, the triggerer imports `ashare_alerts.late`.
+# For a deadline that version 1.2.0 set, the triggerer imports `ashare_alerts.late`.
 sys.modules.setdefault("ashare_alerts", alerts)

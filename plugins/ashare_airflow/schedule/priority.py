@@ -1,4 +1,4 @@
-"""Which trade date's tasks go first where many wait for the pool: the newest one's, before those of a backfill."""
+"""Priority of tasks that wait for the pool: the newest trade date's tasks go before those of a backfill."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _backfilled = re.compile(r"(?:backfill|scheduled)__.*__(\d{4}-\d{2}-\d{2})__").m
 
 
 class TradeDatePriority(PriorityWeightStrategy):
-    """The run of the newest date whose bars should be out goes first, then runs by hand, then those of earlier dates.
+    """The run of the newest date whose bars should be out goes first, then manual runs, then runs of earlier dates.
 
-    Inside a run, as Airflow's own rule ``downstream`` has it: the task that most others wait for.
+    Within a run Airflow's own rule ``downstream`` holds: the task with the most downstream tasks goes first.
     """
 
     def get_weight(self, ti: TaskInstance) -> int:
         from ashare.steps.run import newest_published
 
         weight = get_airflow_priority_weight_strategies()["downstream"]().get_weight(ti)
-        # An instance that is just being made knows of its run the id, and nothing else.
+        # While Airflow creates a task instance, the run's id is all that the instance has of its run.
         found = _backfilled(ti.run_id or "")
         if found is None:
             return weight + BY_HAND
@@ -35,4 +35,4 @@ class TradeDatePriority(PriorityWeightStrategy):
 
 
 TODAY_FIRST = "ashare_airflow.schedule.priority.TradeDatePriority"
-"""The strategy by its name: Airflow 3.3 loses one that is given as an object to a mapped task."""
+"""The strategy's import path: Airflow 3.3 loses a strategy object of a mapped task."""

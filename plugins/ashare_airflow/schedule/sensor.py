@@ -1,4 +1,4 @@
-"""The sensor that a trade date waits in until its bars are out."""
+"""The sensor that waits until a trade date's bars are out."""
 
 from __future__ import annotations
 
@@ -14,16 +14,20 @@ if TYPE_CHECKING:
 
 
 class TradingDaySensor(BaseSensorOperator):
-    """Succeeds when the run's trade date is a session whose bars are out, and skips a closed day.
+    """Succeeds when the run's trade date is a session whose bars are out; skips a closed day.
 
-    Between two looks it leaves the worker (``mode="reschedule"``).
+    Between two pokes the sensor holds no worker (``mode="reschedule"``).
     """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(mode="reschedule", **kwargs)
 
     def poke(self, context: Context) -> bool:
-        """Ask the calendar, and for today's date the source."""
+        """Ask the calendar, and for today's date also the source.
+
+        :raises AirflowSkipException: the date is a closed day.
+        :raises AirflowRescheduleException: the bars are not out, or Baostock cannot be asked now.
+        """
         from ashare.errors import NotPublishedYet
         from ashare.steps import Readiness, wait_for_trading_day
         from ashare_airflow.context import run_of

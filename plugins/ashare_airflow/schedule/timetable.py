@@ -1,4 +1,4 @@
-"""A run is a trade date: the timetable whose partitions are the weekdays in Asia/Shanghai."""
+"""The timetable of trade dates: one run a trade date, partitioned by the weekdays in Asia/Shanghai."""
 
 from __future__ import annotations
 
@@ -18,18 +18,21 @@ from ashare.errors import InvalidInput
 KEY_FORMAT = "%Y-%m-%d"
 
 VIEWERS_ZONE: ContextVar[tzinfo | None] = ContextVar("VIEWERS_ZONE", default=None)
-"""Of whoever sends a backfill's bounds from Airflow's UI, where it is known (`ashare_airflow.schedule.viewer`)."""
+"""Time zone of the user who sends a backfill's bounds from Airflow's UI, set by `ashare_airflow.schedule.viewer`.
 
-# Where it is not known: the instant that a browser calls midnight lies between 13 3/4 hours before midnight UTC
-# (Chatham in summer) and 10 hours after it (Honolulu). This much later it is in the day that the viewer means, for
-# all of them. The instants of UTC-11, -12 and +14 are those of UTC+13, +12 and -10, where more people live.
+``None``: unknown.
+"""
+
+# For an unknown time zone. Local midnight lies between 13 3/4 hours before midnight UTC (Chatham in summer) and 10
+# hours after midnight UTC (Honolulu). For all of these zones, local midnight plus 13 3/4 hours is in UTC within the
+# viewer's day. UTC-11, -12 and +14 share their midnights with UTC+13, +12 and -10, where more people live.
 _TO_VIEWERS_DAY = timedelta(hours=13, minutes=45)
 
 
 class TradeDateTimetable(CronPartitionTimetable):
-    """Runs by cron in Asia/Shanghai; the partition is the run's local day, its key is ``YYYY-MM-DD``.
+    """Runs by cron in Asia/Shanghai. The partition is the run's local day, with the key ``YYYY-MM-DD``.
 
-    :param cron: when the day's bars are out; one run a weekday.
+    :param cron: one run each weekday, when the day's bars are out.
     """
 
     def __init__(self, cron: str = "5 18 * * 1-5") -> None:
@@ -40,7 +43,7 @@ class TradeDateTimetable(CronPartitionTimetable):
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> TradeDateTimetable:
-        return TradeDateTimetable(data["cron"])  # whatever name it was kept under
+        return TradeDateTimetable(data["cron"])  # for a former class name, too
 
     def _get_partition_date(self, *, run_date: datetime) -> DateTime:
         return _midnight(run_date.astimezone(SHANGHAI).date())
@@ -52,8 +55,8 @@ class TradeDateTimetable(CronPartitionTimetable):
         while day <= last:
             if day.weekday() < 5:
                 midnight = _midnight(day)
-                # Not midnight: the scheduler plans the run that follows the newest one from its run_after, and
-                # would run that same day again. Not later than now: the run would not start, and not say why.
+                # Not midnight: the scheduler computes the next run from the newest run's run_after, and would run
+                # the same day again. Not later than now: the run would wait without saying why.
                 run_after = min(self._get_next(midnight), instance(now))
                 yield DagRunInfo(
                     run_after=run_after,
@@ -64,13 +67,16 @@ class TradeDateTimetable(CronPartitionTimetable):
             day += timedelta(days=1)
 
     def _decode_partition_date(self, partition_key: str) -> datetime:
-        """Read a key that was typed by hand; refused here, the trigger dialog says why."""
+        """Read a key that was typed by hand. The trigger dialog shows the error.
+
+        :raises InvalidPartitionKeyError: the key is not a trade date, or not written as ``YYYY-MM-DD``.
+        """
         try:
             day = parse_trade_date(partition_key)
         except InvalidInput as error:
             raise InvalidPartitionKeyError(str(error)) from None
         if day.strftime(KEY_FORMAT) != partition_key:
-            # Two spellings of one date would be two partitions to whoever filters by key.
+            # For a filter by key, two spellings of one date would be two partitions.
             raise InvalidPartitionKeyError(f"Write the partition key as {day.strftime(KEY_FORMAT)}.")
         return _midnight(day)
 
@@ -78,8 +84,8 @@ class TradeDateTimetable(CronPartitionTimetable):
 def first_day(bound: datetime) -> date:
     """The first day that a backfill's lower bound means.
 
-    Airflow's command line sends midnight UTC, its UI the instant of midnight where the viewer is; an instant with
-    an offset of its own is read as it is written.
+    Airflow's command line sends midnight UTC. Airflow's UI sends the instant of midnight in the viewer's time zone.
+    An instant with a UTC offset other than 0 means the date as it is written.
     """
     if bound.utcoffset() or bound.time() == time():
         return bound.date()
@@ -89,7 +95,10 @@ def first_day(bound: datetime) -> date:
 
 
 def last_day(bound: datetime) -> date:
-    """The last day that a backfill's upper bound means: as ``first_day``; the UI sends 23:59:59.999."""
+    """The last day that a backfill's upper bound means, by the rules of ``first_day``.
+
+    The UI sends 23:59:59.999 in the viewer's time zone. An instant of no known form means its day in Asia/Shanghai.
+    """
     if bound.utcoffset() or bound.time() == time() or VIEWERS_ZONE.get():
         return first_day(bound)
     following = bound + timedelta(milliseconds=1)
@@ -99,5 +108,5 @@ def last_day(bound: datetime) -> date:
 
 
 def _midnight(day: date) -> DateTime:
-    # Airflow keeps instants in UTC and compares partition dates for equality.
+    # In UTC, as Airflow stores instants: it compares partition dates for equality.
     return instance(datetime.combine(day, time(), tzinfo=SHANGHAI)).in_timezone("UTC")

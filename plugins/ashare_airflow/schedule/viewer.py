@@ -1,7 +1,7 @@
-"""The days that a viewer picked in Airflow's own backfill form, in whatever time zone that is.
+"""Reads the viewer's time zone, to know the days that the viewer picked in Airflow's own backfill form.
 
-The form sends the instants of midnights, and some of those belong to two time zones, a day apart: 10:00 UTC is
-midnight in Honolulu and in Kiritimati. So the UI leaves the viewer's time zone in a cookie (`static/viewer.js`).
+The form sends instants of midnight. Some instants are midnight in two time zones, a day apart: 10:00 UTC is
+midnight in Honolulu and in Kiritimati. So `static/viewer.js` saves the viewer's time zone in a cookie.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _is_form = re.compile(r"/api/v2/backfills(?:/dry_run)?$").search
 
 
 class ViewersTimeZone:
-    """ASGI middleware: while a backfill is previewed or created, the timetable knows the viewer's time zone."""
+    """ASGI middleware: sets ``VIEWERS_ZONE`` for requests that preview or create a backfill."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -42,7 +42,7 @@ def _zone(scope: Scope) -> ZoneInfo | None:
     try:
         found = SimpleCookie(given).get(COOKIE)
         return ZoneInfo(unquote(found.value)) if found else None
-    except (CookieError, ValueError, OSError, KeyError):  # no time zone, whatever it is
+    except (CookieError, ValueError, OSError, KeyError):  # not a time zone
         return None
 
 
