@@ -1,4 +1,4 @@
-/** The sync-status API: requests, and polls that keep what they last had. */
+/** The sync-status API: requests, and polling that keeps the last good data. */
 
 import { useEffect, useRef, useState } from './vendor/htm-preact-3.1.1.module.js';
 import { text } from './text.js';
@@ -14,7 +14,7 @@ class ApiError extends Error {
     this.status = status;
   }
 
-  /** Whether the same request may succeed later. */
+  /** Whether the error is transient: the same request may succeed later. */
   get isPassing() {
     return this.status === 0 || this.status >= 500;
   }
@@ -53,15 +53,15 @@ export const post = (path, body) =>
 const isSame = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
 const REFRESH = 'ashare:refresh';
-/** Has every poll on the page ask again now. */
+/** Reloads every poll on the page now. */
 export const refreshAll = () => dispatchEvent(new Event(REFRESH));
 
 /**
- * Loads a path, and again every so many seconds as long as the page is visible. An error leaves the last good data in
- * place, beside it.
- * @param {string | null} path none: nothing is loaded
- * @param {(data) => number} [pace] seconds to the next time; 0: never
- * @returns {{path, data, error: ApiError | null, at: Date}} path: the one that data and error belong to
+ * Loads a path, then polls it while the page is visible. After an error, the last good data of the path stay in the
+ * state beside the error.
+ * @param {string | null} path null: nothing is loaded
+ * @param {(data) => number} [pace] seconds until the next load; 0: no polling
+ * @returns {{path, data, error: ApiError | null, at: Date}} path: of data and error; at: when the data were loaded
  */
 export function usePoll(path, pace = () => 0) {
   const [state, setState] = useState({});
@@ -71,14 +71,14 @@ export function usePoll(path, pace = () => 0) {
     if (path == null) return undefined;
     let timer, pending, seconds;
     const load = async () => {
-      if (document.hidden) return; // visibilitychange goes on
+      if (document.hidden) return; // visibilitychange resumes the polling
       clearTimeout(timer);
       pending?.abort();
       const mine = (pending = new AbortController());
       try {
         const data = await request(path, mine.signal);
         if (mine.signal.aborted) return;
-        // The same object for the same answer: what is drawn of it need not be drawn again.
+        // An unchanged answer keeps its object, so that its charts are not drawn again.
         setState((old) => ({ path, data: isSame(old.data, data) ? old.data : data, error: null, at: new Date() }));
         seconds = latestPace.current(data);
       } catch (error) {
@@ -88,7 +88,7 @@ export function usePoll(path, pace = () => 0) {
       }
       if (seconds) timer = setTimeout(load, seconds * 1000);
     };
-    // A poll that has its data and asks once only, is asked again by nothing but a refresh.
+    // A finished poll with pace 0 loads again only on REFRESH.
     const wake = (event) => (event.type === REFRESH || seconds !== 0) && load();
     const again = ['visibilitychange', 'online', REFRESH];
     const targetOf = (name) => (name === 'visibilitychange' ? document : window);

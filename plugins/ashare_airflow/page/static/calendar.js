@@ -1,4 +1,4 @@
-/** The heat map of all days: it shows what is there, and is where a range of dates is chosen. */
+/** The heat map of all days: shows each day's coverage, and selects a range of dates. */
 
 import { html, useEffect, useLayoutEffect, useRef, useState } from './vendor/htm-preact-3.1.1.module.js';
 import { colour, escapeHtml, tooltipLook, useChart } from './charts.js';
@@ -7,13 +7,13 @@ import { GLYPHS } from './parts.js';
 import { addDays, num, text, weekdayOf } from './text.js';
 
 const STATES = Object.keys(GLYPHS);
-const WEEKS = 54; // columns that a year can touch
+const WEEKS = 54; // maximum number of week columns in a year
 const LEFT = 34;
-const HEAD = 28; // the line of the months, with the year at its start
+const HEAD = 28; // height of a year's head: the year and its months
 const SMALLEST = 14;
 const LARGEST = 20;
 
-/** Where days are: one calendar per year, newest first, a column per week, Monday on top. */
+/** The positions of days: one calendar per year, newest first; one column per week, Monday on top. */
 class Layout {
   constructor(width, years) {
     this.years = years;
@@ -50,7 +50,7 @@ class Layout {
   }
 }
 
-/** A day as a reader would say it, part by part. */
+/** A day in words: date, coverage, figures. */
 function partsOf([date, coverage, expected, loaded, missing, rejected, revised]) {
   const t = text();
   const f = t.dayFigures;
@@ -105,7 +105,7 @@ function heatOption(layout, days, today) {
   };
 }
 
-/** Frames around the chosen days and the cursor, above the chart: drawing them must not have it drawn again. */
+/** Frames around the chosen days and the cursor: an SVG above the chart, so that the chart is not drawn again. */
 function Marks({ layout, days, range, cursor }) {
   const frame = (date, look) => html`<rect key=${date + look} class=${look} rx="3"
     x=${layout.leftOf(date)} y=${layout.topOf(date)} width=${layout.cell} height=${layout.cell} />`;
@@ -128,7 +128,7 @@ export function Calendar({ days, years, today, from, to, canGoBack }) {
   const [width, setWidth] = useState(0);
   const [cursor, setCursor] = useState(null);
   const [focused, setFocused] = useState(false);
-  // A range that is being drawn, not yet in the URL. Kept beside the state, as it may end before it is rendered.
+  // The range while it is being selected, not yet in the URL. A ref: the selection may end before the next render.
   const draft = useRef(null);
   const [, showDraft] = useState(null);
   const { element, chart, draw } = useChart();
@@ -146,7 +146,7 @@ export function Calendar({ days, years, today, from, to, canGoBack }) {
     return () => observer.disconnect();
   }, []);
   useEffect(() => {
-    scroller.current.chart = chart.current; // for tests, and for whoever looks from the console
+    scroller.current.chart = chart.current; // for tests and the browser's console
   }, []);
   useEffect(() => {
     if (!width) return;
@@ -184,7 +184,7 @@ export function Calendar({ days, years, today, from, to, canGoBack }) {
     anchor.current = day;
     setCursor(day);
     setDraft([day, day]);
-    // A finger scrolls; what it taps is chosen all the same.
+    // The mouse only: a finger scrolls. A tap selects its day without capture.
     if (event.pointerType === 'mouse') scroller.current.setPointerCapture(event.pointerId);
   }
   function pointerMove(event) {

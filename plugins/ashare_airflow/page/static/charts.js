@@ -10,7 +10,7 @@ export const colour = (name) => getComputedStyle(document.documentElement).getPr
 
 const FONT = 'system-ui, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif';
 
-/** ECharts puts what a tooltip's formatter returns into the page as HTML. */
+/** Escapes HTML: ECharts inserts the result of a tooltip's formatter into the page as HTML. */
 export const escapeHtml = (value) => String(value).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 
 export const tooltipLook = () => ({
@@ -22,7 +22,7 @@ export const tooltipLook = () => ({
 
 const baseOption = () => ({ animation: false, textStyle: { fontFamily: FONT, color: colour('ink') } });
 
-/** A chart in an element that may be resized; returns the two refs, of the element and of the chart. */
+/** A chart that follows its element's size. Returns the refs of the element and the chart, and draw(option). */
 export function useChart() {
   const element = useRef();
   const chart = useRef();
@@ -40,8 +40,8 @@ export function useChart() {
 }
 
 /**
- * A chart of an option. It is drawn anew when `data`, the language or the theme is another, not on each rendering:
- * that would undo what the reader has zoomed to.
+ * A chart of an option. It is drawn again only when `data`, the language or the theme changes. Drawing on each
+ * render would reset the reader's zoom.
  */
 export function Chart({ option, data, height, label, testid }) {
   const { element, draw } = useChart();
@@ -81,11 +81,11 @@ export function yearsOption(years) {
 
 const NO_CANDLE = ['-', '-', '-', '-'];
 
-/** The first of the sorted dates that is not before the given one. */
+/** The first of the sorted dates on or after `date`; the last one if all are earlier. */
 const nearest = (dates, date) => dates.find((each) => each >= date) ?? dates.at(-1);
 
 /**
- * Candles and volume over the bars' own dates. A suspended session has a row without a price of its own: it is a gap.
+ * Candles and volume over the bars' dates. A suspended session's bar has no price of its own: it is drawn as a gap.
  * @param {Array} bars [date, open, close, low, high, volume, is_trading]
  */
 export function priceOption(bars, stock) {
@@ -98,7 +98,7 @@ export function priceOption(bars, stock) {
       { xAxis: nearest(dates, start) },
       { xAxis: dates.findLast((each) => each <= end) ?? dates[0] },
     ]);
-  // A hole has no place on the axis: its line stands at the bar after it.
+  // The axis has no place for a hole: the hole's line stands at the next bar.
   const holes = stock.holes
     .filter(({ start_date: start, end_date: end }) => end >= dates[0] && start <= dates.at(-1))
     .map(({ start_date: start }) => ({ xAxis: nearest(dates, start) }));
@@ -138,7 +138,7 @@ export function priceOption(bars, stock) {
     series: [
       {
         type: 'candlestick', name: t.price,
-        // The Chinese convention.
+        // The Chinese convention: red is up, green is down.
         itemStyle: {
           color: colour('up'), borderColor: colour('up'), color0: colour('down'), borderColor0: colour('down'),
         },

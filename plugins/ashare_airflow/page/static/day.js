@@ -1,4 +1,4 @@
-/** One trade date: what is there, what is not, and exactly why. */
+/** One trade date: what is loaded, what is missing, and why. */
 
 import { html, useRef, useState } from './vendor/htm-preact-3.1.1.module.js';
 import { post, refreshAll, usePoll } from './api.js';
@@ -8,12 +8,12 @@ import {
 } from './parts.js';
 import { beijing, duration, kindName, num, text, weekdayOf } from './text.js';
 
-/** Coverages that are not the status in other words. */
+/** Coverages that say more than the record's status. */
 const SAYS_MORE = new Set(['partial', 'closed', 'unpublished', 'before']);
 
 const show = (value) => (value == null || value === '' ? text().blank : String(value));
 
-/** The fields of a revision that are not what they were. */
+/** The changed fields of a revision, with old and new value. */
 const changes = (old, now) =>
   Object.keys(now)
     .filter((field) => JSON.stringify(old[field]) !== JSON.stringify(now[field]))
@@ -89,7 +89,7 @@ function DayHead({ day }) {
   </section>`;
 }
 
-/** Has a red date count as complete as it is, with a reason, or takes that back. */
+/** Accepts a red date as it is, with a reason, or undoes the acceptance. */
 function Acceptance({ date, acceptance }) {
   const t = text();
   const [asks, setAsks] = useState(false);

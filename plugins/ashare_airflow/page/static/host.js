@@ -1,10 +1,10 @@
-/** Where the page is shown: its own query, and the address, language and theme of the Airflow UI around it. */
+/** The page's surroundings: its query, and the address, language and theme of the Airflow UI that embeds it. */
 
 const parentRoot = (() => {
   try {
     return window.parent === window ? null : window.parent.document.documentElement;
   } catch {
-    return null; // embedded by another origin: as good as alone
+    return null; // embedded by another origin: treated as not embedded
   }
 })();
 const embedded = parentRoot !== null;
@@ -19,12 +19,12 @@ export const query = (params) =>
   new URLSearchParams(Object.entries(params).filter(([, value]) => value != null && value !== '')).toString();
 
 const DATES = ['from', 'to', 'start_date', 'end_date'];
-/** The query; a date that is none is left out. */
+/** The query's parameters. Invalid dates are left out. */
 export const where = () =>
   Object.fromEntries([...new URLSearchParams(location.search)].filter(([name, value]) =>
     !DATES.includes(name) || (/^\d{4}-\d\d-\d\d$/.test(value) && !Number.isNaN(Date.parse(value)))));
 
-/** The address of a view; ?lang= is a wish that outlives it. */
+/** The address of a view. It keeps ?lang=. */
 export const hrefOf = (params) => {
   const text = query({ lang: where().lang, ...params });
   return text ? `?${text}` : './';
@@ -35,17 +35,17 @@ const rememberOverview = () => {
   const { view, lang, ...rest } = where();
   if (!view) lastOverview = rest;
 };
-/** The overview as it was left, with its filters. */
+/** The overview's last query, with its filters. */
 export const overviewParams = () => lastOverview;
 
-/** Goes to another view, as an entry of its own in the browser's history. */
+/** Goes to another view, with a new entry in the browser's history. */
 export function open(params) {
   delete document.documentElement.dataset.ready;
   history.pushState(null, '', hrefOf(params));
   moved();
 }
 
-/** Changes the state of this view; null removes. */
+/** Changes query parameters of this view, without a history entry. null removes a parameter. */
 export function update(changes) {
   history.replaceState(null, '', hrefOf({ ...where(), ...changes }));
   moved();
@@ -57,23 +57,23 @@ function moved() {
   changed();
 }
 
-/** Keeps the browser's address bar, which is the parent's, in step: a reload and a copied link lead back here. */
+/** Copies the state into the parent's address, so that a reload and a copied link lead back to this view. */
 function mirror() {
   if (!embedded) return;
   try {
     const { history, location: outer } = window.parent;
     const navPage = outer.pathname.match(/^.*?\/plugin\/ashare(?=\/|$)/);
-    // Written out in full, as the parent has a <base> that a mere hash would be resolved against.
+    // A full path: a bare hash would be resolved against the parent's <base>.
     const address = outer.pathname.includes('/dags/')
       ? `${outer.pathname}${outer.search}${location.search.replace('?', '#')}`
       : navPage && `${navPage[0]}${location.pathname}${location.search}`;
     if (address) history.replaceState(history.state, '', address);
   } catch {
-    // The parent moved on, or the browser limits the rate: its address is a convenience.
+    // Ignored, as the address is a convenience: the parent moved on, or the browser limits the rate.
   }
 }
 
-/** As a DAG's tab the iframe's address is fixed; the state is in the parent's hash. */
+/** Reads the state from the parent's hash: in a DAG's tab the iframe's own address is fixed. */
 function readParentHash() {
   try {
     const outer = window.parent.location;
@@ -81,7 +81,7 @@ function readParentHash() {
       history.replaceState(null, '', `?${outer.hash.slice(1)}`);
     }
   } catch {
-    // No state then.
+    // Another origin: there is no state.
   }
 }
 
@@ -111,7 +111,7 @@ function applyToDocument() {
   document.documentElement.dataset.theme = theme();
 }
 
-/** Calls back whenever the query, the language or the theme is another. */
+/** Calls the listener when query, language or theme may have changed. Returns what removes the listener. */
 export function watchHost(listener) {
   listeners.add(listener);
   return () => listeners.delete(listener);
@@ -140,7 +140,7 @@ export function startHost() {
   }).observe(parentRoot, { attributes: true, attributeFilter: ['class', 'lang'] });
 }
 
-/** Follows a link to another page of Airflow: the sandbox forbids the frame to navigate its parent, not the parent. */
+/** Follows a link by its copy in the parent's document: the sandbox forbids the frame to navigate its parent. */
 export function followInParent(event) {
   if (!embedded) return;
   event.preventDefault();

@@ -52,7 +52,7 @@ function NoOverview({ failed }) {
   return html`<h1 tabindex="-1">${text().title}</h1>${!failed && html`<p class="muted">${text().loading}</p>`}`;
 }
 
-/** Nothing new comes from the server: says why, and how old what is shown is. */
+/** Says why the server sends no new data, and how old the shown data are. */
 function ServerTrouble({ error, at }) {
   const t = text();
   const since = at && beijing(at);
@@ -66,7 +66,7 @@ function ServerTrouble({ error, at }) {
   return html`<${Problem} error=${error} />`;
 }
 
-/** Another view begins at its heading, or at the part that a link meant, for the eye and for a screen reader. */
+/** Scrolls to and focuses a new view's heading, or the part that the link named: for the eye and screen readers. */
 function useFocusOnArrival(place, loaded, part) {
   const [first, arrived] = useReducer(() => false, true);
   useEffect(() => {

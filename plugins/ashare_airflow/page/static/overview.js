@@ -24,7 +24,7 @@ export function OverviewView({ params, overview, stale }) {
   const coverage = usePoll(`coverage?${query({ start_date: `${years.at(-1)}-01-01`, end_date: today })}`, pace);
   const { start_date, end_date, status, page } = params;
   const list = usePoll(`list?${query({ page: page ?? 1, page_size: PAGE_SIZE, start_date, end_date, status })}`, pace);
-  // In the URL it outlives its end, and the panel says how it ended.
+  // Kept in the URL after the backfill's end, so that the panel says how it ended.
   useEffect(() => {
     if (active) update({ task: active });
   }, [active]);
@@ -52,7 +52,7 @@ export function OverviewView({ params, overview, stale }) {
     </div>`;
 }
 
-/** Three years, fewer when less is recorded, more when the reader wants them; newest first. */
+/** The years shown, newest first: three, fewer if fewer are recorded, more if the reader asks for more. */
 function yearsShown(today, firstDate, wanted) {
   const newest = Number(today.slice(0, 4));
   const recorded = firstDate ? newest - Number(firstDate.slice(0, 4)) + 1 : 1;
@@ -100,7 +100,7 @@ function Verdict({ overview }) {
   </section>`;
 }
 
-/** What keeps the data from getting complete by itself. */
+/** Banners of what keeps the data from becoming complete: scheduler, paused DAG, ban, budget. */
 export function Warnings({ overview }) {
   const t = text();
   const { scheduler, source } = overview;
@@ -114,7 +114,7 @@ export function Warnings({ overview }) {
       ${t.budgetSpent(source.used_today, beijing(source.day_ends))}<//>`}`;
 }
 
-/** Another selection begins on its first page. */
+/** Changes the filter, and goes back to the first page. */
 const filter = (changes) => update({ ...changes, page: null });
 
 function Cards({ stats, chosen }) {
@@ -128,7 +128,7 @@ function Cards({ stats, chosen }) {
   return html`<div class="cards" role="group" aria-label=${t.cards}>${['total', ...STATUSES].map(card)}</div>`;
 }
 
-/** A zero steps back, so that what is not zero is seen. */
+/** A number. A zero is muted, so that other numbers stand out. */
 const tally = (n) => (n === 0 ? html`<span class="zero">0</span>` : num(n));
 
 function RecordList({ params, page }) {
@@ -149,7 +149,7 @@ function RecordList({ params, page }) {
   ];
   const rowProps = ({ sync_date: date }) => ({
     'data-testid': `row-${date}`,
-    // A convenience for the mouse; the link of the date is what keys and readers use.
+    // A convenience for the mouse. Keyboard and screen reader use the date's link.
     onClick: (event) => {
       if (!event.target.closest('a, button') && getSelection().isCollapsed) open({ view: 'day', date });
     },
@@ -176,7 +176,7 @@ function RecordList({ params, page }) {
   </section>`;
 }
 
-const CLAMPED_FROM = 90; // characters: what two lines of the column hold
+const CLAMPED_FROM = 90; // characters, about two lines of the column
 
 function Reason({ of: reason }) {
   const [whole, setWhole] = useState(false);

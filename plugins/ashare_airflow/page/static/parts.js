@@ -1,11 +1,11 @@
-/** Small pieces that all views are made of. */
+/** Small components that all views share. */
 
 import { html, useEffect, useRef, useState } from './vendor/htm-preact-3.1.1.module.js';
 import { refreshAll } from './api.js';
 import { followInParent, hrefOf, open } from './host.js';
 import { text } from './text.js';
 
-/** Besides colour each state has a glyph. A record's status is shown as the coverage it stands for. */
+/** The glyph of each coverage, besides its colour. STATUS_LOOK maps a record's status to a coverage's look. */
 export const GLYPHS = {
   complete: '', accepted: '≈', partial: '◐', missing: '○', failed: '×', running: '▸', closed: '·', unpublished: '…', before: '–',
 };
@@ -14,7 +14,7 @@ const STATUS_LOOK = {
   pending: ['missing', '○'], accepted: ['accepted', '≈'],
 };
 
-/** A record's status; that a date counts as it is, is said beside it. */
+/** A record's status; for an accepted date "accepted" instead. */
 export const RecordStatus = ({ record: { status, coverage } }) =>
   (coverage === 'accepted' ? html`<${Status} status="accepted" />` : html`<${Status} status=${status} />`);
 
@@ -37,7 +37,7 @@ export function Go({ to, children, ...rest }) {
 export const StockLink = ({ code }) => html`<${Go} to=${{ view: 'stock', code }} class="code">${code}<//>`;
 export const DayLink = ({ date }) => html`<${Go} to=${{ view: 'day', date }} class="date">${date}<//>`;
 
-/** A link to a page of Airflow; `to` is relative to the root of its UI. */
+/** A link to a page of Airflow; `to` is relative to the root of Airflow's UI. */
 export const AirflowLink = ({ to, children, ...rest }) =>
   html`<a href=${`../${to}`} onClick=${followInParent} ...${rest}>${children}</a>`;
 
@@ -49,7 +49,7 @@ export const Banner = ({ kind, tone = 'warn', children }) =>
     <span class="glyph ${tone === 'bad' ? 'failed' : 'partial'}" aria-hidden="true">!</span><div>${children}</div>
   </div>`;
 
-/** What the server said, as it is, in the place that it concerns. */
+/** The server's error message, verbatim; with a retry button if the error is transient. */
 export const Problem = ({ error }) =>
   error &&
   html`<${Banner} kind="error" tone="bad">${error.message}${' '}
@@ -83,7 +83,7 @@ export function Table({ label, columns, rows, rowProps = () => ({}), testid, cla
   </div>`;
 }
 
-/** A section with a heading, and a table; nothing at all when there are no rows. */
+/** A section with a heading and a table; nothing if there are no rows. */
 export function TableSection({ title, total, rows, columns, testid }) {
   if (!rows.length) return null;
   const count = total > rows.length ? text().shownOf(rows.length, total) : rows.length;
@@ -94,8 +94,8 @@ export function TableSection({ title, total, rows, columns, testid }) {
 }
 
 /**
- * A date input that reports whole, valid dates only. It is left alone while it is typed in: a value that is set from
- * outside on each rendering would take half a date away.
+ * A date input that reports only complete, valid dates, and null when it is emptied. Its value is not set on each
+ * render: that would delete a half-typed date.
  */
 export function DateField({ label, value, onPick, max, id }) {
   const input = useRef();
@@ -107,7 +107,7 @@ export function DateField({ label, value, onPick, max, id }) {
     <input type="date" id=${id} ref=${input} min="1990-12-19" max=${max} onChange=${report} /></label>`;
 }
 
-/** Copies; on plain http there is no clipboard object, but a selection can be copied. */
+/** Copies a value. Plain http has no clipboard object: there the button selects `from` and copies the selection. */
 export function CopyButton({ value, from }) {
   const [said, setSaid] = useState(null);
   const t = text();
@@ -125,7 +125,7 @@ export function CopyButton({ value, from }) {
   return html`<button type="button" onClick=${copy}><span aria-live="polite">${said ?? t.copy}</span></button>`;
 }
 
-/** Says, once a view and its charts are drawn, that the page is ready. */
+/** Sets data-ready on the document once a view and its charts are drawn. */
 export function useReady(done) {
   useEffect(() => {
     if (!done) return undefined;

@@ -1,4 +1,4 @@
-/** Starting a sync of a range of dates, and watching and cancelling it. */
+/** Starts, watches and cancels the sync of a range of dates. */
 
 import { html, useEffect, useRef, useState } from './vendor/htm-preact-3.1.1.module.js';
 import { post, refreshAll, usePoll } from './api.js';
@@ -8,7 +8,7 @@ import { addDays, beijing, duration, num, text } from './text.js';
 
 const TYPING_PAUSE_MS = 300;
 
-/** The value, once it has not changed for a moment. */
+/** The debounced value: it has not changed for TYPING_PAUSE_MS. */
 function useSettled(value) {
   const [settled, setSettled] = useState(value);
   useEffect(() => {
@@ -18,7 +18,7 @@ function useSettled(value) {
   return settled;
 }
 
-/** Shows the start panel, with its dates filled in. */
+/** Fills in the start panel's dates, scrolls to the panel and focuses it. */
 export function toStartPanel(range) {
   update(range);
   const panel = document.getElementById('start');
@@ -82,7 +82,7 @@ export function StartPanel({ params, overview }) {
   </section>`;
 }
 
-/** Why the Start button is off, or null. */
+/** Why the Start button is disabled; null: it is enabled. */
 function reasonAgainst(preview, error, overview) {
   const t = text();
   if (error) return error.message;
@@ -198,5 +198,5 @@ function Cancel({ task }) {
     <${Problem} error=${error} />`;
 }
 
-/** The last thirty days, for a page with nothing on it yet. */
+/** The thirty days up to `newest`, for a page without data. */
 export const recentRange = (newest) => ({ from: addDays(newest, -29), to: newest, reprocess: null });

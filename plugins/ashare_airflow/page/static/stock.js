@@ -1,4 +1,4 @@
-/** One security: its bars, and where they are missing; and the search for one. */
+/** One security: its bars and its holes; and the search for a security. */
 
 import { html, useEffect, useRef, useState } from './vendor/htm-preact-3.1.1.module.js';
 import { usePoll } from './api.js';
@@ -108,7 +108,7 @@ function Spans({ title, rows, testid }) {
   ]} />`;
 }
 
-/** A combobox over the names of securities. */
+/** A combobox that finds securities by code or name. */
 export function StockSearch() {
   const t = text();
   const [typed, setTyped] = useState('');

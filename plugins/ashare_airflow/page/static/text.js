@@ -1,4 +1,4 @@
-/** All words of the page in both languages, and how numbers, dates and times are written. */
+/** All words of the page in both languages, and the formats of numbers, dates and times. */
 
 import { language } from './host.js';
 
@@ -13,7 +13,7 @@ export const num = (value) => (value == null ? '' : number.format(value));
 export const beijing = (instant) => (instant ? beijingClock.format(new Date(instant)) : '');
 export const beijingTime = (instant) => beijing(instant).slice(11);
 
-/** Plain dates are strings; their arithmetic goes through UTC, which has no time zone to trip over. */
+/** Dates are strings. Their arithmetic uses UTC, which has no daylight saving time. */
 export const addDays = (date, days) =>
   new Date(Date.parse(`${date}T00:00:00Z`) + days * 86_400_000).toISOString().slice(0, 10);
 /** Monday is 0. */
@@ -30,7 +30,7 @@ export function duration(seconds) {
 
 const count = (n, one, many) => `${num(n)} ${n === 1 ? one : many}`;
 
-/** Each as [English, Chinese]; a group of words may have a name. */
+/** Words as [English, Chinese]. An object is a named group of words. */
 const WORDS = {
   // the page
   title: ['A-share sync', 'A 股同步'], second: ['s', '秒'], minute: ['min', '分'], hour: ['h', '小时'],
