@@ -1,6 +1,6 @@
 """The sync-status page and its API, under the prefix `/ashare` of the API server.
 
-Registered by every Airflow process that loads plugins, and built by the one that is asked for a page.
+Every Airflow process that loads plugins registers the app. Only the API server builds it, at the first request.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ PREFIX = "/ashare"
 
 
 class LazyApp:
-    """The page's app, made at the first request: a scheduler or a task has no use for FastAPI."""
+    """ASGI app that builds the page's app at the first request: schedulers and tasks do not import FastAPI."""
 
     def __init__(self) -> None:
         self._app: FastAPI | None = None
@@ -29,11 +29,11 @@ class LazyApp:
 
 FASTAPI_APP = {"app": LazyApp(), "url_prefix": PREFIX, "name": "A-share sync"}
 
-# Relative: Airflow's UI may live under a base path.
+# Relative addresses: Airflow's UI may have a base path.
 _VIEW = {"href": "ashare/", "icon": "ashare/static/icon.svg"}
 EXTERNAL_VIEWS = [
     {**_VIEW, "name": "A-share sync", "url_route": "ashare", "destination": "nav", "nav_top_level": True},
     {**_VIEW, "name": "Sync status", "url_route": "ashare-status", "destination": "dag"},
 ]
-# Under the name that the module gives its component.
+# The name is the global under which viewer.js sets its component.
 REACT_APPS = [{"name": "A-share viewer", "bundle_url": "ashare/viewer.js", "destination": "base"}]

@@ -1,4 +1,4 @@
-"""Who may do what: plugins' apps are not behind Airflow's sign-in, so every route asks here."""
+"""Access checks. Airflow's sign-in does not cover a plugin's app, so the routes depend on these checks."""
 
 from __future__ import annotations
 
@@ -19,16 +19,18 @@ from ashare_airflow.backfills.links import base_url
 
 
 def same_site(request: Request, _: GetUserDep) -> None:
-    """Refuse what another site makes a signed-in browser send (CSRF).
+    """Refuse requests that another site makes a signed-in browser send (CSRF).
 
-    A browser adds a cookie by itself, and never a token in a header.
+    A bearer token in a header is safe: a browser adds cookies by itself, but never such a header.
+
+    :raises HTTPException: 403: neither a token nor the page's own origin.
     """
     if request.headers.get("authorization", "").lower().startswith("bearer "):
         return
     fetched_by = request.headers.get("sec-fetch-site")
     if fetched_by == "same-origin":
         return
-    # Browsers leave that header out over plain http; then the origin decides.
+    # Browsers omit Sec-Fetch-Site over plain http: then Origin decides.
     if fetched_by is None and _is_own_origin(request.headers.get("origin"), request):
         return
     raise HTTPException(
@@ -46,7 +48,7 @@ def _is_own_origin(origin: str | None, request: Request) -> bool:
 
 
 def may_start_backfills(user: BaseUser) -> bool:
-    """Whether a user may create backfills of the daily DAG, as Airflow's own API asks it."""
+    """Whether a user may create backfills of the daily DAG: the same check as in Airflow's own API."""
     return get_auth_manager().is_authorized_dag(
         method="POST",
         access_entity=DagAccessEntity.RUN,
@@ -59,11 +61,14 @@ _write_audit_log = action_logging("ashare_sync")
 
 
 async def audited(request: Request, session: SessionDep, user: GetUserDep) -> None:
-    """Leave in Airflow's audit log who asked for what, as Airflow's own routes do."""
+    """Write the request and its user to Airflow's audit log, as Airflow's own routes do.
+
+    :raises HTTPException: 400: the body or the query cannot be read.
+    """
     try:
         await _write_audit_log(request, session, user)
     except (ValueError, RecursionError, DataError, ProgrammingError):
-        # Airflow's function reads the body and the query by itself.
+        # Airflow's function parses the body and the query itself.
         raise HTTPException(
             status.HTTP_400_BAD_REQUEST, "The body or the query cannot be read: send a JSON object, or no body."
         ) from None

@@ -1,4 +1,4 @@
-"""The page's app: routes, static files, and what every answer carries."""
+"""The page's app: routes, static files, and the headers of every response."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ API = "/api/v1/sync-status"
 STATIC = Path(__file__).parent / "static"
 
 HEADERS = {
-    # Nothing is loaded from another host, and no other site frames the page. The charts' tooltips set styles, too.
+    # Nothing loads from another host, and no other site frames the page. The charts' tooltips need inline styles.
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
     "script-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'self'",
@@ -28,7 +28,7 @@ HEADERS = {
 
 def create_app() -> FastAPI:
     """The app that the API server mounts under ``/ashare``."""
-    # FastAPI's own pages of documentation load scripts from elsewhere, and ask for no user.
+    # FastAPI's own documentation pages load scripts from other hosts, and check no user.
     app = FastAPI(
         title="A-share sync",
         version="1",
@@ -60,7 +60,7 @@ def _add_page(app: FastAPI) -> None:
 
     @app.get("/viewer.js", include_in_schema=False)
     async def viewer(request: Request, _: GetUserDep) -> Response:
-        """For each page of Airflow, so for every user: one who may not read this DAG, too."""
+        """Each page of Airflow loads this file: every signed-in user may read it, even without this DAG."""
         return await files.get_response("viewer.js", request.scope)
 
     @app.get("/static/{path:path}", dependencies=[MAY_READ], include_in_schema=False)
@@ -71,7 +71,7 @@ def _add_page(app: FastAPI) -> None:
 async def _with_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
     response = await call_next(request)
     response.headers.update(HEADERS)
-    # A vendored file's name has its version; all else may change with an update of the package.
+    # A vendored file's name contains its version. Other files may change with an update of the package.
     is_vendored = "/static/vendor/" in request.url.path and response.status_code < 400
     cache = "private, max-age=31536000, immutable" if is_vendored else "private, no-cache"
     response.headers.setdefault("Cache-Control", cache)

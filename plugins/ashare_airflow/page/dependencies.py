@@ -1,4 +1,4 @@
-"""What the routes depend on: the schema ``ashare``, to read it and to change it."""
+"""Dependencies of the routes: the schema ``ashare``, for reading and for writing."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from ashare_airflow.page.runs import runs_under_way
 
 @contextmanager
 def open_reader(session: Session) -> Iterator[StatusReader]:
-    """Read the schema ``ashare``, knowing which of Airflow's runs are under way.
+    """A reader of the schema ``ashare``, which knows Airflow's runs under way.
 
     :raises StoreUnavailable: the schema cannot be read, or a connection or a setting is wrong.
     """
     under_way = runs_under_way(session)
-    # Nothing was written, and Airflow's connection must not be held while another database is slow.
+    # Give Airflow's connection back: it must not be held while the other database is slow. Nothing was written.
     session.rollback()
     with ExitStack() as stack:
         try:
             reader = stack.enter_context(status_reader(connections.store(), under_way))
         except InvalidInput as error:
-            # The caller can mend neither a connection nor a setting.
+            # Not an error of the caller, who can mend neither a connection nor a setting.
             raise StoreUnavailable(str(error)) from None
         yield reader
 
 
 @contextmanager
 def open_store(session: Session) -> Iterator[Store]:
-    """The schema ``ashare``, to change something in it.
+    """The schema ``ashare``, migrated, for writing.
 
     :raises StoreUnavailable: the schema cannot be reached, or a connection or a setting is wrong.
     """
     session.rollback()
     try:
-        Settings()  # a wrong one is refused before anything is written
+        Settings()  # refuse a wrong setting before anything is written
         store = connections.store()
         store.migrate()
     except InvalidInput as error:
@@ -58,5 +58,5 @@ def _reader(session: SessionDep) -> Iterator[StatusReader]:
         yield reader
 
 
-# Closed before the answer is sent: an error of the reading is still answered.
+# Scope "function" closes the reader before the response is sent, so that its errors still become replies.
 Reader = Annotated[StatusReader, Depends(_reader, scope="function")]

@@ -1,4 +1,4 @@
-"""What only the page asks for: the head line, coverage, one date, one security, the source."""
+"""The routes that only the page uses: overview, coverage, one date, one security, the source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors as replies: one sentence each, with the status code that fits it."""
+"""Errors as replies: one sentence each, with the matching HTTP status code."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from ashare_airflow.page.models.reply import Problem
 
 
 class NotFound(Exception):
-    """What was asked for is not there; the text says what."""
+    """The requested object does not exist. The text says which."""
 
 
-# Of an error's classes the nearest counts.
+# The nearest base class of an error decides its code.
 CODES: dict[type[Exception], int] = {
     InvalidInput: status.HTTP_400_BAD_REQUEST,
     WrongUsage: status.HTTP_400_BAD_REQUEST,
@@ -46,13 +46,13 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 def error_reply(code: int, message: str) -> JSONResponse:
-    """The body of a refusal."""
+    """The JSON reply of an error: ``status``, ``message`` and ``detail``."""
     kind = "not_found" if code == status.HTTP_404_NOT_FOUND else "error"
     return JSONResponse({"status": kind, "message": message, "detail": message}, code)
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Have an app answer errors with the replies of this module."""
+    """Register this module's replies as an app's exception handlers."""
 
     @app.exception_handler(HTTPException)
     async def refused_by_airflow(request: Request, error: HTTPException) -> Response:
@@ -67,7 +67,7 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(SQLAlchemyError)
     async def no_airflow_database(_: Request, error: SQLAlchemyError) -> Response:
-        # The driver's text may hold parts of the connection.
+        # The driver's text may hold parts of the connection URI.
         text = f"Airflow's own database cannot be read ({type(error).__name__}): check that it runs."
         return error_reply(status.HTTP_503_SERVICE_UNAVAILABLE, text)
 
@@ -82,7 +82,7 @@ def _sentence(error: dict[str, Any]) -> str:
 
 
 def _page_or_reply(request: Request, code: int, detail: str) -> Response:
-    """A person who opens the page sees a page."""
+    """HTML for a browser that opens the page, JSON for other clients."""
     if "text/html" not in request.headers.get("accept", ""):
         return error_reply(code, detail)
     text = SIGN_IN if code == status.HTTP_401_UNAUTHORIZED else f"{detail}."

@@ -1,4 +1,4 @@
-"""For an uptime monitor outside of Airflow: the one route without a user. It says one word."""
+"""The health route for an uptime monitor outside of Airflow: the only route without a user. It replies one word."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ HealthStatus = Literal["healthy", "stale", "unavailable"]
 
 KEPT_SECONDS = 5.0
 FIRST_SECONDS = 2.0
-"""To wait for the first reading of all; nobody waits for later ones, or the API server's threads would all wait."""
+"""How long a request waits for another request's first reading.
+
+No request waits for another's later reading: otherwise a slow database would block all threads of the API server.
+"""
 TRUSTED_SECONDS = 30.0
-"""For so long the last status is returned while a new reading hangs."""
+"""How long the last status is still returned while a new reading hangs."""
 
 router = APIRouter()
 
 
 class CachedHealth:
-    """Everybody may ask: however many do, one of them reads the database, and its status is kept for a moment."""
+    """A cache of the status: of many concurrent requests only one reads the database."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -32,7 +35,7 @@ class CachedHealth:
         self._until = 0.0
 
     def status(self) -> HealthStatus:
-        """The status of the data; while a reading takes long, that of the last one."""
+        """The status of the data. While another request reads the database, the last status."""
         wait = 0.0 if self._until else FIRST_SECONDS
         if time.monotonic() >= self._until and self._lock.acquire(timeout=wait):
             try:
@@ -45,7 +48,7 @@ class CachedHealth:
 
 
 def read_health() -> HealthStatus:
-    """Read from the database how old the newest complete trade date is."""
+    """The status by the lag of the newest complete trade date, read from the database."""
     try:
         with status_reader(connections.store()) as reader:
             lag, allowed = reader.bounds().lag, reader.settings.max_lag

@@ -1,4 +1,4 @@
-"""Airflow's runs behind the trade dates, when the next one is due, and backfills that are started from the page."""
+"""Airflow's side of the page: runs of the trade dates, the next scheduled run, backfills started from the page."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def last_run(dag_id: str, run_id: str | None, session: Session) -> dict[str, Any
 
 
 def with_logs(batches: Sequence[dict[str, Any]], session: Session) -> list[dict[str, Any]]:
-    """Batches with their tasks in the Airflow UI: a mapped task's name there is its batch's label."""
+    """Batches with ``log``, the path of their task in Airflow's UI. A mapped task is named by its batch's label."""
     run_ids = {batch["run_id"] for batch in batches}
     names = (TaskInstance.run_id, TaskInstance.rendered_map_index)
     mapped = select(*names, TaskInstance.map_index).where(  # type: ignore[call-overload]
@@ -56,7 +56,7 @@ def with_logs(batches: Sequence[dict[str, Any]], session: Session) -> list[dict[
 
     def log(batch: dict[str, Any]) -> str | None:
         if not batch["run_id"] or batch["is_history"]:
-            return None  # a history run's pieces are not those of one date
+            return None  # a history run's batch is not one date's batch
         tasks = f"{run_path(DAG_ID, batch['run_id'])}/tasks"
         if batch["kind"] == "factor":
             return f"{tasks}/sync_adjust_factors"
@@ -78,7 +78,7 @@ def schedule(session: Session) -> dict[str, Any]:
 
 
 def why_not_started(user: BaseUser, session: Session) -> str | None:
-    """What keeps a user from starting a backfill now; nothing is written."""
+    """A sentence that says why a user cannot start a backfill now; ``None``: the user can. Writes nothing."""
     if not may_start_backfills(user):
         return NOT_ALLOWED
     if problem := start_problem(session):
@@ -89,9 +89,10 @@ def why_not_started(user: BaseUser, session: Session) -> str | None:
 
 
 def start_backfill(request: BackfillRequest | None, user: BaseUser, session: Session) -> tuple[int, int]:
-    """Start a backfill in the user's name; its id, and how many runs it has created.
+    """Start a backfill in the user's name.
 
     :param request: ``None``: no date needs a run.
+    :returns: the backfill's id, and how many runs it has created.
     :raises Refused: the runs would not start, another backfill is active, or there is nothing to do.
     """
     dag = load_dag(session)

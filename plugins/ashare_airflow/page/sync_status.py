@@ -1,4 +1,4 @@
-"""The sync-status API as StockGuru's clients know it: paths, parameters and bodies."""
+"""The sync-status API, with the paths, parameters and bodies that StockGuru's clients know."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from ashare_airflow.page.models.sync_requests import (
 from ashare_airflow.report.run_report import report_accepted_date
 
 MAX_DAYS = 90
-"""Of one backfill from the page, as the API always had it; the command line has no such limit."""
+"""The longest range of one backfill from the page, as the API always had it. The command line has no limit."""
 
 Days = Annotated[int, Query(ge=1, le=365, description="Calendar days back from today, Beijing's.")]
 BackfillId = Annotated[int, Path(ge=0, le=2**31 - 1, description="The id of an Airflow backfill.")]
@@ -143,7 +143,7 @@ def check(day: str, reader: Reader) -> NeedSync:
 
 
 def _first_of_last(reader: StatusReader, days: int) -> date:
-    """The first of so many days up to today."""
+    """The first of the last ``days`` calendar days, today included."""
     return reader.today - timedelta(days=days - 1)
 
 
@@ -163,7 +163,7 @@ def sync_date(day: str, user: GetUserDep, session: SessionDep) -> Reply[StartedD
 
 
 def _sync_date(day: date, user: GetUserDep, session: SessionDep) -> Reply[StartedDate]:
-    # Closed before the backfill starts: an error of the reading must not hide that a backfill was started.
+    # Close the reader before the backfill starts: a read error must not hide that a backfill was started.
     with open_reader(session) as reader:
         need_sync, reason = reader.need(day)
     if not need_sync:

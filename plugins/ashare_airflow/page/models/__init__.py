@@ -1,3 +1,3 @@
-"""What the API answers, by subject: typed, and with the names that its clients know."""
+"""The API's models by subject, with the field names that its clients know."""
 
 from __future__ import annotations

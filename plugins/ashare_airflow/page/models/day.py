@@ -1,4 +1,4 @@
-"""Calendar days by their coverage, and one trade date with all that is known of it."""
+"""The coverage of calendar days, and the details of one trade date."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The envelope of every answer, and the answers that are no data."""
+"""The envelope of every reply, and the replies without data: errors and health."""
 
 from __future__ import annotations
 

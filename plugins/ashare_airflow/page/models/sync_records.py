@@ -45,10 +45,10 @@ class SyncRecord(BaseModel):
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> SyncRecord:
-        """The record of a row of ``StatusReader``."""
+        """The record of a row that ``StatusReader`` has read."""
         day, status, run_id = row["trade_date"], row["status"], row["run_id"]
         started, finished = row["started_at"], row["finished_at"]
-        # A date that was never started, or is started again, has no duration.
+        # No duration: the date was never started, or its sync was started again.
         seconds = (
             round((finished - started).total_seconds()) if started and finished and finished >= started else None
         )

@@ -1,4 +1,4 @@
-"""Syncs: how one is asked for, what it would do, what was started and how far it is."""
+"""Models of a sync: request, preview, start and progress."""
 
 from __future__ import annotations
 
