@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 AGAIN_SECONDS = 600
-"""At most one alert process per backfill in so long. The table ``alert`` deduplicates, but each check costs one."""
+"""A backfill starts one alert process in this time. The table ``alert`` deduplicates, but each check costs one."""
 
 _backfills: dict[int, float] = {}
 
