@@ -22,11 +22,11 @@ from ashare_emulator.panel import PanelMarket
 from ashare_emulator.server import Emulator
 
 BARS_OUT, FACTORS_OUT = time(17, 30), time(18, 0)
-"""When the real service publishes a day, in Beijing time."""
+"""The Beijing times at which the real service publishes a day's bars and its adjust factors."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """Reports a wrong option in one sentence, without the usage around it."""
+    """Reports a wrong option in one sentence, without argparse's usage text."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
         sys.stderr.write(f"{message[0].upper()}{message[1:]}{'' if message.endswith('.') else '.'}\n")
@@ -161,14 +161,14 @@ def _serve(options: argparse.Namespace) -> int:
         ready = f"Baostock emulator on {server.host}:{server.port} ({source}, up to {market.end})\n"
         sys.stdout.write(ready)
         sys.stdout.flush()
-        # Waiting with a limit lets a signal in on every platform.
+        # A wait with a timeout lets signal handlers run on every platform.
         while not stop.wait(1.0):
             pass
     return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit code."""
+    """Run a command and return its exit code."""
     options = _parser().parse_args(arguments)
     try:
         if options.command == "serve":

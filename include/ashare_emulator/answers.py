@@ -1,4 +1,4 @@
-"""The reply to each call: the market's rows, as far as they are published at the time of the request."""
+"""The reply to each call: those rows of the market that are published at the time of the request."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ from ashare_emulator.market import COLUMNS, ETF, Factor, Market
 from ashare_emulator.protocol import PAGE_ROWS, Reply, Request, RequestError
 
 ETF_DAYS_FROM = date(2026, 1, 5)
-"""The first day of which any call has bars of ETFs."""
+"""The first trade date with bars of ETFs, in every call."""
 
 Rows = Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True)
 class Published:
-    """What is published at the time of a request: today, and the last day whose bars and factors are out."""
+    """The state of publication at the time of a request.
+
+    :ivar today: the date of the service's clock.
+    :ivar bars_until: the last day whose bars are published.
+    :ivar factors_until: the last day whose adjust factors are published.
+    """
 
     today: date
     bars_until: date
@@ -28,7 +33,7 @@ class Published:
 
 
 def _date(text: str, error: str) -> date:
-    # As the client checks it: 2026-3-2 is a date, 20260302 is not.
+    # The client's own rule: 2026-3-2 is a date, 20260302 is not.
     match = re.fullmatch(r"(\d{4})-(\d{1,2})-(\d{1,2})", text)
     try:
         if match is None:
@@ -79,7 +84,7 @@ def _reply(
 class Answers:
     """Answers requests from a market.
 
-    :raises RequestError: from every call, for what the service answers with an error code.
+    :raises RequestError: from ``answer``, if the service replies to the request with an error code.
     """
 
     def __init__(self, market: Market) -> None:
@@ -100,7 +105,7 @@ class Answers:
         return frozenset(security.code for security in self._market.securities() if security.type == ETF)
 
     def answer(self, request: Request, published: Published) -> Reply:
-        """The reply to a query; login and logout are the server's."""
+        """The reply to a query. The server itself replies to login and logout."""
         return self._calls[request.call.method](request, published)
 
     def _trade_dates(self, request: Request, published: Published) -> Reply:
@@ -150,7 +155,7 @@ class Answers:
             raise RequestError(protocol.BAD_FIELD)
         if len(set(wanted)) < len(wanted):
             raise RequestError(protocol.REPEATED_FIELD)
-        # Only unadjusted daily bars are kept here.
+        # The emulator has unadjusted daily bars only.
         if frequency != "d" or adjust != "3":
             raise RequestError(protocol.BAD_PARAMETER)
         places = [COLUMNS.index(field) for field in wanted]
@@ -173,7 +178,7 @@ class Answers:
     def _factors_on(self, request: Request, published: Published) -> Reply:
         day = _date(request.params[0], protocol.BAD_DATE)
         factors = self._market.factors_on(day) if day <= published.factors_until else []
-        # The last letter is missing in the real service's reply, too.
+        # The real service drops the last letter of adjustFactor, too.
         columns = ("code", "dividOperateDate", "foreAdjustFactor", "backAdjustFactor", "adjustFacto")
         return _reply(request, columns, _factor_rows(factors), (None,))
 

@@ -1,4 +1,4 @@
-"""The generated market's bars as Baostock writes them, derived from the closes when they are asked for."""
+"""The generated market's bars in Baostock's format, derived on request from the simulated closes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ashare_emulator.security_arrays import SecurityArrays, band
 from ashare_emulator.simulation import Simulation
 
 BLANK_SUSPENDED_FROM = date(2021, 11, 24)
-"""From here on a suspended row's volume, amount and pctChg are blank; until then they are 0."""
+"""From this trade date on, a suspended row's volume, amount and pctChg are blank; before it, they are 0."""
 
 PRECLOSE, VOLUME, AMOUNT, TURN, PCT_CHG = map(COLUMNS.index, ("preclose", "volume", "amount", "turn", "pctChg"))
 
 
 class BarRows:
-    """Makes rows of bars from what the simulation holds."""
+    """Builds rows of bars from the simulation's closes, precloses and suspensions."""
 
     def __init__(self, noise: Noise, arrays: SecurityArrays, simulation: Simulation) -> None:
         self._noise = noise
@@ -27,7 +27,11 @@ class BarRows:
         self._simulation = simulation
 
     def rows(self, sessions: Ints, columns: Ints) -> list[Row]:
-        """Bars of pairs of a session's number and a security's column."""
+        """The bars of the pairs (``sessions[n]``, ``columns[n]``), in this order.
+
+        :param sessions: numbers of sessions.
+        :param columns: columns of securities, of the same length.
+        """
         if len(sessions) == 0:
             return []
         noise, arrays = self._noise, self._arrays
@@ -48,7 +52,7 @@ class BarRows:
         turn = np.minimum(turn * (1 + 10 * np.abs(close / preclose - 1)), 0.8)
         volume = np.maximum(np.rint(arrays.shares[columns] * turn), 100.0)
         vwap = (low + (high - low) * (0.3 + 0.4 * noise.uniform(Purpose.VWAP, ordinals, keys))) / unit
-        # An index's volume is its members' shares: its amount has nothing to do with its level.
+        # An index's volume counts its members' shares, so its amount does not depend on its level.
         amount = volume * np.where(arrays.types[columns] == INDEX, 11.0, vwap)
         rows = [
             list(row)
@@ -57,7 +61,7 @@ class BarRows:
                 [arrays.listings[n].code for n in columns.tolist()],
                 *(_texts(price / unit, "%.4f") for price in (open_, high, low, close, preclose)),
                 _texts(volume, "%d"),
-                # Baostock rounds amounts to 2 and percentages to 4 decimals before it writes them with 4 and 6.
+                # Baostock rounds amounts to 2 decimals and writes 4; it rounds percentages to 4 and writes 6.
                 _texts(amount.round(2), "%.4f"),
                 ["3"] * len(sessions),
                 _texts((100 * volume / arrays.shares[columns]).round(4), "%.6f"),
@@ -78,18 +82,18 @@ class BarRows:
             row = rows[place]
             row[VOLUME], row[AMOUNT], row[PCT_CHG] = ("", "", "") if blank else ("0", "0.0000", "0.000000")
             row[TURN] = ""
-        # An index's first bar has no close before it.
+        # An index's first bar has no previous close.
         first_bars = (arrays.types[columns] == INDEX) & (sessions == arrays.listed_at[columns])
         for place in np.nonzero(first_bars)[0].tolist():
             rows[place][PRECLOSE], rows[place][PCT_CHG] = "0.0000", "0.000000"
 
     def _is_st(self, sessions: Ints, columns: Ints) -> list[str]:
-        # The source's column means nothing for ETFs; here it is wrong for every third, lest it be relied on.
+        # Baostock's isST is meaningless for ETFs. Here it is 1 for a third of them, so that no code relies on it.
         wrong = (self._arrays.types[columns] == ETF) & (self._arrays.keys[columns] % 3 == 0)
         return ["1" if flag else "0" for flag in (self._arrays.is_st(sessions, columns) | wrong).tolist()]
 
     def _valuations(self, columns: Ints, close: Floats) -> list[list[str]]:
-        """peTTM, pbMRQ, psTTM, pcfNcfTTM of stocks; blank for everything else."""
+        """The columns peTTM, pbMRQ, psTTM, pcfNcfTTM; blank for all securities but stocks."""
         arrays = self._arrays
         found = []
         stock = arrays.is_stock[columns].tolist()
@@ -103,5 +107,5 @@ class BarRows:
 
 
 def _texts(numbers: Floats, form: str) -> list[str]:
-    # Adding zero turns -0.0 into 0.0, which Baostock never sends.
+    # Baostock never sends -0.0; adding 0.0 turns it into 0.0.
     return [form % number for number in (numbers + 0.0).tolist()]

@@ -1,4 +1,4 @@
-"""Whether bars that somebody holds are bars of a generated market."""
+"""Compares given bars with the bars of a generated market."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ CLOSE, VOLUME = COLUMNS.index("close"), COLUMNS.index("volume")
 
 
 def count_equal_bars(market: Market, lines: Iterable[str]) -> int:
-    """The number of bars that the market has with the same close and volume.
+    """The number of given bars that equal the market's bar of the same date and code in close and volume.
 
-    :param lines: of CSV without a header: trade date, code, close in CNY, volume in shares; a blank volume is 0.
-    :raises ValueError: a line is no such bar; the text is one sentence.
+    :param lines: CSV without a header: trade date, code, close in CNY, volume in shares; a blank volume is 0.
+    :raises ValueError: a line has another form; the text is one sentence.
     """
     equal = 0
     for row in csv.reader(lines):

@@ -1,4 +1,4 @@
-"""The generated market's ex-dates: which stock goes ex when, and the adjust factors that follow."""
+"""The generated market's ex-dates: which stock goes ex on which session, and the resulting adjust factors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ashare_emulator.security_arrays import SecurityArrays
 
 @dataclass(frozen=True)
 class _Event:
-    """A stock going ex: its column, the reference price in price steps, the back factor from then on."""
+    """One ex-date: the stock's column, the reference price in price steps, the back factor from this date on."""
 
     column: int
     preclose: float
@@ -25,7 +25,7 @@ class _Event:
 
 
 class ExDates:
-    """The ex-dates before the window, and those in it as the simulation comes to them.
+    """The ex-dates before the window, and the ex-dates that the simulation adds session by session.
 
     :param start: the first day of the window.
     """
@@ -42,7 +42,7 @@ class ExDates:
             self._factors[column].append(factor)
 
     def _before(self, start: date) -> dict[int, Factor]:
-        """One ex-date before the window for most stocks that were listed long before it, with its back factor."""
+        """Column to an ex-date in the summer of the year before ``start``: for 60 % of the stocks listed then."""
         past: dict[int, Factor] = {}
         draws = self._noise.uniform(Purpose.PAST_EX, self._arrays.keys).tolist()
         sizes = self._noise.uniform(Purpose.PAST_EX, self._arrays.keys, 1).tolist()
@@ -57,7 +57,7 @@ class ExDates:
         return past
 
     def planned(self, suspended: NDArray[np.bool_]) -> dict[int, list[int]]:
-        """Session number to the columns that go ex: most stocks once a year, most of them in May to July.
+        """Session number to the columns that go ex: most stocks once a year, most ex-dates in May to July.
 
         :param suspended: a flag for every session and security; a suspended stock does not go ex.
         """
@@ -70,7 +70,7 @@ class ExDates:
             first, may = date(year, 1, 1).toordinal(), date(year, 5, 10).toordinal()
             summer = may + 80 * np.sqrt(when / 0.75)
             ordinal = np.where(when < 0.75, summer, first + 360 * (when - 0.75) / 0.25)
-            # To the next session, but not past the year's end: the next year has its own.
+            # Round up to a session. Day 360 is early enough to stay in the year: the next one has its own ex-dates.
             session = np.searchsorted(arrays.ordinals, ordinal.astype(np.int64))
             pays = (self._noise.uniform(Purpose.EX_YEAR, keys, year) < 0.75) & (ordinal >= arrays.ordinals[0])
             pays &= (session > arrays.first[columns]) & (session < arrays.after_last[columns])
@@ -82,9 +82,13 @@ class ExDates:
         return planned
 
     def go_ex(self, number: int, columns: list[int], last: Floats) -> Floats:
-        """The reference prices of a session on which stocks go ex, from the closes before it, in price steps.
+        """The reference prices (precloses) of a session on which stocks go ex, in price steps.
 
-        The ex-dates that really lower a price are kept.
+        Records only the ex-dates that lower the price by at least one price step.
+
+        :param number: the session's number.
+        :param columns: the stocks that go ex.
+        :param last: the previous session's closes, by column.
         """
         arrays = self._arrays
         preclose: Floats = last.copy()
@@ -93,7 +97,7 @@ class ExDates:
         draws = self._noise.uniform(Purpose.EX_RATIO, arrays.keys[columns], ordinal).tolist()
         sizes = self._noise.uniform(Purpose.EX_RATIO, arrays.keys[columns], ordinal + 1_000_000).tolist()
         for column, draw, size in zip(columns, draws, sizes, strict=True):
-            # Mostly cash, 0.2 to 4 % of the price; one in ten also gives new shares.
+            # Nine in ten pay cash only, 0.2 to 4 % of the price; one in ten also gives new shares.
             ratio = 0.998 - 0.038 * size if draw < 0.9 else 0.9 - 0.25 * size
             before = float(last[column])
             after = max(float(np.rint(before * ratio)), 1.0)
@@ -108,7 +112,7 @@ class ExDates:
         return preclose
 
     def precloses(self) -> tuple[Ints, Floats]:
-        """Where a preclose is not the close before: ordered places in the matrix of closes, and the precloses."""
+        """The precloses that differ from the previous close: ascending flat indices into ``close``, and values."""
         width = len(self._arrays.listings)
         ex = sorted(
             (day * width + event.column, event.preclose) for day, found in self._events.items() for event in found
@@ -118,7 +122,7 @@ class ExDates:
         return places, precloses
 
     def on(self, day: date, number: int | None) -> list[Factor]:
-        """The stocks that go ex on a day, as published then: the newest ex-date's fore factor is 1.
+        """The ex-dates of a day as published on that day: each is its stock's newest, so its fore factor is 1.
 
         :param number: the day's session number; None for a day outside of the window.
         """
@@ -128,5 +132,5 @@ class ExDates:
         return sorted(found, key=lambda factor: factor.code[3:])
 
     def of(self, column: int, as_of: date) -> list[Factor]:
-        """One stock's ex-dates, with the fore factors rebased to the newest one up to ``as_of``."""
+        """One stock's ex-dates up to ``as_of``, with fore factors relative to the newest of them."""
         return rebased(self._factors.get(column, []), as_of)

@@ -1,4 +1,4 @@
-"""What each fault does to a reply."""
+"""The effect of each fault on a reply."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _duplicate_row(reply: Reply, args: Args) -> None:
 
 
 def _put(reply: Reply, names: Sequence[str], value: str, *, only_first: bool = False) -> None:
-    """Write a value into the first of the named columns that the reply has."""
+    """Write a value into one column, the first of ``names`` that the reply has. Without one, do nothing."""
     place = next((reply.columns.index(name) for name in names if reply.columns and name in reply.columns), None)
     if place is None:
         return
@@ -110,21 +110,27 @@ def change_reply(reply: Reply, faults: Sequence[Fault]) -> None:
 
 
 def _with_another_digit(body: bytes) -> bytes:
-    """A body of the same length with one digit of a row changed; of a compressed body, one bit is changed."""
+    """The body with the first digit of its first row changed, or one bit if the body is compressed or has no digit.
+
+    The length stays the same.
+    """
     found = re.search(rb'"record":\[\["[^]]*?(\d)', body)
     place = found.start(1) if found else len(body) // 2
     return body[:place] + bytes([body[place] ^ 1]) + body[place + 1 :]
 
 
 def change_bytes(payload: bytes, faults: Sequence[Fault]) -> bytes:
-    """Apply the faults that change a reply's bytes; the frame around the body stays right."""
+    """Apply the faults that change the bytes of a reply's body.
+
+    The frame stays well-formed; only ``changed_digit`` leaves a wrong checksum.
+    """
     kind, body = protocol.unframe(payload)
     for fault in faults:
         if fault.kind == "cut_body":
             payload = protocol.frame(kind, body[: len(body) // 2])
         elif fault.kind == "garbage":
             noise = random.Random(zlib.crc32(body)).randbytes(max(len(body), 64))
-            # Neither the end marker nor a separator may be in it by chance.
+            # Random bytes must not contain the end marker or a separator by chance.
             payload = protocol.frame(kind, noise.replace(b"\n", b"\0").replace(b"\1", b"\0"))
         elif fault.kind == "changed_digit":
             payload = payload.replace(body, _with_another_digit(body))

@@ -32,28 +32,34 @@ KINDS: dict[str, tuple[str, ...]] = {
     "garbage": (),
     "changed_digit": (),
 }
-"""Kind to the arguments it takes; all of them are optional.
+"""Kind of fault to its arguments. All arguments are optional.
 
-``refuse`` closes a new connection at once (its method is ``connect``); ``close_before_reply`` and
-``close_mid_reply`` close an open one; ``drop`` closes it when it has answered ``requests`` (default: 43), its login
-included; ``stall`` sends half a reply and then nothing, and with ``days`` only when a longer range is asked for;
-``delay`` answers ``seconds`` later. ``error`` answers with ``code`` and ``message``; ``empty`` with error 0 and no
-rows. ``truncated_page`` sends only the first ``rows`` (default: half) of the page, ``exact_rows`` exactly ``rows``
-(default 2000) by cutting or repeating, ``duplicate_row`` the first row twice. ``bad_number`` writes ``value``
-(default ``1.2.3``) into ``column`` (default ``close``, else the last) of the first row, ``wrong_date`` and
-``wrong_code`` another date or code into every row. ``drop_column`` and ``rename_column`` change the columns.
-``wrong_method`` and ``wrong_page`` echo another method or page number, ``page_size`` sends pages of
-``rows`` (default: 10,000) whatever the client asked for. ``cut_body`` sends half of the body with
-a matching length, and ``garbage`` bytes that mean nothing, both with the end marker in place;
-``changed_digit`` sends a changed digit with the checksum of the right one.
+- ``refuse`` closes a new connection at once; its method is ``connect``.
+- ``close_before_reply`` and ``close_mid_reply`` close an open connection before or in the middle of the reply.
+- ``drop`` closes the connection after its reply number ``requests`` (default: 43, login included).
+- ``stall`` sends half a reply and then nothing; with ``days`` only for a request of a longer range.
+- ``delay`` sends the reply ``seconds`` (default: 1) later.
+- ``error`` replies with ``code`` and ``message``, ``empty`` with error 0 and no rows.
+- ``truncated_page`` sends only the first ``rows`` (default: half) of the page.
+- ``exact_rows`` cuts or repeats the rows to exactly ``rows`` (default: 2000).
+- ``duplicate_row`` sends the first row twice.
+- ``bad_number`` writes ``value`` (default: ``1.2.3``) into ``column`` of the first row; by default ``close``,
+  otherwise ``backAdjustFactor``, otherwise the last column.
+- ``wrong_date`` and ``wrong_code`` write another date or code into every row.
+- ``drop_column`` and ``rename_column`` change the columns; by default the last one.
+- ``wrong_method`` and ``wrong_page`` echo another method or page number.
+- ``page_size`` sends pages of ``rows`` (default: 10,000), whatever page size the client requests.
+- ``cut_body`` sends half of the body, ``garbage`` sends random bytes; the frame matches the new body.
+- ``changed_digit`` changes a digit but keeps the checksum of the original.
 """
 
 
 @dataclass
 class Fault:
-    """One fault. ``args`` are the strings that ``KINDS`` lists for the kind.
+    """One fault. ``args`` maps the names that ``KINDS`` lists for the kind to strings.
 
-    :raises ValueError: an unknown kind or argument, or a negative count; the text is one sentence.
+    :raises ValueError: an unknown kind or argument, a negative count, a numeric argument that is no number, or the
+        kind ``refuse`` without the method ``connect`` (or the reverse); the text is one sentence.
     """
 
     method: str
@@ -82,7 +88,7 @@ class Fault:
                 raise ValueError(f"A fault's {name} is a number, not {self.args[name]!r}.") from None
 
     def strikes(self, method: str, number: int = 0, days: int = 0) -> bool:
-        """Whether the fault strikes a request; counts the request.
+        """Whether the fault strikes a request. Counts the request if the fault applies to it.
 
         :param number: the request's number in its connection, from 1.
         :param days: the number of days that the request asks for; 0 for a request without a range.
@@ -106,9 +112,9 @@ def fault(method: str, kind: str, *, times: int = 1, after: int = 0, **args: obj
 
 
 def parse_fault(text: str) -> Fault:
-    """A fault as written on the command line: ``method=login,kind=error,code=10001011,times=2``.
+    """The fault of a command-line option: ``method=login,kind=error,code=10001011,times=2``.
 
-    :raises ValueError: what is wrong with it, in one sentence.
+    :raises ValueError: the text is not a valid fault; the message is one sentence.
     """
     args: dict[str, str] = {}
     for part in text.split(","):

@@ -1,8 +1,8 @@
-"""A made-up A-share market that obeys the real one's rules, the same for the same parameters on every machine.
+"""A generated A-share market that obeys the real market's rules. Equal parameters give the same market everywhere.
 
-Nothing is drawn from a stream: every random number is a hash of (seed, purpose, security, day). So a bar is
-the same whether it is asked for by day or by security, in whatever order. Only closes are computed ahead,
-because each one rests on the one before; everything else of a bar is derived when it is asked for.
+There is no stream of random numbers: each number is a hash of (seed, purpose, security, day). So a bar does not
+depend on the order of requests, or on whether they ask by day or by security. Only the closes are computed in
+advance, because each close depends on the previous one; the other columns are derived on request.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ from ashare_emulator.simulation import Simulation
 class GeneratedMarket:
     """About ``stocks`` listed stocks with indices, ETFs, suspensions, listings, delistings and ex-dates.
 
-    :param start: the first day of the simulation; securities listed before it have no bars before it.
-    :param end: the last day; by default that of the last published holidays' year, or of the start's, if later. It
-        changes nothing of the years with published holidays: in the years after them, nobody is listed or delisted.
-    :param etfs: number of ETFs; by default in proportion to ``stocks``, as are ``indices``.
-    :raises ValueError: parameters that give no market; the text is one sentence.
+    :param start: the first day of the simulation; no security has bars before it.
+    :param end: the last day; by default the end of the last year with published holidays, or of ``start``'s year if
+        that is later. An end after the published holidays does not change the bars up to them: unless the market
+        starts after them, no security is listed or delisted in later years.
+    :param etfs: number of ETFs; by default in proportion to ``stocks``.
+    :param indices: number of indices, at least those of ``names.INDICES``; by default a tenth of ``stocks``.
+    :raises ValueError: the parameters do not define a market; the text is one sentence.
     """
 
     def __init__(
@@ -70,15 +72,15 @@ class GeneratedMarket:
 
     @property
     def end(self) -> date:
-        """The last day about which the market knows anything."""
+        """The last day that the market covers."""
         return self._end
 
     def trade_dates(self, start: date, end: date) -> list[tuple[date, bool]]:
-        """Calendar days with whether each is a trading day, from 1990-12-19 to the end of 2100."""
+        """(day, whether it is a trading day) for each calendar day from 1990-12-19 to the end of 2100."""
         return trading_days.calendar_days(start, end)
 
     def securities(self) -> list[Security]:
-        """All securities, delisted ones included, with the names of the market's last day."""
+        """All securities, including delisted ones, with their names on the market's last day."""
         found = [
             Security(m.code, m.name_on(self._end), m.ipo, m.out, m.type, "0" if m.out and m.out <= self._end else "1")
             for m in self._listings
@@ -86,7 +88,7 @@ class GeneratedMarket:
         return sorted([*found, *_without_bars()], key=lambda security: security.code)
 
     def listed_on(self, day: date) -> list[tuple[str, str, str]]:
-        """(code, tradeStatus, name on that day) of everything listed on a session, and of some ``bj.`` codes."""
+        """(code, tradeStatus, name on that day) of each security listed on a session, and of some ``bj.`` codes."""
         number = self._session_no.get(day)
         if number is None:
             return []
@@ -98,7 +100,7 @@ class GeneratedMarket:
         return listed
 
     def bars_on(self, day: date, kind: BarKind) -> list[Row]:
-        """One day's bars of all stocks, or of all ETFs, suspended ones included, ordered by code."""
+        """One day's bars of all stocks or all ETFs, including suspended ones, ordered by code."""
         number = self._session_no.get(day)
         if number is None:
             return []
@@ -118,11 +120,14 @@ class GeneratedMarket:
         return self._bars.rows(sessions, np.full(len(sessions), column))
 
     def factors_on(self, day: date) -> list[Factor]:
-        """The stocks that go ex on a day, as published then: the newest event's fore factor is 1."""
+        """The ex-dates of a day as published on that day: each is its stock's newest, so its fore factor is 1."""
         return self._ex_dates.on(day, self._session_no.get(day))
 
     def factors_of(self, code: str, start: date, end: date, as_of: date | None = None) -> list[Factor]:
-        """One stock's ex-dates, with the fore factors rebased to its newest event up to ``as_of``."""
+        """One stock's ex-dates of a range, with fore factors relative to its newest ex-date up to ``as_of``.
+
+        :param as_of: by default the market's last day.
+        """
         column = self._column.get(code)
         if column is None:
             return []
@@ -130,7 +135,7 @@ class GeneratedMarket:
 
 
 def _without_bars() -> Iterator[Security]:
-    """Convertible bonds and other securities, of which there are no bars."""
+    """Convertible bonds and other securities, which have no bars."""
     for prefixes, kind, label in ((names.BOND_PREFIXES, BOND, "转债"), (names.OTHER_PREFIXES, OTHER, "基金")):
         codes = [f"{prefix}{n:0{9 - len(prefix)}d}" for prefix, count in prefixes.items() for n in range(count)]
         for n, code in enumerate(codes):

@@ -1,4 +1,4 @@
-"""Which securities the generated market has, when each is listed and delisted, and what each is called."""
+"""The securities of the generated market: their codes and names, and their dates of listing and delisting."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ from ashare_emulator.noise import Noise, Purpose
 
 @dataclass(frozen=True)
 class Listing:
-    """A security with bars. ``st_from`` and ``st_to`` bound when it is under special treatment, if it ever is."""
+    """A security with bars.
+
+    :ivar out: the first day on which the security is no longer listed.
+    :ivar st_from: the first day of special treatment; None if there is none.
+    :ivar st_to: the first day after special treatment; None if it does not end.
+    :ivar level: an index's initial level in points; 0 for stocks and ETFs.
+    """
 
     code: str
     name: str
@@ -32,7 +38,7 @@ class Listing:
         return self.st_from is not None and self.st_from <= day and (self.st_to is None or day < self.st_to)
 
     def name_on(self, day: date) -> str:
-        """The name on a day, with the prefix of special treatment."""
+        """The name on a day; special treatment adds its prefix."""
         return self.st_prefix + self.name.replace(" ", "") if self.is_st(day) else self.name
 
 
@@ -52,7 +58,7 @@ def _apportioned(total: int, weights: Sequence[float]) -> list[int]:
 
 
 class Universe:
-    """Chooses which securities there are, and when they are listed."""
+    """Chooses the securities of a market, and their dates of listing and delisting."""
 
     def __init__(self, noise: Noise, start: date, end: date, stocks: int, etfs: int, indices: int) -> None:
         self._noise = noise
@@ -67,7 +73,7 @@ class Universe:
         return self._noise.one(purpose, a, b)
 
     def _ordered(self, codes: Iterable[str]) -> list[str]:
-        """The codes in an order that only the seed decides."""
+        """The codes in pseudo-random order, which depends on the seed alone."""
         candidates = sorted(codes)
         weights = self._noise.uniform(Purpose.CODE, [code_number(code) for code in candidates])
         return [candidates[n] for n in np.argsort(weights, kind="stable").tolist()]
@@ -93,7 +99,7 @@ class Universe:
             yield self._stock(code, None, out)
 
     def _new_listings(self, listed: Sequence[str]) -> dict[str, date]:
-        """Which stocks are listed inside the window, and when: 2 % a year, spread evenly, at most half of all."""
+        """Code to first day of the stocks listed inside the window: 2 % a year, evenly spread, at most half."""
         years = len(self._sessions) / 243
         count = max(1, min(round(len(listed) * 0.02 * years), len(listed) // 2))
         pool = [code for code in self._ordered(listed) if code not in names.ALWAYS]
@@ -111,7 +117,7 @@ class Universe:
         return days
 
     def _delistings(self, count: int) -> list[date]:
-        """Last-day-plus-one of the delisted stocks: a third inside the window, the others before it."""
+        """The first unlisted day of each delisted stock: a third inside the window, the others before it."""
         inside = max(1, count // 3)
         days: list[date] = []
         for n in range(count):
@@ -138,7 +144,7 @@ class Universe:
         draw = self._one(Purpose.SPECIAL, number)
         if draw >= 0.04 or listed:
             return Listing(code, name, STOCK, ipo, out)
-        # A quarter of those under special treatment enter or leave it inside the window.
+        # A quarter of the stocks with special treatment enter or leave it inside the window.
         middle = self._sessions[int(self._one(Purpose.ST_WHEN, number) * len(self._sessions))]
         prefix = "*ST" if self._one(Purpose.SPECIAL, number, 1) < 0.4 else "ST"
         st_from, st_to = ipo, None
@@ -153,7 +159,7 @@ class Universe:
         place = names.PLACES[int(self._one(Purpose.NAME, number) * len(names.PLACES))]
         trade = names.TRADES[int(self._one(Purpose.NAME, number, 1) * len(names.TRADES))]
         if code == "sz.000002" or (code.startswith("sz.000") and self._one(Purpose.NAME, number, 2) < 0.1):
-            return f"{place[0]} {trade[0]}A"  # as the real "万 科A": names of three places are padded
+            return f"{place[0]} {trade[0]}A"  # like the real "万 科A": a space pads a name of three characters
         return place + trade
 
     def _etfs(self, count: int) -> Iterator[Listing]:

@@ -11,7 +11,7 @@ from ashare_emulator.records import ConnectionRecord, overlapping
 
 
 class _Log:
-    """A log while it is read. The monotonic clock and the numbering start anew with each server in the log."""
+    """The content of a log so far. Each server start begins a new run with its own clock and connection numbers."""
 
     def __init__(self) -> None:
         self.runs: list[dict[int, ConnectionRecord]] = []
@@ -35,7 +35,7 @@ class _Log:
 
 
 def check_log(path: Path) -> tuple[str, int]:
-    """A report of several lines, and the number of pairs of connections that were open at once.
+    """A report of several lines, and the number of pairs of connections that overlapped.
 
     :raises OSError: the log cannot be read.
     :raises ValueError: the file is not a log of the emulator.

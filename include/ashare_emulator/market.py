@@ -30,7 +30,7 @@ COLUMNS: tuple[str, ...] = (
 """Baostock's columns of a daily bar. Prices and amount in CNY, volume in shares, turn and pctChg in percent."""
 
 Row = list[str]
-"""One daily bar: strings in the order of ``COLUMNS``, a blank is a missing value."""
+"""One daily bar: strings in the order of ``COLUMNS``; an empty string is a missing value."""
 
 BarKind = Literal["stock", "etf"]
 
@@ -40,7 +40,7 @@ STOCK, INDEX, OTHER, BOND, ETF = "1", "2", "3", "4", "5"
 
 @dataclass(frozen=True)
 class Security:
-    """A line of ``query_stock_basic``. ``out_date`` is the first day on which it is no longer listed."""
+    """A row of ``query_stock_basic``. ``out_date`` is the first day on which the security is no longer listed."""
 
     code: str
     name: str
@@ -61,35 +61,41 @@ class Factor:
 
 
 def rebased(factors: Sequence[Factor], as_of: date) -> list[Factor]:
-    """The ex-dates up to a day, with each fore factor as its back factor over the newest one's."""
+    """The ex-dates up to ``as_of``; each fore factor is the back factor divided by the newest back factor.
+
+    :param factors: one stock's ex-dates, in order of date.
+    """
     known = [factor for factor in factors if factor.ex_date <= as_of]
     return [replace(factor, fore=f"{float(factor.back) / float(known[-1].back):.6f}") for factor in known]
 
 
 class Market(Protocol):
-    """A market of daily bars. All ranges include both ends; days outside of what is held give nothing."""
+    """A market of daily bars. All ranges include both ends; a day outside the market's data gives no rows."""
 
     @property
     def end(self) -> date:
-        """The last day about which the market knows anything."""
+        """The last day that the market covers."""
 
     def trade_dates(self, start: date, end: date) -> list[tuple[date, bool]]:
-        """Calendar days with whether each is a trading day."""
+        """(day, whether it is a trading day) for each calendar day."""
 
     def securities(self) -> Sequence[Security]:
-        """All securities, delisted ones included, with today's names."""
+        """All securities, including delisted ones, with today's names."""
 
     def listed_on(self, day: date) -> list[tuple[str, str, str]]:
-        """(code, tradeStatus, name) of everything listed on a trading day: stocks, indices, ETFs and ``bj.``."""
+        """(code, tradeStatus, name) of each security listed on a trading day: stocks, indices, ETFs and ``bj.``."""
 
     def bars_on(self, day: date, kind: BarKind) -> list[Row]:
-        """One day's bars of all stocks, or of all ETFs, suspended ones included, ordered by code."""
+        """One day's bars of all stocks or all ETFs, including suspended ones, ordered by code."""
 
     def bars_of(self, code: str, start: date, end: date) -> list[Row]:
         """One security's bars, ordered by date."""
 
     def factors_on(self, day: date) -> list[Factor]:
-        """The stocks that go ex on a day, as published then: the newest event's fore factor is 1."""
+        """The ex-dates of a day as published on that day: each is its stock's newest, so its fore factor is 1."""
 
     def factors_of(self, code: str, start: date, end: date, as_of: date | None = None) -> list[Factor]:
-        """One stock's ex-dates, with the fore factors rebased to its newest event up to ``as_of``."""
+        """One stock's ex-dates of a range, with fore factors relative to its newest ex-date up to ``as_of``.
+
+        :param as_of: by default the market's last day.
+        """

@@ -23,13 +23,13 @@ STOCK_PREFIXES: dict[str, tuple[int, ...]] = {
     "sz.301": (452, 1, 699),
     "sz.302": (1, 132, 132),
 }
-"""Prefix: number of stocks in 2026, and the lowest and highest number in use after the prefix."""
+"""Prefix to (number of stocks in 2026, lowest and highest number in use after the prefix)."""
 
 NEW_LISTING_PREFIXES = ("sh.601", "sh.603", "sh.688", "sz.001", "sz.301")
-"""Where companies list nowadays; the other prefixes get no new stocks."""
+"""Prefixes of today's new listings. The generated market uses other prefixes only if these have no stock left."""
 
 ALWAYS = ("sh.600000", "sh.600519", "sh.601318", "sh.688981", "sz.000001", "sz.000002", "sz.300750")
-"""Codes that people try first; in the generated market too, and listed long ago."""
+"""Well-known codes, which people try first. The generated market prefers them and lists them before the window."""
 
 ETF_PREFIXES: dict[str, tuple[int, int]] = {
     "sh.51": (1000, 8999),
@@ -37,7 +37,7 @@ ETF_PREFIXES: dict[str, tuple[int, int]] = {
     "sh.58": (8000, 8999),
     "sz.159": (1, 999),
 }
-"""Prefix, and the range of numbers after it."""
+"""Prefix to the lowest and highest number after it."""
 
 PLACES = _words(
     "江南 华东 东海 金陵 京华 沪江 岭南 天府 渝州 楚天 湘江 赣江 闽江 齐鲁 燕山 太行 秦岭 陇原 天山 昆仑 "
@@ -88,7 +88,7 @@ INDICES: dict[str, tuple[str, str, float]] = {
     "sz.399330": ("深证100", "2003-01-02", 5600.0),
     "sz.399673": ("创业板50", "2014-06-18", 3000.0),
 }
-"""The indices that people use: name, the day they were first published, and a level to start from."""
+"""Well-known indices: code to name, day of first publication, and initial level in points."""
 
 INDEX_NUMBERS: dict[str, tuple[tuple[int, int], ...]] = {
     "sh.000": (
@@ -100,20 +100,20 @@ INDEX_NUMBERS: dict[str, tuple[tuple[int, int], ...]] = {
         *((431, 441), (550, 557), (610, 689), (701, 706), (802, 809), (812, 814), (932, 935), (965, 967), (990, 998)),
     ),
 }
-"""Prefix, and ranges of numbers after it, both ends included, that all are indices at Baostock."""
+"""Prefix to ranges of the numbers after it, both ends included. Baostock has an index for each number."""
 
 BEIJING = (
     *("bj.430017", "bj.430047", "bj.430090", "bj.430139", "bj.430198", "bj.430300", "bj.430418", "bj.430425"),
     *("bj.830779", "bj.830799", "bj.830809", "bj.830832"),
 )
-"""Stocks of the Beijing exchange: in ``query_all_stock`` only, without bars."""
+"""Stocks of the Beijing exchange: they are in ``query_all_stock`` only and have no bars."""
 
 BOND_PREFIXES: dict[str, int] = {"sh.11": 3, "sz.12": 3}
 OTHER_PREFIXES: dict[str, int] = {"sh.501": 1, "sz.16": 2}
-"""Prefix and number of convertible bonds and other securities: in ``query_stock_basic`` only, without bars."""
+"""Prefix to number of convertible bonds and other securities, in ``query_stock_basic`` only. They have no bars."""
 FIRST_BARS = {
     "sh.000001": date(2000, 1, 4),
     "sh.000300": date(2005, 1, 4),
     "sz.399300": date(2005, 1, 4),
 }
-"""First bars that are not of the day of publication: some indices have none for years, some have earlier ones."""
+"""Dates of first bars that are not the day of publication: years later for ``sh.000001``, earlier for the rest."""

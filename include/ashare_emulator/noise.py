@@ -1,6 +1,6 @@
-"""Random numbers without a stream: each is a hash of (seed, purpose, security, day).
+"""Random numbers without a stream: each number is a hash of (seed, purpose, security, day).
 
-So a value is the same in whatever order it is asked for, and on every machine.
+So a number depends neither on the order of the calls nor on the machine.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Ints = NDArray[np.int64]
 
 
 class Purpose(IntEnum):
-    """What a random number decides. The values are part of the generated market: a changed value changes it."""
+    """What a random number decides. The values define the generated market: a changed value changes the market."""
 
     CODE = 0
     LIST = 1
@@ -68,7 +68,7 @@ class Noise:
         return numbers
 
     def one(self, purpose: Purpose, a: int, b: int = 0) -> float:
-        """What ``uniform`` gives for single integers, without the cost of an array."""
+        """``uniform`` for single integers, without the cost of an array."""
         key = (self._seed * 0x9E3779B97F4A7C15 + purpose * 0xD1B54A32D192ED03) % 2**64
         x = (a * 0xBF58476D1CE4E5B9 + key) ^ ((b * 0x94D049BB133111EB + 0x9E3779B97F4A7C15) % 2**64)
         x %= 2**64
@@ -78,7 +78,7 @@ class Noise:
         return (x >> 11) * 2.0**-53
 
     def normal(self, purpose: Purpose, a: Any, b: Any = 0) -> Floats:
-        """About normal, mean 0, deviation 1, never beyond 3: the sum of three uniforms of 21 bits."""
+        """Nearly normal numbers in [-3, 3), mean 0, standard deviation 1: scaled sums of three 21-bit uniforms."""
         x = self._bits(purpose, a, b)
         mask = np.uint64(0x1FFFFF)
         total = (x & mask) + ((x >> np.uint64(21)) & mask) + ((x >> np.uint64(42)) & mask)

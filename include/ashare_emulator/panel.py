@@ -1,4 +1,4 @@
-"""A market recorded in CSV files, served as it was recorded."""
+"""A market recorded in CSV files, served unchanged."""
 
 from __future__ import annotations
 
@@ -26,10 +26,13 @@ def kind_of(code: str) -> str:
 
 
 def _read(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> Iterator[list[str]]:
-    """The rows of a CSV file as values of the required and then the optional columns; blank where one is missing.
+    """The rows of a CSV file: the values of the required columns, then of the optional columns.
 
-    :raises OSError: there is no such file, or it may not be read.
-    :raises ValueError: the file is no such table; the text is one sentence that names the file.
+    A missing optional column gives empty strings.
+
+    :raises OSError: the file does not exist or cannot be read.
+    :raises ValueError: the file is not UTF-8 CSV (or gzip of it), lacks a required column, or has a row of another
+        length; the text is one sentence that names the file.
     """
     try:
         yield from _rows(path, required, optional)
@@ -46,7 +49,7 @@ def _read(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> 
 
 def _rows(path: Path, required: Sequence[str], optional: Sequence[str]) -> Iterator[list[str]]:
     with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-        # Excel, and pandas with utf-8-sig, begin a file with a byte order mark.
+        # Excel, and pandas with utf-8-sig, write a byte order mark.
         rows = csv.reader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""))
         header = next(rows, [])
         for name in required:
@@ -71,15 +74,15 @@ def _date_in(path: Path, text: str) -> date:
 class PanelMarket:
     """The bars of one or more CSV files (plain or ``.gz``) with Baostock's columns; missing columns are blank.
 
-    On a day the listed securities are exactly those with a bar. Without ``basic``, names are blank and a security
-    is listed from the day before its first bar; without ``calendar``, the open days are those with bars.
+    On a day, exactly the securities with a bar are listed. Without ``basic``, names are blank and a security's
+    ``ipoDate`` is the day before its first bar. Without ``calendar``, the days with bars are the trading days.
 
-    :param paths: files of daily bars; a bar that is in several files is taken from the last.
+    :param paths: files of daily bars; if several files have the same bar, the last file wins.
     :param basic: a file with ``code, code_name, ipoDate, outDate, type, status``.
     :param calendar: a file with ``calendar_date, is_trading_day``.
     :param factors: files with ``code, dividOperateDate, backAdjustFactor``; without them there are no ex-dates.
     :raises OSError: a file cannot be read.
-    :raises ValueError: a file is not a UTF-8 CSV file of such a table; the text is one sentence that names it.
+    :raises ValueError: a file is not a UTF-8 CSV file with these columns; the text is one sentence that names it.
     """
 
     def __init__(
@@ -132,19 +135,19 @@ class PanelMarket:
 
     @property
     def end(self) -> date:
-        """The last day of the bars or of the calendar."""
+        """The last day of the bars or of the calendar, whichever is later."""
         return self._end
 
     def trade_dates(self, start: date, end: date) -> list[tuple[date, bool]]:
-        """Calendar days with whether each is a trading day, as far as they are held."""
+        """(day, whether it is a trading day) for each day of the range that the calendar has."""
         return self._calendar[bisect_left(self._calendar_days, start) : bisect_right(self._calendar_days, end)]
 
     def securities(self) -> list[Security]:
-        """All securities, in the order of their file or by code."""
+        """All securities, in the order of the file ``basic``, otherwise by code."""
         return self._securities
 
     def listed_on(self, day: date) -> list[tuple[str, str, str]]:
-        """(code, tradeStatus, name) of everything that has a bar on a day; a blank status counts as trading."""
+        """(code, tradeStatus, name) of each security with a bar on a day; a blank status counts as trading."""
         place = COLUMNS.index("tradestatus")
         rows = self._by_day[day].items() if day in self._by_day else ()
         return [(code, row[place] or "1", self._name(code)) for code, row in rows]
@@ -158,7 +161,7 @@ class PanelMarket:
         return security.type if security else kind_of(code)
 
     def bars_on(self, day: date, kind: BarKind) -> list[Row]:
-        """One day's bars of all stocks, or of all ETFs, ordered by code."""
+        """One day's bars of all stocks or all ETFs, ordered by code."""
         wanted = STOCK if kind == "stock" else ETF
         rows = self._by_day[day].items() if day in self._by_day else ()
         return [row for code, row in rows if self._type(code) == wanted]
@@ -168,7 +171,7 @@ class PanelMarket:
         return [row for day, row in self._by_code.get(code, ()) if start <= day <= end]
 
     def factors_on(self, day: date) -> list[Factor]:
-        """The stocks that go ex on a day, as published then: the newest event's fore factor is 1."""
+        """The ex-dates of a day as published on that day: each is its stock's newest, so its fore factor is 1."""
         codes = [code for code, found in self._factors.items() if any(factor.ex_date == day for factor in found)]
         return [
             factor
@@ -177,7 +180,10 @@ class PanelMarket:
         ]
 
     def factors_of(self, code: str, start: date, end: date, as_of: date | None = None) -> list[Factor]:
-        """One stock's ex-dates, with the fore factors rebased to its newest event up to ``as_of``."""
+        """One stock's ex-dates of a range, with fore factors relative to its newest ex-date up to ``as_of``.
+
+        :param as_of: by default the market's last day.
+        """
         factors = rebased(self._factors.get(code, ()), as_of or self._end)
         return [factor for factor in factors if start <= factor.ex_date <= end]
 

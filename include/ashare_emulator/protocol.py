@@ -1,10 +1,11 @@
-"""Baostock's messages: the frame around them, and what its error codes mean.
+"""Baostock's messages: their frame, their calls, and the meaning of the error codes.
 
-Read off the client 0.9.4 (``common/contants.py``, ``util/socketutil.py``) and recorded replies. A message is a header
-of 21 characters (version, type, 10-digit body length, with \\1 between), a body of fields with \\1 between, then \\1
-and the CRC-32 of header and body. The length is in characters. A request ends with a newline; a reply with
-``<![CDATA[]]>`` and a newline. The body of some replies is compressed by zlib, with the compressed length, in bytes,
-in the header, and one more newline before ``<![CDATA[]]>``; what the checksum behind it is taken of is not known.
+Source: the client 0.9.4 (``common/contants.py``, ``util/socketutil.py``) and recorded replies. A message is a
+header of 21 characters (version, type, 10-digit body length, separated by \\1), a body (fields separated by \\1),
+then \\1 and the CRC-32 of header and body. The body length counts characters. A request ends with a newline, a
+reply with ``<![CDATA[]]>`` and a newline. The body of some replies is compressed by zlib: their header has the
+compressed length in bytes, and one more newline precedes ``<![CDATA[]]>``. It is unknown which bytes their checksum
+covers.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ SPLIT = "\1"
 HEADER_LENGTH = 21
 END = b"<![CDATA[]]>\n"
 VERSION = "00.9.00"
-"""The server's, whatever the client's is."""
+"""The version in every reply, whatever version the client has."""
 OLDEST_CLIENT = "00.9.00"
-"""An older client does not know the calls of a whole day. The reply to it is ``CLIENT_EXPIRED``."""
+"""The oldest client version that is served. Older clients lack the whole-day calls; they get ``CLIENT_EXPIRED``."""
 PAGE_ROWS = 2000
 MOST_PAGE_ROWS = 10_000
-"""The most rows of a page, if the client asks for so many."""
+"""The largest page size that a client can request. Larger requests get this size."""
 EXCEPTION = "04"
 MAX_REQUEST = 65536
 
@@ -49,7 +50,7 @@ BAD_TYPE = "10004020"
 SYSTEM_ERROR = "10005001"
 
 WRONG_COUNT = "请求参数个数不正确"
-"""The message of a reply ``BAD_PARAMETER`` to a wrong number of parameters."""
+"""The message of ``BAD_PARAMETER`` if the number of parameters is wrong."""
 
 MESSAGES = {
     OK: "success",
@@ -87,7 +88,7 @@ class RequestError(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """A call: the types of its request and reply, the names of its parameters, and how the reply is sent."""
+    """A call: its request and reply types, its parameters' names, whether its reply is paged, and compressed."""
 
     method: str
     request: str
@@ -98,7 +99,7 @@ class Call:
 
     @property
     def fields(self) -> int:
-        """Number of a request's fields after the user's: the page and its number of rows, then the parameters."""
+        """Number of a request's fields after the user: page number and size if paged, then the parameters."""
         return len(self.parameters) + 2 * self.paged
 
 
@@ -124,7 +125,7 @@ CALLS = {
 
 @dataclass(frozen=True)
 class Request:
-    """A request that is well-formed: its call, the user, the page asked for, and the fields after these."""
+    """A well-formed request. ``params`` are the values of ``call.parameters``."""
 
     call: Call
     user: str
@@ -134,9 +135,10 @@ class Request:
 
 
 def parse_request(line: bytes) -> Request:
-    """Read a request, without its newline.
+    """Parse a request.
 
-    :raises RequestError: with the code that the reply carries.
+    :param line: the request without its newline.
+    :raises RequestError: the request is malformed, unknown or of an expired client; ``code`` goes into the reply.
     """
     try:
         text = line.decode("utf-8")
@@ -148,7 +150,7 @@ def parse_request(line: bytes) -> Request:
         raise RequestError(BAD_MESSAGE)
     version, kind, length = match.groups()
     body = message[HEADER_LENGTH:]
-    # The client counts characters where it should count bytes: both are taken.
+    # The client counts characters instead of bytes: accept both lengths.
     if int(length) not in (len(body), len(body.encode())) or crc != str(zlib.crc32(message.encode())):
         raise RequestError(BAD_MESSAGE)
     if version < OLDEST_CLIENT:
@@ -172,10 +174,12 @@ def parse_request(line: bytes) -> Request:
 
 @dataclass
 class Reply:
-    """An answer before it is put into a frame.
+    """A reply before it is put into a frame.
 
-    ``columns`` is None for login and logout, which have a ``time`` instead; ``tail`` are the fields that a paged
-    reply repeats after its data, with None where the columns' names go, ``column_separator`` between them.
+    :ivar columns: names of the columns; None for login and logout, which have a ``time`` instead.
+    :ivar page: the page number; None in a reply that is not paged.
+    :ivar tail: the fields after the rows: echoed parameters, and None in the place of the column names.
+    :ivar column_separator: the separator between the column names.
     """
 
     type: str
@@ -193,7 +197,7 @@ class Reply:
     compressed: bool = False
 
     def body(self) -> str:
-        """The fields with their separators."""
+        """The fields, joined by the separator."""
         fields = [self.error_code, self.message]
         if self.method:
             fields += [self.method, self.user]
@@ -215,19 +219,19 @@ COMPRESSED = {call.reply for call in CALLS.values() if call.compressed}
 
 
 def frame(kind: str, body: bytes) -> bytes:
-    """Header, body as it travels, checksum and end marker."""
+    """A whole reply: header, body (compressed if the type is), checksum and end marker."""
     length = len(body) if kind in COMPRESSED else len(body.decode(errors="replace"))
     message = f"{VERSION}{SPLIT}{kind}{SPLIT}{length:010d}".encode() + body
     return message + f"{SPLIT}{zlib.crc32(message)}".encode() + (b"\n" if kind in COMPRESSED else b"") + END
 
 
 def unframe(reply: bytes) -> tuple[str, bytes]:
-    """The type of a reply, and its body as it travels."""
+    """The type of a reply, and its body as sent (still compressed if the type is)."""
     return reply[8:10].decode(), reply[HEADER_LENGTH:].rpartition(SPLIT.encode())[0]
 
 
 def encode(reply: Reply) -> bytes:
-    """The reply as it is sent."""
+    """The bytes of a reply, frame included."""
     body = reply.body().encode()
     return frame(reply.type, zlib.compress(body, 1) if reply.compressed else body)
 
@@ -236,7 +240,7 @@ API_KEY_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 
 
 def is_api_key(text: str) -> bool:
-    """Whether it has the form of an API key: ``bs-``, 29 characters, and their check character."""
+    """Whether the text has the form of an API key: ``bs-``, 29 characters, and their check character."""
     body = text[3:]
     if not text.startswith("bs-") or len(text) != 33 or any(letter not in API_KEY_ALPHABET for letter in body):
         return False

@@ -1,7 +1,7 @@
-"""Fixtures for tests of code that asks Baostock: an emulator on a free port, and the log of what it was asked.
+"""Fixtures for tests of code that uses Baostock: an emulator on a free port, and the log of its requests.
 
-A conftest activates them. They are no entry point of pytest: where this package is installed for its bars, the test
-runs of other projects do not load it. ::
+A conftest activates the fixtures. They are not a pytest entry point, so that other projects' test runs do not load
+them where this package is installed for its bars. ::
 
     # conftest.py
     pytest_plugins = ["ashare_emulator.pytest_plugin"]
@@ -24,8 +24,8 @@ The code under test needs no change: while a test uses one of these fixtures, th
 process connects to the emulator. Another client, or a process that the test starts, needs ``baostock_emulator.host``
 and ``baostock_emulator.port``.
 
-The client has no time limit, and loops for ever when a server closes its connection. A test of the unmodified client
-with the fault ``refuse``, ``stall``, ``drop``, ``close_before_reply`` or ``close_mid_reply`` needs a time limit, for
+The client has no timeout, and loops for ever if the server closes the connection. A test of the unmodified client
+with the fault ``refuse``, ``stall``, ``drop``, ``close_before_reply`` or ``close_mid_reply`` needs a timeout, for
 example by pytest-timeout.
 """
 
@@ -101,9 +101,9 @@ def baostock_requests(baostock_emulator: Emulator) -> list[RequestRecord]:
 
 @contextmanager
 def client_connects_to(emulator: Emulator) -> Iterator[None]:
-    """Within the block, the ``baostock`` client of this process connects to the emulator; it begins logged out.
+    """Within the block, the ``baostock`` client of this process connects to the emulator; the client is logged out.
 
-    Afterwards the client's connection is closed, and the client is as before.
+    At the end of the block, the client's connection is closed and the client's previous state is restored.
 
     :raises ImportError: the client is not installed.
     """
@@ -119,7 +119,7 @@ def client_connects_to(emulator: Emulator) -> Iterator[None]:
         try:
             yield
         finally:
-            # A query by a client whose server has gone loops for ever; without a connection it is an error.
+            # After the emulator's end, a query on the open connection would loop for ever; without one, it fails.
             if connection := state.get("default_socket"):
                 connection.close()
             for name in CLIENT_STATE:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 @dataclass
 class ConnectionRecord:
-    """A TCP connection, open from when it was accepted until either side closed it.
+    """A TCP connection, from its acceptance until either side closes it.
 
-    ``opened`` and ``closed`` are seconds of the monotonic clock, ``opened_at`` is Beijing time.
+    ``opened`` and ``closed`` are seconds of the monotonic clock; ``closed`` is None while the connection is open.
+    ``opened_at`` is Beijing time.
     """
 
     id: int
@@ -22,10 +23,10 @@ class ConnectionRecord:
 
 @dataclass
 class RequestRecord:
-    """A request and how it was answered. ``params`` never hold a password or an API key.
+    """A request and its reply. ``params`` never hold a password or an API key.
 
-    ``error_code`` is None when no reply was sent. ``started`` and ``finished`` are seconds of the monotonic
-    clock.
+    ``error_code`` is None if the connection was closed before a reply. ``started`` and ``finished`` are seconds of
+    the monotonic clock; ``started_at`` is Beijing time.
     """
 
     connection: int

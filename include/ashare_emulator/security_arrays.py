@@ -1,4 +1,4 @@
-"""What never changes about the generated market's securities, as arrays: one value for each security.
+"""The constant properties of the generated market's securities, as arrays with one value per security.
 
 Securities are columns and sessions are rows: a bar is a pair of a session's number and a security's column.
 """
@@ -17,19 +17,19 @@ from ashare_emulator.market import ETF, INDEX, STOCK
 from ashare_emulator.noise import Floats, Noise, Purpose
 
 UNIT = {STOCK: 100, ETF: 1000, INDEX: 10000}
-"""Price steps in one CNY (or index point)."""
+"""Price steps per CNY (or per index point), by type."""
 
 FREE_SESSIONS = 5
-"""Number of sessions after listing without a price limit."""
+"""Number of a stock's first sessions, which have no price limit."""
 
 NEVER = 10**7
 """An ordinal after every day."""
 
 
 class SecurityArrays:
-    """The securities' traits by column, and the sessions by row.
+    """The securities' properties by column, and the sessions by row.
 
-    Prices are in price steps (``unit`` of them in one CNY), price limits and turnovers are fractions.
+    Prices are in price steps (``unit`` steps are one CNY); price limits and turnovers are fractions.
 
     :param end: the market's last day; a security without a date of delisting is listed up to it.
     """
@@ -62,18 +62,18 @@ class SecurityArrays:
         bars_from = [names.FIRST_BARS.get(listing.code, listing.ipo) for listing in self.listings]
         self.first = np.searchsorted(self.ordinals, [day.toordinal() for day in bars_from])
         self.after_last = np.searchsorted(self.ordinals, [(m.out or last).toordinal() for m in self.listings])
-        # A security that was listed before the window has no free sessions in it.
+        # A security listed on or before the first session has no sessions without a price limit in the window.
         self.listed_at = np.where([day > first for day in bars_from], self.first, -(10**6))
         self._st_from = np.array([m.st_from.toordinal() if m.st_from else NEVER for m in self.listings])
         self._st_to = np.array([m.st_to.toordinal() if m.st_to else NEVER for m in self.listings])
 
     def is_st(self, sessions: Any, columns: Any) -> Any:
-        """Whether stocks are under special treatment."""
+        """Whether securities are under special treatment on sessions; the two arguments broadcast."""
         ordinals = self.ordinals[sessions]
         return (self._st_from[columns] <= ordinals) & (ordinals < self._st_to[columns])
 
     def limits(self, sessions: Any, columns: Any) -> Floats:
-        """The day's price limit as a fraction; 100 (none in effect) for a stock's first sessions."""
+        """Price limits as fractions; 100, in effect no limit, for a stock's first sessions."""
         narrow = self.is_st(sessions, columns) & (self._limit[columns] == 0.10)
         age = sessions - self.listed_at[columns]
         free = (age >= 0) & (age < FREE_SESSIONS) & self.is_stock[columns]

@@ -1,4 +1,4 @@
-"""The emulator's server: one thread for each connection, so that the log shows whether a client opens two at once."""
+"""The emulator's server: one thread per connection, so that the log shows if a client's connections overlap."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ PEER_GONE = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR | 
 
 
 class Emulator:
-    """A Baostock server over a market, for as long as the ``with`` block lasts.
+    """A Baostock server that serves a market for the duration of the ``with`` block.
 
-    :param port: 0 for a free one; ``port`` is the one in use.
-    :param latency: seconds before each reply, or seconds by method.
-    :param published_until: the last day whose bars are out; by default today in Beijing.
-    :param factors_until: the same for adjust factors; by default as for bars.
+    :param port: 0 for a free port; the attribute ``port`` is the port in use.
+    :param latency: seconds before each reply, or method to seconds.
+    :param published_until: returns the last day whose bars are published; by default the date of ``now``.
+    :param factors_until: the same for adjust factors; by default ``published_until``.
     :param now: the service's clock, in Beijing time.
-    :param users: user to password; by default only ``anonymous``, as the client has it.
+    :param users: user to password; by default only the client's default user ``anonymous``.
     :param log_path: a file to which every connect, request and disconnect is appended as a line of JSON.
-    :raises OSError: on entering, when the address cannot be used or the log not written.
+    :raises OSError: on entering, if the address cannot be used or the log cannot be written.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Emulator:
             self._log = Path(self._log_path).open("a", encoding="utf-8")
         self._listener = socket.create_server((self.host, self.port), backlog=64)
         self.port = self._listener.getsockname()[1]
-        self._listener.settimeout(0.5)  # to notice `stop` where a shutdown does not wake accept
+        self._listener.settimeout(0.5)  # notices `stop` on platforms where shutdown does not wake accept
         self._write("start", {"pid": os.getpid(), "port": self.port})
         self._spawn(self._accept, self._listener)
         return self
@@ -94,7 +94,7 @@ class Emulator:
         self.stop()
 
     def stop(self) -> None:
-        """Close the port and all connections, and wait for their threads."""
+        """Close the port and all connections, and wait up to 5 seconds for each thread."""
         self._stopping.set()
         if self._listener is not None:
             _shut(self._listener)
@@ -118,7 +118,7 @@ class Emulator:
             self._faults.clear()
 
     def count(self, method: str | None = None) -> int:
-        """Number of requests so far, of one method or in all, logins and pages included."""
+        """Number of requests so far, of one method or in all; each login and each page counts."""
         with self._lock:
             return sum(method in (None, request.method) for request in self.requests)
 
@@ -157,8 +157,8 @@ class Emulator:
     def _register(self, number: int, sock: socket.socket, peer: str) -> None:
         with self._lock:
             opened = time.monotonic()
-            # A client that closed one connection and opened the next may be faster than the thread that is to
-            # notice the close. What the peer has closed by now did not overlap.
+            # A client may close one connection and open the next before the first connection's thread notices.
+            # A connection that the peer has closed by now does not overlap with the new one.
             for known, other in list(self._open.items()):
                 if _peer_gone(other):
                     self._record_close(known, opened)
@@ -168,7 +168,7 @@ class Emulator:
             self._write("connect", asdict(record))
 
     def _record_close(self, number: int, when: float) -> None:
-        """Note that a connection has ended; the lock is held."""
+        """Record the end of a connection. The caller holds the lock."""
         record = self.connections[number - 1]
         if record.closed is None:
             record.closed = when
@@ -230,7 +230,7 @@ class _Conversation:
         self._requests = 0
 
     def run(self) -> None:
-        """Answer until either side ends the connection."""
+        """Reply to requests until either side closes the connection."""
         buffer = b""
         while True:
             line, newline, rest = buffer.partition(b"\n")
@@ -245,7 +245,7 @@ class _Conversation:
             buffer += chunk
 
     def _answer(self, line: bytes) -> bool:
-        """Answer one request; whether the connection goes on."""
+        """Reply to one request; return whether the connection stays open."""
         server = self._server
         request: Request | RequestError
         self._requests += 1
@@ -255,7 +255,7 @@ class _Conversation:
             request = error
         method = request.call.method if isinstance(request, Request) else "invalid"
         record = server._begin(self._number, method, _loggable(request))
-        # The log has the request before the client has the reply, so that a test finds it there.
+        # Log the request before sending the reply: a test with the reply in hand finds the request in the log.
         try:
             payload = self._payload(request, record)
         finally:
@@ -263,7 +263,7 @@ class _Conversation:
         return payload is not None and self._send(payload, record.faults)
 
     def _payload(self, request: Request | RequestError, record: RequestRecord) -> bytes | None:
-        """The bytes to send, or None to close the connection instead."""
+        """The bytes of the reply, or None to close the connection without a reply."""
         server = self._server
         struck = server._struck(record.method, self._requests, _days(record.params))
         record.faults = [fault.kind for fault in struck]
@@ -288,7 +288,7 @@ class _Conversation:
         if "stall" in faults:
             self._sock.sendall(payload[: len(payload) // 2])
             while self._sock.recv(65536):
-                pass  # reads what the client sends, and never answers
+                pass  # discards the client's data and never replies
             return False
         self._sock.sendall(payload)
         return "drop" not in faults
@@ -328,7 +328,7 @@ class _Conversation:
 
 
 def _loggable(request: Request | RequestError) -> dict[str, str]:
-    """A request's parameters by name, without what is secret."""
+    """A request's parameters by name, without the password and the API key."""
     if isinstance(request, RequestError):
         return {}
     if request.call.method == "login":
@@ -340,7 +340,7 @@ def _loggable(request: Request | RequestError) -> dict[str, str]:
 
 
 def _days(params: Mapping[str, str]) -> int:
-    """How many days a request asks for; 0 for one that names no range."""
+    """Number of days in a request's range; 0 for a request without a range."""
     try:
         first, last = (date.fromisoformat(params[name]) for name in ("start_date", "end_date"))
     except (KeyError, ValueError):
@@ -349,7 +349,7 @@ def _days(params: Mapping[str, str]) -> int:
 
 
 def _peer_gone(sock: socket.socket) -> bool:
-    """Whether the other side has closed, even when something it sent before is still unread."""
+    """Whether the peer has closed the connection, even if data from the peer is still unread."""
     poll = select.poll()
     poll.register(sock, PEER_GONE | select.POLLIN)
     events = poll.poll(0)
@@ -357,7 +357,7 @@ def _peer_gone(sock: socket.socket) -> bool:
         return False
     if events[0][1] & PEER_GONE:
         return True
-    try:  # where the system does not report a peer's half-close, an end of stream is visible
+    try:  # where poll does not report a peer's half-close, recv shows the end of the stream
         return sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
     except OSError:
         return False

@@ -1,4 +1,4 @@
-"""The generated market's closes, session by session, with the suspensions and ex-dates on the way."""
+"""Simulates the generated market's closes session by session, with suspensions and ex-dates."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DAYS_AT_ONCE = 64
 
 
 class Simulation:
-    """Closes in price steps and flags of suspension: a row for each session, a column for each security."""
+    """``close`` (in price steps) and ``suspended`` (flags): a row per session, a column per security."""
 
     def __init__(self, noise: Noise, arrays: SecurityArrays, ex_dates: ExDates) -> None:
         self._noise = noise
@@ -26,7 +26,7 @@ class Simulation:
         self._ex_places, self._ex_precloses = ex_dates.precloses()
 
     def _suspensions(self) -> NDArray[np.bool_]:
-        """A flag for every session and security: 0.2 % of the stocks on a day, in spells of 2 to 10 sessions."""
+        """A flag per session and security: about 0.2 % of the stocks on a day, in spells of 2 to 10 sessions."""
         arrays = self._arrays
         suspended = np.zeros((len(arrays.sessions), len(arrays.listings)), dtype=np.bool_)
         columns = np.nonzero(arrays.is_stock)[0]
@@ -48,7 +48,7 @@ class Simulation:
         return columns
 
     def _simulate(self, ex_dates: ExDates) -> None:
-        """Closes from the first session to the last, and the ex-dates on the way."""
+        """Compute the closes and ex-dates from the first session to the last."""
         arrays = self._arrays
         planned = ex_dates.planned(self.suspended)
         listings: dict[int, list[int]] = defaultdict(list)
@@ -64,7 +64,7 @@ class Simulation:
                 days = arrays.ordinals[number : number + DAYS_AT_ONCE, None]
                 moves = self._noise.normal(Purpose.RETURN, days, arrays.keys[None, :]) * arrays.volatility
             preclose = ex_dates.go_ex(number, planned[number], last) if planned[number] else last
-            # The pull keeps prices near where they started, however long the market runs.
+            # Mean reversion keeps prices near their initial level, however long the market runs.
             step = moves[place] + market[number] - 0.004 * (np.log(preclose) - log_anchor)
             if listings[number]:
                 jump = self._noise.uniform(Purpose.LIST, arrays.keys[listings[number]], 2)
@@ -75,7 +75,7 @@ class Simulation:
             self.close[number] = last
 
     def preclose(self, sessions: Ints, columns: Ints) -> Floats:
-        """The reference prices of pairs of a session's number and a security's column, in price steps."""
+        """The reference prices (precloses) of the pairs (``sessions[n]``, ``columns[n]``), in price steps."""
         before = np.where(
             sessions > 0, self.close[np.maximum(sessions - 1, 0), columns], self._arrays.anchor[columns]
         )

@@ -1,12 +1,12 @@
-"""The exchanges' trading days: their published holidays, and beyond them a rule of the emulator's own.
+"""The exchanges' trading days: by published holidays, and in later years by the emulator's own rule.
 
-The published holidays are kept as a file because importing ``exchange_calendars``, where they come from, takes longer
-than starting the whole emulator. They end with a year, and the emulator has to run in any. So its market is closed in
-the years after that, up to ``LAST_DAY``, on weekends and on
+The published holidays are a file, because importing their source, ``exchange_calendars``, takes longer than
+starting the whole emulator. The file ends with the last published year, but the emulator has to run in any year.
+So in later years, up to ``LAST_DAY``, the emulator's market is closed on weekends and on
 
 - 1 January, 5 April (Qingming), 1 to 5 May, 1 to 7 October,
-- Chinese New Year's eve and the seven days from New Year on; New Year is the day, in Beijing, of the mean new moon
-  between 21 January and 20 February, which is the real one or a day beside it.
+- Chinese New Year's Eve and the seven days from New Year on. The rule's New Year is the Beijing date of the mean
+  new moon between 21 January and 20 February: the real New Year, or one day off.
 
 The exchanges will decide otherwise. Only the emulator's market may use this rule.
 """
@@ -23,15 +23,15 @@ FIRST_DAY = date(1990, 12, 19)
 """The first session of the Shanghai exchange."""
 
 LAST_DAY = date(2100, 12, 31)
-"""The last day that the emulator's rule is for."""
+"""The last day of the calendar."""
 
 FIXED = {(1, 1), (4, 5), *((5, day) for day in range(1, 6)), *((10, day) for day in range(1, 8))}
-"""Month and day of the holidays of the rule that have a date."""
+"""The rule's holidays with a fixed date, as (month, day)."""
 
 NEW_MOON = datetime(2000, 1, 6, 22, 21)
 """A mean new moon, in Beijing time."""
 MONTH = timedelta(days=29.530588861)
-"""From one mean new moon to the next."""
+"""The time from one mean new moon to the next."""
 
 
 @cache
@@ -50,18 +50,18 @@ def _holidays() -> tuple[frozenset[date], date]:
 
 @cache
 def _new_year(year: int) -> date:
-    """Chinese New Year, by the rule."""
+    """The date of Chinese New Year by the rule."""
     months = math.ceil((datetime(year, 1, 21) - NEW_MOON) / MONTH)
     return (NEW_MOON + months * MONTH).date()
 
 
 def last_published_day() -> date:
-    """The end of the last year whose holidays the exchanges have published here."""
+    """31 December of the last year in ``holidays.txt``."""
     return _holidays()[1]
 
 
 def is_session(day: date) -> bool:
-    """Whether the exchanges traded on a day, or by the rule would.
+    """Whether a day is a session, by the published holidays or, in later years, by the rule.
 
     :raises ValueError: a day before the first session or after ``LAST_DAY``.
     """
@@ -76,20 +76,20 @@ def is_session(day: date) -> bool:
 
 
 def calendar_days(start: date, end: date) -> list[tuple[date, bool]]:
-    """Each day of a range with whether it is a session; the range, ends included, is cut as in ``sessions``."""
+    """(day, whether it is a session) for each day of a range, both ends included, clipped as in ``sessions``."""
     first, last = max(start, FIRST_DAY), min(end, LAST_DAY)
     days = (first + timedelta(days=n) for n in range((last - first).days + 1))
     return [(day, is_session(day)) for day in days]
 
 
 def sessions(start: date, end: date) -> list[date]:
-    """The sessions of a range, both ends included and cut to ``FIRST_DAY`` and ``LAST_DAY``."""
+    """The sessions of a range, both ends included, clipped to ``FIRST_DAY`` and ``LAST_DAY``."""
     days = _all_sessions()
     return days[bisect_left(days, start) : bisect_right(days, end)]
 
 
 def next_session(day: date) -> date:
-    """The first session from a day on, or the last of all."""
+    """The first session on or after a day; after the calendar's last session, that session."""
     days = _all_sessions()
     return days[min(bisect_left(days, day), len(days) - 1)]
 
