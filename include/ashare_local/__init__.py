@@ -9,4 +9,4 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 class StackError(Exception):
-    """The stack cannot start or go on; the text is one sentence, then the end of a log where there is one."""
+    """The stack cannot start or continue; the text is one sentence, then the end of a log if there is one."""

@@ -13,8 +13,8 @@ from ashare_local.postgres import EmbeddedPostgres
 class AirflowHealth:
     """The state of an Airflow on this machine.
 
-    :param port: of the API server.
-    :param postgres: the server with Airflow's database, called ``airflow``.
+    :param port: the API server's port.
+    :param postgres: the server with Airflow's database ``airflow``.
     """
 
     def __init__(self, port: int, postgres: EmbeddedPostgres) -> None:
@@ -26,12 +26,12 @@ class AirflowHealth:
         return bool(self._components())
 
     def is_healthy(self) -> bool:
-        """Whether scheduler and DAG processor beat; the triggerer, which nothing here needs, may be late."""
+        """Whether the scheduler and the DAG processor send heartbeats. The triggerer may start later."""
         components = self._components()
         return all(components.get(name, {}).get("status") == "healthy" for name in ("scheduler", "dag_processor"))
 
     def has_dag(self, dag_id: str) -> bool:
-        """Whether a DAG has been read from its file.
+        """Whether the DAG processor has parsed and serialized a DAG.
 
         :raises StackError: a DAG file cannot be imported.
         """
@@ -43,7 +43,7 @@ class AirflowHealth:
             return connection.execute(query, (dag_id,)).fetchone() is not None
 
     def get(self, path: str, seconds: float) -> dict[str, Any]:
-        """The API server's reply; an empty one when there is none in time."""
+        """The API server's JSON reply; an empty dict if there is no valid reply within ``seconds``."""
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with direct.open(f"http://127.0.0.1:{self._port}{path}", timeout=seconds) as reply:

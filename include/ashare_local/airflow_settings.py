@@ -17,31 +17,31 @@ PYTHON_BIN = Path(sys.executable).parent
 JOB_SCHEDULE = "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE"
 
 DEFAULTS = {
-    "AIRFLOW__CORE__PARALLELISM": "16",  # more than the pool's slots, so that other tasks run while eight wait
+    "AIRFLOW__CORE__PARALLELISM": "16",  # more than the pool's eight slots: other tasks run while eight wait
     "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
     "AIRFLOW__API__WORKERS": "1",
     "AIRFLOW__API__EXPOSE_CONFIG": "False",
     "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
-    # After a kill of the whole stack, its running tasks start again half a minute after the next start.
+    # Tasks that were running when the stack was killed start again half a minute after its next start.
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
     "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
     "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
     "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "30",
-    # A supervisor that sees its task's sockets close before the task ends looks again after this pause (5 s).
+    # If a task's sockets close before the task ends, its supervisor polls again after this pause (default: 5 s).
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
 }
-"""Settings that an ``AIRFLOW__...`` variable of the caller overrides."""
+"""Default settings. An ``AIRFLOW__...`` variable of the caller overrides them."""
 
 
 @dataclass(frozen=True)
 class AirflowSettings:
-    """What the Airflow of a stack is started with.
+    """The settings of a stack's Airflow.
 
     :ivar home: Airflow's directory, with its logs.
-    :ivar port: of the API server, at ``localhost``.
-    :ivar database: SQLAlchemy's URL of Airflow's database.
-    :ivar users: of the UI: name to role.
-    :ivar scheduled: whether DAGs run by their schedule, or only when asked to.
+    :ivar port: the API server's port, at ``localhost``.
+    :ivar database: the SQLAlchemy URL of Airflow's database.
+    :ivar users: the UI's users: name to role.
+    :ivar scheduled: True: DAGs run by their schedule. False: DAGs run only on request.
     """
 
     home: Path
@@ -59,15 +59,15 @@ class AirflowSettings:
         return os.pathsep.join([str(PROJECT / "include"), str(self.plugins_folder)])
 
     def _write_passwords(self) -> Path:
-        """The file with the UI's passwords, which are all the same one."""
+        """Write the file of the UI's passwords and return its path. All users have the same password."""
         path = self.home.with_name("passwords.json")
         write_private(path, json.dumps(dict.fromkeys(self.users, self.secrets["password"])))
         return path
 
     def environment(self, caller: Mapping[str, str]) -> dict[str, str]:
-        """The environment of Airflow's processes; the file with the passwords is written for it.
+        """The environment of Airflow's processes. Also writes the file of the UI's passwords.
 
-        :param caller: the environment that the stack starts from.
+        :param caller: the environment in which the stack is started.
         """
         logs = self.home / "logs"
         fixed = {
@@ -103,9 +103,9 @@ class AirflowSettings:
 
 
 def _no_proxy_to_this_machine(caller: Mapping[str, str]) -> dict[str, str]:
-    """Tasks connect to the API server on this machine directly, never through a proxy."""
+    """Variables that make tasks connect to the API server on this machine directly, never through a proxy."""
     if sys.platform == "darwin":
-        # There, looking up the system's proxies after a fork ends the process.
+        # On macOS, looking up the system's proxies after a fork kills the process.
         return {"NO_PROXY": "*", "no_proxy": "*", "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES"}
     listed = caller.get("no_proxy") or caller.get("NO_PROXY") or ""
     both = ",".join(part for part in (listed, "localhost,127.0.0.1") if part)

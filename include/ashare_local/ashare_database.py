@@ -1,4 +1,4 @@
-"""The ``ashare`` database that is meant: the one of ``AIRFLOW_CONN_ASHARE_POSTGRES``, or the embedded one."""
+"""The ``ashare`` database: that of ``AIRFLOW_CONN_ASHARE_POSTGRES`` if the variable is set, or the embedded one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ashare_local.terminal import shown
 def connect(libpq: Mapping[str, str]) -> psycopg.Connection:
     """Connect with libpq's variables.
 
-    :raises StackError: the database refuses.
+    :raises StackError: the database refuses the connection.
     """
     parameters: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "client_encoding": "UTF8"}
     parameters |= {PARAMETERS[variable]: value for variable, value in libpq.items()}
@@ -36,10 +36,12 @@ def connect(libpq: Mapping[str, str]) -> psycopg.Connection:
 
 @contextmanager
 def ashare_database(*, may_be_new: bool = False) -> Iterator[dict[str, str]]:
-    """libpq's variables for the database; an embedded server that does not run is started for the block.
+    """libpq's variables for the database. If the embedded server is not running, it runs for the block.
 
     :param may_be_new: create the embedded database if there is none.
-    :raises StackError: there is no embedded database yet, or a stack that starts or stops holds it.
+    :raises StackError: there is no embedded database yet, or a stack that is starting or stopping holds the lock.
+    :raises InvalidInput: ``AIRFLOW_CONN_ASHARE_POSTGRES`` is not a PostgreSQL connection.
+    :raises PostgresError: the embedded server does not start.
     """
     if given := caller_environment().get(POSTGRES_VARIABLE):
         yield libpq_env(POSTGRES_VARIABLE, given)
@@ -53,6 +55,6 @@ def ashare_database(*, may_be_new: bool = False) -> Iterator[dict[str, str]]:
         yield postgres.libpq_env("ashare")
         return
     directory.mkdir(parents=True, exist_ok=True)
-    # Held, so that a `make up` meanwhile does not lose its database at the end of this.
+    # The lock keeps out a concurrent `make up`: the end of this block would stop its database.
     with claim(directory), postgres:
         yield postgres.libpq_env("ashare")

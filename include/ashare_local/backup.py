@@ -1,4 +1,4 @@
-"""`make backup`: the schema ``ashare`` as one file."""
+"""`make backup`: write the schema ``ashare`` to one file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Contents:
-    """What a database holds: its schema version, bars, and the newest trade date of them."""
+    """The contents of a database: its schema version, number of bars, and newest trade date with bars."""
 
     version: int
     bars: int
@@ -31,7 +31,7 @@ class Contents:
 
     @classmethod
     def of(cls, line: str) -> Contents:
-        """From the line that psql prints for its query."""
+        """Parse the line that psql prints for ``psql_scripts.CONTENTS``."""
         version, bars, newest = line.strip().split("|")
         return cls(int(version), int(bars), newest)
 
@@ -41,12 +41,16 @@ class Contents:
 
 
 def main() -> int:
-    """Write a backup; the exit code."""
+    """Write a backup and return the exit code."""
     return command("make backup", lambda programs: backup(programs, chosen_file()))
 
 
 def backup(programs: Programs, file: Path | None = None) -> None:
-    """Write the schema ``ashare`` to a file; there is no file before it is whole."""
+    """Write the schema ``ashare`` to a file. The file gets its name only when it is complete.
+
+    :param file: by default a new file in ``BACKUPS``, named after the time.
+    :raises BackupError: there is no such schema, pg_dump failed, or the file cannot be written.
+    """
     began = time.monotonic()
     if programs.query(psql_scripts.SCHEMA_STATE) != "3":
         raise BackupError(
@@ -75,26 +79,26 @@ def backup(programs: Programs, file: Path | None = None) -> None:
 
 
 def _dump(programs: Programs, pg_dump: str, output: IO[bytes]) -> Contents:
-    """What is in the dump, counted in the same snapshot, as a run may go on meanwhile."""
+    """Write the dump and return its contents, counted in its snapshot, because a run may write meanwhile."""
     with programs.started(*QUERY, stdin=subprocess.PIPE) as session:
         session.stdin.write(f"{psql_scripts.SNAPSHOT};{psql_scripts.CONTENTS};\n".encode())
         session.stdin.flush()
         snapshot, line = (session.stdout.readline().decode().strip() for _ in range(2))
         if not line:
             raise BrokenPipeError
-        # Level 1 takes a quarter of the usual level's time, for a file that is a tenth larger.
+        # Compression level 1 takes a quarter of the default level's time; the file is a tenth larger.
         wanted = (
             *("--format=custom", "--compress=1", "--schema=ashare", f"--snapshot={snapshot}"),
             f"--lock-wait-timeout={LOCK_SECONDS}s",
         )
         with programs.started(pg_dump, *wanted) as dump:
-            # By a pipe: to a file that is its output, pg_dump adds its table of contents a second time.
+            # Through a pipe: with a file as its output, pg_dump writes its table of contents a second time.
             shutil.copyfileobj(dump.stdout, output, CHUNK)
     return Contents.of(line)
 
 
 def chosen_file() -> Path | None:
-    """``FILE=path``, if it was given."""
+    """The path of ``FILE=path``; None if not given."""
     given = os.environ.get("FILE", "").strip()
     return Path(given).expanduser().absolute() if given else None
 

@@ -1,4 +1,4 @@
-"""`make demo`: two weeks of a whole market through a real Airflow, from nothing; leaves nothing running."""
+"""`make demo`: two weeks of a whole market through a real Airflow, from an empty state; leaves nothing running."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from ashare_local.state_directory import wipe
 from ashare_local.terminal import Phases, Stopped, console, errors, print_columns, shown, stop_signals
 
 START, END = "2026-04-27", "2026-05-08"
-"""Two weeks with the Labour Day holiday in them."""
+"""Two weeks that include the Labour Day holiday."""
 
 TEXT_COLUMNS = ("trade_date", "status", "reason", "code", "name")
 
 
 def main() -> int:
-    """Run the demo; the exit code."""
+    """Run the demo and return the exit code."""
     phases = Phases()
     try:
         start, end = parse_trade_date_range(os.environ.get("DEMO_START") or START, os.environ.get("DEMO_END") or END)

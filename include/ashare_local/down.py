@@ -1,4 +1,4 @@
-"""`make down`: stop what runs on this project's state directories, and what was left behind there."""
+"""`make down`: stop the stacks on this project's state directories, and processes left behind by a killed stack."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WAIT_SECONDS = 90
 
 
 def main() -> int:
-    """Stop both the stack and the demo, or with ``DEMO=1`` the demo alone; the exit code."""
+    """Stop the stack and the demo, or with ``DEMO=1`` the demo alone, and return the exit code."""
     stopped = False
     try:
         for directory in (demo_dir(),) if wants_demo() else (demo_dir(), state_dir()):
@@ -32,9 +32,9 @@ def main() -> int:
 
 
 def bring_down(directory: Path) -> bool:
-    """Stop the stack of a state directory, live or left behind; whether there was one.
+    """Stop the stack of a state directory, live or left behind; return whether there was one.
 
-    :raises StackError: it does not end.
+    :raises StackError: another process claims the directory meanwhile.
     """
     pid = holder(directory)
     if pid:
@@ -49,7 +49,10 @@ def bring_down(directory: Path) -> bool:
 
 
 def _terminate(pid: int, directory: Path) -> None:
-    """End the process that holds the directory's lock: its pid cannot be that of another program."""
+    """End the process that holds the directory's lock: SIGTERM, then SIGKILL after ``WAIT_SECONDS``.
+
+    The held lock proves that the pid has not been reused by another program.
+    """
     deadline = time.monotonic() + WAIT_SECONDS
     started = processes.start_time(pid)
     os.kill(pid, signal.SIGTERM)

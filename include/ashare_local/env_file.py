@@ -19,19 +19,21 @@ UNSET_FIRST = (
     *CONNECTIONS,
     "AIRFLOW_CONN_ASHARE_ALERTS",
 )
-"""Variables that an ``env.sh`` unsets first: values for another database or stack would be used for this one."""
+"""Variables that ``env.sh`` unsets first: values for another database or stack would apply to this one."""
 
 
 def write_env_file(path: Path, env: Mapping[str, str], libpq: Mapping[str, str], check: Sequence[str] = ()) -> None:
-    """Write ``env.sh``: the Airflow settings, the way to ``airflow``, ``ashare`` and ``psql``, and psql's defaults.
+    """Write ``env.sh``: Airflow's settings, the ``PATH`` to ``airflow``, ``ashare``, ``psql``, and psql's defaults.
 
-    :param check: a command whose exit code is that of reading the file.
+    :param env: the environment of the stack's processes.
+    :param libpq: libpq's variables for the ``ashare`` database.
+    :param check: a command that ``env.sh`` runs last; its exit code becomes the exit code of reading ``env.sh``.
     """
     chosen = {name: value for name, value in env.items() if name.startswith(("AIRFLOW_", "ASHARE_"))}
     chosen |= {"PYTHONPATH": env["PYTHONPATH"], **libpq}
     lines = ["# . this file, in sh, bash or zsh. It holds secrets.", f"unset {' '.join(UNSET_FIRST)}"]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in sorted(chosen.items())]
-    # One's own psql, where there is one, stays the first choice.
+    # An installed psql takes precedence over the embedded one.
     first = ":".join(shlex.quote(str(folder)) for folder in (COMMANDS, PYTHON_BIN))
     lines.append(f'export PATH={first}:"$PATH":{shlex.quote(str(bin_dir()))}')
     if check:
@@ -41,7 +43,7 @@ def write_env_file(path: Path, env: Mapping[str, str], libpq: Mapping[str, str],
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """The variables of an ``env.sh``, without ``PATH``."""
+    """The variables that an ``env.sh`` exports, without ``PATH``."""
     words = iter(shlex.split(path.read_text(), comments=True))
     pairs = (next(words).partition("=") for word in words if word == "export")
     return {name: value for name, _, value in pairs if name != "PATH"}

@@ -1,7 +1,7 @@
-"""What reading ``env.sh`` prints: which stack the terminal is set to, and whether that stack runs.
+"""Prints, whenever ``env.sh`` is read, which stack the terminal is set to, and whether that stack runs.
 
-``env.sh`` runs this file by its path, in every terminal and every line of cron that reads it. It has to start at
-once, so it uses the standard library only.
+``env.sh`` runs this file by its path, in every terminal and every cron line that reads ``env.sh``. This file has to
+start at once, so it uses the standard library only.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def is_listening(address: str | tuple[str, int]) -> bool:
 
 
 def is_held(state_dir: Path) -> bool:
-    """Whether a process holds a state directory; another stack may have its port meanwhile."""
+    """Whether a process holds a state directory's lock. The port is no proof: another stack may listen on it."""
     try:
         with (state_dir / "lock").open("r") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -40,9 +40,11 @@ def is_held(state_dir: Path) -> bool:
 def describe(state_dir: Path, name: str, command: str, port: int, database_socket: str) -> tuple[str, bool]:
     """One sentence on a stack, and whether its database can be used.
 
-    :param name: of the stack, as people know it.
+    :param name: the stack's name in the sentence.
     :param command: the command that starts the stack.
-    :param database_socket: of its embedded PostgreSQL; empty for a database of one's own, which is not checked.
+    :param port: the port of the stack's API server.
+    :param database_socket: the unix socket of the embedded PostgreSQL; empty for the user's own database, which is
+        not checked.
     """
     has_database = not database_socket or is_listening(database_socket)
     has_airflow = is_held(state_dir) and is_listening(("127.0.0.1", port))
@@ -56,9 +58,9 @@ def describe(state_dir: Path, name: str, command: str, port: int, database_socke
 
 
 def main(state_dir: str, name: str, command: str, port: str, database_socket: str) -> int:
-    """Print the sentence; the exit code."""
+    """Print the sentence and return the exit code: 0 if the database can be used, otherwise 1."""
     sentence, usable = describe(Path(state_dir), name, command, int(port), database_socket)
-    # Not to standard output, which may be that of a command that reads this file first.
+    # Standard error: standard output may belong to a command line that reads env.sh first.
     sys.stderr.write(f"{sentence}\n")
     return 0 if usable else 1
 

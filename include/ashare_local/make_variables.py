@@ -1,4 +1,4 @@
-"""The variables of the make targets: where the state is kept, and what was asked for."""
+"""The variables of the make targets: the state directories and the flags."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from ashare_local import PROJECT
 
 
 def state_dir() -> Path:
-    """Where everything is kept: ``ASHARE_STATE_DIR``, by default ``.airflow`` in the project."""
+    """The stack's state directory: ``ASHARE_STATE_DIR``, by default ``.airflow`` in the project."""
     given = os.environ.get("ASHARE_STATE_DIR")
     return Path(given).expanduser().absolute() if given else PROJECT / ".airflow"
 
 
 def demo_dir() -> Path:
-    """The demo's own state: generated bars never reach the database that holds real ones."""
+    """The demo's own state directory: generated bars never reach the database of real bars."""
     return state_dir() / "demo"
 
 
@@ -25,5 +25,5 @@ def wants_demo() -> bool:
 
 
 def flag(name: str) -> bool:
-    """Whether ``NAME=1`` was given."""
+    """Whether ``NAME=1`` was given: any value but 0, no, false and blank."""
     return os.environ.get(name, "").strip().lower() not in ("", "0", "no", "false")

@@ -1,4 +1,4 @@
-"""Generated bars never get among other bars: a database of one's own is compared with the emulator's market first."""
+"""Keeps generated bars out of the user's own database if that holds bars of another market."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ from ashare_local.stack_connections import BAOSTOCK_VARIABLE, caller_environment
 
 
 def refuse_other_bars(first: date) -> None:
-    """Before a demo on a database of one's own, with the emulator for its source.
+    """Refuse a demo that would mix generated bars with other bars.
 
-    :param first: a trade date that the demo's market has to have.
-    :raises StackError: the database holds bars that are not the market's, or it refuses.
+    Checks only a demo that loads the user's own database from the emulator.
+
+    :param first: a trade date that the demo's market has to contain.
+    :raises StackError: the database holds bars of another market, or refuses the connection.
     """
     given = caller_environment()
     value = given.get(POSTGRES_VARIABLE)
@@ -39,7 +41,7 @@ def refuse_other_bars(first: date) -> None:
 
 
 def _is_generated(sample: Sequence[tuple[Any, ...]], first: date) -> bool:
-    """Whether most of the bars are the emulator's; its market may have changed a little with the package."""
+    """Whether most of the bars are the emulator's. A new version of the package may change its market slightly."""
     lines = io.StringIO()
     csv.writer(lines).writerows(sample)
     compared = subprocess.run(

@@ -9,9 +9,9 @@ from ashare_local import StackError
 
 
 def free_port() -> int:
-    """A free port below those that the kernel gives to outgoing connections, so that it is still free later.
+    """A free port below the ephemeral ports, so that no outgoing connection takes the port later.
 
-    :raises StackError: none was found.
+    :raises StackError: no free port was found.
     """
     for _ in range(200):
         port = random.randint(20000, 32000)

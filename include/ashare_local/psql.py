@@ -1,4 +1,4 @@
-"""`make psql`: a psql prompt on the ashare database; an embedded server that does not run runs for as long."""
+"""`make psql`: a psql prompt on the ashare database. If the embedded server is stopped, it runs until psql ends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ashare_local.terminal import errors
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run ``psql`` with these arguments; its exit code."""
+    """Run ``psql`` with these arguments and return its exit code."""
     try:
         with ashare_database() as libpq:
             return _psql(libpq, arguments)
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _psql(libpq: Mapping[str, str], arguments: Sequence[str]) -> int:
-    # Ctrl-C at the prompt cancels a query; it is psql's, not ours.
+    # Ctrl-C at the prompt cancels a query: psql handles the signal, this process ignores it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     program = shutil.which("psql") or str(bin_dir() / "psql")
     with subprocess.Popen(

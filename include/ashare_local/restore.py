@@ -1,4 +1,4 @@
-"""`make restore`: a backup into the database, in one transaction: all of it, or nothing has changed."""
+"""`make restore`: restore a backup into the database in one transaction, all or nothing."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ PREAMBLE_LINES = 40
 
 
 def main() -> int:
-    """Restore a backup; the exit code."""
+    """Restore a backup and return the exit code."""
     return command("make restore", lambda programs: restore(programs, chosen_file(), overwrite=flag("OVERWRITE")))
 
 
 def restore(programs: Programs, file: Path | None, *, overwrite: bool = False) -> None:
-    """Put the schema of a backup into the database, and bring it up to date.
+    """Restore the schema of a backup into the database, and migrate the schema to the newest version.
 
-    :param overwrite: drop the schema that is there.
-    :raises BackupError: it cannot be done, and nothing has changed.
+    :param overwrite: replace an existing schema ``ashare``.
+    :raises BackupError: the backup cannot be restored; nothing has changed.
     """
     began = time.monotonic()
     if file is None:
@@ -55,7 +55,7 @@ def restore(programs: Programs, file: Path | None, *, overwrite: bool = False) -
 
 
 def _check(programs: Programs, pg_restore: str, file: Path) -> int:
-    """The schema version of a backup that is whole."""
+    """Check that a backup is complete and return its schema version."""
     with _opened(file) as dump:
         listed = programs.run(pg_restore, "--list", stdin=dump)
     if not re.search(r"^\d.* SCHEMA - ashare ", listed, re.MULTILINE):
@@ -63,7 +63,7 @@ def _check(programs: Programs, pg_restore: str, file: Path) -> int:
             f"{shown(file)} is a dump, but not of the schema ashare: choose one that `make backup` wrote."
         )
     with _opened(file) as dump:
-        # Reads and unpacks all of it, so that a damaged file is known before anybody has to wait for a lock.
+        # Read and decompress the whole file, so that a damaged file is refused before any table is locked.
         programs.run(pg_restore, "--file=/dev/null", stdin=dump)
     with _opened(file) as dump:
         of_versions = ("--data-only", "--schema=ashare", "--table=schema_migration", "--file=-")
@@ -80,7 +80,7 @@ def _check(programs: Programs, pg_restore: str, file: Path) -> int:
 
 @contextmanager
 def _opened(file: Path) -> Iterator[IO[bytes]]:
-    """The file; the error of a program that reads it becomes a sentence about the file."""
+    """Open the file. An error of pg_restore, which reads it, becomes a sentence about the file."""
     try:
         dump = file.open("rb")
     except OSError as error:
@@ -97,7 +97,7 @@ def _opened(file: Path) -> Iterator[IO[bytes]]:
 
 
 def _check_database(programs: Programs, overwrite: bool) -> bool:
-    """Whether there is a schema to be replaced."""
+    """Check that the database can take the backup; return whether there is a schema to replace."""
     try:
         refuse_encoding(programs.query(psql_scripts.ENCODING), programs.libpq.get("PGDATABASE", "ashare"))
     except InvalidInput as error:
@@ -124,7 +124,7 @@ def _check_database(programs: Programs, overwrite: bool) -> bool:
 
 
 def _busy(programs: Programs) -> str | None:
-    """A sentence on the session that syncs now; None if there is none."""
+    """A sentence on the session that is syncing; None if no session is."""
     holder = programs.query(psql_scripts.SOURCE_HOLDER)
     if not holder:
         return None
@@ -137,10 +137,10 @@ def _busy(programs: Programs) -> str | None:
 
 
 def _run(programs: Programs, pg_restore: str, file: Path, replaces: bool, version: int) -> None:
-    """Feed psql the whole transaction; its COMMIT is sent when everything before it has been."""
+    """Feed psql the whole transaction. COMMIT is sent only after pg_restore has ended without an error."""
     with (
         _opened(file) as dump,
-        # Without its --single-transaction, which commits what a pg_restore that died had sent.
+        # Not by psql's --single-transaction, which would commit the partial output of a pg_restore that died.
         programs.started(*QUERY, "-f", "-", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as psql,
     ):
         psql.stdin.write(psql_scripts.restore_begin(replaces=replaces).encode())
@@ -149,7 +149,7 @@ def _run(programs: Programs, pg_restore: str, file: Path, replaces: bool, versio
             pg_restore, "--exit-on-error", "--no-owner", "--no-privileges", "--file=-", stdin=dump
         ) as archive:
             for line in islice(archive.stdout, PREAMBLE_LINES):
-                # A server before PostgreSQL 17 does not know it.
+                # Servers before PostgreSQL 17 do not know this setting.
                 if not line.startswith(b"SET transaction_timeout"):
                     psql.stdin.write(line)
             shutil.copyfileobj(archive.stdout, psql.stdin, CHUNK)
@@ -168,7 +168,7 @@ def _refusal(programs: Programs, message: str) -> str:
 
 
 def _in_the_way(programs: Programs) -> str:
-    """The sessions that hold the locks, as far as they still run."""
+    """The sessions that still hold locks on the tables, in parentheses; empty if there are none."""
     found = programs.query(psql_scripts.TABLE_LOCK_HOLDERS).splitlines()
     named = [
         f"{name or 'an unnamed session'} (pid {pid}, user {user}, {state} since {since})"

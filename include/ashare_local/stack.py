@@ -46,21 +46,20 @@ SOURCE_SECONDS = 60
 
 
 class Stack:
-    """Start with ``with Stack(...) as stack``; everything is stopped at the end of the block, however it ends.
+    """Start with ``with Stack(...) as stack``. The end of the block stops all processes, also after an exception.
 
-    :param state_dir: holds all that is kept: databases, secrets, logs. One stack at a time may use it.
-    :param port: of the UI and API; a free one if None.
+    :param state_dir: the directory of the databases, secrets and logs. Only one stack at a time may use it.
+    :param port: the port of the UI and the API; None for a free port.
     :param host: the address that the UI listens on.
-    :param emulator: start the Baostock emulator with these arguments (``()`` for none); None for no emulator.
-        ``AIRFLOW_CONN_BAOSTOCK`` in the environment goes before it: then no emulator is started.
-    :param dags: wait until these DAGs are there, and unpause those that are new.
+    :param emulator: the arguments of the Baostock emulator (``()`` for no arguments); None for no emulator.
+        ``AIRFLOW_CONN_BAOSTOCK`` in the environment takes precedence: with it, no emulator is started.
+    :param dags: ``start`` waits until Airflow knows these DAGs.
     :param durable: False for databases that may be lost in a power cut.
-    :param users: of the UI, beside ``admin``, by name with their role; with the same password.
-    :param scheduled: False if the DAGs are to run only when asked to. Otherwise a new Airflow begins with a run of
-        the newest trade date.
-    :param migrate: bring the schema ``ashare`` up to date before Airflow starts.
-    :param environment: what the stack starts from; ``os.environ`` by default.
-    :param report: called with the name of each phase as it begins.
+    :param users: the UI's users beside ``admin``: name to role. All have the same password.
+    :param scheduled: False: DAGs run only on request. True: a new Airflow first runs the newest trade date.
+    :param migrate: migrate the schema ``ashare`` before Airflow starts.
+    :param environment: the environment in which the stack is started; by default ``os.environ``.
+    :param report: called with the name of each phase at its beginning.
     """
 
     def __init__(
@@ -100,11 +99,11 @@ class Stack:
         self._cleanup = contextlib.ExitStack()
         self._secrets: Secrets | None = None
         self.env: dict[str, str] = {}
-        """The environment of the stack's processes; complete once it has started."""
+        """The environment of the stack's processes; complete after ``start``."""
 
     @property
     def url(self) -> str:
-        """Where the UI is."""
+        """The URL of the UI."""
         return f"http://localhost:{self.port}"
 
     @property
@@ -119,9 +118,9 @@ class Stack:
         return self.state_dir / "env.sh"
 
     def start(self) -> Stack:
-        """Start everything and wait until the scheduler works and the DAGs are there.
+        """Start all processes; wait until the scheduler is healthy and Airflow knows the DAGs.
 
-        :raises StackError: something did not start; all that did is stopped again.
+        :raises StackError: a process did not start; the started processes are stopped again.
         """
         try:
             self._start()
@@ -134,7 +133,7 @@ class Stack:
         return self
 
     def stop(self) -> None:
-        """Stop everything: the scheduler and its tasks first, PostgreSQL last."""
+        """Stop all processes: scheduler and tasks first, then API server, PostgreSQL and emulator."""
         self._cleanup.close()
 
     def __enter__(self) -> Stack:
@@ -150,11 +149,14 @@ class Stack:
 
     @property
     def has_own_database(self) -> bool:
-        """Whether the database ``ashare`` is one of ``AIRFLOW_CONN_ASHARE_POSTGRES``, not the embedded one."""
+        """Whether the database ``ashare`` is that of ``AIRFLOW_CONN_ASHARE_POSTGRES``, not the embedded one."""
         return bool(self._given.get(POSTGRES_VARIABLE))
 
     def check(self) -> None:
-        """:raises StackError: one of the stack's processes has ended."""
+        """Check that all processes of the stack live.
+
+        :raises StackError: a process has ended.
+        """
         for component in self.components.values():
             if component.ended is not None:
                 raise StackError(
@@ -165,9 +167,10 @@ class Stack:
             raise StackError(f"PostgreSQL ended unexpectedly; its log is {self.postgres.log_file}.")
 
     def wait_for(self, what: str, condition: Callable[[], bool], seconds: float = START_SECONDS) -> None:
-        """Wait for a condition while all processes live.
+        """Poll a condition until it is true, while all processes live.
 
-        :raises StackError: a process ended, or the condition did not come true in time.
+        :param what: the name of the awaited thing in the error message.
+        :raises StackError: a process ended, or the condition did not become true in time.
         """
         deadline = time.monotonic() + seconds
         while not condition():
@@ -181,7 +184,7 @@ class Stack:
 
         :raises StackError: one of the stack's processes ended meanwhile.
         """
-        # A session of its own: Ctrl-C is for this process, which then stops the command, too.
+        # A new session: Ctrl-C reaches only this process, which then stops the command.
         command = subprocess.Popen(
             [sys.executable, "-m", "airflow", *arguments], env=self.env, cwd=PROJECT, start_new_session=True
         )
@@ -197,7 +200,7 @@ class Stack:
         return command.returncode
 
     def source_problem(self) -> str | None:
-        """One sentence if Baostock, as the stack would reach it, does not let us in; None if it does."""
+        """One sentence if a process with the stack's settings cannot connect to Baostock; None if it can."""
         command = [sys.executable, "-m", "ashare_airflow.source_check"]
         try:
             asked = subprocess.run(
@@ -217,9 +220,9 @@ class Stack:
         return (asked.stdout.strip().splitlines() or ["Baostock could not be asked."])[-1]
 
     def ashare_connection(self) -> psycopg.Connection:
-        """A connection to the ``ashare`` database, the embedded one or the one given from outside.
+        """A connection to the ``ashare`` database: the user's own if given, otherwise the embedded one.
 
-        :raises StackError: it refuses.
+        :raises StackError: the database refuses the connection.
         """
         return connect(self._ashare_libpq_env())
 
@@ -253,14 +256,14 @@ class Stack:
         write_env_file(self.env_file, self._terminal_environment(), self._ashare_libpq_env(), self._env_file_check())
         self._report("Airflow")
         self._spawn(API_SERVER, "airflow", API_SERVER, "--host", self.host, "--port", str(self.port))
-        # Their logs are files that the API server reads itself.
+        # --skip-serve-logs: the API server reads the log files itself.
         self._spawn(SCHEDULER, "airflow", SCHEDULER, "--skip-serve-logs")
         self._spawn(DAG_PROCESSOR, "airflow", DAG_PROCESSOR)
         self.wait_for("API server", self._health.has_api_server)
-        # At its first request the API server takes seconds to load the API of tasks: better now than when tasks wait.
+        # At its first request, the API server takes seconds to load the API of tasks. Ask now, before tasks wait.
         threading.Thread(target=self._health.get, args=("/execution/health", START_SECONDS), daemon=True).start()
         self.wait_for("scheduler", self._health.is_healthy)
-        # Nothing here waits for it: its start must not delay the others.
+        # The triggerer starts last: nothing here waits for it, and its start must not delay the other processes.
         self._spawn(TRIGGERER, "airflow", TRIGGERER, "--skip-serve-logs")
         for dag_id in self.dags:
             self.wait_for(f"DAG {dag_id}", lambda dag_id=dag_id: self._health.has_dag(dag_id))  # type: ignore[misc]
@@ -315,11 +318,14 @@ class Stack:
         return self.postgres.libpq_env("ashare")
 
     def _terminal_environment(self) -> dict[str, str]:
-        """Without ``JOB_SCHEDULE``: the next `make up` in that terminal would take it for a setting of the caller."""
+        """The environment for ``env.sh``, without ``JOB_SCHEDULE`` unless the caller has set it.
+
+        Otherwise the next `make up` in that terminal would take ``JOB_SCHEDULE`` for the caller's setting.
+        """
         return {name: value for name, value in self.env.items() if name != JOB_SCHEDULE or name in self._given}
 
     def _env_file_check(self) -> list[str]:
-        """The command at the end of ``env.sh``, which reports what this stack is, and whether it runs."""
+        """The last command of ``env.sh``: it reports which stack this is, and whether the stack runs."""
         name = f"the stack in {self.state_dir}"
         if self._is_demo:
             name = f"the DEMO in {self.state_dir}{', with generated bars' if self.has_emulator else ''}"

@@ -1,4 +1,4 @@
-"""Airflow's connections as text for the environment, and which of them a stack has made for itself."""
+"""Airflow connections as values of variables, and the mark that tells a stack's own connections from the user's."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def baostock_json(host: str, port: int, login: str = "anonymous", password: str 
 
 
 def mark_as_stack_connection(value: str, state_dir: object) -> str:
-    """The connection with a description that names the stack that has made it."""
+    """The connection with a description that marks it as made by the stack of ``state_dir``."""
     return json.dumps({**json.loads(value), "description": f"{MADE_BY}{state_dir}"})
 
 
 def caller_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The environment without the connections that a stack has made: they came by its ``env.sh``.
+    """The environment without connections that a stack has made, which come from an ``env.sh``.
 
-    In a terminal that has read one, they would be taken for a database and a source of the person's own, and
-    `make up` would write real bars into the demo.
+    In a terminal that has read the demo's ``env.sh``, a stack would otherwise take them for the user's own database
+    and source, and `make up` would write real bars into the demo's database.
     """
     return {
         name: value

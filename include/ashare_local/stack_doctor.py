@@ -1,4 +1,4 @@
-"""`make doctor`: the doctor's report on the stack, or on the demo with ``DEMO=1``."""
+"""`make doctor`: the doctor's report on the stack, or with ``DEMO=1`` on the demo."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ashare_local.terminal import console, errors, shown
 
 
 def main() -> int:
-    """Run the doctor in the stack's environment; the exit code."""
+    """Run the doctor in the stack's environment and return its exit code."""
     directory = demo_dir() if wants_demo() else state_dir()
     own = caller_environment()
     env_file = directory / "env.sh"
     if env_file.exists():
-        # One's own connections go before those of the file, as for `make psql`.
+        # The user's own connections take precedence over those of env.sh, as for `make psql`.
         chosen = {name: own[name] for name in CONNECTIONS if name in own}
         environment = {**own, **read_env_file(env_file), **chosen}
         console.print(f"The {'demo' if wants_demo() else 'stack'} in {shown(directory)}:", markup=False)

@@ -1,4 +1,4 @@
-"""A stack's state directory: the lock on it, its secrets, and what a killed stack left in it."""
+"""A stack's state directory: its lock, its secrets, and the processes that a killed stack has left behind."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ashare_local.postgres import stop_left_behind
 
 
 class Secrets(TypedDict):
-    """What is generated once per state directory."""
+    """The secrets that are generated once per state directory."""
 
     fernet_key: str
     jwt_secret: str
@@ -29,9 +29,9 @@ class Secrets(TypedDict):
 
 @contextmanager
 def claim(state_dir: Path) -> Iterator[None]:
-    """Hold the state directory for this process; the kernel lets go of it when the process ends.
+    """Hold the lock of the state directory for the block. If the process dies, the kernel releases the lock.
 
-    :raises StackError: another process holds it.
+    :raises StackError: another process holds the lock.
     """
     with (state_dir / "lock").open("a+") as lock:
         try:
@@ -45,7 +45,7 @@ def claim(state_dir: Path) -> Iterator[None]:
 
 
 def already_running(state_dir: Path, pid: int | None) -> str:
-    """The sentence for a state directory that a process holds."""
+    """The error message for a state directory that a process holds."""
     return (
         f"{state_dir} is in use by process {pid or 'unknown'}, a `make up`, `make demo` or `make psql`: "
         "use that one, or stop it with `make down`."
@@ -53,7 +53,7 @@ def already_running(state_dir: Path, pid: int | None) -> str:
 
 
 def holder(state_dir: Path) -> int | None:
-    """The process that holds the state directory; None if none does."""
+    """The pid of the process that holds the state directory's lock; 0 if unknown, None if no process holds it."""
     try:
         with (state_dir / "lock").open("r") as lock:
             try:
@@ -66,9 +66,9 @@ def holder(state_dir: Path) -> int | None:
 
 
 def stop_left_over(state_dir: Path) -> list[str]:
-    """Stop what a killed stack left behind, and return its names. Call it while holding the directory."""
+    """Stop the processes that a killed stack left behind and return their names. The caller holds the lock."""
     left = processes.read_records(state_dir / "processes.json")
-    # What tasks need to say how they ended goes last.
+    # Stop the API server and the emulator last: tasks need them until they have reported their final states.
     first = [record for record in left if record.name not in (API_SERVER, EMULATOR)]
     last = [record for record in left if record.name in (API_SERVER, EMULATOR)]
     stopped = [record.name for batch in (first, last) for record in processes.stop(batch, GRACE_PERIODS)]
@@ -78,22 +78,22 @@ def stop_left_over(state_dir: Path) -> list[str]:
 
 
 def wipe(state_dir: Path) -> None:
-    """Delete a state directory that no stack uses.
+    """Delete the contents of a state directory, except its lock file.
 
-    :raises StackError: a stack uses it.
+    :raises StackError: a stack uses the directory.
     """
     if not state_dir.exists():
         return
     with claim(state_dir):
         stop_left_over(state_dir)
         for entry in state_dir.iterdir():
-            # The lock stays, or a second demo could hold a new one meanwhile.
+            # Keep the lock file: a second demo could create and lock a new one meanwhile.
             if entry.name != "lock":
                 shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
 
 def load_secrets(state_dir: Path) -> Secrets:
-    """The generated secrets of a state directory, made at the first call."""
+    """The secrets of a state directory, generated at the first call."""
     path = state_dir / "secrets.json"
     if not path.exists():
         generated = Secrets(
@@ -108,7 +108,7 @@ def load_secrets(state_dir: Path) -> Secrets:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
+    """Write a file atomically; only its owner can read it."""
     draft = path.with_name(path.name + ".new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

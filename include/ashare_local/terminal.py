@@ -1,4 +1,4 @@
-"""What the make targets print, and the signals that stop them."""
+"""The output of the make targets, and the signals that stop them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Stopped(BaseException):
 
 @contextmanager
 def stop_signals() -> Iterator[None]:
-    """The first Ctrl-C, SIGTERM or SIGHUP raises ``Stopped``; more of them do not disturb the stopping."""
+    """The first Ctrl-C, SIGTERM or SIGHUP raises ``Stopped``; later signals do not disturb the shutdown."""
     stopped = False
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -34,38 +34,41 @@ def stop_signals() -> Iterator[None]:
             raise Stopped
 
     for number in SIGNALS:
-        # `nohup make up` outlives its terminal.
+        # Keep an ignored SIGHUP ignored: `nohup make up` outlives its terminal.
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, stop)
     yield
 
 
 class Phases:
-    """Prints each phase with its seconds when the next phase begins."""
+    """Prints each phase and its seconds when the phase ends."""
 
     def __init__(self) -> None:
         self.began = self._phase_began = time.monotonic()
         self._phase: str | None = None
 
     def begin(self, phase: str) -> None:
-        """The phase before has ended, this one begins."""
+        """End the current phase and begin another."""
         self.end()
         self._phase, self._phase_began = phase, time.monotonic()
 
     def end(self) -> None:
-        """The current phase has ended."""
+        """End the current phase, if there is one, and print its seconds."""
         if self._phase:
             console.print(f"{time.monotonic() - self._phase_began:6.1f} s  {self._phase}")
         self._phase = None
 
     @property
     def seconds(self) -> float:
-        """Since the first phase."""
+        """Seconds since this object was created."""
         return time.monotonic() - self.began
 
 
 def print_columns(title: str, names: Sequence[str], rows: Sequence[Sequence[object]], left: Collection[str]) -> None:
-    """A table of one line per row, however narrow the terminal is."""
+    """Print a table with one line per row, however narrow the terminal is.
+
+    :param left: names of the left-aligned columns.
+    """
     cells = [list(names), *(["" if value is None else str(value) for value in row] for row in rows)]
     widths = [max(cell_len(line[column]) for line in cells) for column in range(len(names))]
     console.print(f"\n{title}", style="bold", markup=False)
@@ -78,7 +81,7 @@ def print_columns(title: str, names: Sequence[str], rows: Sequence[Sequence[obje
 
 
 def shown(path: Path) -> str:
-    """A path as a person would type it: relative to the working directory where it is inside."""
+    """A path as a person would type it: relative if it is inside the working directory."""
     try:
         return str(path.relative_to(Path.cwd()))
     except ValueError:

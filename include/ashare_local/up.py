@@ -18,7 +18,7 @@ from ashare_local.terminal import Phases, Stopped, console, errors, shown, stop_
 
 
 def main() -> int:
-    """Run until a signal asks to stop; the exit code."""
+    """Run until a signal asks to stop, and return the exit code."""
     try:
         with stop_signals():
             _run()
@@ -62,7 +62,10 @@ def _run() -> None:
 
 
 def chosen_port(text: str) -> int:
-    """:raises InvalidInput: not a port."""
+    """The port as a number.
+
+    :raises InvalidInput: the text is not a port.
+    """
     if not text.strip().isdigit() or not 1 <= int(text) <= 65535:
         raise InvalidInput(f"PORT is {text!r}: it must be a whole number from 1 to 65535, for example PORT=8081.")
     return int(text)
