@@ -1,4 +1,4 @@
-"""Nothing but this distribution's name: with its example DAGs on, Airflow imports every provider by that name.
+"""An empty module with this distribution's name: with example DAGs on, Airflow imports every provider by that name.
 
-Without the module each of its processes logs an error with a traceback (apache/airflow #66305).
+Without this module, each Airflow process logs an error with a traceback (apache/airflow #66305).
 """
