@@ -1,8 +1,9 @@
-"""`make bench`, or `python -m bench PART ...`: how fast all of it is, and beside what.
+"""`make bench`, or `python -m bench PART ...`: measure the package's speed beside yardsticks.
 
-Measures against the emulator and the embedded PostgreSQL, all in temporary directories that are deleted at the end,
-and prints each part beside the values of the last time. With all parts, they are kept in
-``bench/results/latest.json``. Exit code 0 whatever the figures are, 1 when they could not be had, 130 after Ctrl-C.
+Measures against the emulator and the embedded PostgreSQL, in temporary directories that are deleted at the end.
+Prints the figures beside the last kept values. A run of all parts with the default years is kept in
+``bench/results/latest.json``. Exit code: 0 whatever the figures are, 1 if they could not be measured, 130 after
+Ctrl-C.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ PARTS: dict[str, Callable[[Path, Callable[[str], None]], Sequence[Figure]]] = {
 
 
 def main() -> int:
-    """Run the benchmark; the exit code."""
+    """Run the benchmark and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="How fast all of it is.")
     parser.add_argument("part", nargs="*", help=f"{', '.join(PARTS)} (default: all)")
     parser.add_argument(
@@ -52,7 +53,7 @@ def main() -> int:
         with stop_signals():
             if "growth" in chosen and not _has_room(directory, max(years)):
                 return 1
-            directory.chmod(0o755)  # PostgreSQL's account has to pass, where we are root
+            directory.chmod(0o755)  # if this process is root, PostgreSQL's account has to enter
             _run(directory, chosen, years)
     except Stopped:
         errors.print("The benchmark was interrupted; nothing is left running.")

@@ -1,4 +1,4 @@
-"""What is measured, how it is shown, and how it is kept beside what was measured before."""
+"""The measured figures: how they are printed beside the last kept values, and how they are kept."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ BEGIN, END = "<!-- figures: written by make bench -->\n", "<!-- end of the figur
 class Figure:
     """One measured value.
 
-    :ivar target: what it may be at most, or, ``at_least``, has to be; ``None``: it is there to be compared with.
-    :ivar detail: what is worth knowing of how it came about.
+    :ivar target: the upper limit of the value, or with ``at_least`` the lower limit; ``None`` for a yardstick.
+    :ivar detail: remarks on the value, for example its parts.
     """
 
     part: str
@@ -40,14 +40,14 @@ class Figure:
 
     @property
     def verdict(self) -> str:
-        """``ok`` or ``missed``; nothing without a target."""
+        """``ok`` or ``missed``; empty without a target."""
         if self.target is None:
             return ""
         return "ok" if (self.value >= self.target if self.at_least else self.value <= self.target) else "missed"
 
 
 def show(figures: Sequence[Figure], before: Mapping[tuple[str, str], float]) -> None:
-    """Print a table for each part, beside the values of the last time."""
+    """Print a table per part, beside the values ``before``, which are by (part, name)."""
     names = ("what", "value", "unit", "target", "before", "", "detail")
     for part, found in groupby(figures, key=lambda figure: figure.part):
         lines = [
@@ -68,7 +68,7 @@ def _number(value: float | None) -> str | None:
 
 
 def values_before() -> dict[tuple[str, str], float]:
-    """The values of the last time, by part and name; none where that cannot be read."""
+    """The last kept values by (part, name); empty if ``RESULTS`` cannot be read."""
     try:
         found = json.loads(RESULTS.read_text())["figures"]
         return {(figure["part"], figure["name"]): figure["value"] for figure in found}
@@ -77,7 +77,11 @@ def values_before() -> dict[tuple[str, str], float]:
 
 
 def keep(figures: Iterable[Figure], postgres: str, seconds: float) -> None:
-    """Write all of them, with the machine and the commit, as JSON and into the document."""
+    """Write the figures, with the machine and the commit, to ``RESULTS`` as JSON and into ``DOCUMENT``.
+
+    :param postgres: PostgreSQL's version.
+    :param seconds: the duration of the whole benchmark.
+    """
     found: dict[str, Any] = {
         "machine": {
             "cores": os.cpu_count(),
@@ -97,7 +101,7 @@ def keep(figures: Iterable[Figure], postgres: str, seconds: float) -> None:
 
 
 def document(found: Mapping[str, Any]) -> str:
-    """The figures as Markdown: what `docs/performance.md` holds between its marks."""
+    """The figures as Markdown, for the place between the marks of `docs/performance.md`."""
     machine = found["machine"]
     text = (
         f"{found['date']}, commit {found['commit']}; {machine['cores']} cores, {machine['memory_gb']} GiB, "
@@ -115,13 +119,13 @@ def document(found: Mapping[str, Any]) -> str:
 
 
 def documented(text: str, figures: str) -> str:
-    """The document with the figures between its marks."""
+    """The document ``text`` with ``figures`` between its marks."""
     before, _, rest = text.partition(BEGIN)
     return before + BEGIN + figures + END + rest.partition(END)[2]
 
 
 def _commit() -> str | None:
-    """The checkout's commit, marked when something in it was changed since; ``None`` outside of one."""
+    """The checkout's commit, with ``-dirty`` if a tracked file has changed; ``None`` outside of a checkout."""
     command = ["git", "describe", "--always", "--dirty", "--exclude", "*"]
     try:
         return subprocess.check_output(

@@ -1,4 +1,4 @@
-"""What does not get slower with the years: a trade date, and what the page reads; and the views at the end."""
+"""Measures whether more loaded years slow down a trade date or the page's reads; at the end, measures the views."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ from bench.market import COMING, YearsMarket
 PART, PAGE, VIEWS = "Growth", "The page", "The views"
 YEARS = (1, 5, 20)
 FLAT = 1.2
-"""As many times as long as with the fewest years."""
+"""Target: the most years may take at most this many times as long as the fewest years."""
 VIEWED_YEARS = 20
-"""What the views are read over, where there are so many."""
+"""The views are measured if at least this many years are loaded."""
 A_YEAR_GB = 0.42
 
 
 @dataclass(frozen=True)
 class Size:
-    """What was measured with so many years."""
+    """The measurements with ``years`` years loaded."""
 
     years: int
     date_seconds: list[float]
@@ -52,7 +52,7 @@ class Size:
 
 
 def measure(directory: Path, begin: Callable[[str], None], years: Sequence[int] = YEARS) -> list[Figure]:
-    """Measure with each of the years loaded."""
+    """Measure with each number of years loaded, from the fewest to the most."""
     begin("PostgreSQL, calendar, securities")
     with EmbeddedPostgres(directory / "growth", databases=("ashare",), durable=False) as server:
 
@@ -78,7 +78,10 @@ def measure(directory: Path, begin: Callable[[str], None], years: Sequence[int] 
 def _dates(
     connect: Callable[[], psycopg.Connection[Any]], port: int, coming: Iterator[date], count: int
 ) -> list[float]:
-    """Seconds of some trade dates without Airflow, from the first step to the last; the first of them warms up."""
+    """Seconds of each of ``count`` trade dates without Airflow, from the first step to the last.
+
+    The first trade date is a warm-up and is left out.
+    """
     taken = []
     now = datetime.combine(date(2026, 12, 31), clock(21), SHANGHAI)
     settings = Settings(request_budget=SERVICE_LIMIT, recheck_days=0, indices=DEFAULT_INDICES)
@@ -87,7 +90,7 @@ def _dates(
         began = time.perf_counter()
 
         def do(step: Callable[[Run], Any], day: date = day) -> Any:
-            with Store(connect) as store:  # each has a connection of its own, as in a task
+            with Store(connect) as store:  # each step has its own connection, as each task has
                 store.migrate()
                 source = SourceConfig("127.0.0.1", port)
                 return step(Run(day, store, source, run_id="bench", who="bench", settings=settings, now=lambda: now))

@@ -1,7 +1,7 @@
 """Many years by code against the emulator: `python -m bench.history --stocks 500 --years 10`.
 
-Loads a generated market's history in a process of its own, and holds the table against the market row by row. With
-``--batch`` only a batch of all its stocks is loaded, and what that took is printed.
+Loads a generated market's history in a separate process, and compares the table with the market row by row. With
+``--batch N``, loads one batch of N stocks only, and prints its bars, seconds and peak memory.
 """
 
 from __future__ import annotations
@@ -57,10 +57,11 @@ SENT = (
 
 @dataclass(frozen=True)
 class Result:
-    """What a history took.
+    """The result of loading a history.
 
-    :ivar fewest: requests that nobody could do without: a page for every 2,000 bars, and the factors of each stock.
-    :ivar differing: rows of the table and of the market that the other does not have.
+    :ivar fewest: the minimum number of requests: one per page of 2,000 bars of a security, and one per stock with
+        bars for its factors.
+    :ivar differing: number of rows that only the table or only the market has.
     """
 
     securities: int
@@ -75,7 +76,7 @@ class Result:
 
     @property
     def verdict(self) -> str:
-        """``ok``, or what is not as it should be."""
+        """``ok``, or the first criterion that is not met."""
         if self.differing:
             return "differs"
         if self.requests > 1.03 * self.fewest:
@@ -84,7 +85,7 @@ class Result:
 
 
 def measure(directory: Path, stocks: int = STOCKS, years: int = YEARS) -> Result:
-    """Load the history of a market of so many stocks, in a database of its own below ``directory``."""
+    """Load the history of a market of ``stocks`` stocks into a new database below ``directory``."""
     first = _first(years)
     market = GeneratedMarket(start=first, end=LAST, stocks=stocks, etfs=0, indices=len(DEFAULT_INDICES))
     with (
@@ -107,7 +108,7 @@ def measure(directory: Path, stocks: int = STOCKS, years: int = YEARS) -> Result
 
 @dataclass(frozen=True)
 class Batch:
-    """What one batch took: its bars, seconds, and the largest memory of its process in MB."""
+    """The result of loading one batch: its bars, its seconds, and the peak memory of its process in MB."""
 
     bars: int
     fetch_seconds: float
@@ -115,7 +116,7 @@ class Batch:
 
 
 def measure_batch(directory: Path, stocks: int, years: int) -> Batch:
-    """Load one batch of so many stocks, in a database of its own below ``directory``."""
+    """Load one batch of ``stocks`` stocks into a new database below ``directory``."""
     first = _first(years)
     with (
         EmbeddedPostgres(directory / "history", databases=("ashare",), durable=False) as server,
@@ -137,7 +138,7 @@ def _connect(socket_dir: str) -> psycopg.Connection[Any]:
 
 @contextmanager
 def _emulator(directory: Path, first: date, stocks: int) -> Iterator[int]:
-    """Baostock, emulated in another process; its port."""
+    """Run the emulator in another process, and yield its port."""
     file = directory / "port"
     command = [sys.executable, "-m", "ashare_emulator", "serve", "--port", "0", "--port-file", str(file)]
     command += ["--stocks", str(stocks), "--start", str(first), "--end", str(LAST), "--now", f"{LAST} 23:30"]
@@ -154,7 +155,10 @@ def _emulator(directory: Path, first: date, stocks: int) -> Iterator[int]:
 
 
 def _send(connection: psycopg.Connection[Any], market: GeneratedMarket, listed: list[Security], first: date) -> int:
-    """Write the market's own bars into tables of their own, beside those that were loaded."""
+    """Write the market's bars into the temporary table ``sent``, to compare them with the loaded bars.
+
+    :returns: the number of bars.
+    """
     connection.execute(PREPARE)
     at = [COLUMNS.index(name) for name in SENT]
     trading = SENT.index("tradestatus")
@@ -183,7 +187,7 @@ def _fewest(market: GeneratedMarket, listed: list[Security], first: date) -> int
 
 
 def _load_elsewhere(socket_dir: str, port: int, first: date, *more: str) -> dict[str, float]:
-    """Have another process load the history, so that its memory is seen by itself; what that took."""
+    """Load the history in another process, whose memory is measured alone; return its seconds and peak memory."""
     command = [
         sys.executable,
         "-m",
@@ -202,7 +206,10 @@ def _load_elsewhere(socket_dir: str, port: int, first: date, *more: str) -> dict
 
 
 def _load(socket_dir: str, port: int, first: date, batch_size: int | None) -> None:
-    """In a process of its own: load the history, or its first batch of so many, and print what that took."""
+    """Runs in the separate process: load the history, and print the seconds and the peak memory as JSON.
+
+    With ``batch_size``, load the kind ``stock`` only, in batches of this size.
+    """
     with Store(lambda: _connect(socket_dir)) as store:
         store.migrate()
         history = HistoryRun(first, LAST, store, SourceConfig("127.0.0.1", port))
@@ -223,7 +230,7 @@ def _load(socket_dir: str, port: int, first: date, batch_size: int | None) -> No
 
 
 def main() -> int:
-    """Measure one history, or be the process that loads it."""
+    """Measure one history or batch; with ``--load``, be the process that loads it."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--stocks", type=int, default=STOCKS)
     parser.add_argument("--years", type=int, default=YEARS)
@@ -240,7 +247,7 @@ def main() -> int:
             sys.stdout.write(json.dumps(asdict(measure_batch(Path(directory), given.batch, given.years))) + "\n")
         return 0
     with tempfile.TemporaryDirectory(prefix="ashare-bench-") as directory:
-        Path(directory).chmod(0o755)  # PostgreSQL's account has to pass, where we are root
+        Path(directory).chmod(0o755)  # if this process is root, PostgreSQL's account has to enter
         result = measure(Path(directory), given.stocks, given.years)
     sys.stdout.write(json.dumps({**asdict(result), "verdict": result.verdict}, indent=2) + "\n")
     return 0 if result.verdict == "ok" else 1

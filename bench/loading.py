@@ -35,16 +35,16 @@ RATIO = 0.35
 Market = dict[date, list[Row]]
 
 NAMES = {text: name for name, text in queries("bars").items()}
-"""Of the merge's statements, by their text."""
+"""Names of the merge's statements, by their text."""
 
 
 class TimedCursor(psycopg.Cursor[Any]):
-    """Adds up how long each statement takes; what comes of COPY is in none of them."""
+    """Adds up the seconds of each executed statement. COPY does not use ``execute`` and is not included."""
 
     seconds: ClassVar[defaultdict[str, float]] = defaultdict(float)
 
     def execute(self, query: Any, *arguments: Any, **named: Any) -> TimedCursor:
-        """As psycopg's."""
+        """Like psycopg's ``execute``."""
         began = time.perf_counter()
         super().execute(query, *arguments, **named)
         TimedCursor.seconds[NAMES.get(query, "")] += time.perf_counter() - began
@@ -53,14 +53,14 @@ class TimedCursor(psycopg.Cursor[Any]):
 
 @dataclass(frozen=True)
 class Took:
-    """Seconds of a loading, and of its parts."""
+    """The seconds of one load, in all and by part."""
 
     seconds: float
     parts: Mapping[str, float]
 
 
 def measure(directory: Path, begin: Callable[[str], None]) -> list[Figure]:
-    """Load new, unchanged and changed rows in turns with psql."""
+    """Load new, unchanged and changed rows, and rows by psql, in turns."""
     begin("rows of whole-market days")
     made = GeneratedMarket(start=START, end=END)
     days = [day for day, is_open in made.trade_dates(START, END) if is_open]
@@ -80,7 +80,7 @@ def measure(directory: Path, begin: Callable[[str], None]) -> list[Figure]:
         with Store(connect) as store:
             store.migrate()
             for _ in range(ROUNDS):
-                # What is there already is the same for both.
+                # psql and the package begin with the same rows in the table.
                 _begin_anew(store, server, files, held)
                 took.setdefault("psql", []).append(_by_psql(server, files, new))
                 _begin_anew(store, server, files, held)
@@ -111,7 +111,7 @@ def _figures(rows: int, took: dict[str, list[Took]]) -> list[Figure]:
 
 
 def _profile(took: Sequence[Took]) -> str:
-    """Where the time of the loading in the middle goes, by part."""
+    """The parts' shares of the median load's time."""
     middle = sorted(took, key=lambda one: one.seconds)[len(took) // 2]
     shares = sorted(((part, one / middle.seconds) for part, one in middle.parts.items()), key=lambda share: -share[1])
     return ", ".join(f"{part} {share:.0%}" for part, share in shares if share >= 0.02)
@@ -151,7 +151,7 @@ def _by_psql(server: EmbeddedPostgres, files: dict[date, Path], days: Sequence[d
 
 
 def _write(directory: Path, market: Market) -> dict[date, Path]:
-    """Each day's rows as a file for COPY."""
+    """Write each day's rows to a file for COPY."""
     files = {}
     for day, rows in market.items():
         files[day] = directory / f"{day}.txt"
@@ -160,7 +160,7 @@ def _write(directory: Path, market: Market) -> dict[date, Path]:
 
 
 def _changed(market: Market) -> Market:
-    """The same market, with each turnover a cent larger."""
+    """The same market with each amount 0.01 CNY larger, so that every row differs; a blank amount becomes 0."""
     at = COLUMNS.index("amount")
 
     def change(row: Row) -> Row:

@@ -1,8 +1,9 @@
-"""A database as it is after so many years: 5,000 stocks on every session and all that the status tables keep.
+"""A database in the state after many years: about 5,000 stocks per session, and the rows of all status tables.
 
-The calendar is the real one. Prices are not: all stocks go along one and the same walk, each from a place of its own.
-A session's number ``n`` decides what became of it, and a security's number ``n`` what is odd about it. The years grow
-into the past: what is loaded stays the newest.
+The calendar is real. The prices are not: all securities follow the same walk, each from its own offset. A session's
+distance from the newest session decides its fate (complete, partial, failed or nothing); the numbers ``n`` of the
+session and the security decide the exceptions. Years are added into the past, so that the loaded sessions stay the
+newest.
 """
 
 from __future__ import annotations
@@ -29,11 +30,12 @@ Connect = Callable[[], psycopg.Connection[Any]]
 
 LAST = date(2026, 10, 30)
 COMING = 18
-"""Sessions after the last, which the emulator has and the database has not."""
+"""Number of sessions after ``LAST``: the emulator has their bars, the database does not."""
 DAILY = 250
-"""The last sessions, whose bars came day by day; all before came stock by stock, as a load of history brings them."""
+"""Number of newest sessions, whose bars are written day by day. Earlier bars are written by stock, as by a history
+load."""
 PART = 80
-"""Securities whose history is written at a time."""
+"""Number of securities whose history one statement writes."""
 
 PREPARE = """
 -- Or it would read the bars beside us; VACUUM comes once, at the end.
@@ -103,7 +105,7 @@ CREATE INDEX daily_bar_code_trade_date ON ashare.daily_bar (code, trade_date);
 CREATE INDEX daily_bar_suspended ON ashare.daily_bar (code, trade_date) WHERE NOT is_trading
 """
 
-# The bars that were left out are explained here: nine of ten are absent at the source, the others were rejected.
+# Explains the bars that are left out: nine in ten are absent at the source, one in ten is rejected.
 STATUS = """
 INSERT INTO ashare.absent_bar (trade_date, code, reason, recorded_at)
 SELECT d.day, s.code, 'Baostock has no bar.', d.day + 1
@@ -217,9 +219,10 @@ COPY (
 
 
 class YearsMarket:
-    """The market in a database, empty at first, that grows year by year into the past.
+    """The market in a database that is empty at first and grows by years into the past.
 
-    :param years: how many there will be at the most.
+    :param years: the largest number of years.
+    :param workers: number of connections that write bars in parallel.
     """
 
     def __init__(self, connect: Connect, years: int, workers: int) -> None:
@@ -241,7 +244,10 @@ class YearsMarket:
         self._from = self._sessions + 1
 
     def grow(self, years: int, begin: Callable[[str], None]) -> None:
-        """Fill it with so many years, all there are to be."""
+        """Add earlier bars until ``years`` years are loaded in all.
+
+        :param begin: called with the name of each phase.
+        """
         since = LAST.replace(year=LAST.year - years) + timedelta(days=1)
         ((first,),) = self._rows("SELECT min(n) FROM bench.session WHERE day >= %s", since)
         before = self._from
@@ -256,7 +262,7 @@ class YearsMarket:
         try:
             list(pool.map(lambda part: self._bars(*part), parts))
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)  # after Ctrl-C: what still runs ends with the server
+            pool.shutdown(wait=False, cancel_futures=True)  # after Ctrl-C, running statements end with the server
         begin("indices of the bars")
         self._do(INDEX)
         begin("status tables, vacuum")
@@ -265,7 +271,7 @@ class YearsMarket:
         self._from = first
 
     def write(self, directory: Path) -> PanelMarket:
-        """The coming sessions as the emulator serves them."""
+        """Write the coming sessions to CSV files in ``directory``; return them as a market for the emulator."""
         files = {"bars": COMING_BARS, "factors": COMING_FACTORS, "securities": COMING_SECURITIES}
         for name, query in files.items():
             with (
@@ -280,7 +286,7 @@ class YearsMarket:
         )
 
     def _stocks(self) -> Iterator[Security]:
-        """4,800 that are listed all the time, 200 that come, and 200 that go."""
+        """5,200 stocks: 4,800 listed throughout, 200 newly listed, 200 delisted."""
         for n in range(1, 5201):
             code = f"sh.{600000 + n}" if n <= 2600 else f"sz.{n - 2600:06}"
             some_day = self.first + timedelta(days=36 * (n % 200))
@@ -288,7 +294,7 @@ class YearsMarket:
             yield Security(code, f"股票{n}", "stock", listed_from, some_day if n > 5000 else None)
 
     def _do(self, statements: LiteralString, values: Mapping[str, Any] | None = None) -> None:
-        """Each statement in a transaction of its own, as some of them want it."""
+        """Run each statement in autocommit mode, as VACUUM and ALTER SYSTEM require."""
         with closing(self._connect()) as connection:
             connection.autocommit = True
             for statement in statements.split(";\n"):

@@ -1,4 +1,4 @@
-"""What the page's routes read, each measured as a route does it: connect, one read-only transaction, close."""
+"""Measures the reads of the page's routes, each as a route does it: connect, one read-only transaction, close."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ NOW = datetime.combine(LAST, clock(23, 30), SHANGHAI)
 YEAR = timedelta(days=365)
 
 Case = Callable[[StatusReader, int], object]
-"""What a route reads. Each call has a number, and looks at another security: PostgreSQL's own cache is no help."""
+"""The reads of a route. The number chooses the security, so that PostgreSQL's cache does not help the next call."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """Milliseconds that a reading takes."""
+    """The duration of a read, in milliseconds."""
 
     name: str
     median_ms: float
@@ -43,7 +43,7 @@ class Result:
 
     @property
     def verdict(self) -> str:
-        """``ok`` or ``slow``; nothing without a target."""
+        """``ok`` or ``slow``; empty without a target."""
         if self.target_ms is None:
             return ""
         return "ok" if self.median_ms <= self.target_ms else "slow"
@@ -51,7 +51,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Chosen:
-    """Dates and securities that are looked at."""
+    """The dates and securities that the cases read."""
 
     complete: date
     failed: date
@@ -60,7 +60,7 @@ class Chosen:
 
     @classmethod
     def find(cls, connection: psycopg.Connection[Any]) -> Chosen:
-        """The newest date of each kind, and stocks that have been listed all the time."""
+        """The newest date of each kind, and stocks that are listed throughout."""
         rows = connection.execute(
             """SELECT max(trade_date) FILTER (WHERE status = 'success'), max(trade_date) FILTER (WHERE loaded = 0),
                       max(trade_date) FILTER (WHERE loaded > 0 AND missing > 0)
@@ -78,7 +78,7 @@ class Chosen:
 
 
 def cases(chosen: Chosen) -> dict[str, Case]:
-    """By the name of what is looked at."""
+    """The cases by name."""
     codes, quarter = chosen.codes, LAST - timedelta(days=89)
     last_days = [quarter + timedelta(days=n) for n in range(90)]
     return {
@@ -140,9 +140,9 @@ def measure(connect: Connect) -> list[Result]:
 
 
 def timed(works: Mapping[str, Callable[[int], object]], targets: Mapping[str, float | None]) -> list[Result]:
-    """Do each work some times, and tell how long it took."""
+    """Run each work ``WARM_UPS + TIMES`` times; the results leave the warm-ups out."""
     taken: dict[str, list[float]] = {name: [] for name in works}
-    # In turns: whatever else the machine does for a while is spread over all of them.
+    # In turns, so that other load on the machine is spread over all works.
     for number in range(WARM_UPS + TIMES):
         for name, work in works.items():
             began = time.perf_counter()

@@ -1,7 +1,7 @@
-"""A trade date through Airflow: what it asks of Baostock, how long it takes, and what takes that long.
+"""A trade date through Airflow: its requests to Baostock, its duration, and where the time goes.
 
-Everything runs on one `make up` against emulators on one port, one after the other, each with reply times of its own;
-each measurement has dates of its own, none of which was loaded before.
+All measurements but the first start use one `make up`. Emulators run on one port, one after the other, each with
+its own reply times. Each measurement has its own dates, which have not been loaded before.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ from bench.figures import Figure
 from bench.running import EMPTY, Running
 
 REPLY_SECONDS = 0.16
-"""What a call for one security takes at Baostock at the least, and here every request."""
+"""Seconds of a reply here: the minimum of a call for one security at Baostock."""
 MARKET_SECONDS = 3.0
-"""A whole-market call, where the use of the connection is measured; at Baostock it takes 6 to 50 s."""
+"""Seconds of a whole-market reply when the use of the connection is measured. At Baostock it takes 6 to 50 s."""
 LATENCIES = dict.fromkeys(
     ("login", "logout", "query_daily_adjust_factor", "query_history_k_data_plus"), REPLY_SECONDS
 ) | {"query_daily_history_k_AStock": MARKET_SECONDS}
 
 DATES = 22
-"""A month's sessions."""
+"""The number of sessions in a month."""
 SERIAL_STOCKS = 300
 CODES, YEARS = 500, 35
-"""Of the history batch whose memory is measured: it is none of what is timed."""
+"""Size of the history batch. Its memory is a figure, its time is not."""
 PAIRS = 2
 """How often the backfill and the empty runs take turns."""
 
 START, END = date(2025, 1, 1), date(2025, 12, 31)
 STRETCHES = ((date(2025, 2, 5), date(2025, 4, 3)), (date(2025, 6, 3), date(2025, 9, 30)))
-"""Between them, every weekday is a session: a date that is skipped would have fewer tasks."""
+"""Ranges in which every weekday is a session: a skipped date would have fewer tasks."""
 
 REQUESTS, TIME, OVERHEAD, USE, MEMORY, START_PART = (
     "Requests of a trade date",
@@ -66,7 +66,7 @@ REQUESTS, TIME, OVERHEAD, USE, MEMORY, START_PART = (
 
 
 class ReadyMarket(GeneratedMarket):
-    """A market whose days are made up before they are asked for: the source's own work is not what is measured."""
+    """A market that caches each generated day, so that a prepared day costs the source no time."""
 
     @functools.cache  # noqa: B019
     def bars_on(self, day: date, kind: BarKind) -> list[Row]:
@@ -75,7 +75,7 @@ class ReadyMarket(GeneratedMarket):
 
 @dataclass
 class Bench:
-    """The running Airflow, the market behind its source, and the dates that are still to be loaded."""
+    """The running Airflow, the market behind its source, and the dates that are not loaded yet."""
 
     airflow: Running
     market: GeneratedMarket
@@ -88,20 +88,23 @@ class Bench:
         ]
 
     def take(self, count: int) -> list[date]:
-        """Dates next to each other that no other measurement has."""
+        """Consecutive sessions that no other measurement has taken."""
         days = next(days for days in self._stretches if len(days) >= count)
         taken, days[:] = days[:count], days[count:]
         return taken
 
     @contextlib.contextmanager
     def source(self, latency: float | Mapping[str, float] = 0.0) -> Iterator[list[RequestRecord]]:
-        """The emulator; the requests that it gets."""
+        """Run the emulator, and yield the growing list of its requests."""
         with Emulator(self.market, port=self.port, latency=latency) as emulator:
             yield emulator.requests
 
 
 def measure(directory: Path, begin: Callable[[str], None]) -> list[Figure]:
-    """Measure all of it; ``begin`` is told of each phase."""
+    """Measure all parts.
+
+    :param begin: called with the name of each phase.
+    """
     port = free_port()
     state = directory / "airflow"
     begin("make up, twice")
@@ -134,7 +137,10 @@ def measure(directory: Path, begin: Callable[[str], None]) -> list[Figure]:
 
 @contextlib.contextmanager
 def _history_batch() -> Iterator[dict[str, float]]:
-    """A batch is loaded by processes of its own meanwhile, and until it is done; at the end, what that took."""
+    """Load a history batch in separate processes during the block, and wait for its end.
+
+    Yields a dict that has the batch's result after the block.
+    """
     command = [
         "nice",
         "-n",
@@ -153,12 +159,12 @@ def _history_batch() -> Iterator[dict[str, float]]:
             yield took
             took |= json.loads(process.communicate()[0])
         except BaseException:
-            process.send_signal(signal.SIGINT)  # its PostgreSQL is stopped, too
+            process.send_signal(signal.SIGINT)  # lets the process stop its PostgreSQL
             raise
 
 
 def _start(first_seconds: float, airflow: Running) -> list[Figure]:
-    """How long it takes until something can be done."""
+    """The figures of parsing, `make up` and commands."""
     plain = statistics.median(airflow.seconds_of("dags", "--help") for _ in range(3))
     ours = statistics.median(airflow.seconds_of("dags", "backfill", "--help") for _ in range(3))
     parsed = [airflow.seconds_to_parse() for _ in range(3)]
@@ -180,7 +186,7 @@ def _start(first_seconds: float, airflow: Running) -> list[Figure]:
 
 
 def _serial(bench: Bench) -> float:
-    """Seconds a stock takes when a script asks for one after the other, with the same client and server."""
+    """Seconds per stock of a script that requests one stock after the other, with the same client and server."""
     import baostock
     from baostock.common import contants
 
@@ -204,7 +210,7 @@ def _serial(bench: Bench) -> float:
 
 @dataclass(frozen=True)
 class Lone:
-    """A lone date: its seconds from queued to recorded, its requests, and the largest task process."""
+    """A lone date: its seconds from queued to recorded, its requests, the peak memory of its largest process."""
 
     seconds: float
     requests: int
@@ -212,7 +218,7 @@ class Lone:
 
 
 def _lone(bench: Bench) -> Lone:
-    """A date of a database that knows the calendar and nothing else."""
+    """Load one date into a database that has the calendar only."""
     (day,) = bench.take(1)
     with bench.airflow.connect("ashare") as connection:
         calendar = bench.market.trade_dates(START, END)
@@ -225,7 +231,7 @@ def _lone(bench: Bench) -> Lone:
 
 @contextlib.contextmanager
 def _peak(processes: Callable[[], Sequence[psutil.Process]]) -> Iterator[SimpleNamespace]:
-    """The largest memory of any of the processes meanwhile, in MB."""
+    """Yields the peak memory of the largest of the processes during the block, in MB."""
     peak, ended = SimpleNamespace(mb=0.0), threading.Event()
 
     def watch() -> None:
@@ -266,7 +272,7 @@ def _requests_and_time(bench: Bench, serial: float, lone: Lone) -> list[Figure]:
 
 
 def _overhead(bench: Bench) -> list[Figure]:
-    """The same shape with nothing to do, in turns: whatever else the machine does meanwhile meets both."""
+    """Compare backfills with empty runs of the same shape, in turns: other load on the machine affects both."""
     ours, empty, processor, instances = [], [], [], 0
     for _ in range(PAIRS):
         days = bench.take(DATES)
@@ -295,7 +301,7 @@ def _overhead(bench: Bench) -> list[Figure]:
 
 @contextlib.contextmanager
 def _processor_time() -> Iterator[SimpleNamespace]:
-    """What all processes of the machine use meanwhile."""
+    """Yields the processor seconds that all processes of the machine use during the block."""
     used, before = SimpleNamespace(seconds=0.0), psutil.cpu_times()
     yield used
     after = psutil.cpu_times()

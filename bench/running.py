@@ -1,4 +1,4 @@
-"""Airflow as a person starts it: `make up` in a state directory of its own, beside the benchmark's own DAG."""
+"""Airflow as a person starts it: `make up` in a separate state directory, with the benchmark's own DAG."""
 
 from __future__ import annotations
 
@@ -30,16 +30,17 @@ DAILY, EMPTY = "ashare_daily", "empty_runs"
 
 
 class NotRunning(Exception):
-    """`make up` ended, or a command in its environment failed; the text says what it said."""
+    """`make up` did not come up, or a command in its environment failed; the text contains the output."""
 
 
 @dataclass(frozen=True)
 class Backfill:
-    """What a backfill took, by Airflow's clock, from when its first run was queued.
+    """The result of a backfill. Seconds count from the time at which its first run was queued.
 
-    :ivar seconds: until the last run had ended.
-    :ivar recorded: until the last date was recorded; ``None`` for a DAG that records none.
-    :ivar task_instances: how many were run, and ``batches`` how many of them fetched, by trade date.
+    :ivar seconds: until the end of the last run.
+    :ivar recorded: until the last date was recorded; ``None`` for a DAG that records no dates.
+    :ivar task_instances: number of successful task instances.
+    :ivar batches: trade date to number of ``fetch_and_copy`` task instances.
     """
 
     seconds: float
@@ -49,10 +50,10 @@ class Backfill:
 
 
 class Running:
-    """Starts it on entering and waits until its UI can be used; stops it as Ctrl-C does.
+    """Starts `make up` on entering and waits until its UI can be used; stops `make up` on leaving, as Ctrl-C does.
 
-    :ivar start_seconds: from the command to a DAG that a signed-in user sees.
-    :param source_port: where the emulator listens, or will.
+    :ivar start_seconds: from the command until a signed-in user sees the DAG.
+    :param source_port: the port on which the emulator listens, now or later.
     """
 
     def __init__(self, directory: Path, source_port: int) -> None:
@@ -72,7 +73,7 @@ class Running:
             "ASHARE_STATE_DIR": str(directory),
             "AIRFLOW_CONN_BAOSTOCK": baostock_json("127.0.0.1", source_port),
             "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles),
-            "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",  # only what is measured runs
+            "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",  # only the measured runs exist
         }
         self._process: subprocess.Popen[bytes] | None = None
         self.start_seconds = 0.0
@@ -140,17 +141,17 @@ class Running:
         return Backfill(seconds, recorded, sum(count for _, _, count in tasks), batches)
 
     def connect(self, database: str) -> psycopg.Connection[Any]:
-        """To a database of the embedded PostgreSQL: ``airflow`` or ``ashare``."""
+        """Connect to a database of the embedded PostgreSQL: ``airflow`` or ``ashare``."""
         return psycopg.connect(host=self._env["PGHOST"], user=self._env["PGUSER"], dbname=database)
 
     def seconds_of(self, *arguments: str) -> float:
-        """How long an `airflow` command takes."""
+        """The seconds of an `airflow` command."""
         began = time.monotonic()
         self._shell('exec airflow "$@"', *arguments)
         return time.monotonic() - began
 
     def seconds_to_parse(self) -> tuple[float, list[str]]:
-        """How long a process takes for all DAG files, Airflow itself imported; and the heavy modules they brought."""
+        """The seconds of parsing all DAG files after the import of Airflow, and the heavy modules they import."""
         script = f"""
 import json, sys, time
 from airflow.dag_processing.dagbag import DagBag
@@ -165,7 +166,7 @@ print(json.dumps([seconds, sorted({{"pandas", "baostock", "psycopg"}} & set(sys.
         return seconds, heavy
 
     def workers(self) -> list[psutil.Process]:
-        """The processes of tasks, with what waits for them."""
+        """The processes of tasks, and the worker processes that wait for them."""
         if self._process is None:
             return []
         return [
@@ -181,9 +182,9 @@ print(json.dumps([seconds, sorted({{"pandas", "baostock", "psycopg"}} & set(sys.
         return row
 
     def _shell(self, script: str, *arguments: str) -> str:
-        """What a shell prints in which `. env.sh` was done.
+        """Run a shell script after `. env.sh`, and return its output.
 
-        :raises NotRunning: it failed.
+        :raises NotRunning: the script failed.
         """
         environment = {k: v for k, v in self._given.items() if not k.startswith(("AIRFLOW", "ASHARE"))}
         command = ["sh", "-c", f'. "$0" && {script}', str(self._state / "env.sh"), *arguments]

@@ -1,6 +1,6 @@
-"""What people read through the adjusted views: all columns, the rows fetched, over a connection that is open.
+"""Measures reads of the adjusted views over an open connection, with all columns and all rows fetched.
 
-Each reading looks at another stock, or day: PostgreSQL's own cache is no help.
+Each read uses another stock or day, so that PostgreSQL's cache does not help.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 STOCK_MS, DAY_MS = 10.0, 200.0
 EARLY = 100
-"""Sessions at the beginning, before most stocks' first ex-date."""
+"""Number of sessions at the beginning, before most stocks' first ex-date."""
 
 CASES: dict[str, tuple[LiteralString, float | None]] = {
     "a stock, 20 years, table": (
@@ -51,12 +51,12 @@ CASES: dict[str, tuple[LiteralString, float | None]] = {
     "a market day, qfq": ("SELECT * FROM ashare.daily_bar_qfq WHERE trade_date = %(day)s", DAY_MS),
     "an early market day, qfq": ("SELECT * FROM ashare.daily_bar_qfq WHERE trade_date = %(early_day)s", DAY_MS),
 }
-"""Statement and target by name; the table itself is the yardstick and has no target."""
+"""Name to (statement, target in milliseconds). The table itself is the yardstick and has no target."""
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """What is looked at, in no order."""
+    """The stocks and days to read, in pseudo-random order."""
 
     codes: list[str]
     days: list[date]
@@ -64,7 +64,7 @@ class Chosen:
 
     @classmethod
     def find(cls, connection: psycopg.Connection[Any]) -> Chosen:
-        """Stocks that have been listed for 20 years, and complete dates."""
+        """Stocks that have been listed for 20 years, complete dates, and the earliest complete dates."""
 
         def column(query: LiteralString, *values: object) -> list[Any]:
             return [value for (value,) in connection.execute(query, values).fetchall()]
@@ -86,7 +86,7 @@ class Chosen:
         )
 
     def values(self, number: int) -> dict[str, object]:
-        """Of one reading."""
+        """The parameters of read ``number``."""
         return {
             "code": self.codes[number % len(self.codes)],
             "since": LAST - 20 * YEAR,
@@ -98,7 +98,7 @@ class Chosen:
 def measure(connect: Connect) -> list[Result]:
     """Measure every case."""
     with connect() as connection:
-        connection.prepare_threshold = None  # as people ask: each statement is planned
+        connection.prepare_threshold = None  # no prepared statements: each read is planned, as in interactive use
         chosen = Chosen.find(connection)
 
         def read(statement: LiteralString, place: int, number: int) -> object:

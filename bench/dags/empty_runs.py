@@ -1,4 +1,4 @@
-"""The yardstick of the benchmark: runs of the shape of `ashare_daily`'s, whose tasks do nothing."""
+"""The benchmark's yardstick: a DAG of the same shape as `ashare_daily`, whose tasks do nothing."""
 
 from __future__ import annotations
 
