@@ -1,5 +1,5 @@
 #!/bin/sh
-# `make env`: what docker-compose.yaml needs to know, in .env. What is there already stays; what is lacking is added.
+# `make env`: adds the variables that docker-compose.yaml needs to .env. Existing values stay unchanged.
 set -eu
 cd "$(dirname "$0")/.."
 umask 077
@@ -7,14 +7,14 @@ umask 077
 added=
 add() { # name value
     if ! grep -q "^$1=." .env 2>/dev/null; then
-        # An empty line of that name would go before the new one's.
+        # Drop a line `NAME=` without a value: the new line replaces it.
         if [ -e .env ]; then grep -v "^$1=" .env > .env.new || true; fi
         printf '%s=%s\n' "$1" "$2" >> .env.new
         mv .env.new .env
         added="$added $1"
     fi
 }
-secret() { head -c "$1" /dev/urandom | od -An -v -tx1 | tr -d ' \n'; } # hex: nothing to be escaped in a URL
+secret() { head -c "$1" /dev/urandom | od -An -v -tx1 | tr -d ' \n'; } # hex needs no escaping in a URL
 
 for name in POSTGRES_PASSWORD AIRFLOW_DB_PASSWORD ASHARE_DB_PASSWORD REDIS_PASSWORD API_SECRET_KEY JWT_SECRET; do
     add "$name" "$(secret 32)"

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Run once by the image of PostgreSQL, when its volume is new: a user and a database for Airflow, and for the bars.
+# PostgreSQL's image runs this script once, if the volume is new: create a user and a database for Airflow and for
+# the bars each.
 set -e
 psql -v ON_ERROR_STOP=1 --username "${POSTGRES_USER:-postgres}" --dbname postgres \
     -v airflow="$AIRFLOW_DB_PASSWORD" -v ashare="$ASHARE_DB_PASSWORD" <<'SQL'
