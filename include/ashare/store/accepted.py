@@ -1,4 +1,4 @@
-"""Trade dates that a person takes as they are: they count as complete for as long as their bars stay the same."""
+"""Trade dates that a person accepts as they are. An accepted date counts as complete until its bars change."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ COMPLETE = "the date is complete without it"
 
 @dataclass(frozen=True)
 class Acceptance:
-    """The last one of a trade date.
+    """The last acceptance of a trade date.
 
-    :ivar problem: what was wrong with the date then.
-    :ivar ended_because: ``None``: nobody has ended it.
-    :ivar counts: it was not ended, and the date's bars are as they were.
+    :ivar kinds: the kinds of securities that the date was judged for.
+    :ivar problem: what was wrong with the date when it was accepted.
+    :ivar ended_because: why the acceptance ended; ``None`` if it has not ended.
+    :ivar counts: whether the acceptance has not ended, and the date's bars are unchanged since.
     """
 
     trade_date: date
@@ -40,7 +41,7 @@ class Acceptance:
     counts: bool
 
     def counts_for(self, kinds: Collection[str]) -> bool:
-        """Whether the date, as judged for these kinds, is complete by it."""
+        """Whether the acceptance makes the date complete for these kinds."""
         return self.counts and set(kinds) <= set(self.kinds)
 
     @property
@@ -50,7 +51,7 @@ class Acceptance:
 
     @property
     def note(self) -> str:
-        """The reason of the date's status."""
+        """The acceptance as the ``reason`` of the date's status: who, when, why, and the problem."""
         return f"{self.by_whom}; {self.problem}."
 
 
@@ -62,9 +63,9 @@ class AcceptedDates:
 
     @contextmanager
     def changing(self, wait_seconds: float) -> Iterator[None]:
-        """One transaction, while nobody else records a trade date and no bars are merged.
+        """Run the block in one transaction, while no other session records a trade date or merges bars.
 
-        :raises SourceBusy: another keeps at it for longer than ``wait_seconds``.
+        :raises SourceBusy: another session records or merges for longer than ``wait_seconds``.
         """
         with (
             self._store.mutex("the record of trade dates", wait_seconds),
@@ -72,36 +73,36 @@ class AcceptedDates:
         ):
             limit_wait(connection, wait_seconds)
             try:
-                # What is being merged comes before it, or ends it.
+                # A running merge commits first. A later merge that changes the date's bars ends the acceptance.
                 lock_merging(connection)
             except LockHeld:
                 raise SourceBusy(f"Bars have been merged for over {wait_seconds:g} s: try again.") from None
             yield
 
     def latest(self, day: date) -> Acceptance | None:
-        """The last acceptance of a date, whether it counts or not."""
+        """The last acceptance of a date, whether it counts or not; ``None`` without one."""
         with self._store.transaction() as connection:
             row = connection.execute(queries("accepted")["latest"], {"day": day}).fetchone()
         return Acceptance(*row) if row else None
 
     def counting(self, day: date, kinds: Collection[str]) -> Acceptance | None:
-        """The acceptance by which a date counts as complete for these kinds."""
+        """The last acceptance of a date if it counts for these kinds, else ``None``."""
         found = self.latest(day)
         return found if found and found.counts_for(kinds) else None
 
     def problem(self, day: date) -> str:
-        """What a date's status says of it."""
+        """The ``reason`` of a date's status; empty if there is none."""
         with self._store.transaction() as connection:
             row = connection.execute(queries("accepted")["problem"], {"day": day}).fetchone()
         return (row and row[0]) or ""
 
     def all(self) -> list[Acceptance]:
-        """Those that nobody has ended, by date."""
+        """All acceptances that have not ended, by date. ``counts`` is true without a comparison of the bars."""
         with self._store.transaction() as connection:
             return [Acceptance(*row) for row in connection.execute(queries("accepted")["all"])]
 
     def accept(self, day: date, kinds: Sequence[str], *, reason: str, problem: str, who: str) -> Acceptance:
-        """Record that a date is taken as it is, by the bars that this transaction sees."""
+        """Record the acceptance of a date, with the fingerprint of the bars that this transaction sees."""
         values = {"day": day, "kinds": list(kinds), "reason": reason, "problem": problem, "who": who}
         with self._store.transaction() as connection:
             connection.execute(queries("accepted")["accept"], values)
@@ -110,12 +111,12 @@ class AcceptedDates:
         return made
 
     def end(self, day: date, because: str) -> None:
-        """Have a date's acceptance count no more."""
+        """End the current acceptance of a date."""
         with self._store.transaction() as connection:
             connection.execute(queries("accepted")["end"], {"day": day, "because": because})
 
     def record(self, day: date, status: str, count: DateCount, missing: int, reason: str | None) -> None:
-        """Write a date's status with what was counted, unless a run works on it."""
+        """Write a date's status and its counts, unless a run works on the date (``syncing``)."""
         values: dict[str, Any] = asdict(count) | {"day": day, "status": status, "missing": missing, "reason": reason}
         with self._store.transaction() as connection:
             connection.execute(queries("accepted")["record"], values)

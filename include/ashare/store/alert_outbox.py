@@ -1,4 +1,4 @@
-"""The table ``alert``: what people were told, and what is still to be sent."""
+"""The table ``alert``: a record of the sent alerts, and the outbox of the unsent ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class DateState(NamedTuple):
-    """What is known of a date; each is ``None`` where nothing is recorded."""
+    """The recorded state of a date; a field is ``None`` if nothing is recorded."""
 
     status: str | None
     reason: str | None
@@ -21,7 +21,7 @@ class DateState(NamedTuple):
 
 
 class HistoryFailures(NamedTuple):
-    """Why a run of ``ashare_history`` is not complete: errors of its batches, and how many dates have failed."""
+    """Why a run of ``ashare_history`` is not complete: errors of its batches, and the number of failed dates."""
 
     first_date: date
     last_date: date
@@ -39,7 +39,7 @@ class EndMessage(NamedTuple):
 
 
 class OutboxState(NamedTuple):
-    """What the doctor shows: messages that nobody has received, the last error, and the last alert."""
+    """The outbox for the doctor: the number of unsent messages, the last error (7 days), and the last alert."""
 
     unsent: int
     error: str | None
@@ -50,12 +50,12 @@ class OutboxState(NamedTuple):
 
 @dataclass(frozen=True)
 class AlertOutbox:
-    """Alerts as rows: a row is raised, sent, resolved, and its end is sent."""
+    """Alerts as rows. The life cycle of a row: raised, sent, resolved, end message sent."""
 
     store: Store
 
     def date_state(self, day: date) -> DateState:
-        """What is known of a date."""
+        """The recorded state of a date."""
         return DateState(*self.store.rows("alerts", "date_state", {"day": day})[0])
 
     def history_failures(self, run_id: str) -> HistoryFailures | None:
@@ -64,43 +64,54 @@ class AlertOutbox:
         return HistoryFailures(*rows[0]) if rows else None
 
     def has_open(self, day: date) -> bool:
-        """Whether an alert of the date is not resolved yet."""
+        """Whether the date has an unresolved alert."""
         return bool(self.store.rows("alerts", "has_open", {"day": day})[0][0])
 
     def is_busy(self) -> bool:
-        """Whether an alert is not resolved yet, or the message of its end not sent."""
+        """Whether any alert is unresolved, or was sent and its end message was not."""
         return bool(self.store.rows("alerts", "is_busy")[0][0])
 
     def add(self, alert: Mapping[str, Any]) -> bool:
-        """Add an alert, by the table's columns; whether it is new: not while one of the same subject is open."""
+        """Insert an alert, unless an unresolved alert has the same subject.
+
+        :param alert: value by column of the table.
+        :returns: whether the alert was inserted.
+        """
         return bool(self.store.rows("alerts", "add", alert))
 
     def resolve(self, run_id: str, history_until: date) -> None:
-        """Resolve what is over: the run's own alert, those of complete dates, those of earlier histories."""
+        """Resolve the alerts that are over.
+
+        These are: the run's own alert; alerts of dates that are complete (or closed) now; alerts of history runs
+        whose last day is unknown, or not after ``history_until``.
+        """
         self.store.execute("alerts", "resolve", {"run_id": run_id, "history_until": history_until})
 
     def next_unsent(self, tried: Sequence[int]) -> tuple[int, str, str] | None:
-        """Number, title and text of the next message to be sent; locked until the caller's transaction ends."""
+        """Number, title and text of the next unsent alert that is not in ``tried``; ``None`` without one.
+
+        The row stays locked until the caller's transaction ends. Rows that another session has locked are skipped.
+        """
         rows = self.store.rows("alerts", "next_unsent", {"tried": list(tried)})
         return (rows[0][0], rows[0][1], rows[0][2]) if rows else None
 
     def record_sent(self, number: int, error: str | None, *, is_delivered: bool) -> None:
-        """Record whether anybody has received a message, and who has not."""
+        """Record whether any address received an alert; ``error`` names the addresses that did not."""
         self.store.execute("alerts", "record_sent", {"id": number, "is_delivered": is_delivered, "error": error})
 
     def unsent_ends(self) -> list[EndMessage]:
-        """Messages of ends that are to be sent; locked until the caller's transaction ends."""
+        """The unsent end messages; their rows stay locked until the caller's transaction ends."""
         return [EndMessage(*row) for row in self.store.rows("alerts", "unsent_ends")]
 
     def record_end_sent(self, numbers: Sequence[int], error: str | None, *, is_delivered: bool) -> None:
-        """Record whether anybody has received the message that these are over, and who has not."""
+        """Record whether any address received the end message of alerts; ``error`` names those that did not."""
         values = {"ids": list(numbers), "is_delivered": is_delivered, "error": error}
         self.store.execute("alerts", "record_end_sent", values)
 
     def clear_errors(self) -> None:
-        """Forget which addresses refused messages that others received."""
+        """Clear the delivery errors of sent alerts: some addresses refused them, others received them."""
         self.store.execute("alerts", "clear_errors", {})
 
     def state(self) -> OutboxState:
-        """How the alerts stand."""
+        """The state of the outbox."""
         return OutboxState(*self.store.rows("alerts", "state")[0])

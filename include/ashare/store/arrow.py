@@ -1,4 +1,4 @@
-"""Rows of a query as Arrow: PostgreSQL's COPY, parsed by Arrow with the columns' types given, never guessed."""
+"""Query results as Arrow tables: Arrow parses the CSV of PostgreSQL's COPY, with given column types."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ if TYPE_CHECKING:
     from psycopg.sql import SQL, Composed
 
 CHUNK_BYTES = 8 << 20
-"""Of COPY's text that is parsed at once: what bounds the memory, and a few parses a second."""
+"""Size of one parse of COPY's text. It bounds the memory, and makes for a few parses a second."""
 
 CODE, MOMENT = "code", "moment"
-"""Beside Arrow's own names of types: a dictionary, as a code is there on every trade date; and a time, in UTC."""
+"""Type names beside Arrow's own: a dictionary, since a code repeats on every trade date; a timestamp in UTC."""
 
 
 def schema(types: Mapping[str, str]) -> pa.Schema:
-    """Arrow's schema of columns by name, each with the name of its type."""
+    """The Arrow schema of some columns.
+
+    :param types: type name by column name: one of Arrow's own, ``CODE`` or ``MOMENT``.
+    """
     import pyarrow as pa
 
     special = {CODE: pa.dictionary(pa.int32(), pa.string()), MOMENT: pa.timestamp("us", tz="UTC")}
@@ -31,9 +34,9 @@ def schema(types: Mapping[str, str]) -> pa.Schema:
 def copied(
     connection: psycopg.Connection[Any], query: SQL | Composed, values: Mapping[str, Any] | None = None
 ) -> Iterator[Iterator[bytes]]:
-    """What ``COPY ... TO STDOUT (FORMAT csv, ENCODING 'UTF8')`` sends, in chunks of whole rows, at least one.
+    """The CSV of ``COPY ... TO STDOUT (FORMAT csv, ENCODING 'UTF8')``, in chunks of whole rows; at least one chunk.
 
-    An error of the block, Ctrl-C too, cancels the COPY. Without that, the ROLLBACK that follows waits for ever.
+    An error in the block, also Ctrl-C, cancels the COPY. Otherwise the ROLLBACK that follows would wait for ever.
     """
     with connection.cursor() as cursor, cursor.copy(query, values) as copy:
         yield _chunks(copy)
@@ -42,7 +45,7 @@ def copied(
 def _chunks(rows: Iterable[Buffer]) -> Iterator[bytes]:
     collected: list[bytes] = []
     size = 0
-    for row in rows:  # PostgreSQL sends a row a message
+    for row in rows:  # PostgreSQL sends one row per message
         collected.append(bytes(row))
         size += len(row)
         if size >= CHUNK_BYTES:
@@ -52,7 +55,7 @@ def _chunks(rows: Iterable[Buffer]) -> Iterator[bytes]:
 
 
 def parsed(text: bytes, columns: pa.Schema) -> pa.Table:
-    """Rows of COPY's CSV as a table: float64 nearest to each number, an unquoted blank as null."""
+    """Parse COPY's CSV into a table. A float64 is the nearest to the number; an unquoted blank is null."""
     import pyarrow as pa
     from pyarrow import csv
 

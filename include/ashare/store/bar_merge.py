@@ -1,4 +1,4 @@
-"""COPY into a temporary table, then merge: each function within the caller's transaction."""
+"""Merges bars: COPY into a temporary staging table, then upsert. Each function uses the caller's transaction."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BEFORE_THE_FIRST_BAR = "before its first bar at the source"
 
 
 def merge(connection: psycopg.Connection[Any], batch_rows: BatchRows, run_id: str) -> MergeCounts:
-    """Set the rejected rows aside and merge the good ones, within the caller's transaction."""
+    """Record the rejected rows, merge the good ones, and record blanked values, within the caller's transaction."""
     for reject in batch_rows.rejects:
         connection.execute(queries("bars")["reject"], _reject_values(reject, run_id))
     merged = _merge_rows(connection, batch_rows, run_id)
@@ -42,7 +42,7 @@ def record_absence(connection: psycopg.Connection[Any], day: date, batch_rows: B
 
 
 def record_absent_range(connection: psycopg.Connection[Any], absent: AbsentRange, run_id: str) -> None:
-    """Record days before an index's first bar; one row with those next to them, within the caller's transaction."""
+    """Record days before an index's first bar, in one row with adjacent ranges, within the caller's transaction."""
     values = {**asdict(absent), "reason": BEFORE_THE_FIRST_BAR, "run_id": run_id}
     connection.execute(queries("bars")["record_absent_range"], values)
 
@@ -55,7 +55,10 @@ def record_rejected_factors(
     day: date | None = None,
     code: str | None = None,
 ) -> None:
-    """Record what broke a rule in the last answer about a day, or about a stock, within the caller's transaction."""
+    """Replace the rejected factors of a day or a stock, within the caller's transaction; old ones are superseded.
+
+    :param odd: rows of the last reply that broke a rule.
+    """
     connection.execute(queries("universe")["supersede_rejected_factors"], {"day": day, "code": code})
     record_rejected(connection, "factor", odd, run_id)
 
@@ -63,7 +66,7 @@ def record_rejected_factors(
 def record_rejected(
     connection: psycopg.Connection[Any], dataset: str, rows: Sequence[RejectedRow], run_id: str | None
 ) -> None:
-    """Record rows that broke a rule, within the caller's transaction; it has superseded those of earlier answers."""
+    """Record rows that broke a rule, within the caller's transaction. The caller has superseded earlier rows."""
     from psycopg.types.json import Jsonb
 
     values = [{**asdict(row), "raw": Jsonb(row.raw), "dataset": dataset, "run_id": run_id} for row in rows]
@@ -95,7 +98,7 @@ def _merge_rows(connection: psycopg.Connection[Any], batch_rows: BatchRows, run_
             came_late |= frozenset(no_longer_accepted)
         if revised:
             cursor.execute(bars["count_revised"])
-        cursor.execute(bars["unstage"])  # one transaction may merge several
+        cursor.execute(bars["unstage"])  # one transaction may merge several times
     return MergeCounts(inserted, revised, batch_rows.rows - inserted - revised, came_late)
 
 

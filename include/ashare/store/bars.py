@@ -1,4 +1,4 @@
-"""Loading what batches brought, with the cross-checks within the same transaction."""
+"""Loads the rows of batches, and cross-checks them within the same transaction."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bars:
-    """The table ``daily_bar`` and ``adjust_factor``: loading, whole batches at a time."""
+    """The tables ``daily_bar`` and ``adjust_factor``: loads whole batches."""
 
     store: Store
 
     def has_bars(self, day: date, kind: str | None = None) -> bool:
-        """Whether any bar of the day (of one kind) is there, which proves that the day is published."""
+        """Whether the table holds any bar of the day (of ``kind``, if given). If so, the day is published."""
         return bool(self.store.rows("bars", "has_bars", {"day": day, "kind": kind})[0][0])
 
     def first_bar(self, code: str) -> date | None:
-        """The day of a security's first bar in the table."""
+        """The day of a security's first bar in the table; ``None`` without bars."""
         found: date | None = self.store.rows("bars", "first_bar", {"code": code})[0][0]
         return found
 
@@ -44,10 +44,10 @@ class Bars:
         *,
         market: tuple[str, Tolerance] | None = None,
     ) -> MergeCounts:
-        """Load what a batch brought and record the batch, in one transaction: all of it or nothing.
+        """Load the rows of a batch and record the batch as done, in one transaction: all or nothing.
 
-        :param market: the kind, when it is a whole market's, and how much of it may contradict what is known.
-        :raises Contradiction: more does; nothing was written but the figures.
+        :param market: for a whole market: its kind, and the tolerance of its cross-check.
+        :raises Contradiction: the cross-check failed; only its figures are written.
         """
         try:
             with self.store.transaction() as connection:
@@ -58,7 +58,7 @@ class Bars:
                 finish(connection, day, batch_no, "success", batch_rows.rows, batch_rows.requests)
                 for batch in batch_rows.follow_ups:
                     numbered = add(connection, day, batch, run_id)
-                    # Its rows and requests are counted with the batch that found it.
+                    # The batch that found the follow-up counts its rows and requests.
                     finish(connection, day, numbered.batch_no, "success", 0, 0)
         except Contradiction as found:
             if market:
@@ -68,10 +68,10 @@ class Bars:
         return merged
 
     def reload(self, again: Sequence[RereadDate], run_id: str) -> list[MergeCounts]:
-        """Load what dates brought that were read again, in one transaction: all of it or nothing.
+        """Load the rows of dates that were read again, in one transaction: all or nothing.
 
-        :raises Contradiction: more than is allowed contradicts, in one of them or in the date after it; what is
-            recorded of them stays as it was.
+        :raises Contradiction: the cross-check of one of the dates, or of the date after it, failed; nothing is
+            written.
         """
         with self.store.transaction() as connection:
             merged = []
@@ -95,7 +95,11 @@ class Bars:
         odd: Sequence[RejectedRow] = (),
         run_id: str | None = None,
     ) -> None:
-        """Write (code, ex_date, fore, back), and the rows that broke a rule; record batch 0: in one transaction."""
+        """Write a date's adjust factors, record rejected rows, and record batch 0 as done, in one transaction.
+
+        :param factors: (code, ex_date, fore, back).
+        :param odd: rows that broke a rule.
+        """
         codes, ex_dates, fore, back = ([list(c) for c in zip(*factors, strict=True)]) or ([], [], [], [])
         values = {"codes": codes, "ex_dates": ex_dates, "fore": fore, "back": back}
         with self.store.transaction() as connection:

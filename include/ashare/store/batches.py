@@ -1,4 +1,4 @@
-"""The table ``sync_batch``: the plan of a trade date, and what became of each of its batches."""
+"""The table ``sync_batch``: the plan of each trade date, and the outcome of each batch."""
 
 from __future__ import annotations
 
@@ -27,13 +27,19 @@ class Batches:
     store: Store
 
     def replace(self, day: date, batches: Iterable[Batch], run_id: str) -> list[Batch]:
-        """Write a new plan for the date; what an earlier one left undone is superseded. Returns it numbered."""
+        """Write a new plan for the date, and return its batches with their numbers.
+
+        Unfinished batches of an earlier plan become ``superseded``, except batch 0.
+        """
         with self.store.transaction() as connection:
             connection.execute(queries("batches")["supersede"], {"day": day})
             return [add(connection, day, batch, run_id) for batch in batches]
 
     def earliest_waiting(self, day: date, kind: str, codes: Sequence[str], *, since: date) -> date:
-        """The earliest trade date up to ``day`` with an open batch, in any run, that asks for one of the codes."""
+        """The earliest trade date from ``since`` to ``day`` with an open batch, of any run, for one of the codes.
+
+        ``day`` if there is none.
+        """
         values = {"day": day, "kind": kind, "codes": list(codes), "since": since}
         found: date | None = self.store.rows("batches", "earliest_waiting", values)[0][0]
         return found or day
@@ -45,45 +51,45 @@ class Batches:
         self.start(day, FACTOR_BATCH)
 
     def reopen_factors(self, day: date, error: str) -> None:
-        """Have the date's adjust factors asked for again."""
+        """Record the date's factor batch as failed: a later run asks for the adjust factors again."""
         with self.store.transaction() as connection:
             finish(connection, day, FACTOR_BATCH, "failed", None, 0, error)
 
     def get(self, day: date, batch_no: int) -> Batch | None:
-        """Read one batch of the plan."""
+        """Read one batch of the plan; ``None`` without it."""
         rows = self.store.rows("batches", "get", {"day": day, "batch_no": batch_no})
         return Batch(*rows[0]) if rows else None
 
     def start(self, day: date, batch_no: int) -> None:
-        """Mark a batch as being worked on; whatever the date waited for, it does so no longer."""
+        """Mark a batch as running. Clear what the date waits for, unless another batch still waits."""
         with self.store.transaction() as connection:
             connection.execute(queries("batches")["start"], {"day": day, "batch_no": batch_no})
             connection.execute(queries("status")["resume"], {"day": day})
 
     def stop(self, day: date, batch_no: int, status: str, error: str, requests: int) -> None:
-        """Record why a batch is ``failed``, or ``pending`` again."""
+        """Record why a batch stopped; ``status`` is ``failed``, ``pending`` (again) or ``superseded``."""
         with self.store.transaction() as connection:
             finish(connection, day, batch_no, status, None, requests, error)
 
     def finish(self, day: date, batch_no: int, rows: int, requests: int) -> None:
-        """Record that a batch is done whose rows were loaded under other dates."""
+        """Record a batch as done. Its rows were loaded under other dates: it read earlier dates again."""
         with self.store.transaction() as connection:
             finish(connection, day, batch_no, "success", rows, requests)
 
     def errors(self, day: date, *, only_rereads: bool = False) -> list[str]:
-        """What went wrong in the batches that are failed now, or left in the middle.
+        """The errors of batches that failed, are pending after an error, or are running (also after a kill).
 
-        :param only_rereads: only in those that read earlier dates again.
+        :param only_rereads: only of batches that read earlier dates again.
         """
         return [row[0] for row in self.store.rows("batches", "errors", {"day": day, "only_rereads": only_rereads})]
 
     def factors_are_in(self, day: date, today: date) -> bool:
-        """Whether the date's adjust factors were read; that there are none is believed on the day only for it."""
+        """Whether the date's adjust factors were read. An empty reply of the same day counts on that day only."""
         return bool(self.store.rows("batches", "factors_are_in", {"day": day, "today": today})[0][0])
 
 
 def add(connection: psycopg.Connection[Any], day: date, batch: Batch, run_id: str) -> Batch:
-    """Add a batch to the plan, within the caller's transaction; returns it numbered."""
+    """Add a batch to the plan, within the caller's transaction; returns the batch with its number."""
     values = {
         "day": day,
         "kind": batch.kind,

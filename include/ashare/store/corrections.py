@@ -16,41 +16,41 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Corrections:
-    """What contradicts what, and what may still be corrected at the source."""
+    """Cross-checks, and the dates that the source may still correct."""
 
     store: Store
 
     def cross_check(self, day: date, kind: str, tolerance: Tolerance, run_id: str) -> list[CrossCheck]:
-        """Hold a date's bars against what is known, and record the outcome."""
+        """Cross-check a date's bars of a kind, and record the outcome."""
         with self.store.transaction() as connection:
             checks = cross_check.cross_check(connection, day, kind, tolerance)
             cross_check.record(connection, day, kind, checks, run_id)
         return checks
 
     def neighbours(self, day: date) -> tuple[date | None, date | None]:
-        """The sessions before and after a date, as far as the calendar is known."""
+        """The sessions before and after a date, within 31 days; ``None`` where the calendar has none."""
         with self.store.transaction() as connection:
             return cross_check.neighbours(connection, day)
 
     def contradicted(self, day: date, kinds: Sequence[str]) -> set[str]:
-        """Kinds of the date whose last cross-checks failed, or that the date after it disagrees with."""
+        """Kinds whose last cross-check of the date failed; for a date in doubt (``doubt``), stock and ETF, too."""
         return {row[0] for row in self.store.rows("cross_check", "contradicted", {"day": day, "kinds": list(kinds)})}
 
     def due_rereads(self, day: date, kinds: Sequence[str], *, days: int, since: date) -> dict[date, list[str]]:
-        """Complete dates among the last ``days`` sessions before ``day`` to be read again, with their kinds."""
+        """Complete dates, among the last ``days`` sessions before ``day``, due for a reread; with their kinds."""
         values = {"day": day, "kinds": list(kinds), "days": days, "since": since}
         return dict(self.store.rows("cross_check", "due_rereads", values))
 
     def complete_since(self, day: date, kind: str, *, days: int) -> date | None:
-        """The earliest complete date among the last ``days`` sessions before ``day``."""
+        """The earliest date, among the last ``days`` sessions before ``day``, that is complete for the kind."""
         values = {"day": day, "kind": kind, "days": days}
         found: date | None = self.store.rows("cross_check", "complete_since", values)[0][0]
         return found
 
     def factors_may_be_late(self, day: date) -> bool:
-        """Whether some of the date's prices moved as on an ex-date for which there is no adjust factor."""
+        """Whether some prices of the date moved as on an ex-date, but without an adjust factor."""
         return bool(self.store.rows("cross_check", "factors_may_be_late", {"day": day})[0][0])
 
     def doubt(self, day: date) -> None:
-        """Have a complete date read again by the next run after it."""
+        """Mark a date as in doubt: if it is complete, the next run of a later date reads it again."""
         self.store.execute("cross_check", "doubt", {"day": day})

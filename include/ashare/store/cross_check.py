@@ -1,7 +1,7 @@
-"""Holds a trade date's bars against the day before, the universe and the adjust factors.
+"""Cross-checks a trade date's bars against the session before, the universe and the adjust factors.
 
-A reply can be wrong and well-formed: another day's bars under this day's date, half a market, prices of the wrong
-securities. Each rule counts how many bars contradict; beyond what is allowed, none of them is believed.
+A reply can be well-formed and wrong: another day's bars under this day's date, half a market, prices of the wrong
+securities. Each rule counts the bars that contradict. If there are more than the rule allows, no bar is believed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import psycopg
 
 KINDS = ("stock", "etf")
-"""What a whole-market call serves, and so what can be wrong as a whole."""
+"""The kinds that a whole-market call serves; a reply for such a kind can be wrong as a whole."""
 
 CODES = ("unlisted", "moved_without_factor", "factor_without_move", "pct_deviating")
 """The figures that are lists of codes."""
@@ -25,19 +25,22 @@ CODES = ("unlisted", "moved_without_factor", "factor_without_move", "pct_deviati
 EXAMPLES = 10
 
 DAYS_MOVE = 0.2
-"""The most that a price moves on a session which the source lacks; the price of another security is further off."""
+"""The largest price change, as a fraction, that a session missing at the source explains.
+
+The price of another security is further off.
+"""
 
 FACTORS_TO_COME = 0.15
-"""The part of a market that may go ex on one day: until its factors are known, so many precloses may have moved."""
+"""The share of a market that may go ex on one day: its precloses may move before the day's factors are known."""
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How much may contradict.
+    """How many bars may contradict.
 
-    :ivar deviating: bars a day and rule, and never more than half of what is compared.
-    :ivar rows: bars that the day may have more or less than listings explain; ``None``: more may come.
-    :ivar factors_in: whether the day's adjust factors are known, so that a moved preclose has to be one of theirs.
+    :ivar deviating: bars per day and rule; never more than half of the compared bars.
+    :ivar rows: how many bars the day may have more or less than listings explain; ``None``: more bars may come.
+    :ivar factors_in: whether the day's adjust factors are known. If so, each moved preclose needs a factor.
     """
 
     deviating: int
@@ -45,7 +48,7 @@ class Tolerance:
     factors_in: bool
 
     def of(self, compared: int) -> int:
-        """How many of so many may deviate: in a market of eight stocks, 15 would be all of them."""
+        """How many of ``compared`` bars may deviate: at most half, as 15 would exceed a market of eight stocks."""
         return _share(self.deviating, compared)
 
 
@@ -53,7 +56,8 @@ class Tolerance:
 class CrossCheck:
     """One rule's outcome for one trade date and kind.
 
-    :ivar says: the sentence for when it failed; ``note``: what is worth knowing of it when it passed.
+    :ivar says: the sentence for a failed check.
+    :ivar note: what is worth knowing of a check that passed; may be empty.
     """
 
     rule: str
@@ -69,12 +73,12 @@ class CrossCheck:
 
     @property
     def passed(self) -> bool | None:
-        """``None`` when there was nothing to compare with."""
+        """Whether the check passed; ``None`` if there is nothing to compare with."""
         return self.deviating <= self.allowed if self.comparable else None
 
 
 class Contradiction(Exception):
-    """Bars that were merged contradict what is known; the transaction they came in is rolled back."""
+    """The merged bars contradict what is known; their transaction is rolled back."""
 
     def __init__(self, checks: Sequence[CrossCheck]) -> None:
         super().__init__(sentence(checks))
@@ -82,19 +86,19 @@ class Contradiction(Exception):
 
 
 def sentence(checks: Sequence[CrossCheck]) -> str:
-    """What the failed ones say; empty when none failed."""
+    """The sentences of the failed checks; empty if none failed."""
     return "; ".join(check.says for check in checks if check.passed is False)
 
 
 def neighbours(connection: psycopg.Connection[Any], day: date) -> tuple[date | None, date | None]:
-    """The sessions before and after, as far as the calendar is known."""
+    """The sessions before and after, within 31 days; ``None`` where the calendar has none."""
     row = connection.execute(queries("cross_check")["sessions"], {"day": day}).fetchone()
     assert row is not None
     return row[0], row[1]
 
 
 def cross_check(connection: psycopg.Connection[Any], day: date, kind: str, tolerance: Tolerance) -> list[CrossCheck]:
-    """Apply all rules to the bars of a day as this transaction sees them."""
+    """Apply all rules to a day's bars of a kind, as this transaction sees them."""
     from psycopg.rows import dict_row
 
     before, _ = neighbours(connection, day)
@@ -131,7 +135,7 @@ def record(
 
 
 def _share(most: int, compared: int) -> int:
-    """At most half: with more, it is the reply that is wrong, and not some bars. One bar alone says nothing."""
+    """``most``, but at most half: above half, the reply is wrong, not some bars. One bar alone proves nothing."""
     return min(most, max(1, compared // 2))
 
 
@@ -211,7 +215,7 @@ def _ex_dates(found: Mapping[str, Any], before: date, tolerance: Tolerance) -> C
         [*no_factor, *no_move][:EXAMPLES],
         before,
         tolerance.factors_in and found["pairs"] > 0,
-        # A moved price without a factor may be a factor that is late: a later run asks for them again.
+        # A moved price without a factor may mean a late factor: a later run asks for the day's factors again.
         says if no_factor or no_move else "",
     )
 

@@ -1,4 +1,4 @@
-"""A session of PostgreSQL: how it is set up, how long it waits for locks, and what its errors mean to an operator."""
+"""A PostgreSQL session: its settings, its lock timeouts, and what its errors mean to an operator."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOCK_SECONDS = 300.0
-"""The longest wait for any lock in the database, but for that on Baostock and those on a piece of work."""
+"""Longest wait for a lock in the database, except the lock on Baostock and the mutexes of pieces of work."""
 
 NOTHING_WRITTEN = "nothing of this step was written"
 REPORT_EVERY_SECONDS = 60
 NAMED = 3
-"""Sessions that an error names."""
+"""How many sessions an error names."""
 
 LockHolder = tuple[int, str | None, str | None, IPv4Address | IPv6Address | None, str | None, datetime | None]
-"""Of another session: pid, application_name, user, address, state, since when."""
+"""Another session, which holds a lock: pid, application_name, user, address, state, since when."""
 
 
 def set_up(connection: psycopg.Connection[Any], name: str, lock_seconds: float) -> None:
-    """Make a new connection what the store needs, whatever role, database and environment set.
+    """Set up a new connection for the store, overriding the settings of role, database and environment.
 
-    In autocommit: a statement costs one message, not three.
+    The connection is in autocommit: a statement costs one message, not three.
 
-    :param name: shown to those who look who holds a lock.
+    :param name: the session's name, which reports of lock holders show.
     :param lock_seconds: how long a statement waits for a lock.
     :raises InvalidInput: the database's encoding cannot hold the names of the securities.
     """
@@ -52,10 +52,10 @@ def set_up(connection: psycopg.Connection[Any], name: str, lock_seconds: float) 
 def refuse_encoding(encoding: str | None, database: str) -> None:
     """Refuse a database that is not in UTF8.
 
-    LATIN1 has no Chinese, EUC_CN lacks characters of some names, and SQL_ASCII keeps bytes without knowing what they
-    mean, so that each client reads something else.
+    LATIN1 has no Chinese, EUC_CN lacks characters of some names, and SQL_ASCII stores bytes without an encoding, so
+    that clients decode them differently.
 
-    :raises InvalidInput: it is another.
+    :raises InvalidInput: the database has another encoding.
     """
     if encoding != "UTF8":
         raise InvalidInput(
@@ -66,14 +66,14 @@ def refuse_encoding(encoding: str | None, database: str) -> None:
 
 
 def limit_wait(connection: psycopg.Connection[Any], seconds: float) -> None:
-    """Let the statements of the transaction that is open wait so long for a lock, each."""
+    """Set the lock timeout of each statement in the open transaction, and turn its statement timeout off."""
     connection.execute(queries("database")["limit_wait"], {"lock_timeout": _milliseconds(seconds)})
 
 
 class LockHeld(Exception):
-    """An advisory lock was not to be had in time.
+    """An advisory lock was not free in time.
 
-    :ivar lock: its name, of which the key is the hash.
+    :ivar lock: the lock's name; the hash of the name is the lock's key.
     """
 
     def __init__(self, lock: str) -> None:
@@ -90,7 +90,7 @@ def take_lock(
     """Take an advisory lock.
 
     :param lock: the lock's name, as the statement hashes it.
-    :raises LockHeld: another session kept it for longer than ``lock_timeout``.
+    :raises LockHeld: another session held the lock for longer than ``lock_timeout``.
     """
     from psycopg import errors
 
@@ -101,18 +101,18 @@ def take_lock(
 
 
 def lock_merging(connection: psycopg.Connection[Any]) -> None:
-    """Take the lock under which bars are merged, until the transaction ends.
+    """Take the advisory lock that serializes merges of bars, until the transaction ends.
 
-    :raises LockHeld: another session kept it for longer than ``lock_timeout``.
+    :raises LockHeld: another session held the lock for longer than ``lock_timeout``.
     """
     take_lock(connection, queries("bars")["lock"], "ashare merge")
 
 
 @contextmanager
 def wait_logged(connect: Callable[[], psycopg.Connection[Any]], lock: str, waiting: str) -> Iterator[None]:
-    """While the block waits for an advisory lock, log every minute who holds it.
+    """While the block waits for an advisory lock, log the lock's holder every minute.
 
-    Over another connection: to give up waiting for as long as asking takes would lose the place in the queue.
+    The query runs over another connection: interrupting the wait would lose the place in the lock's queue.
     """
     over = threading.Event()
 
@@ -140,7 +140,7 @@ def lock_holders(connection: psycopg.Connection[Any], lock: str) -> str:
 def table_lock_holders(connection: psycopg.Connection[Any], *, readers: bool) -> str:
     """Who holds locks on the tables, in words.
 
-    :param readers: those who only read are in the way, too.
+    :param readers: also sessions that only read.
     """
     return _named(connection.execute(queries("database")["table_lock_holders"], {"readers": readers}).fetchall())
 
@@ -161,12 +161,12 @@ def _in_words(session: LockHolder) -> str:
 
 
 def is_lost(error: Exception, connection: psycopg.Connection[Any]) -> bool:
-    """Whether the session has ended, and with it what it held."""
+    """Whether the session has ended, and its locks with it."""
     import psycopg
 
     if connection.closed or isinstance(error, psycopg.InterfaceError):
         return True
-    # Said before the connection is closed: by libpq (no code), a pooler or the server.
+    # Errors before the connection counts as closed: of libpq (no code), a pooler or the server.
     code = getattr(error, "sqlstate", None)
     return isinstance(error, psycopg.OperationalError) and (code is None or code.startswith(("08", "57P")))
 
@@ -174,10 +174,10 @@ def is_lost(error: Exception, connection: psycopg.Connection[Any]) -> bool:
 def as_ashare_error(
     error: Exception, connection: psycopg.Connection[Any], lock_seconds: float, what: str = NOTHING_WRITTEN
 ) -> AshareError:
-    """What an error of the database means, as an error of this package. No transaction is open any more.
+    """Translate an error of the database into an error of this package. The failed transaction has ended already.
 
-    :param what: what came of it.
-    :param error: of psycopg, or ``UnicodeError`` (a text that UTF-8 cannot carry), or ``LockHeld``.
+    :param error: an error of psycopg, ``UnicodeError`` (a text that UTF-8 cannot carry), or ``LockHeld``.
+    :param what: the consequence, for the message.
     """
     import psycopg
     from psycopg import errors
@@ -226,7 +226,7 @@ def _why_read_only(info: psycopg.ConnectionInfo) -> str:
 
 
 def _asked(connection: psycopg.Connection[Any], ask: Callable[[], str]) -> str:
-    """An answer for an error's text, which is told without it, too."""
+    """The result of a query for an error's text; if the query fails, a text that says so."""
     import psycopg
 
     try:
@@ -241,14 +241,14 @@ def _milliseconds(seconds: float) -> str:
 
 
 def _notice_silence(connection: psycopg.Connection[Any]) -> None:
-    """Let this end notice a dead network sooner than the server, which gives a lock away after a minute."""
+    """Set keepalive: the client notices a dead network before the server, which frees locks after a minute."""
     with socket.socket(fileno=os.dup(connection.fileno())) as sock:
         if sock.family not in (socket.AF_INET, socket.AF_INET6):
             return
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         options = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
         for name, value in options.items():
-            if hasattr(socket, name):  # not every system has all of them
+            if hasattr(socket, name):  # not every system has all of these options
                 sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 

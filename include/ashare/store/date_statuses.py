@@ -1,4 +1,4 @@
-"""The table ``sync_status``: how work on a trade date stands."""
+"""The table ``sync_status``: the state of work on each trade date."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ class DateStatuses:
         self.store.execute("status", "start", {"day": day, "kinds": list(kinds), "run_id": run_id})
 
     def count_poll(self, day: date, waits_for: str) -> int:
-        """Count one more look for what is not out yet of the date; returns how many there were."""
+        """Count one more poll for data of the date that is not published yet; returns the number of polls so far.
+
+        :param waits_for: the data, in words.
+        """
         polls: int = self.store.rows("status", "count_poll", {"day": day, "waits_for": waits_for})[0][0]
         return polls
 
@@ -35,32 +38,32 @@ class DateStatuses:
         return tuple(rows[0][0]) if rows else ()
 
     def get(self, day: date) -> tuple[str, tuple[str, ...]] | None:
-        """A date's status and the kinds that it speaks of."""
+        """A date's status and the kinds that the status covers; ``None`` without a record."""
         rows = self.store.rows("status", "get", {"day": day})
         return (rows[0][0], tuple(rows[0][1])) if rows else None
 
     def recount(self, expectation: Expectation, note: str | None, count: DateCount) -> None:
-        """Write new figures of a complete date whose rows have changed since."""
+        """Update the counts of a complete date whose rows have changed since it was recorded."""
         names = ("expected", "loaded", "suspended", "rejected", "revised")
         figures = {name: getattr(count, name) for name in names}
         self.store.execute("status", "recount", {**figures, "day": expectation.day, "reason": note and bounded(note)})
 
     def contradict(self, day: date, reason: str) -> None:
-        """Call a complete date failed after all."""
+        """Turn a complete date into a failed one: a later cross-check contradicts its bars."""
         self.store.execute("status", "contradict", {"day": day, "reason": bounded(reason)})
 
     def fail(self, day: date, kinds: Sequence[str], reason: str, run_id: str) -> None:
-        """Record why the date cannot go on."""
+        """Record the date as failed, and why."""
         values = {"day": day, "kinds": list(kinds), "reason": bounded(reason), "run_id": run_id}
         self.store.execute("status", "fail", values)
 
     def postpone(self, day: date, kinds: Sequence[str], reason: str, run_id: str) -> None:
-        """Record what the date waits for."""
+        """Record the date as syncing, and what it waits for."""
         values = {"day": day, "kinds": list(kinds), "reason": bounded(reason), "run_id": run_id}
         self.store.execute("status", "postpone", values)
 
     def step_failure(self, day: date) -> str | None:
-        """Why a step could not go on with the date, unless the date was counted since."""
+        """Why a step failed for the date; ``None`` if no step failed, or the date was counted since."""
         rows = self.store.rows("status", "step_failure", {"day": day})
         return rows[0][0] if rows else None
 
@@ -75,7 +78,7 @@ class DateStatuses:
         missing: int | None = None,
         count: DateCount | None = None,
     ) -> None:
-        """Record a date's end with what was counted; with ``success``, it is complete for these kinds."""
+        """Record a date's final status and its counts. ``success`` makes the date complete for these kinds."""
         names = ("expected", "loaded", "suspended", "rejected", "revised", "requests")
         figures = {name: getattr(count, name, None) for name in names}
         values = {"day": day, "status": status, "kinds": list(kinds), "run_id": run_id}
@@ -87,6 +90,6 @@ class DateStatuses:
         return bool(self.store.rows("status", "is_settled", {"day": day, "kinds": list(kinds)})[0][0])
 
     def figures(self, day: date) -> tuple[int | None, ...]:
-        """A date's loaded, missing, rejected and revised rows; nothing when nothing is recorded of the date."""
+        """A date's counts: loaded, missing, rejected, revised; an empty tuple without a record."""
         rows = self.store.rows("status", "figures", {"day": day})
         return rows[0] if rows else ()

@@ -1,4 +1,4 @@
-"""What `make demo` shows of a database, and what tells its bars from other ones."""
+"""The tables that `make demo` prints, and a sample of bars, which tells generated bars from other ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import psycopg
 
 Table = tuple[Sequence[str], list[tuple[Any, ...]]]
-"""Names of columns, and rows."""
+"""Column names, and rows."""
 
 
 def status_table(connection: psycopg.Connection[Any], start: date, end: date) -> Table:
@@ -21,12 +21,12 @@ def status_table(connection: psycopg.Connection[Any], start: date, end: date) ->
 
 
 def most_traded_table(connection: psycopg.Connection[Any], start: date, end: date) -> Table:
-    """The three securities of the range's last trade date with the largest turnover."""
+    """The three securities (no indices) with the largest turnover on the range's last trade date."""
     return _table(connection, "most_traded", {"start": start, "end": end})
 
 
 def bar_sample(connection: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
-    """Bars of the first and the last trade date: (trade_date, code, close, volume); none without the schema."""
+    """Stock bars of the first and last trade date: (trade_date, code, close, volume); empty without the schema."""
     row = connection.execute(queries("demo")["has_bars"]).fetchone()
     return connection.execute(queries("demo")["sample"]).fetchall() if row and row[0] else []
 

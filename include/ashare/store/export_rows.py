@@ -1,4 +1,4 @@
-"""What an export reads: whole tables, the bars of a year, and numbers that change with any of them."""
+"""Queries of an export: whole tables, the bars of a year, and hashes that change with the year's data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class YearState(NamedTuple):
-    """The bars of a year: how many, and two numbers that change with any bar or factor."""
+    """A year's number of bars, a hash that changes with any bar, and a hash that changes with any factor."""
 
     year: int
     bars: int
@@ -27,18 +27,18 @@ class YearState(NamedTuple):
 
 
 def prepare_sorting(connection: Connection) -> None:
-    """Let the transaction sort a year of the whole market in memory."""
+    """Raise the transaction's ``work_mem``: a year of the whole market is sorted in memory."""
     connection.execute(queries("export")["settings"])
 
 
 def schema_made_at(connection: Connection) -> str:
-    """When the schema was made, to the microsecond: what tells two databases apart, and a backup brings along."""
+    """When the schema was created, to the microsecond. It identifies a database, and a backup keeps it."""
     row = connection.execute(queries("export")["made_at"]).fetchone()
     return str(row[0]) if row else ""
 
 
 def year_states(connection: Connection, selection: Mapping[str, Any]) -> list[YearState]:
-    """The years that have bars of a selection (``start``, ``end``, ``kinds``)."""
+    """The state of each year with bars of a selection (``start``, ``end``, ``kinds``)."""
     return [YearState(*row) for row in connection.execute(queries("export")["years"], selection)]
 
 
@@ -51,6 +51,6 @@ def table_text(connection: Connection, name: str) -> bytes:
 def copy_selection(
     connection: Connection, columns: Iterable[str], selection: Mapping[str, Any]
 ) -> AbstractContextManager[Iterator[bytes]]:
-    """The bars of a selection with their factors by code and trade date, as CSV in chunks of whole rows."""
+    """The bars of a selection with their factors, sorted by code and trade date, as CSV in chunks of whole rows."""
     names = sql.SQL(", ").join(sql.Identifier("b", name) for name in columns)
     return arrow.copied(connection, sql.SQL(queries("export")["bars"]).format(columns=names), selection)

@@ -1,4 +1,4 @@
-"""What a history run reads and writes beside the bars: what is lacking, its batches, its trade dates."""
+"""What a history run reads and writes beside the bars: gaps, its batches, its trade dates."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ashare.texts import bounded
 
 @dataclass(frozen=True)
 class HistoryRange:
-    """A run's range, and which securities it concerns; ``codes`` is ``None`` for all of the kinds."""
+    """A run's range and its securities; ``codes`` is ``None`` for all securities of the kinds."""
 
     start: date
     end: date
@@ -42,7 +42,7 @@ class HistoryRange:
 
 @dataclass(frozen=True)
 class SecurityGap:
-    """What a security lacks: so many sessions, and whether its adjust factors are to be read."""
+    """A security's number of missing sessions, and whether its adjust factors are to be read."""
 
     code: str
     kind: str
@@ -52,7 +52,7 @@ class SecurityGap:
 
 @dataclass(frozen=True)
 class HistoryBatch:
-    """Some securities over the whole range."""
+    """A batch: some securities over the whole range."""
 
     batch_no: int
     kind: str
@@ -74,10 +74,10 @@ class HistoryTables:
         with self.store.transaction() as connection:
             connection.execute(queries("history")[name], {**self._span.parameters, **values})
 
-    # ------------------------------------------------------------------ what is there
+    # ------------------------------------------------------------------ gaps
 
     def calendar_is_known(self, published: time) -> bool:
-        """Whether every day of the range is, and every session as it was after its ``published`` time."""
+        """Whether the calendar has every day of the range, each session read after its own ``published`` time."""
         return bool(self._all("calendar_is_known", published=published)[0][0])
 
     def sessions(self) -> list[date]:
@@ -85,31 +85,31 @@ class HistoryTables:
         return [row[0] for row in self._all("sessions")]
 
     def first_day(self) -> date | None:
-        """The first day of which any bar is in the table."""
+        """The first day with a bar in the table; ``None`` for an empty table."""
         found: date | None = self._all("first_day")[0][0]
         return found
 
     def session_of_a_week_ago(self, today: date) -> date:
-        """The last session that is published for certain, in the range or not."""
+        """The last session at least a week before ``today``: surely published. It may lie outside the range."""
         found: date = self._all("session_of_a_week_ago", today=today)[0][0]
         return found
 
     def kinds_of(self, codes: Sequence[str]) -> dict[str, str]:
-        """The kinds of those codes that the list of securities has."""
+        """Kind by code; codes that the list of securities lacks are left out."""
         return dict(self._all("kinds_of", codes=list(codes)))
 
     def wanted(self) -> list[SecurityGap]:
-        """Every security that was listed in the range, with what it lacks; stocks first."""
+        """Every security that was listed in the range, with its gap; stocks first."""
         without = self.wants_factors()
         return [SecurityGap(code, kind, missing, code in without) for code, kind, missing in self._all("wanted")]
 
     def wants_factors(self, codes: Sequence[str] | None = None) -> set[str]:
-        """Which of the range's stocks (or of these codes) are to have their adjust factors read."""
+        """The stocks of the range (or of ``codes``) whose adjust factors are to be read."""
         given = {} if codes is None else {"codes": list(codes)}
         return {row[0] for row in self._all("wants_factors", **given)}
 
     def gaps(self, code: str) -> list[tuple[date, date]]:
-        """The sessions that a security lacks, as spans of sessions next to each other."""
+        """A security's missing sessions, as (first, last) of each span of consecutive sessions."""
         return [(row[0], row[1]) for row in self._all("gaps", code=code)]
 
     def first_bar(self, code: str) -> date | None:
@@ -128,7 +128,7 @@ class HistoryTables:
         return rows[0][0] if rows else None
 
     def is_planned(self) -> bool:
-        """Whether the run's last plan was made."""
+        """Whether the run has a plan."""
         return bool(self._all("is_planned")[0][0])
 
     def plan(self, batches: Sequence[HistoryBatch], in_words: str) -> None:
@@ -141,7 +141,7 @@ class HistoryTables:
                 connection.execute(queries("history")["add"], {**values, **numbered, "codes": list(batch.codes)})
 
     def start(self, batch_no: int) -> HistoryBatch | None:
-        """Mark a batch as being worked on, and read it."""
+        """Mark a batch as running, and return it; ``None`` without such a batch."""
         rows = self._all("start", batch_no=batch_no)
         return HistoryBatch(batch_no, *rows[0]) if rows else None
 
@@ -151,13 +151,13 @@ class HistoryTables:
         self._do("finish", batch_no=batch_no, status=status, requests=requests, error=why)
 
     def errors(self) -> list[str]:
-        """Why the batches that are not done are not."""
+        """The error of each batch that is not done, with the batch's label."""
         return [row[0] for row in self._all("errors")]
 
     # ------------------------------------------------------------------ loading
 
     def load(self, batch_no: int, batch_rows: BatchRows) -> MergeCounts:
-        """Merge what a request brought, in one transaction."""
+        """Merge the rows of one request, and count them for the batch, in one transaction."""
         with self.store.transaction() as connection:
             merged = merge(connection, batch_rows, self._span.run_id)
             row_counts = {**self._span.parameters, "batch_no": batch_no, "rows": batch_rows.rows}
@@ -167,9 +167,11 @@ class HistoryTables:
     def record_absent(
         self, absent: Sequence[tuple[date, str]], reason: str, seen: Collection[date] = ()
     ) -> list[tuple[date, str]]:
-        """Record sessions without a bar; returns those that are not believed, as nobody has a bar of that day.
+        """Record sessions without a bar as absent, if the session is proven to be published.
 
-        :param seen: days of which a bar was seen at the source.
+        :param absent: session and code.
+        :param seen: days with a bar at the source, of any security.
+        :returns: the absences that are not believed: neither the table nor ``seen`` has a bar of the session.
         """
         days, codes = [day for day, _ in absent], [code for _, code in absent]
         values = {"days": days, "codes": codes, "reason": reason, "seen": list(seen)}
@@ -181,11 +183,11 @@ class HistoryTables:
             record_absent_range(connection, absent, self._span.run_id)
 
     def known_factors(self, code: str) -> set[date]:
-        """The ex-dates of a stock that are known."""
+        """The known ex-dates of a stock."""
         return {row[0] for row in self._all("known_factors", code=code)}
 
     def has_bars_since_listing(self, code: str) -> bool:
-        """Whether a security's bars reach back to its first day."""
+        """Whether a security's bars reach back to its day of listing."""
         return bool(self._all("has_bars_since_listing", code=code)[0][0])
 
     def implied_ex_dates(self, code: str) -> set[date]:
@@ -195,9 +197,10 @@ class HistoryTables:
     def save_factors(
         self, code: str, factors: Sequence[tuple[str, date, str, str]], odd: Sequence[RejectedRow]
     ) -> None:
-        """Write all factors of a stock as (code, ex_date, fore, back); without any, what was known of it is kept.
+        """Replace all factors of a stock, and record that they were read.
 
-        :param odd: rows that broke a rule; of their ex-dates, too, what was known is kept.
+        :param factors: (code, ex_date, fore, back); if empty, the known factors stay.
+        :param odd: rows that broke a rule; the known factors of their ex-dates stay, too.
         """
         columns = [list(column) for column in zip(*factors, strict=True)] or [[], [], [], []]
         values = dict(zip(("codes", "ex_dates", "fore", "back"), columns, strict=True))
@@ -212,25 +215,32 @@ class HistoryTables:
     # ------------------------------------------------------------------ trade dates
 
     def analyze(self) -> None:
-        """Tell the planner of what was loaded; a user who does not own the tables may not, and autovacuum will."""
+        """Update the planner's statistics. PostgreSQL skips tables of another owner; autovacuum does them later."""
         self._do("analyze")
 
     def disbelieve_absences(self, most: int, *, all_loaded: bool) -> set[date]:
-        """Forget what this run took for absent on dates that lack more than ``most``, or than they have."""
+        """Delete the absences that this run recorded on dates with too many of them; returns these dates.
+
+        :param most: more absences than this are too many.
+        :param all_loaded: more absences than bars are too many, too.
+        """
         return {row[0] for row in self._all("too_many_absent", most=most, all_loaded=all_loaded)}
 
     def record_factors(self, most: int) -> None:
-        """Record the adjust factors as in, for the dates on which those of all listed stocks but ``most`` are."""
+        """Record the adjust factors of a date as read, if at most ``most`` of its listed stocks lack theirs."""
         self._do("factor_batches", most=most)
 
     def closed_days(self) -> list[date]:
-        """Weekdays without a session that are not recorded as skipped."""
+        """Weekdays without a session that are not recorded as ``skipped``."""
         return [row[0] for row in self._all("closed_days")]
 
     def unsettled(self, *, recorded_only: bool = False) -> dict[date, tuple[str, ...]]:
-        """Sessions not recorded as complete for the run's kinds, with the kinds that they are complete for."""
+        """Sessions not recorded as complete for the run's kinds, with the kinds that they are complete for.
+
+        :param recorded_only: only sessions with the status ``success`` or ``failed``.
+        """
         return {row[0]: tuple(row[1]) for row in self._all("unsettled", recorded_only=recorded_only)}
 
     def miscounted(self) -> dict[date, bool]:
-        """Complete dates whose rows have changed since they were counted, and whether some of them are gone."""
+        """Complete dates whose rows have changed since the count; true if rows are gone."""
         return dict(self._all("miscounted"))

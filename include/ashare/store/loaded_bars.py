@@ -1,4 +1,4 @@
-"""What people read: bars, and the securities that were listed on a day, as PostgreSQL's COPY sends them."""
+"""Queries for users: bars, and the securities that were listed on a day, as the CSV of PostgreSQL's COPY."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def copy_bars(
     connection: Connection, columns: Iterable[str], view: str, *, start: date, end: date, codes: Sequence[str] | None
 ) -> AbstractContextManager[Iterator[bytes]]:
-    """Bars by code and trade date, as CSV in chunks of whole rows.
+    """Bars, sorted by code and trade date, as CSV in chunks of whole rows.
 
     :param view: the table or view of the schema ``ashare`` that has the columns.
     :param codes: only these securities; ``None``: all.
@@ -33,7 +33,7 @@ def copy_bars(
 
 
 def unknown_codes(connection: Connection, codes: Sequence[str]) -> list[str]:
-    """Those codes that neither the list of securities nor a bar has."""
+    """Those of ``codes`` that neither the list of securities nor any bar has."""
     return [row[0] for row in connection.execute(queries("read")["unknown"], {"codes": codes})]
 
 

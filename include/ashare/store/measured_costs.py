@@ -1,4 +1,4 @@
-"""What requests to Baostock took lately, by the ledger, and how many securities a range has."""
+"""The recent cost of requests to Baostock, by the ledger, and the number of stocks in a range."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 def costs_per_date(connection: psycopg.Connection[Any]) -> tuple[float | None, float | None]:
-    """Requests, and seconds at Baostock, of a complete date: the median of the last ones; ``None`` without any."""
+    """Median requests, and median seconds at Baostock, of the last 20 complete dates; ``None`` without any."""
     requests, seconds = _row(connection, "per_date")
     return requests, seconds
 
 
 def seconds_per_code(connection: psycopg.Connection[Any]) -> float | None:
-    """Seconds of a per-security request: the median of the last ones; ``None`` without any."""
+    """Median seconds of the last 500 per-security requests; ``None`` without any."""
     (seconds,) = _row(connection, "per_code")
     found: float | None = seconds
     return found
@@ -32,9 +32,9 @@ def listed_stocks(connection: psycopg.Connection[Any], start: date, end: date) -
 def stocks_and_requests(
     connection: psycopg.Connection[Any], start: date, end: date, page_sessions: int
 ) -> tuple[int, int]:
-    """How many stocks a range has, and the requests for all their bars and adjust factors.
+    """The number of stocks in a range, and of requests for all their bars and adjust factors.
 
-    :param page_sessions: sessions that a request brings.
+    :param page_sessions: sessions that one request returns.
     """
     stocks, requests = _row(connection, "stocks_and_requests", start=start, end=end, page_sessions=page_sessions)
     return stocks, requests

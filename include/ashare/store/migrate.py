@@ -31,25 +31,25 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK = "ashare schema"
 
 TABLE_LOCK_SECONDS = 1.2
-"""How long a migration waits for a table at a time: whoever comes to read it meanwhile waits behind it.
+"""How long one attempt waits for a table's lock: new readers of the table queue behind the attempt.
 
-Longer than PostgreSQL's deadlock_timeout (1 s), after which a waiter makes autovacuum step aside.
+Longer than PostgreSQL's deadlock_timeout (1 s), after which a waiter cancels autovacuum.
 """
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 15.0
-"""Between two such times: the first pause, which doubles, and the longest."""
+"""Backoff between two attempts: the first pause, which then doubles, and the longest pause."""
 
 
 def migrate(connection: psycopg.Connection[Any], wait_seconds: float = LOCK_SECONDS) -> list[str]:
-    """Bring the schema ``ashare`` up to date; a cheap no-op when it is. Returns the files applied.
+    """Bring the schema ``ashare`` up to date; a cheap no-op if it is. Returns the names of the applied files.
 
-    Safe at every start and from several processes at once: one at a time applies the files, each in a transaction of
-    its own, so that whoever was killed goes on at the next. A table that others use is not waited for in one go:
-    those who come to read it would wait, too.
+    Safe at every start and from several processes at once: an advisory lock lets one process at a time apply the
+    files. Each file has its own transaction, so that after a kill the next start continues with the next file. The
+    wait for a table in use is split into short attempts: new readers would queue behind one long wait.
 
-    :param connection: without a transaction that is open.
-    :param wait_seconds: how long to wait for others, who migrate or use a table.
+    :param connection: a connection without an open transaction.
+    :param wait_seconds: how long to wait for the advisory lock, and then for tables in use.
     :raises InvalidInput: the database user may not create the schema, or the database's encoding cannot hold names.
-    :raises StoreBusy: others kept it waiting; the text says who. What was applied before stays.
+    :raises StoreBusy: another session held a lock for too long; the text says who. Files applied so far stay.
     :raises TerminalError: the database is newer than this code.
     """
     from psycopg import errors
@@ -91,7 +91,7 @@ def _one_at_a_time(connection: psycopg.Connection[Any], wait_seconds: float) -> 
     try:
         yield
     finally:
-        # A lost connection has given the lock up already, and is not the error to be told.
+        # A lost connection has released the lock already, and must not hide the block's own error.
         with suppress(psycopg.Error), connection.transaction():
             connection.execute(sql["unlock_session"])
 
@@ -125,7 +125,7 @@ def _apply(connection: psycopg.Connection[Any], files: list[Path], wait_seconds:
 
 
 def _apply_next(connection: psycopg.Connection[Any], files: list[Path]) -> Path | None:
-    """Apply the first file that this database has not, and record it, in the caller's transaction."""
+    """Apply and record the first unapplied file, in the caller's transaction; ``None`` if there is none."""
     sql = queries("migrate")
     number = applied(connection)
     if number == len(files):
@@ -143,7 +143,7 @@ def _apply_next(connection: psycopg.Connection[Any], files: list[Path]) -> Path 
 
 
 def applied(connection: psycopg.Connection[Any]) -> int:
-    """How many migrations this database has; 0 without the schema."""
+    """The number of applied migrations; 0 without the schema."""
     sql = queries("migrate")
     row = connection.execute(sql["is_recorded"]).fetchone()
     if row is None or row[0] is None:

@@ -1,4 +1,4 @@
-"""What the page reads: rows of trade dates, of one date, of one security and of the source, all of one moment."""
+"""Queries of the page: rows of trade dates, one date, one security and the source, all from one snapshot."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 MOST = 500
-"""Securities of a kind that are named of one date."""
+"""The most securities that one list of a date names."""
 
 
 @dataclass(frozen=True)
 class AsOf:
-    """What the states of trade dates depend on beside the tables.
+    """The inputs, beside the tables, of the states of trade dates.
 
     :ivar newest: the newest weekday whose bars should be in.
-    :ivar running: the ids of the Airflow runs that are under way.
+    :ivar running: the ids of the running Airflow runs.
     """
 
     newest: date
@@ -44,7 +44,7 @@ class AsOf:
 
 @dataclass(frozen=True)
 class PageRows:
-    """Rows of the schema ``ashare`` over one connection, on which nothing can be written."""
+    """Rows of the schema ``ashare``, over a connection in a read-only transaction."""
 
     connection: psycopg.Connection[Any]
 
@@ -60,11 +60,11 @@ class PageRows:
     # ------------------------------------------------------------------ trade dates
 
     def bounds(self, newest_due: date) -> Row:
-        """From where to where the records reach, and the newest complete date."""
+        """The first recorded date, the calendar's end, and the newest date that is complete for stocks."""
         return self._rows("bounds", newest=newest_due)[0]
 
     def first_date(self) -> date | None:
-        """The first date that is recorded."""
+        """The first recorded date."""
         first: date | None = self._tuples("first_date")[0][0]
         return first
 
@@ -78,7 +78,7 @@ class PageRows:
         return dict(self._tuples("counts", **as_of.parameters, start=start, end=end))
 
     def open_range(self, as_of: AsOf) -> tuple[date | None, date | None]:
-        """The first and the last date that is missing or failed."""
+        """The first and the last date whose status is ``pending`` or ``failed``."""
         first, last = self._tuples("open_range", **as_of.parameters)[0]
         return first, last
 
@@ -98,52 +98,52 @@ class PageRows:
 
     def coverage(self, as_of: AsOf, start: date, end: date) -> list[tuple[Any, ...]]:
         """Recorded dates of a range: date, coverage, expected, loaded, missing, rejected, revised."""
-        # Thousands of days: as tuples of no more than is shown.
+        # Thousands of days: tuples, and only the columns that are shown.
         return self._tuples("coverage", **as_of.parameters, start=start, end=end)
 
     def sessions(self, start: date, end: date) -> dict[date, bool]:
-        """Days of the calendar, each with whether it is a session."""
+        """The calendar of a range: day to whether it is a session."""
         return dict(self._tuples("sessions", start=start, end=end))
 
     def recorded(self, days: Sequence[date]) -> dict[date, Row]:
-        """What is recorded of some dates, as it is stored."""
+        """The stored records of some dates, by date."""
         return {row["trade_date"]: row for row in self._rows("records_of", days=list(days))}
 
     def loaded_since(self, days: Sequence[date], since: datetime) -> Row:
-        """What batches of some dates have loaded since a moment, and in the last minute."""
+        """Rows and requests of the dates' batches that are done since a moment, and rows of the last minute."""
         return self._rows("work", days=list(days), since=since)[0]
 
     def histories(self, running: Sequence[str]) -> list[Row]:
-        """The runs of ``ashare_history`` that are under way: their plans, and how many of their batches are done."""
+        """The active runs of ``ashare_history``: their plans, and how many of their batches are done."""
         return self._rows("histories", running=list(running))
 
     # ------------------------------------------------------------------ one date
 
     def neighbours(self, day: date, today: date) -> tuple[date | None, date | None]:
-        """The sessions before and after, none later than today."""
+        """The sessions before and after a day, none later than ``today``."""
         before, after = self._tuples("neighbours", day=day, today=today)[0]
         return before, after
 
     def batches(self, day: date) -> list[Row]:
-        """The pieces of work of a date, without those that a later plan took over."""
+        """The batches of a date, without superseded ones."""
         return self._rows("batches", day=day)
 
     def remaining_codes(self, expectation: Expectation) -> list[str]:
-        """Codes that have neither a bar nor a recorded reason."""
+        """Expected codes that have neither a bar nor a recorded reason."""
         found = self._rows("remaining", "universe", **expectation.parameters)
         return sorted(code for row in found for code in row["codes"])
 
     def reasons(self, day: date, codes: Sequence[str]) -> list[Row]:
-        """The first of these securities, with what the last batch that asked for each said."""
+        """The first ``MOST`` of these securities, each with the error of the last batch that asked for it."""
         return self._rows("reasons", day=day, codes=list(codes[:MOST]))
 
     def listed(self, name: str, day: date) -> tuple[int, list[Row]]:
-        """A date's ``absent``, ``rejected`` or ``revisions``: how many, and the first of them."""
+        """A date's ``absent``, ``rejected`` or ``revisions``: the total, and the first ``MOST`` rows."""
         rows = self._rows(name, day=day, most=MOST)
         return (rows[0]["total"] if rows else 0), rows
 
     def acceptance(self, day: date) -> Row | None:
-        """By whom, when and why a date is taken as it is, if it is, and what was wrong with it."""
+        """The current acceptance of a date (reason, problem, by whom, when); ``None`` without one."""
         rows = self._rows("accepted", day=day)
         return rows[0] if rows else None
 
@@ -154,12 +154,12 @@ class PageRows:
     # ------------------------------------------------------------------ one security
 
     def find(self, part: str) -> list[Row]:
-        """Securities whose code or name has a part."""
+        """Up to 20 securities whose code or name contains ``part``."""
         escaped = part.replace("\0", "").strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         return self._rows("find", part=f"%{escaped}%") if escaped else []
 
     def security(self, code: str) -> Row | None:
-        """A row of the list of securities."""
+        """A security's row in the list of securities; ``None`` without one."""
         rows = self._rows("security", code=code)
         return rows[0] if rows else None
 
@@ -172,7 +172,7 @@ class PageRows:
         return self._rows("events_of", code=code)[0]
 
     def security_sessions(self, code: str, kind: str, start: date, end: date) -> list[Row]:
-        """Sessions of a security: whether it was traded, or why there is no bar."""
+        """The sessions of a range: whether the security was traded, or why it has no bar."""
         return self._rows("sessions_of", code=code, kind=kind, start=start, end=end)
 
     def bars(self, code: str, adjust: str) -> list[tuple[Any, ...]]:
@@ -182,7 +182,7 @@ class PageRows:
     # ------------------------------------------------------------------ the source
 
     def source_limit(self) -> SourceLimit:
-        """What may be sent to Baostock now."""
+        """The current limit on requests to Baostock."""
         return SourceLimit(**self._rows("limit", "source_gate")[0])
 
     def source_times(self) -> Row:
@@ -190,15 +190,15 @@ class PageRows:
         return self._rows("source_times")[0]
 
     def source_errors(self) -> list[Row]:
-        """The last requests that did not end well."""
+        """The last requests that failed, or never ended."""
         return self._rows("source_errors")
 
 
 @contextmanager
 def page_rows(store: Store) -> Iterator[PageRows]:
-    """Rows in one read-only transaction: all of them are of one moment.
+    """Open one read-only transaction for ``PageRows``: all rows come from one snapshot.
 
-    :raises StoreUnavailable: the database is away, refuses, or does not have this version's schema yet.
+    :raises StoreUnavailable: the database is away, refuses, or lacks this version's schema.
     """
     from psycopg import Error, errors
 

@@ -1,4 +1,4 @@
-"""Connections of people who read the schema ``ashare``: nothing is written over them."""
+"""Connections of users who read the schema ``ashare``; nothing is written over these connections."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ NOTHING_READ = "nothing was read"
 def read_only_connection(
     connection: str | psycopg.Connection[Any] | None = None,
 ) -> Iterator[psycopg.Connection[Any]]:
-    """A connection to read the schema ``ashare`` over.
+    """A connection for reading the schema ``ashare``.
 
-    :param connection: an open connection, which is left as it was; or libpq's string or URI of one that is opened,
-        read only, and closed at the end; ``None``: what ``AIRFLOW_CONN_ASHARE_POSTGRES`` says.
-    :raises InvalidInput: nothing is given, or it is not well-formed.
+    :param connection: an open connection, which is left as it is; or libpq's string or URI, for a read-only
+        connection that is closed at the end; ``None``: the value of ``AIRFLOW_CONN_ASHARE_POSTGRES``.
+    :raises InvalidInput: no connection is given, or it is not well-formed.
     :raises StoreUnavailable: PostgreSQL cannot be reached or refuses; the text never holds a password.
     """
     import psycopg
@@ -48,15 +48,15 @@ def read_only_connection(
 
 @contextmanager
 def read_transaction(connection: psycopg.Connection[Any]) -> Iterator[None]:
-    """Read within a transaction, or a part of the one that is open, of which nothing stays.
+    """Run the block in a transaction (in a savepoint, if one is open), and roll it back at the end.
 
     :raises InvalidInput: the database has no schema ``ashare``, or the user no right to read it.
-    :raises StoreUnavailable: the database went away or refuses, or others keep the tables locked.
+    :raises StoreUnavailable: the database went away or refuses, or other sessions lock the tables for too long.
     """
     import psycopg
 
     try:
-        # Rolled back, as settings that are local to a transaction outlive a part of it that is committed.
+        # Rolled back, as settings that are local to a transaction outlive a released savepoint.
         with connection.transaction(force_rollback=True):
             connection.execute(queries("read")["settings"], {"lock_timeout": f"{LOCK_SECONDS:g}s"})
             yield
@@ -117,7 +117,7 @@ def _of_string(text: str) -> dict[str, Any]:
         parameters = conninfo_to_dict(text)
     except psycopg.ProgrammingError:
         parameters = {"port": "none"}
-    # libpq takes the rest of a password with an unescaped @, / or : for the host or the port, and names it.
+    # If a password has an unescaped @, / or :, libpq takes its rest for the host or port, and names it in errors.
     odd_port = not str(parameters.get("port", "0")).replace(",", "").isdigit()
     if odd_port or "@" in str(parameters.get("host", "")):
         raise InvalidInput(

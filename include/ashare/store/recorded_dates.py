@@ -1,4 +1,4 @@
-"""What is recorded of trade dates, for people who wait for a backfill: the rows count, whatever a run's state is."""
+"""The records of trade dates, for a command that waits for a backfill: rows decide, not the state of a run."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class DateRecord(NamedTuple):
     """What ``sync_status`` says of a date.
 
-    :ivar loaded: rows that were counted when the date was recorded.
-    :ivar bars: rows that are in ``daily_bar`` now.
+    :ivar loaded: number of bars when the date was recorded.
+    :ivar bars: number of rows in ``daily_bar`` now.
     """
 
     status: str
@@ -29,9 +29,9 @@ class DateRecord(NamedTuple):
 
 
 class RecordedDates:
-    """Records of trade dates. In a database without the schema nothing is recorded.
+    """Records of trade dates; a database without the schema counts as one without records.
 
-    :param kinds: of securities, for which a date has to be complete.
+    :param kinds: the kinds of securities that a date must be complete for.
     :ivar was_read: whether the database has answered before.
     """
 
@@ -41,7 +41,7 @@ class RecordedDates:
         self.was_read = False
 
     def complete(self, days: Collection[date]) -> set[date]:
-        """Those of some dates that need no run: complete, or closed and recorded so.
+        """Those of ``days`` that need no run: complete for the kinds, or recorded as closed.
 
         :raises AshareError: the database cannot be read.
         """
@@ -51,14 +51,14 @@ class RecordedDates:
         return {row[0] for row in self._rows("settled", values)} & set(days)
 
     def record(self, day: date) -> DateRecord | None:
-        """What is recorded of a date.
+        """The record of a date; ``None`` without one.
 
         :raises AshareError: the database cannot be read.
         """
         return next((DateRecord(*row) for row in self._rows("record", {"day": day})), None)
 
     def first_waiting(self, days: Collection[date]) -> tuple[date, str] | None:
-        """The earliest of some dates that waits, and for what: a ban's end, the next day's budget.
+        """The earliest of ``days`` that waits, and for what, such as a ban's end or the next day's budget.
 
         :raises AshareError: the database cannot be read.
         """

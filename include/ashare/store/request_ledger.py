@@ -1,4 +1,4 @@
-"""The table ``source_request``: every message that was sent to Baostock, and what may be sent now."""
+"""The table ``source_request``: every message sent to Baostock, and whether more may be sent now."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SourceLimit:
-    """What the ledger says about asking Baostock now: the view ``ashare.source_limit``.
+    """The limit on requests to Baostock, by the ledger: the row of the view ``ashare.source_limit``.
 
     :ivar used_today: messages sent since midnight, Asia/Shanghai.
-    :ivar bans: bans of the year of the last one, ``banned_at``; its end is ``banned_until``.
+    :ivar day_ends: the next midnight, Asia/Shanghai.
+    :ivar bans: number of bans in the year of the last ban, which lasts from ``banned_at`` to ``banned_until``.
     """
 
     used_today: int
@@ -29,12 +30,12 @@ class SourceLimit:
     is_banned: bool
 
     def check(self, requests: int, budget: int, reserved: int = 0) -> None:
-        """Fail when ``requests`` more may not be sent now.
+        """Check that ``requests`` more requests may be sent now.
 
-        :param reserved: how many of the budget are left to others.
+        :param reserved: the part of the budget that is kept for other sessions.
         :raises SourceBanned: a ban is in force.
-        :raises BudgetSpent: they would pass the day's budget.
-        :raises InvalidInput: they would pass the budget of any day.
+        :raises BudgetSpent: the requests exceed the rest of the day's budget.
+        :raises InvalidInput: the requests exceed the budget of any day.
         """
         if self.is_banned and self.banned_at and self.banned_until:
             raise SourceBanned(
@@ -70,10 +71,10 @@ class RequestLedger:
     store: Store
 
     def limit(self) -> SourceLimit:
-        """What may be sent to Baostock now."""
+        """The current limit on requests to Baostock."""
         return SourceLimit(*self.store.rows("source_gate", "limit")[0])
 
     def requests_of(self, who: str, seconds: float) -> tuple[int, float]:
-        """How many messages somebody has sent in the last seconds, and for how long Baostock was busy with them."""
+        """How many messages ``who`` sent in the last ``seconds``, and how many seconds Baostock took for them."""
         requests, busy = self.store.rows("source_gate", "requests_of", {"who": who, "seconds": seconds})[0]
         return requests, float(busy)

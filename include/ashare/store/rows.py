@@ -1,4 +1,4 @@
-"""What steps hand to the store, and what the store answers: batches, rows, counts."""
+"""Data that the steps and the store exchange: batches, rows, counts."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ashare.store.cross_check import Tolerance
 
 @dataclass(frozen=True)
 class Expectation:
-    """Which securities a trade date should have bars of.
+    """Which securities should have a bar on a trade date.
 
-    :ivar rejected_limit: up to so many rejected rows a day count as explained; beyond, all are asked for again.
-    :ivar today: what was found absent on the trade date itself explains only as long as it is that day.
+    :ivar rejected_limit: up to this many rejected codes count as explained; above it, all are asked for again.
+    :ivar today: the current day. An absence recorded on the trade date itself explains a gap on that day only.
     """
 
     day: date
@@ -45,12 +45,12 @@ class Batch:
     label: str
     batch_no: int = -1
     again: list[date] | None = None
-    """Earlier trade dates to be read again for corrections, instead of the run's own."""
+    """Earlier trade dates to be read again for corrections, instead of the run's own date."""
 
 
 @dataclass(frozen=True)
 class Security:
-    """A row of the universe."""
+    """A security: a row of the universe."""
 
     code: str
     name: str | None
@@ -88,7 +88,7 @@ class RejectedBar:
 
 @dataclass(frozen=True)
 class BlankedBar:
-    """Valuations of a bar that are no numbers, as sent, by column name; they are NULL in the table."""
+    """A bar with valuations that are not numbers, and are NULL in the table; ``raw``: as sent, by column name."""
 
     trade_date: date
     code: str
@@ -97,7 +97,7 @@ class BlankedBar:
 
 @dataclass(frozen=True)
 class RejectedRow:
-    """A row of a list or of factors that broke a rule; ``is_taken``: it is loaded all the same, as the rule says."""
+    """A row of the list of securities or of factors that broke a rule; ``is_taken``: the row is loaded anyway."""
 
     code: str
     rule: str
@@ -125,7 +125,7 @@ class AbsentBars:
 
 @dataclass(frozen=True)
 class BatchRows:
-    """What a batch brought: bars as text for COPY in ``daily_bar``'s order, and what is known of the others."""
+    """The rows of a batch: bars as text for COPY, in ``daily_bar``'s order; rejected, blanked and absent bars."""
 
     bars: IO[str]
     rows: int
@@ -135,12 +135,17 @@ class BatchRows:
     absent_ranges: Sequence[AbsentRange] = ()
     requests: int = 0
     follow_ups: Sequence[Batch] = field(default=())
-    """Work that the batch found and did by itself, to be recorded next to it."""
+    """Batches that this batch found necessary and did itself; they are recorded beside it."""
 
 
 @dataclass(frozen=True)
 class RereadDate:
-    """What a date brought that was read again, and how much may contradict, there and in the complete date after."""
+    """The rows of a date that was read again.
+
+    :ivar tolerance: how many bars of the date may contradict.
+    :ivar following: the complete date after it, which is cross-checked again; ``None``: there is none.
+    :ivar tolerance_after: how many bars of ``following`` may contradict.
+    """
 
     day: date
     kind: str
@@ -152,13 +157,13 @@ class RereadDate:
 
 @dataclass(frozen=True)
 class MergeCounts:
-    """Rows of a merge: new, changed (the old values are in ``bar_revision``), as they were."""
+    """Row counts of a merge: new, changed (``bar_revision`` has the old values), unchanged."""
 
     inserted: int
     revised: int
     unchanged: int
     came_late: frozenset[date] = frozenset()
-    """Dates of which a bar came that had been taken for absent, and accepted ones whose bars have changed."""
+    """Dates that got a bar recorded as absent before, and accepted dates whose bars have changed."""
 
     def __add__(self, other: MergeCounts) -> MergeCounts:
         return MergeCounts(

@@ -1,4 +1,4 @@
-"""What the doctor reads: server, schema version, calendar, and the last trade dates."""
+"""Queries of the doctor: server, schema version, calendar, and the last trade dates."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class ServerState(NamedTuple):
 
 
 class SessionState(NamedTuple):
-    """A session of the calendar, and what is recorded of it; ``None`` where nothing is.
+    """A session, and its record in ``sync_status``; a field is ``None`` if nothing is recorded.
 
     :ivar active_at: when work on the date last began or ended.
-    :ivar is_before_first: whether it is before the first date that is recorded; ``None``: no date is.
+    :ivar is_before_first: whether the session is before the first recorded date; ``None`` without any record.
     """
 
     day: date
@@ -51,7 +51,7 @@ class SessionState(NamedTuple):
 
 @dataclass(frozen=True)
 class SchemaHealth:
-    """How the schema ``ashare`` and its server are."""
+    """The health of the schema ``ashare`` and its server."""
 
     store: Store
 
@@ -65,7 +65,7 @@ class SchemaHealth:
             return ServerState(version, number, database, is_read_only, host, schema_version=applied(connection))
 
     def calendar_reach(self) -> tuple[date | None, datetime | None]:
-        """The last day of the calendar, and when it was last read; ``None`` while it is empty."""
+        """The last day of the calendar, and when the calendar was last read; both ``None`` while it is empty."""
         until, fetched_at = self.store.rows("health", "calendar_reach")[0]
         return until, fetched_at
 
@@ -87,5 +87,5 @@ class SchemaHealth:
 
 
 def limit_statement_time(connection: psycopg.Connection[Any]) -> None:
-    """Let no statement of a connection take longer than a monitor can wait for: a table may be locked."""
+    """Set a statement timeout of 15 s on a connection: a locked table must not hold up a monitor."""
     connection.execute(queries("health")["limit_time"])

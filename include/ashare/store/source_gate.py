@@ -1,8 +1,8 @@
 """The gate in front of Baostock: one connection at a time, by an advisory lock, and every request counted.
 
 Lock and ledger share one database connection. A session whose lock is lost (the database restarted) therefore
-cannot record its next request, and so cannot send it. The ledger also keeps the gate shut: for the rest of a day
-whose requests are used up, and for as long as a ban lasts.
+cannot record its next request, and so cannot send it. The ledger also closes the gate: for the rest of a day whose
+budget is used up, and for the duration of a ban.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 LOCK = "ashare baostock"
 RESTART_SECONDS = 120
 GIVE_WAY_SECONDS = 30
-"""The connection is given to those who wait for it at most once in so long: each time costs a login and a logout."""
+"""Shortest time between two handovers of the connection to waiting sessions: each costs a login and a logout."""
 
 POOLED = (
     "The lock on Baostock is not this session's own: a pooler between here and PostgreSQL pools by transaction, so "
@@ -51,14 +51,14 @@ POOLED = (
 
 
 class SourceGate:
-    """Baostock's gate kept in PostgreSQL; ends with the process, however that ends.
+    """The gate in front of Baostock, kept in PostgreSQL. Its lock ends with the process, even a killed one.
 
     :param connect: opens a connection to the ``ashare`` database.
-    :param who: shown to those who wait, and recorded with each request.
+    :param who: name of the holder, shown to waiting sessions and recorded with each request.
     :param wait_seconds: how long to wait for the one connection to Baostock.
-    :param budget: requests a day, over all who ask.
-    :param reserved: how many of them are left to others.
-    :param party: those of one party give way to others, and not to each other.
+    :param budget: requests a day, over all sessions.
+    :param reserved: the part of the budget that is kept for other sessions.
+    :param party: sessions of one party give way to sessions of other parties, and not to each other.
     """
 
     def __init__(
@@ -76,17 +76,19 @@ class SourceGate:
         self._budget, self._reserved = budget, reserved
         self._trade_date = trade_date
         self._token = uuid.uuid4().hex
-        # In front, as PostgreSQL cuts a session's name after 63 bytes.
+        # The party comes first, as PostgreSQL cuts a session's name after 63 bytes.
         self._waiter = f"ashare waits {zlib.crc32((party or self._token).encode()):08x}: "
         self._may_give_way_at = 0.0
         self._connection: psycopg.Connection[Any] | None = None
         self._begun: dict[int, float] = {}
 
     def open(self, requests: int) -> None:
-        """Wait for the lock, and make sure that so many requests may be sent.
+        """Wait for the lock, and check that ``requests`` requests may be sent.
 
-        :raises SourceBusy: it was not to be had within ``wait_seconds``; the text says who holds it.
-        :raises Postponed: the day's budget does not allow them, or a ban is in force.
+        :raises SourceBusy: the lock was not free within ``wait_seconds``; the text says who holds it.
+        :raises Postponed: the day's budget does not allow the requests, or a ban is in force.
+        :raises InvalidInput: the requests exceed the budget of any day.
+        :raises StoreUnavailable: the database cannot be reached, or went away.
         :raises TerminalError: PostgreSQL is reached through a pooler that gives sessions to others.
         """
         import psycopg
@@ -105,15 +107,15 @@ class SourceGate:
             raise
 
     def _lock(self, connection: psycopg.Connection[Any]) -> None:
-        """Wait once, from first to last: who gives up and comes again stands at the end of PostgreSQL's queue."""
+        """Wait for the lock without a break: a retry would stand at the end of PostgreSQL's queue."""
         sql = queries("source_gate")
         connection.autocommit = True
         try:
-            # One transaction: a pooler leaves it to one server process, which is the one that holds the lock then.
+            # One transaction: a pooler runs it on one server process, and that process holds the lock.
             with connection.transaction():
                 limit_wait(connection, self._wait)
                 if self._is_held_here(connection):
-                    raise TerminalError(POOLED)  # granted a second time to whom the server takes for its holder
+                    raise TerminalError(POOLED)  # the server process holds the lock for another client
                 connection.execute(sql["name_waiter"], {"name": f"{self._waiter}{self._who}"})
                 row = connection.execute(sql["try_lock"]).fetchone()
                 if row and not row[0]:
@@ -132,7 +134,7 @@ class SourceGate:
         return bool(row and row[0])
 
     def should_give_way(self) -> bool:
-        """Whether others wait for the connection, and were not let in a moment ago.
+        """Whether sessions of other parties wait, and no handover was within ``GIVE_WAY_SECONDS``.
 
         :raises StoreUnavailable: the database connection, and with it the lock, is lost.
         """
@@ -145,7 +147,7 @@ class SourceGate:
         return True
 
     def admit(self, requests: int) -> None:
-        """Fail when so many more requests may not be sent now, as ``SourceLimit.check``."""
+        """Check that ``requests`` more requests may be sent now; raises the errors of ``SourceLimit.check``."""
         row = self._run("limit")
         assert row is not None
         SourceLimit(*row).check(requests, self._budget, self._reserved)
@@ -153,9 +155,9 @@ class SourceGate:
     def begin(self, method: str, detail: str) -> int:
         """Record that a message is about to be sent, and return its number in the ledger.
 
-        :raises Postponed: it may not be sent now.
+        :raises Postponed: the message may not be sent now.
         :raises StoreUnavailable: the database connection, and with it the lock, is lost.
-        :raises TerminalError: the lock is another session's.
+        :raises TerminalError: this session does not hold the lock.
         """
         values = {"method": method, "detail": detail, "trade_date": self._trade_date, "who": self._who}
         budget = self._budget - self._reserved
@@ -173,8 +175,8 @@ class SourceGate:
     def end(self, request_id: int, outcome: str, reply_chars: int) -> None:
         """Record how the message ended.
 
-        :raises StoreUnavailable: the database connection, and with it the lock, is lost; that it ended is recorded
-            over another one, if there is one to be had.
+        :raises StoreUnavailable: the database connection, and with it the lock, is lost. The end is still recorded,
+            if a new connection can be opened.
         """
         seconds = round(time.monotonic() - self._begun.pop(request_id), 3)
         values = {"id": request_id, "outcome": outcome, "seconds": seconds, "reply_chars": reply_chars}
@@ -185,10 +187,10 @@ class SourceGate:
             raise
 
     def _end_anew(self, values: dict[str, Any]) -> None:
-        """Record an end over a new connection: a ban has to be known also when the lock is lost."""
+        """Record the end of a message over a new connection: a ban must be recorded even if the lock is lost."""
         import psycopg
 
-        # A database that is restarted is back within seconds, and the others are not to ask meanwhile.
+        # A restarted database is back within seconds. Other sessions must not send requests during a ban.
         deadline = time.monotonic() + (RESTART_SECONDS if values["outcome"] == BLACKLISTED else 0)
         while True:
             with suppress(AshareError, psycopg.Error), closing(self._connect()) as connection:
@@ -200,15 +202,15 @@ class SourceGate:
             time.sleep(1)
 
     def fileno(self) -> int:
-        """The database connection's socket: readable when the server ends it, or just has something to say."""
+        """The database connection's socket: readable if the server closes the connection, or sends a message."""
         if self._connection is None:
             raise StoreUnavailable("The connection to Baostock is not ours: the gate is closed.")
         return self._connection.fileno()
 
     def check(self) -> None:
-        """Fail unless the database connection, and with it the lock, is alive.
+        """Check that the database connection, and with it the lock, is alive.
 
-        :raises StoreUnavailable: it is lost.
+        :raises StoreUnavailable: the connection is lost.
         """
         self._run("check")
 
@@ -238,6 +240,6 @@ class SourceGate:
         if row is None:
             return "it was just given up"
         name, address, since, pid = row
-        # Since when is hidden from other database users.
+        # PostgreSQL hides the time from other database users.
         since_then = f" since {since:%H:%M:%S}" if since else ""
         return f"held by {name or 'an unnamed session'} ({address or 'local'}){since_then}, pid {pid}"

@@ -1,4 +1,4 @@
-"""One connection to the schema ``ashare``; what is kept there has a class each, by subject."""
+"""One connection to the schema ``ashare``, and a class for each subject of its tables."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
 
 class Store:
-    """The schema ``ashare``, over one connection that is opened when needed and again after it was lost.
+    """The schema ``ashare``, over one connection, which is opened on first use and reopened after a loss.
 
-    :param connect: opens a new connection to the database that holds it.
+    :param connect: opens a new connection to the schema's database.
     """
 
     def __init__(self, connect: Callable[[], psycopg.Connection[Any]]) -> None:
@@ -60,14 +60,14 @@ class Store:
             self._connection = None
 
     def name_sessions(self, who: str, wait_seconds: float) -> None:
-        """Name the sessions for those who look who holds a lock, and bound how long a statement waits for one."""
+        """Set the sessions' name, for reports of lock holders, and lock timeout (at most ``LOCK_SECONDS``)."""
         name, lock_seconds = f"ashare: {who}", min(wait_seconds, LOCK_SECONDS)
         if (name, lock_seconds) != (self._name, self._lock_seconds):
-            self.close()  # the next use opens one with these
+            self.close()  # the next use opens a connection with these settings
             self._name, self._lock_seconds = name, lock_seconds
 
     def connect(self) -> psycopg.Connection[Any]:
-        """Open a connection of one's own, set up as the store's.
+        """Open a further connection, set up like the store's own.
 
         :raises StoreUnavailable: PostgreSQL cannot be reached, or refuses; the text never holds a password.
         :raises InvalidInput: the connection is not well-formed, or the database has another encoding than UTF8.
@@ -93,13 +93,13 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[psycopg.Connection[Any]]:
-        """One transaction; committed at the end, or nothing of it is there."""
+        """One transaction: committed at the end, rolled back on an error; inside another one, a savepoint."""
         with self._connected() as connection, connection.transaction():
             yield connection
 
     @contextmanager
     def _connected(self) -> Iterator[psycopg.Connection[Any]]:
-        """The connection, each statement a transaction of its own; what the database says is an error of ours."""
+        """The connection, in autocommit. Errors of the database are raised as errors of this package."""
         import psycopg
 
         if self._connection is None:
@@ -115,7 +115,7 @@ class Store:
 
     @property
     def calendar(self) -> TradingCalendar:
-        """Which days are sessions."""
+        """The trading calendar."""
         return TradingCalendar(self)
 
     @property
@@ -135,36 +135,36 @@ class Store:
 
     @property
     def statuses(self) -> DateStatuses:
-        """How work on trade dates stands."""
+        """The status of trade dates."""
         return DateStatuses(self)
 
     @property
     def corrections(self) -> Corrections:
-        """Cross-checks, and what is to be read again."""
+        """Cross-checks, and the dates to be read again."""
         return Corrections(self)
 
     @property
     def accepted(self) -> AcceptedDates:
-        """The trade dates that people take as they are."""
+        """The accepted trade dates."""
         return AcceptedDates(self)
 
     @property
     def ledger(self) -> RequestLedger:
-        """The requests to Baostock, and what may be sent now."""
+        """The ledger of requests to Baostock, and the limit on them."""
         return RequestLedger(self)
 
     @property
     def alerts(self) -> AlertOutbox:
-        """What people were told."""
+        """The alerts."""
         return AlertOutbox(self)
 
     @property
     def health(self) -> SchemaHealth:
-        """What the doctor reads."""
+        """The queries of the doctor."""
         return SchemaHealth(self)
 
     def second_store(self) -> Store:
-        """The same database over a connection of its own, for another thread."""
+        """A store of the same database with its own connection, for another thread."""
         other = Store(self._connect)
         other._name, other._lock_seconds = self._name, self._lock_seconds
         return other
@@ -175,15 +175,15 @@ class Store:
             return migrate(connection, self._lock_seconds)
 
     def version(self) -> tuple[int, str]:
-        """The schema's version, and the database and host that it is in."""
+        """The schema's version, and its database and host in words."""
         with self.transaction() as connection:
             return applied(connection), f"{connection.info.dbname} at {connection.info.host or 'localhost'}"
 
     @contextmanager
     def mutex(self, work: str, wait_seconds: float) -> Iterator[None]:
-        """Hold a lock on a piece of work, so that of two who need it done the second finds it done.
+        """Hold the mutex of a piece of work: of two tasks that need the same work, the second finds it done.
 
-        :raises SourceBusy: another kept at it for longer than ``wait_seconds``; the text says who.
+        :raises SourceBusy: another task held the mutex for longer than ``wait_seconds``; the text says who.
         """
         values, lock = {"work": work}, f"ashare work: {work}"
         with self._connected() as connection:
@@ -202,7 +202,7 @@ class Store:
         try:
             yield
         finally:
-            # A lost connection has given the lock up already, and is not the error to be told.
+            # A lost connection has released the lock already, and must not hide the block's own error.
             with suppress(StoreUnavailable):
                 if self._connection is not None:
                     self.rows("universe", "release_mutex", {"work": work})

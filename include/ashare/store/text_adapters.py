@@ -1,4 +1,4 @@
-"""How values are sent to PostgreSQL: whatever text came from outside, it can be stored."""
+"""Adapters for values sent to PostgreSQL: any text from outside becomes storable."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def make_texts_storable(connection: psycopg.Connection[Any]) -> None:
-    """Have every text and JSON value that is sent over this connection made one that PostgreSQL can hold."""
+    """Pass every text and JSON value that this connection sends through ``texts.storable``."""
     from psycopg.types.json import set_json_dumps
 
     connection.adapters.register_dumper(str, _text_dumper())

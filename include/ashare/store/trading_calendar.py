@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TradingCalendar:
-    """Which days are sessions, as the source said."""
+    """The trading calendar, as read from the source."""
 
     store: Store
 
     def session(self, day: date) -> tuple[bool, datetime] | None:
-        """Whether ``day`` is a trading day, and when the source said so; ``None`` when it is not known."""
+        """Whether ``day`` is a session, and when the source said so; ``None`` if the calendar lacks the day."""
         rows = self.store.rows("calendar", "session", {"day": day})
         return (rows[0][0], rows[0][1]) if rows else None
 
     def newest_session(self, until: date) -> date:
-        """The newest session up to a day; that day itself where the calendar does not know."""
+        """The newest session up to ``until``; ``until`` itself if the calendar lacks that day."""
         found: date = self.store.rows("calendar", "newest_session", {"until": until})[0][0]
         return found
 
     def save(self, days: Sequence[tuple[date, bool]]) -> None:
-        """Record calendar days as just read from the source."""
+        """Upsert calendar days that were just read from the source, each with whether it is a session."""
         values = {"days": [day for day, _ in days], "is_open": [is_open for _, is_open in days]}
         self.store.execute("calendar", "save", values)

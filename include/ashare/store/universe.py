@@ -1,4 +1,4 @@
-"""The table ``security``: which securities there are, and which a trade date should have bars of."""
+"""The table ``security``: all securities, and those that should have a bar on a trade date."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Universe:
-    """The securities, point in time."""
+    """The point-in-time universe of securities."""
 
     store: Store
 
@@ -27,16 +27,16 @@ class Universe:
         return value
 
     def found_wrong_at(self) -> datetime | None:
-        """When bars of securities that the list lacks were last found; by any date."""
+        """When a cross-check of any date last failed because of bars of unlisted securities."""
         found: datetime | None = self.store.rows("cross_check", "universe_found_wrong")[0][0]
         return found
 
     def known_kinds(self) -> dict[str, str]:
-        """Every code that a list has ever had, with its kind."""
+        """Kind by code, for every code that a list has ever had."""
         return dict(self.store.rows("universe", "known_kinds"))
 
     def listed_codes_beside(self, codes: Collection[str], today: date) -> list[str]:
-        """Known securities that are listed today, and not among these codes."""
+        """Codes of known securities that are listed today but are not in ``codes``."""
         return [
             row[0]
             for row in self.store.rows("universe", "listed_codes_beside", {"codes": list(codes), "today": today})
@@ -50,10 +50,10 @@ class Universe:
         *,
         is_whole: bool = True,
     ) -> None:
-        """Record the list of securities; none is ever removed.
+        """Upsert the list of securities; no security is ever deleted.
 
-        :param odd: its rows that broke a rule; of those that are not taken, what was known stays.
-        :param is_whole: whether a code that it lacks is taken for lacking.
+        :param odd: rows of the list that broke a rule; a row that is not taken leaves the known security unchanged.
+        :param is_whole: whether the list is complete, so that a code that it lacks counts as missed.
         """
         codes = [s.code for s in securities]
         columns = {
@@ -72,23 +72,23 @@ class Universe:
             record_rejected(connection, "security", odd, run_id)
 
     def record_unlisted_indices(self, day: date, indices: Sequence[str]) -> None:
-        """Hold the indices of the settings against the list of securities, and record those that it lacks."""
+        """Record which of the configured indices the list of securities lacks, and forget the others."""
         self.store.execute("universe", "record_unlisted_indices", {"day": day, "indices": list(indices)})
 
     def unlisted_indices(self, day: date | None = None) -> list[str]:
-        """The indices that the list of securities lacks; with a trade date, those that were noticed there."""
+        """The indices that the list of securities lacks; with ``day``, only those first noticed on that day."""
         return [row[0] for row in self.store.rows("universe", "unlisted_indices", {"day": day})]
 
     def expected(self, expectation: Expectation, kind: str) -> list[str]:
-        """Codes of a kind that should have a bar that day."""
+        """Codes of a kind that should have a bar on the day."""
         return [row[0] for row in self.store.rows("universe", "expected", {**expectation.parameters, "kind": kind})]
 
     def remaining(self, expectation: Expectation) -> dict[str, list[str]]:
-        """Codes by kind that are expected that day and have neither a row nor a recorded reason."""
+        """Codes by kind that are expected on the day and have neither a bar nor a recorded reason."""
         return dict(self.store.rows("universe", "remaining", expectation.parameters))
 
     def sample_codes(self, expectation: Expectation, most: int) -> list[str]:
-        """A few that have a bar on every session: asking for them tells whether a day is published."""
+        """At most ``most`` codes that have a bar on every session: a probe for whether a day is published."""
         return [row[0] for row in self.store.rows("universe", "sample", {**expectation.parameters, "most": most})]
 
     def count(self, expectation: Expectation) -> DateCount:
