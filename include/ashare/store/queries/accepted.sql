@@ -1,5 +1,5 @@
 -- name: latest
--- Whether its bars are as they were is worked out only while it counts.
+-- The fingerprint of the bars is computed only while the acceptance has not ended.
 SELECT trade_date, kinds, reason, problem, accepted_by, accepted_at, ended_because,
        CASE WHEN ended_at IS NULL THEN fingerprint = ashare.bars_fingerprint(trade_date, kinds) ELSE false END AS counts
 FROM ashare.accepted_date WHERE trade_date = %(day)s ORDER BY id DESC LIMIT 1
@@ -16,7 +16,7 @@ INSERT INTO ashare.accepted_date (trade_date, kinds, reason, problem, fingerprin
 VALUES (%(day)s, %(kinds)s, %(reason)s, %(problem)s, ashare.bars_fingerprint(%(day)s, %(kinds)s), %(who)s)
 
 -- name: record
--- The run that worked on the date last stays the one that did.
+-- run_id stays: the last run that worked on the date.
 UPDATE ashare.sync_status
 SET status = %(status)s, complete_kinds = CASE WHEN %(status)s = 'success' THEN kinds ELSE '{}' END,
     expected = %(expected)s, loaded = %(loaded)s, suspended = %(suspended)s, missing = %(missing)s,

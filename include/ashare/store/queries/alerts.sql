@@ -24,7 +24,7 @@ RETURNING id
 SELECT EXISTS (SELECT FROM ashare.alert WHERE resolved_at IS NULL AND trade_date = %(day)s)
 
 -- name: is_busy
--- Anything that may be over by now, or that is still to be sent.
+-- Whether any alert is unresolved, or was sent and its end message was not.
 SELECT EXISTS (SELECT FROM ashare.alert WHERE resolved_at IS NULL OR sent_at IS NOT NULL AND end_sent_at IS NULL)
 
 -- name: resolve
@@ -44,7 +44,7 @@ WHERE resolved_at IS NULL
                             AND NOT EXISTS (SELECT FROM ashare.sync_status s WHERE s.trade_date = c.calendar_date)))
 
 -- name: next_unsent
--- Locked while it is sent, so that of two who send, one does.
+-- The row lock lasts while the message is sent: of two concurrent senders, one sends the message.
 SELECT id, title, text FROM ashare.alert
 WHERE sent_at IS NULL AND resolved_at IS NULL AND id <> ALL (%(tried)s)
 ORDER BY id LIMIT 1

@@ -1,7 +1,7 @@
 -- For psql: see psql_scripts.py.
 
 -- name: schema_state
--- 0: no schema ashare; 3: this package's; else one of somebody else's.
+-- 0: no schema ashare; 3: this package's schema; 1 or 2: a schema of somebody else.
 SELECT (to_regnamespace('ashare') IS NOT NULL)::int + (to_regclass('ashare.schema_migration') IS NOT NULL)::int
        + (to_regclass('ashare.daily_bar') IS NOT NULL)::int
 
@@ -20,7 +20,7 @@ SET LOCAL lock_timeout = '60s';
 SELECT pg_export_snapshot()
 
 -- name: dependent_objects
--- Of others: views, foreign keys, functions.
+-- Objects outside the schema that depend on it: views, foreign keys, functions.
 WITH ours AS (
     SELECT 'pg_class'::regclass AS class, oid FROM pg_class WHERE relnamespace = 'ashare'::regnamespace
     UNION ALL SELECT 'pg_proc'::regclass, oid FROM pg_proc WHERE pronamespace = 'ashare'::regnamespace
@@ -35,7 +35,7 @@ ORDER BY 1
 
 -- name: begin
 BEGIN;
--- How long to wait for those who read or write the tables just now.
+-- Longest wait for sessions that read or write the tables.
 SET LOCAL lock_timeout = '60s';
 DO $$
 BEGIN
@@ -60,7 +60,7 @@ DROP SCHEMA ashare CASCADE;
 -- name: end
 DO $$
 BEGIN
-    -- What was sent since the backup counts against the day's budget all the same, and a ban goes on.
+    -- Requests since the backup still count against the day's budget, and a ban stays in force.
     IF to_regclass('pg_temp.ashare_ledger') IS NOT NULL THEN
         INSERT INTO ashare.source_request
             (requested_at, method, detail, trade_date, who, outcome, seconds, reply_chars)

@@ -12,25 +12,27 @@ FROM STDIN
 DROP TABLE incoming
 
 -- name: analyze
--- For the joins with what was absent or rejected; the other columns would take ten times as long.
+-- For the joins with the absent and the rejected bars; the other columns would take ten times as long.
 ANALYZE incoming (trade_date, code)
 
 -- name: lock
--- Two batches may bring the same bar; merging one after the other keeps them from waiting for each other in a ring.
+-- Two batches may bring the same bar: serialized merges cannot deadlock.
 SELECT pg_advisory_xact_lock(hashtextextended('ashare merge', 0))
 
 -- name: merge
--- Each row is looked up once and then inserted, or written over what was there, which is kept, or left.
+-- Each incoming row is looked up once. A new row is inserted, an identical one is skipped. A changed row is
+-- updated, and bar_revision keeps its old values.
 WITH found AS MATERIALIZED (
     SELECT i.*, b.*
-    -- Two answers may have brought the same bar.
+    -- Two replies may hold the same bar.
     FROM (SELECT DISTINCT ON (trade_date, code) * FROM incoming) AS i
-    -- LIMIT 1: looked up row by row; a table without statistics would be read as a whole, for each page of a history.
+    -- LIMIT 1 makes the planner look up row by row. Otherwise, without statistics, it would scan the whole table
+    -- for each page of a history.
     LEFT JOIN LATERAL (
         SELECT true AS is_there, CASE WHEN e.equal IS NOT NULL THEN to_jsonb(x) - e.equal END AS old,
                CASE WHEN e.equal IS NOT NULL THEN to_jsonb(i) - e.equal END AS new
         FROM ashare.daily_bar x
-        -- The columns that are as they were, where not all are.
+        -- Names of the unchanged columns, with those not compared; NULL if the row is identical.
         CROSS JOIN LATERAL (SELECT CASE WHEN
             (x.open, x.high, x.low, x.close, x.preclose, x.volume, x.amount, x.turn, x.pct_chg,
              x.is_trading, x.is_st, x.pe_ttm, x.pb_mrq, x.ps_ttm, x.pcf_ncf_ttm)
@@ -88,14 +90,14 @@ SELECT count(*) FILTER (WHERE is_there IS NULL), count(old),
 FROM found
 
 -- name: fail_no_longer_accepted
--- Until somebody judges them.
+-- Failed until a run judges the dates again.
 UPDATE ashare.sync_status s
 SET status = 'failed', complete_kinds = '{}',
     reason = 'It was accepted as it was, and its bars have changed since: run the date again.'
 WHERE s.status = 'success' AND s.trade_date = ANY (%(days)s::date[])
 
 -- name: count_revised
--- A complete date's own run has counted; what changes its bars later adds to the count.
+-- The run of a complete date has counted its revisions; later revisions of its bars update the count here.
 UPDATE ashare.sync_status s
 SET revised = (SELECT count(*) FROM ashare.bar_revision r WHERE r.trade_date = s.trade_date)
 WHERE s.status = 'success' AND s.trade_date IN (SELECT DISTINCT trade_date FROM incoming)
@@ -132,7 +134,7 @@ VALUES (%(trade_date)s, %(code)s, %(raw)s, %(run_id)s)
 ON CONFLICT (trade_date, code) DO UPDATE SET raw = excluded.raw, blanked_at = now(), run_id = excluded.run_id
 
 -- name: record_absent_range
--- With those that it overlaps, or of which no session parts it, it is one range.
+-- Merges the range with recorded ranges that overlap it, or that no session separates from it.
 WITH beside AS (
     DELETE FROM ashare.absent_range r
     WHERE r.code = %(code)s AND r.last_date >= %(first)s::date - 31 AND r.first_date <= %(last)s::date + 31
@@ -147,7 +149,8 @@ SELECT %(code)s, least(%(first)s, min(first_date)), greatest(%(last)s, max(last_
 FROM beside
 
 -- name: drop_wrong_factors
--- A day's reply names all that go ex; what an earlier one named is dropped only where it was found wrong.
+-- A day's reply names all stocks that go ex. A known factor that the reply lacks is deleted only if the cross-check
+-- of the day's ex-dates found deviations.
 DELETE FROM ashare.adjust_factor
 WHERE ex_date = %(day)s AND NOT code = ANY (%(codes)s::text[]) AND %(codes)s::text[] <> '{}'
   AND EXISTS (SELECT FROM ashare.cross_check WHERE trade_date = %(day)s AND rule = 'ex_dates' AND deviating > 0)

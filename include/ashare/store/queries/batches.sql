@@ -3,7 +3,7 @@ UPDATE ashare.sync_batch SET status = 'superseded'
 WHERE trade_date = %(day)s AND kind <> 'factor' AND status IN ('pending', 'running', 'failed')
 
 -- name: lock
--- Two who number a date's batches at once would take the same number.
+-- Without the lock, two sessions that number a date's batches at once would take the same number.
 SELECT pg_advisory_xact_lock(hashtextextended('ashare batches ' || %(day)s::date, 0))
 
 -- name: add
@@ -35,7 +35,7 @@ SET status = %(status)s, rows = coalesce(rows + %(rows)s, rows, %(rows)s),
 WHERE trade_date = %(day)s AND batch_no = %(batch_no)s
 
 -- name: errors
--- Of a batch that was left in the middle nobody could say why.
+-- A batch whose process was killed has no error: the text says when work on it began.
 SELECT label || ': ' || coalesce(error, 'work on it began at '
                                         || to_char(started_at AT TIME ZONE 'Asia/Shanghai', 'HH24:MI:SS')
                                         || ' and did not end: its process was killed, or the database went away')
@@ -51,7 +51,7 @@ SELECT EXISTS (SELECT FROM ashare.sync_batch
                       OR (finished_at AT TIME ZONE 'Asia/Shanghai')::date > trade_date))
 
 -- name: earliest_waiting
--- Only dates that are being worked on: what a run that died has left open waits for nothing.
+-- Only dates that a run works on: the open batches of a dead run do not wait.
 SELECT min(b.trade_date)
 FROM ashare.sync_batch b
 JOIN ashare.sync_status s USING (trade_date)

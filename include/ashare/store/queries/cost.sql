@@ -1,5 +1,5 @@
 -- name: per_date
--- What the last complete dates that were asked for cost, each: requests, and seconds that Baostock was busy for.
+-- Median cost of the last complete dates with requests: requests, and seconds at Baostock.
 WITH dates AS (
     SELECT trade_date FROM ashare.sync_status WHERE status = 'success' AND requests > 0
     ORDER BY finished_at DESC NULLS LAST LIMIT 20
@@ -10,17 +10,17 @@ FROM (SELECT count(*)::float8 AS requests, coalesce(sum(r.seconds), 0)::float8 A
       FROM dates JOIN ashare.source_request r USING (trade_date) GROUP BY trade_date) AS each
 
 -- name: listed_stocks
--- How many stocks were listed at any time of a range that only the per-security call can serve.
+-- The number of stocks listed at any time of a range, for ranges that need the per-security call.
 SELECT count(*) FROM ashare.listed_security(%(start)s, %(end)s, '{stock}', '{}')
 
 -- name: per_code
--- What a per-security request took lately.
+-- Median seconds of the last successful per-security requests.
 SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds::float8)
 FROM (SELECT seconds FROM ashare.source_request
       WHERE method = 'query_history_k_data_plus' AND outcome = 'ok' AND seconds IS NOT NULL
       ORDER BY requested_at DESC LIMIT 500) AS lately
 
 -- name: stocks_and_requests
--- How many stocks were listed in a range, and the requests for their bars and their adjust factors; 243 sessions a year.
+-- The number of stocks listed in a range, and of requests for their bars and adjust factors; 243 sessions a year.
 SELECT count(*), coalesce(sum(1 + ceil((last_day - first_day + 1) * 243 / 365.25 / %(page_sessions)s)), 0)::integer
 FROM ashare.listed_security(%(start)s, %(end)s, '{stock}', '{}')

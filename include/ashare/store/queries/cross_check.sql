@@ -1,5 +1,5 @@
 -- name: sessions
--- The sessions before and after.
+-- The sessions before and after, within 31 days.
 SELECT (SELECT max(calendar_date) FROM ashare.trade_calendar
         WHERE is_trading_day AND calendar_date BETWEEN %(day)s::date - 31 AND %(day)s::date - 1),
        (SELECT min(calendar_date) FROM ashare.trade_calendar
@@ -11,12 +11,12 @@ WITH listed AS (
 ), goes_ex AS MATERIALIZED (
     SELECT code FROM ashare.adjust_factor WHERE ex_date = %(day)s
 ), side_by_side AS (
-    -- A full join: of rows that have just been loaded the planner expects one, and an inner join would loop over all
-    -- pairs.
+    -- A full join: the planner expects one row where many were just loaded, and would run an inner join as a nested
+    -- loop over all pairs.
     SELECT code, b.code IS NOT NULL AS is_now, p.code IS NOT NULL AS was, b.code = p.code AS is_pair, b.is_trading,
            b.volume, p.volume AS volume_before, b.preclose IS DISTINCT FROM p.close AS moved,
-           -- A session in between that the source lacks explains no more than a day's move, of a row that is right in
-           -- itself.
+           -- A session in between that the source lacks explains at most one day's move, and only if the row's
+           -- pct_chg fits its prices.
            coalesce(g.may_lack AND abs(b.preclose - p.close) <= %(days_move)s * p.close
                     AND abs(b.pct_chg - (b.close / nullif(b.preclose, 0) - 1) * 100) <= 0.01, false) AS is_explained,
            code IN (TABLE goes_ex) AS goes_ex,
@@ -27,13 +27,13 @@ WITH listed AS (
     LEFT JOIN ashare.security s USING (code)
     CROSS JOIN (SELECT ashare.may_lack_session(%(before)s, %(day)s) AS may_lack) AS g
     WHERE code NOT LIKE 'bj.%%' AND coalesce(s.kind, %(kind)s) = %(kind)s
-    OFFSET 0  -- or each expression would be worked out again wherever it is used
+    OFFSET 0  -- keeps the planner from computing an expression again at each use
 )
 SELECT count(*) FILTER (WHERE is_now) AS rows,
        (SELECT count(*) FROM listed) AS expected,
        count(*) FILTER (WHERE was) AS rows_before,
        (SELECT count(*) FROM ashare.expected_security(%(before)s, ARRAY[%(kind)s], '{}')) AS expected_before,
-       -- One that was accepted as it is may lack as many as it likes.
+       -- An accepted date does not count as complete here: it may lack any number of bars.
        (SELECT EXISTS (SELECT FROM ashare.sync_status
                        WHERE trade_date = %(before)s AND status = 'success' AND kinds @> ARRAY[%(kind)s])
                AND NOT EXISTS (SELECT FROM ashare.accepted_date
@@ -46,7 +46,7 @@ SELECT count(*) FILTER (WHERE is_now) AS rows,
        coalesce(array_agg(code) FILTER (WHERE is_pair AND goes_ex AND is_trading AND NOT moved), '{}') AS factor_without_move,
        count(pct_deviates) AS pct,
        coalesce(array_agg(code) FILTER (WHERE pct_deviates), '{}') AS pct_deviating,
-       -- A suspended row may have kept the volume of the day before.
+       -- A suspended stock's row may repeat the volume of the day before.
        coalesce(sum(volume) FILTER (WHERE is_pair AND is_trading), 0) AS volume,
        coalesce(sum(volume_before) FILTER (WHERE is_pair AND is_trading), 0) AS volume_before
 FROM side_by_side
@@ -62,7 +62,7 @@ SET compared_with = excluded.compared_with, compared = excluded.compared, deviat
     checked_at = excluded.checked_at, run_id = excluded.run_id
 
 -- name: contradicted
--- Kinds of the date whose last cross-checks failed, or all of one that is doubted.
+-- Kinds whose last cross-check of the date failed; for a date in doubt, stock and etf, too.
 SELECT kind FROM ashare.cross_check
 WHERE trade_date = %(day)s AND kind = ANY (%(kinds)s) AND NOT passed
 UNION
@@ -73,8 +73,8 @@ WHERE trade_date = %(day)s AND checked_at = '-infinity' AND kind IN ('stock', 'e
 SELECT max(checked_at) FROM ashare.cross_check WHERE rule = 'universe' AND NOT passed
 
 -- name: due_rereads
--- Complete dates among the last sessions before the day whose market was not read for a day; runs of two days are not
--- exactly a day apart. What was accepted as it is stays so.
+-- Complete dates among the last sessions before the day whose market was last read over 20 hours ago: the runs of
+-- two days are not exactly 24 hours apart. Accepted dates are not read again.
 SELECT trade_date, kinds FROM ashare.sync_status s
 WHERE trade_date IN (SELECT calendar_date FROM ashare.trade_calendar
                      WHERE is_trading_day AND calendar_date < %(day)s ORDER BY calendar_date DESC LIMIT %(days)s)
@@ -87,7 +87,7 @@ ORDER BY trade_date
 UPDATE ashare.sync_status SET checked_at = clock_timestamp() WHERE trade_date = %(day)s
 
 -- name: doubt
--- The next run after it reads it again.
+-- The next run of a later date reads this date again.
 UPDATE ashare.sync_status SET checked_at = '-infinity' WHERE trade_date = %(day)s
 
 -- name: complete_since

@@ -2,23 +2,23 @@
 SELECT set_config('client_encoding', 'UTF8', false),
        set_config('datestyle', 'ISO, YMD', false),
        set_config('timezone', 'Asia/Shanghai', false),
-       -- What is read under a lock has to be what is there now.
+       -- A statement under a lock must see the rows that are committed by then.
        set_config('default_transaction_isolation', 'read committed', false),
-       -- Whoever holds a lock and whose machine vanished must not keep it for hours.
+       -- A session whose machine has vanished must not keep its locks for hours.
        set_config('tcp_keepalives_idle', '30', false),
        set_config('tcp_keepalives_interval', '10', false),
        set_config('tcp_keepalives_count', '3', false),
-       -- A session that waits for Baostock's reply is not idle.
+       -- The server must not end a session that waits for Baostock's reply.
        set_config('idle_session_timeout', '0', false),
        set_config('application_name', %(name)s, false),
        set_config('lock_timeout', %(lock_timeout)s, false)
 
 -- name: limit_wait
--- Of this transaction's statements; a role's time limit for statements would cut the wait short.
+-- For this transaction only. A statement timeout of the role would cut the wait short.
 SELECT set_config('lock_timeout', %(lock_timeout)s, true), set_config('statement_timeout', '0', true)
 
 -- name: lock_holders
--- Who holds the advisory lock of this name; of other users' sessions, the times are hidden.
+-- The sessions that hold the advisory lock of this name. PostgreSQL hides the times of other users' sessions.
 SELECT a.pid, a.application_name, a.usename, a.client_addr, a.state, coalesce(a.xact_start, a.state_change)
 FROM pg_locks l
 JOIN pg_stat_activity a ON a.pid = l.pid
@@ -27,8 +27,8 @@ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND l.pid <> pg_b
   AND (l.classid::bigint << 32) | l.objid::bigint = hashtextextended(%(lock)s, 0)
 
 -- name: table_lock_holders
--- Who holds a lock on the schema's tables, the oldest transaction first: of those that write or change a table, and
--- where a table is to be changed, of those that read, too.
+-- The sessions that hold a lock on the schema's tables, oldest transaction first: those that write or alter tables,
+-- and with `readers` those that only read, too.
 SELECT a.pid, a.application_name, a.usename, a.client_addr, a.state, a.xact_start
 FROM pg_locks l
 JOIN pg_class c ON c.oid = l.relation

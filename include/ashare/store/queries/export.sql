@@ -1,16 +1,16 @@
 -- name: settings
--- A year of the whole market is sorted in memory.
+-- Enough memory to sort a year of the whole market.
 SELECT set_config('work_mem', '256MB', true)
 
 -- name: made_at
 SELECT to_char(min(applied_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') FROM ashare.schema_migration
 
 -- name: years
--- Each year's bars and factors in a number each, which another one takes the place of when any of them has changed.
+-- A hash of each year's bars, and a hash of its factors: each changes with any of them.
 WITH bar AS MATERIALIZED (
     SELECT extract(year FROM b.trade_date)::integer AS year, b.code, count(*) AS rows,
            min(b.trade_date) AS trade_date,
-           -- Of each bar, as a transaction that commits late brings one whose clock is not the newest.
+           -- Over all bars, not the newest loaded_at: a transaction that commits late brings an older loaded_at.
            sum(hash_record_extended(ROW(b.trade_date, b.loaded_at), 0)) AS hash
     FROM ashare.daily_bar b
     WHERE b.trade_date BETWEEN %(start)s AND %(end)s
@@ -18,7 +18,8 @@ WITH bar AS MATERIALIZED (
            OR b.code IN (SELECT s.code FROM ashare.security s WHERE s.kind = ANY (%(kinds)s::text[])))
     GROUP BY 1, 2
 ), step AS (
-    -- A factor holds from an ex-date to the next: those of the year's first bar, and of the first on each ex-date.
+    -- A factor holds from an ex-date to the next: the year's first bar, and the first bar from each ex-date on,
+    -- give all factors of the year.
     SELECT year, code, trade_date FROM bar
     UNION
     SELECT y.year, y.code, n.trade_date

@@ -9,7 +9,7 @@ SELECT current_setting('server_version'), current_setting('server_version_num'):
 SELECT max(calendar_date), max(fetched_at) FROM ashare.trade_calendar
 
 -- name: odd_securities
--- Of rows that were set aside, those of kinds that are not loaded do not count.
+-- Rejected rows of kinds that are never loaded (types 3 and 4) do not count.
 SELECT (SELECT count(*) FROM ashare.rejected_row
         WHERE dataset = 'security' AND superseded_at IS NULL AND coalesce(raw ->> 'type', '') NOT IN ('3', '4')),
        (SELECT array_agg(code ORDER BY gone_from DESC, code) FROM ashare.security
@@ -18,14 +18,14 @@ SELECT (SELECT count(*) FROM ashare.rejected_row
 
 -- name: last_sessions
 SELECT d.day, s.status, s.expected, s.loaded, s.missing, s.reason, s.started_at,
-       -- After a wait, a run goes on under its first start.
+       -- A run that continues after a wait keeps its first started_at.
        greatest(s.started_at, (SELECT max(greatest(b.started_at, b.finished_at))
                                FROM ashare.sync_batch b WHERE b.trade_date = d.day)) AS active_at,
        d.day < (SELECT min(trade_date) FROM ashare.sync_status) AS is_before_first
 FROM (
     SELECT calendar_date AS day FROM ashare.trade_calendar WHERE is_trading_day
     UNION ALL
-    -- A first run may fail before it has read the calendar.
+    -- A first run may fail before it reads the calendar.
     SELECT trade_date FROM ashare.sync_status r
     WHERE NOT EXISTS (SELECT FROM ashare.trade_calendar WHERE calendar_date = r.trade_date)
 ) d
@@ -35,6 +35,6 @@ ORDER BY d.day DESC
 LIMIT %(most)s
 
 -- name: factor_mismatches
--- How many, and the newest of them in words.
+-- The number of mismatches, and the newest of them in words.
 SELECT count(*), (array_agg(code || ' ' || trade_date || ': ' || problem ORDER BY trade_date DESC, code))[:%(most)s]
 FROM ashare.factor_mismatch(%(since)s, %(until)s)

@@ -1,5 +1,6 @@
 -- name: calendar_is_known
--- Every day of the range, and an open one as read when it was over: exchanges close at short notice.
+-- Whether the calendar has every day of the range, each session read after its own published time: exchanges close
+-- at short notice.
 SELECT count(*) = %(end)s::date - %(start)s::date + 1
        AND bool_and(NOT is_trading_day
                     OR fetched_at >= (calendar_date + %(published)s::time) AT TIME ZONE 'Asia/Shanghai')
@@ -16,7 +17,7 @@ SELECT min(trade_date) FROM ashare.daily_bar
 SELECT max(calendar_date) FROM ashare.trade_calendar WHERE is_trading_day AND calendar_date <= %(today)s::date - 7
 
 -- name: closed_days
--- Weekdays without a session of which nothing, or nothing good, is recorded.
+-- Weekdays without a session that are not recorded as skipped.
 SELECT c.calendar_date FROM ashare.trade_calendar c LEFT JOIN ashare.sync_status s ON s.trade_date = c.calendar_date
 WHERE NOT c.is_trading_day AND c.calendar_date BETWEEN %(start)s AND %(end)s
   AND extract(isodow FROM c.calendar_date) < 6 AND s.status IS DISTINCT FROM 'skipped'
@@ -26,9 +27,9 @@ ORDER BY c.calendar_date
 SELECT code, kind FROM ashare.security WHERE code = ANY (%(codes)s)
 
 -- name: wanted
--- How many sessions each security of the range lacks: those with neither a bar nor a recorded reason, on dates that are
--- not accepted as they are. By counting, since
--- naming them would mean a row for each of tens of millions; and so that a table without statistics does no harm.
+-- The number of missing sessions of each security of the range: sessions with neither a bar nor a recorded reason,
+-- on dates that are not accepted. The statement counts sessions: to list them would mean tens of millions of rows.
+-- Counting also works well on a table without statistics.
 WITH listed AS MATERIALIZED (
     SELECT * FROM ashare.listed_security(%(start)s, %(end)s, %(kinds)s, %(indices)s)
     WHERE %(codes)s::text[] IS NULL OR code = ANY (%(codes)s::text[])
@@ -60,8 +61,8 @@ LEFT JOIN explained e ON e.code = l.code
 ORDER BY l.kind = 'stock' DESC, l.kind, l.code
 
 -- name: wants_factors
--- Stocks whose adjust factors were never read from the first on, or before the range's end, when not every date since
--- has brought its own.
+-- Stocks whose whole factor history was never read, or was read before the range's end and a session since then has
+-- neither a factor batch that is done nor an acceptance.
 SELECT l.code
 FROM ashare.listed_security(%(start)s, %(end)s, %(kinds)s, '{}') l
 LEFT JOIN ashare.factor_history h ON h.code = l.code
@@ -76,8 +77,8 @@ WHERE l.kind = 'stock' AND (%(codes)s::text[] IS NULL OR l.code = ANY (%(codes)s
                         WHERE a.trade_date = c.calendar_date AND a.ended_at IS NULL)))
 
 -- name: gaps
--- The sessions that one security lacks, as spans of sessions next to each other. A row that was rejected is asked for
--- once more with the others.
+-- The missing sessions of one security, as spans of consecutive sessions. A session with a rejected row is missing:
+-- it is asked for again.
 WITH listed AS (
     SELECT * FROM ashare.listed_security(%(start)s, %(end)s, %(kinds)s, %(indices)s) WHERE code = %(code)s
 ), session AS (
@@ -137,7 +138,8 @@ SELECT label || ': ' || coalesce(error, 'work on it began at '
 FROM ashare.history_batch WHERE run_id = %(run_id)s AND status <> 'success' ORDER BY batch_no
 
 -- name: record_absent
--- Believed where a bar of that day is there, or was seen, which proves that the day is out; the others are returned.
+-- An absence is believed if the table has, or the source sent, any bar of the day, which proves that the day is
+-- published. The other absences are returned.
 WITH answered AS (
     SELECT * FROM unnest(%(days)s::date[], %(codes)s::text[]) AS t (trade_date, code)
     WHERE NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = t.trade_date AND b.code = t.code)
@@ -153,7 +155,7 @@ WITH answered AS (
 SELECT trade_date, code FROM answered EXCEPT SELECT trade_date, code FROM believed ORDER BY 1, 2
 
 -- name: too_many_absent
--- More than a date may lack, or more than it has: none of what this run took for absent is believed there.
+-- Deletes this run's absences on dates with more absences than allowed, or than bars.
 WITH crowded AS (
     SELECT trade_date FROM ashare.absent_bar a WHERE trade_date BETWEEN %(start)s AND %(end)s
     GROUP BY trade_date
@@ -174,8 +176,8 @@ SELECT EXISTS (SELECT FROM ashare.security s
                  AND s.ipo_date >= (SELECT min(b.trade_date) FROM ashare.daily_bar b WHERE b.code = s.code))
 
 -- name: implied_ex_dates
--- Sessions on which a stock's reference price is not the close of the session before; a hole says nothing, and neither
--- does a day's move where the source may lack a session.
+-- Sessions on which a stock's preclose is not the close of the session before. A session after a gap does not
+-- count, nor does a day's move where the source may lack a session.
 SELECT trade_date FROM (
     SELECT trade_date, preclose, lag(close) OVER (ORDER BY trade_date) AS last_close,
            lag(trade_date) OVER (ORDER BY trade_date) AS last_date
@@ -194,7 +196,7 @@ DELETE FROM ashare.adjust_factor WHERE code = %(code)s AND NOT ex_date = ANY (%(
 INSERT INTO ashare.factor_history (code) VALUES (%(code)s) ON CONFLICT (code) DO UPDATE SET read_at = now()
 
 -- name: factor_batches
--- A date's factors are in when those of the stocks listed that day were read after it, but for a few that are refused.
+-- A date's factors are read if those of all stocks listed that day, except a few, were read on a later day.
 WITH listed AS (
     SELECT l.code, l.first_day, l.last_day, (h.read_at AT TIME ZONE 'Asia/Shanghai')::date AS read_on
     FROM ashare.listed_security(%(start)s, %(end)s, '{stock}', '{}') l LEFT JOIN ashare.factor_history h USING (code)
@@ -215,7 +217,7 @@ SET status = 'success', by = excluded.by, rows = excluded.rows, error = NULL, fi
 WHERE sync_batch.status <> 'success'
 
 -- name: unsettled
--- Sessions that are not recorded as complete for these kinds, with the kinds that they are complete for.
+-- Sessions not recorded as complete for these kinds, with the kinds that they are complete for.
 SELECT c.calendar_date, CASE WHEN s.status = 'success' THEN s.kinds ELSE '{}' END
 FROM ashare.trade_calendar c LEFT JOIN ashare.sync_status s ON s.trade_date = c.calendar_date
 WHERE c.is_trading_day AND c.calendar_date BETWEEN %(start)s AND %(end)s
@@ -224,7 +226,7 @@ WHERE c.is_trading_day AND c.calendar_date BETWEEN %(start)s AND %(end)s
 ORDER BY c.calendar_date
 
 -- name: miscounted
--- Complete dates whose rows are no longer those that were counted, and whether some of them are gone.
+-- Complete dates whose rows have changed since the count, and whether rows are gone.
 SELECT s.trade_date, s.loaded > coalesce(found.bars, 0) FROM ashare.sync_status s
 LEFT JOIN (SELECT b.trade_date, count(*) FILTER (WHERE x.kind IS NULL OR x.kind = ANY (t.kinds)) AS bars
       FROM ashare.daily_bar b
@@ -238,6 +240,6 @@ WHERE s.status = 'success' AND s.trade_date BETWEEN %(start)s AND %(end)s
 ORDER BY 1
 
 -- name: analyze
--- The planner expects no rows of a table that has just been filled.
+-- Without new statistics, the planner takes a table that was just filled for empty.
 ANALYZE ashare.daily_bar, ashare.adjust_factor, ashare.factor_history, ashare.security, ashare.trade_calendar,
         ashare.sync_status, ashare.sync_batch

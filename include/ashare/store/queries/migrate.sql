@@ -9,7 +9,7 @@ SELECT coalesce(max(version), 0) FROM ashare.schema_migration
 SELECT pg_advisory_xact_lock(hashtextextended('ashare schema', 0))
 
 -- name: lock_session
--- The same lock, beyond the end of a transaction: each file has one of its own.
+-- The same lock at session level: it outlives a transaction, and each file has its own transaction.
 SELECT pg_advisory_lock(hashtextextended('ashare schema', 0))
 
 -- name: unlock_session
@@ -18,7 +18,7 @@ SELECT pg_advisory_unlock(hashtextextended('ashare schema', 0))
 -- name: create_schema
 DO $$
 BEGIN
-    -- CREATE SCHEMA IF NOT EXISTS asks for the right to create even where the schema is there.
+    -- CREATE SCHEMA IF NOT EXISTS needs the CREATE privilege even if the schema exists.
     IF to_regnamespace('ashare') IS NULL THEN
         CREATE SCHEMA ashare;
     END IF;

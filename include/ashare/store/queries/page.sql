@@ -3,7 +3,7 @@ SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
 SET LOCAL statement_timeout = '10s'
 
 -- name: bounds
--- What the page's head line says of the dates.
+-- The dates and counts of the page's head line.
 WITH newest AS (
     SELECT trade_date, expected, loaded, suspended FROM ashare.sync_status
     WHERE status = 'success' AND 'stock' = ANY (kinds) ORDER BY trade_date DESC LIMIT 1
@@ -47,7 +47,7 @@ FROM ashare.trade_date_state(%(newest)s, %(running)s)
 WHERE trade_date BETWEEN %(start)s AND %(end)s
 
 -- name: sessions
--- The calendar of a range, as far as it is known.
+-- The known part of a range's calendar.
 SELECT calendar_date, is_trading_day FROM ashare.trade_calendar
 WHERE calendar_date BETWEEN %(start)s AND %(end)s
 
@@ -66,7 +66,7 @@ WHERE trade_date = %(day)s AND status <> 'superseded'
 ORDER BY batch_no
 
 -- name: reasons
--- Why a security of the date has no bar: what the last batch that asked for it said.
+-- Why a security has no bar of the date: the error of the last batch that asked for the security.
 SELECT m.code, s.name, coalesce(s.kind, 'other') AS kind,
        (SELECT b.error FROM ashare.sync_batch b
         WHERE b.trade_date = %(day)s AND b.again IS NULL AND b.kind = s.kind AND b.error IS NOT NULL
@@ -105,7 +105,7 @@ FROM ashare.cross_check WHERE trade_date = %(day)s ORDER BY kind, rule
 -- name: source_errors
 SELECT outcome, method, requested_at, who FROM ashare.source_request
 WHERE requested_at > clock_timestamp() - interval '7 days' AND outcome IS DISTINCT FROM 'ok'
-  -- Without an outcome: still under way, unless it is over for long.
+  -- A request without an outcome is under way for its first 10 minutes; later, it counts as an error.
   AND (outcome IS NOT NULL OR requested_at < clock_timestamp() - interval '10 minutes')
 ORDER BY requested_at DESC LIMIT 10
 
@@ -115,7 +115,7 @@ SELECT (SELECT requested_at FROM ashare.source_request ORDER BY requested_at DES
         ORDER BY requested_at DESC LIMIT 1) AS last_success_at
 
 -- name: work
--- What has come for some dates since a moment, and in the last minute of it.
+-- Rows and requests of some dates' batches that are done since a moment, and rows of the last minute.
 SELECT coalesce(sum(b.rows), 0)::bigint AS rows, coalesce(sum(b.requests), 0)::integer AS requests,
        coalesce(sum(b.rows) FILTER (WHERE b.finished_at > clock_timestamp() - interval '1 minute'), 0)::bigint AS lately,
        max(b.finished_at) AS last_at
@@ -134,12 +134,12 @@ WHERE (code ILIKE %(part)s OR name ILIKE %(part)s) AND kind IN ('stock', 'index'
 ORDER BY out_date IS NOT NULL, kind = 'stock' DESC, code LIMIT 20
 
 -- name: sessions_of
--- Every session that a security was listed on, since the first trade date that is recorded, and what is known of it.
--- Both looks at the bars are answered by indices: the rows themselves lie on a page each.
+-- Every session of a range, and what is known of the security's bar. Both joins with daily_bar are index-only: the
+-- security's rows lie on a different page each.
 SELECT c.calendar_date, CASE WHEN b.code IS NOT NULL THEN u.code IS NULL END AS is_trading,
        CASE WHEN b.code IS NULL THEN coalesce(
            'absent: ' || a.reason,
-           -- Looked up for the few that are missing: a join would do so for every session.
+           -- A subquery runs for the few missing sessions only; a join would run for every session.
            (SELECT 'rejected: ' || x.rule FROM ashare.rejected_bar x
             WHERE x.trade_date = c.calendar_date AND x.code = %(code)s AND x.superseded_at IS NULL LIMIT 1),
            CASE WHEN s.status = 'success' AND %(kind)s = ANY (s.kinds) THEN 'hole'
@@ -161,7 +161,7 @@ SELECT ARRAY(SELECT ex_date FROM ashare.adjust_factor WHERE code = %(code)s ORDE
        (SELECT count(*) FROM ashare.bar_revision r WHERE r.code = %(code)s) AS revisions
 
 -- name: bars_of
--- The branches that are not asked for are left out when the statement is planned.
+-- The planner drops the two branches whose condition is false.
 SELECT trade_date, round(open, 4)::float8, round(close, 4)::float8, round(low, 4)::float8, round(high, 4)::float8, volume,
        is_trading
 FROM (

@@ -1,5 +1,5 @@
 -- name: settings
--- COPY writes dates and times as the session shows them.
+-- COPY formats dates and times by the session's settings.
 SELECT set_config('datestyle', 'ISO, YMD', true), set_config('timezone', 'UTC', true),
        set_config('client_encoding', 'UTF8', true),
        set_config('lock_timeout', coalesce(nullif(current_setting('lock_timeout'), '0'), %(lock_timeout)s), true)
@@ -23,7 +23,7 @@ SELECT max(updated_at) FROM ashare.security
 
 -- name: universe
 COPY (
-    -- Whether Baostock has their bars of that day or not; it has none of the Beijing exchange.
+    -- With or without a bar of that day. The Beijing exchange is left out: Baostock has no bars of it.
     SELECT code, name, kind, ipo_date, out_date FROM ashare.security
     WHERE kind = ANY (%(kinds)s) AND code NOT LIKE 'bj.%%'
       AND (ipo_date IS NULL OR ipo_date <= %(day)s)

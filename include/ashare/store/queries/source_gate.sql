@@ -1,5 +1,5 @@
 -- name: try_lock
--- Not while others wait for it: they came first.
+-- Fails also while other sessions wait for the lock: they came first.
 SELECT pg_try_advisory_lock(hashtextextended('ashare baostock', 0))
 
 -- name: lock
@@ -18,7 +18,7 @@ SELECT set_config('application_name', %(name)s, false)
 SELECT set_config('application_name', %(name)s, false), set_config('ashare.source_holder', %(token)s, false)
 
 -- name: others_wait
--- Whether sessions wait for the lock that are not named as those of the party.
+-- Whether sessions of other parties wait for the lock; the party is the prefix of a session's name.
 SELECT EXISTS (SELECT FROM pg_locks l
                LEFT JOIN pg_stat_activity a ON a.pid = l.pid
                WHERE l.locktype = 'advisory' AND NOT l.granted AND l.objsubid = 1
@@ -30,7 +30,7 @@ SELECT EXISTS (SELECT FROM pg_locks l
 SELECT a.application_name, a.client_addr, coalesce(r.since, a.backend_start), a.pid
 FROM pg_locks l
 JOIN pg_stat_activity a ON a.pid = l.pid
--- The holder's login is the first thing it does with the lock.
+-- The holder's first request is a login, right after it takes the lock.
 LEFT JOIN LATERAL (
     SELECT max(requested_at) AS since FROM ashare.source_request
     WHERE method = 'login' AND requested_at >= a.backend_start
@@ -43,8 +43,8 @@ WHERE l.locktype = 'advisory' AND l.granted
 SELECT used_today, day_ends, banned_at, bans, banned_until, is_banned FROM ashare.source_limit
 
 -- name: begin
--- Only the holder of the lock gets here, so that nobody else can use the day up in between. That it is the holder is
--- proved by the server process that runs this: a pooler may have given it, or the lock, to somebody else.
+-- Only the holder of the lock may record a request, so no other session can use up the budget in between. The
+-- server process proves that it holds the lock: a pooler may have given it, or the lock, to another client.
 WITH proof AS MATERIALIZED (
     SELECT coalesce(current_setting('ashare.source_holder', true) = %(token)s, false)
            AND EXISTS (SELECT FROM pg_locks l

@@ -19,14 +19,14 @@ ON CONFLICT (trade_date) DO UPDATE
 SET status = 'syncing', reason = excluded.reason, run_id = excluded.run_id, finished_at = NULL
 
 -- name: resume
--- What another batch still waits for stays.
+-- The reason stays if another batch still waits.
 UPDATE ashare.sync_status SET reason = NULL
 WHERE trade_date = %(day)s AND status = 'syncing' AND reason IS NOT NULL
   AND NOT EXISTS (SELECT FROM ashare.sync_batch b
                   WHERE b.trade_date = %(day)s AND b.status = 'pending' AND b.error IS NOT NULL)
 
 -- name: step_failure
--- Why a step failed; a failure that was counted by the last step has `expected`.
+-- Why a step failed. A failure that the last step counted has `expected`.
 SELECT reason FROM ashare.sync_status WHERE trade_date = %(day)s AND status = 'failed' AND expected IS NULL
 
 -- name: finish
@@ -59,14 +59,14 @@ UPDATE ashare.sync_status SET status = 'failed', complete_kinds = '{}', reason =
 WHERE trade_date = %(day)s AND status = 'success'
 
 -- name: settled
--- Dates of a range that are recorded as closed, or as complete for at least these kinds, with their rows still there.
+-- Dates of a range that are recorded as closed, or as complete for at least these kinds and still have their rows.
 SELECT trade_date FROM ashare.sync_status s
 WHERE trade_date BETWEEN %(start)s AND %(end)s
   AND (status = 'skipped' OR status = 'success' AND kinds @> %(kinds)s::text[]
        AND loaded <= (SELECT count(*) FROM ashare.daily_bar b WHERE b.trade_date = s.trade_date))
 
 -- name: is_settled
--- Recorded as complete for at least these kinds.
+-- Whether the date is recorded as complete for at least these kinds.
 SELECT EXISTS (SELECT FROM ashare.sync_status
                WHERE trade_date = %(day)s AND status = 'success' AND kinds @> %(kinds)s)
 
@@ -76,7 +76,7 @@ ON CONFLICT (trade_date, waits_for) DO UPDATE SET looks = publication_look.looks
 RETURNING looks
 
 -- name: record
--- What is recorded of a date, and how many rows it has.
+-- The record of a date, and its number of bars now.
 SELECT status, kinds, loaded, reason, run_id,
        (SELECT count(*) FROM ashare.daily_bar b WHERE b.trade_date = s.trade_date) AS bars
 FROM ashare.sync_status s WHERE trade_date = %(day)s

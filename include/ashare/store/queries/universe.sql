@@ -5,13 +5,13 @@ SELECT max(updated_at) FROM ashare.security
 SELECT code, kind FROM ashare.security
 
 -- name: listed_codes_beside
--- Known securities that should be in a list, and are not in this one.
+-- Known securities that are listed today, but are not in this list.
 SELECT code FROM ashare.security
 WHERE kind IN ('stock', 'index', 'etf') AND code NOT LIKE 'bj.%%' AND gone_from IS NULL
   AND (out_date IS NULL OR out_date > %(today)s) AND NOT code = ANY (%(codes)s::text[])
 
 -- name: count_missed_lists
--- In this list, or lacking in it; in the second list in a row that lacks it, it is gone.
+-- Counts the lists in a row that lack a code; a list that has the code resets the count. At two, the code is gone.
 UPDATE ashare.security s
 SET missed_lists = m.missed,
     gone_from = CASE WHEN m.missed = 2 THEN coalesce(
@@ -25,7 +25,7 @@ WHERE m.code = s.code AND m.missed <= 2 AND m.missed <> s.missed_lists
 UPDATE ashare.rejected_row SET superseded_at = now() WHERE dataset = 'security' AND superseded_at IS NULL
 
 -- name: supersede_rejected_factors
--- Those of a stock, or of a day, that has just been read again.
+-- The rejected factors of a stock, or of a day, that was just read again.
 UPDATE ashare.rejected_row SET superseded_at = now()
 WHERE dataset = 'factor' AND superseded_at IS NULL AND (code = %(code)s OR day = %(day)s)
 
@@ -38,7 +38,7 @@ SET name = excluded.name, kind = excluded.kind, ipo_date = excluded.ipo_date, ou
     updated_at = now()
 
 -- name: record_unlisted_indices
--- What was noticed before stays with the trade date that says so; what the list has by now is forgotten.
+-- An index that was noticed before keeps its trade date. An index that the list does not lack any more is deleted.
 WITH unlisted AS (
     SELECT i.code FROM unnest(%(indices)s::text[]) AS i (code)
     WHERE NOT EXISTS (SELECT FROM ashare.security s WHERE s.code = i.code AND s.kind = 'index')
@@ -56,12 +56,12 @@ SELECT code FROM ashare.unlisted_index WHERE %(day)s::date IS NULL OR trade_date
 SELECT code FROM ashare.expected_security(%(day)s, %(kinds)s, %(indices)s) WHERE kind = %(kind)s ORDER BY code
 
 -- name: remaining
--- Expected that day, and neither loaded nor explained. A rejected row explains only while there are few of them.
+-- Expected codes that are neither loaded nor explained. Rejected rows explain only up to a limit of codes.
 SELECT e.kind, array_agg(e.code ORDER BY e.code) AS codes
 FROM ashare.expected_security(%(day)s, %(kinds)s, %(indices)s) e
 WHERE NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = %(day)s AND b.code = e.code)
   AND NOT EXISTS (SELECT FROM ashare.absent_bar a WHERE a.trade_date = %(day)s AND a.code = e.code
-                  -- What was not there on the very evening may have come later.
+                  -- A bar that was absent on the trade date itself may have come later.
                   AND (a.trade_date = %(today)s
                        OR (a.recorded_at AT TIME ZONE 'Asia/Shanghai')::date > a.trade_date))
   AND NOT EXISTS (SELECT FROM ashare.rejected_bar r WHERE r.trade_date = %(day)s AND r.code = e.code
@@ -75,7 +75,7 @@ WHERE NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = %(day)s AN
 GROUP BY e.kind
 
 -- name: sample
--- Stocks that have a bar on every session, suspended or not: those listed longest.
+-- Securities that have a bar on every session, suspended or not: the longest listed first, indices last.
 SELECT code FROM ashare.expected_security(%(day)s, %(kinds)s, %(indices)s)
 JOIN ashare.security USING (code, kind)
 ORDER BY kind = 'index', ipo_date, code
@@ -103,14 +103,14 @@ SELECT
     odd.aside AS rejected_securities,
     odd.taken AS taken_securities
 FROM (
-    -- A code that the list of securities does not have (yet) counts, whatever it is.
+    -- A code that the list of securities lacks (yet) counts, whatever its kind.
     SELECT count(*) AS loaded, count(*) FILTER (WHERE NOT b.is_trading) AS suspended
     FROM ashare.daily_bar b
     LEFT JOIN ashare.security s USING (code)
     WHERE b.trade_date = %(day)s AND (s.kind IS NULL OR s.kind = ANY (%(kinds)s))
 ) AS bar
 CROSS JOIN (
-    -- Of kinds that are loaded, or that may be.
+    -- Rows of kinds that are loaded, or may be: not types 3 and 4.
     SELECT count(*) FILTER (WHERE NOT is_taken) AS aside, count(*) FILTER (WHERE is_taken) AS taken
     FROM ashare.rejected_row
     WHERE dataset = 'security' AND superseded_at IS NULL AND coalesce(raw ->> 'type', '') NOT IN ('3', '4')
@@ -123,7 +123,7 @@ ON CONFLICT (dataset, code, coalesce(day, '-infinity'), rule, md5(raw::text)) DO
 SET rejected_at = now(), run_id = excluded.run_id, superseded_at = NULL
 
 -- name: try_mutex
--- Not while others wait for it: they came first.
+-- Fails also while other sessions wait for the lock: they came first.
 SELECT pg_try_advisory_lock(hashtextextended('ashare work: ' || %(work)s, 0))
 
 -- name: mutex
