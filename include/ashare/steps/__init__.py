@@ -1,4 +1,4 @@
-"""What a trade date goes through, step by step: plain functions over a ``Run``, tested without Airflow."""
+"""The steps of a trade date: plain functions over a ``Run``, tested without Airflow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A trade date that a person takes as it is: complete for as long as its bars stay the same, what was wrong noted."""
+"""Acceptance: a person takes a trade date as it is.
+
+The date counts as complete while its bars stay unchanged, and its problem is recorded.
+"""
 
 from __future__ import annotations
 
@@ -15,21 +18,23 @@ from ashare.store import DateCount, Store
 from ashare.texts import bounded, storable
 
 MOST_REASON = 500
-"""Characters of a reason."""
+"""Maximum length of a reason, in characters."""
 MOST_PROBLEM = 1000
-"""Characters of what was wrong that are kept."""
+"""Maximum length of the recorded problem, in characters."""
 MOST_NAME = 100
 WAIT_SECONDS = 10.0
-"""A person waits no longer for a run that records or merges."""
+"""Longest wait for a run that records a date or merges bars: a person is waiting."""
 
 UNUSED_SOURCE = SourceConfig("", 0)
-"""Judging a date asks nothing of Baostock."""
+"""Placeholder: judging a date sends no request to Baostock."""
 
 
 def accept(store: Store, day: date, reason: str, who: str) -> str:
-    """Have a red date count as complete as it is; returns the reason of its status.
+    """Accept a failed date as it is: it counts as complete.
 
-    :raises InvalidInput: no reason, or too long a one; or the date is none that can be accepted, and why.
+    :returns: the reason of the date's new status.
+    :raises InvalidInput: the reason is empty or too long, or the date cannot be accepted; the text says why.
+    :raises SourceBusy: another session records a date or merges bars for longer than ``WAIT_SECONDS``.
     """
     text = _one_line(reason)
     if not text:
@@ -50,7 +55,10 @@ def accept(store: Store, day: date, reason: str, who: str) -> str:
 
 
 def _refuse_without_bars(run: Run) -> None:
-    """A date without a bar of a whole kind is not the date as Baostock has it."""
+    """Refuse a date without any bar of an expected kind: the date at Baostock is not like that.
+
+    :raises InvalidInput: a kind has expected securities and no bar.
+    """
     for kind in run.kinds:
         if run.store.universe.expected(run.expectation, kind) and not run.store.bars.has_bars(run.day, kind):
             again = f"airflow dags backfill -s {run.day} -e {run.day} --rerun-failed-tasks ashare_daily"
@@ -62,9 +70,14 @@ def _refuse_without_bars(run: Run) -> None:
 
 
 def undo(store: Store, day: date, who: str) -> str:
-    """Have an accepted date be what it was before, red for what was wrong; returns a sentence.
+    """End the acceptance of a date.
 
+    The date is failed again, with the problem that its acceptance recorded. A date that a run is syncing keeps its
+    status until the run records it.
+
+    :returns: a sentence about the date's new state.
     :raises InvalidInput: the date is not accepted.
+    :raises SourceBusy: another session records a date or merges bars for longer than ``WAIT_SECONDS``.
     """
     run = _run(store, day)
     with store.accepted.changing(WAIT_SECONDS):
@@ -86,9 +99,9 @@ def _run(store: Store, day: date) -> Run:
 
 
 def _acceptable(run: Run) -> Run:
-    """The run, for the kinds that the date is recorded for.
+    """The run with the kinds of the date's recorded status.
 
-    :raises InvalidInput: there is no red record of it.
+    :raises InvalidInput: the date is not recorded as failed.
     """
     day, known, recorded = run.day, run.store.calendar.session(run.day), run.store.statuses.get(run.day)
     if not (known[0] if known else day.weekday() < 5):
@@ -109,9 +122,11 @@ def _acceptable(run: Run) -> Run:
 
 
 def _problem(run: Run, count: DateCount, missing: list[str]) -> str:
-    """What was wrong with the date: by its record, and by its rows where the record does not come from them."""
+    """The problem of the date: its recorded reason.
+
+    If a step failed before rows were counted, the problems counted now come first.
+    """
     recorded = run.store.accepted.problem(run.day).rstrip(".").replace("; the next run reads the date again", "")
-    # A step that could not go on has written its reason without counting.
     counted_now = problems_of(run, count, missing) if run.store.statuses.step_failure(run.day) else []
     problem = "; ".join([*counted_now, recorded])
     return bounded(problem, MOST_PROBLEM)

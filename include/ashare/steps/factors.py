@@ -1,4 +1,4 @@
-"""Beside the bars: the adjust factors of the stocks that go ex on the trade date."""
+"""The adjust factors of the stocks that go ex on the trade date, loaded next to the bars."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ from ashare.texts import storable
 log = logging.getLogger(__name__)
 
 AdjustFactor = tuple[str, date, str, str]
-"""Code, ex-date, fore and back factor, the factors as sent."""
+"""(code, ex-date, fore factor, back factor); the factors are text as sent."""
 
 
 def sync_adjust_factors(run: Run) -> None:
-    """Load the trade date's ex-date events.
+    """Load the adjust factors whose ex-date is the trade date.
 
-    :raises NotPublishedYet: there are none, and today's may not be out yet.
+    :raises NotPublishedYet: the reply has no factors, and today's may not be out yet.
+    :raises BadReply: more rows broke a rule than are good; nothing was written.
     """
-    # Of two runs of one date, the second finds them read.
+    # Of two concurrent runs of one date, the second finds the factors loaded.
     with run.store.mutex(f"adjust factors of {run.day}", run.settings.lock_timeout):
         if accepted := run.store.accepted.counting(run.day, run.kinds):
             log.info("%s is %s Its adjust factors are not asked for as long as that counts.", run.day, accepted.note)
@@ -55,18 +56,19 @@ def _read_and_save(run: Run) -> None:
 
 @dataclass
 class FactorRows:
-    """Good rows, and those that broke a rule."""
+    """The good rows, and the rows that broke a rule."""
 
     good: list[AdjustFactor] = field(default_factory=list)
     odd: list[RejectedRow] = field(default_factory=list)
 
 
 def read_factors(table: Table, first: date, last: date, code: str | None = None) -> FactorRows:
-    """Check a reply that was asked for one code, or for all (``None``), on the days ``first`` to ``last``.
+    """Check a reply of adjust factors with ex-dates from ``first`` to ``last``.
 
-    :raises BadReply: most of its rows cannot be; none is to be kept.
+    :param code: the requested code; ``None``: all.
+    :raises BadReply: more rows broke a rule than are good; no row is kept.
     """
-    rows = list(dict.fromkeys(table.columns(*FACTOR_FIELDS)))  # the same row twice is one row
+    rows = list(dict.fromkeys(table.columns(*FACTOR_FIELDS)))  # identical rows count once
     times = Counter((sent, text) for sent, text, _, _ in rows)
     found = FactorRows()
     first_rule = ""
@@ -85,7 +87,7 @@ def read_factors(table: Table, first: date, last: date, code: str | None = None)
         rule = storable(rule)
         first_rule = first_rule or rule
         raw = dict(zip(FACTOR_FIELDS, (sent, text, fore, back), strict=True))
-        # Under what was asked for: there it is superseded by the next answer.
+        # Filed under the requested code or date: the next answer for it supersedes this row.
         found.odd.append(RejectedRow(code or sent, rule, raw, ex_date if code else first))
     if len(found.odd) > len(found.good):
         more = f" {len(found.odd)} of its {len(rows)} rows cannot be; none was kept." if len(rows) > 1 else ""

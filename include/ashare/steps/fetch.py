@@ -1,4 +1,4 @@
-"""The third step, once per batch: fetch, check, COPY and merge. All of a batch is there, or nothing of it."""
+"""The third step, once per batch: fetch, check, COPY and merge. A batch is loaded in one transaction."""
 
 from __future__ import annotations
 
@@ -24,9 +24,16 @@ log = logging.getLogger(__name__)
 
 
 def fetch_and_copy(run: Run, batch_no: int) -> MergeCounts:
-    """Fetch one batch of the plan and load it. Harmless to repeat: what is there by now is not asked for.
+    """Fetch one batch of the plan and load it.
 
-    :raises BadReply: the reply is not the whole answer; nothing was written.
+    Idempotent: a loaded bar is requested again only if the cross-checks contradict it.
+
+    :returns: row counts of the merge.
+    :raises InvalidInput: the plan has no such batch.
+    :raises NotPublishedYet: today's bars are not all out; the bars that are believed are loaded.
+    :raises TerminalError: the same, from ``GIVE_UP`` on.
+    :raises BadReply: the reply is malformed or contradicts the known data, and nothing was written; or too many
+        bars are absent, and the others are loaded.
     """
     batch = run.store.batches.get(run.day, batch_no)
     if batch is None:
@@ -35,12 +42,12 @@ def fetch_and_copy(run: Run, batch_no: int) -> MergeCounts:
     if batch.again:
         return reread_dates(run, batch)
     fetched = FetchedBars(run, batch.kind, run.day)
-    # A per-security request brings later dates too: whoever waited here may find its codes loaded.
+    # A per-security request also brings later dates: after the wait for this mutex, the codes may be loaded.
     work = "bars by code" if batch.by == "code" else _work(run, batch.kind)
     recorded = run.batch_end_recorded(batch_no, lambda: fetched.requests)
     with recorded, run.store.mutex(work, run.settings.lock_timeout), fetched.bars:
         _fetch(run, batch, fetched)
-        # The session is closed: the next batch fetches while this one is written.
+        # The Baostock session is closed: the next batch can fetch while this batch is written.
         return _load(run, batch, fetched)
 
 
@@ -53,7 +60,7 @@ def _fetch(run: Run, batch: Batch, fetched: FetchedBars) -> None:
         return
     if batch.by == "code":
         fetched.first = _first(run, batch.kind, wanted)
-    # What the market lacked at an earlier look is asked for by itself.
+    # A few codes that an earlier whole-market reply lacked are requested one by one.
     market = batch.by == "market_day" and (doubted or len(wanted) > FEW)
     session = run.session(1 if market else len(_asked_first(run, wanted)))
     try:
@@ -67,13 +74,16 @@ def _fetch(run: Run, batch: Batch, fetched: FetchedBars) -> None:
 
 
 def _asked_first(run: Run, codes: Sequence[str]) -> Sequence[str]:
-    """The codes that are asked for first: today only a few, while an answer of no bar would not be believed."""
+    """The codes to request first: all of them, or a sample of a long list of today's.
+
+    An answer of no bar for so many codes would not be believed today.
+    """
     most = FEW if run.is_today_before(BARS_ARE_FINAL) else max(FEW, run.settings.max_absent)
     return sample_of(codes) if run.day == run.today and len(codes) > most else codes
 
 
 def _ask_by_code(run: Run, fetched: FetchedBars, codes: Sequence[str], session: Session) -> None:
-    """Ask for securities one by one, unless the first of them have no bar: then the others are not out either."""
+    """Request securities one by one. If none of the first codes has a bar, the other codes are not out either."""
     first = _asked_first(run, codes)
     fetched.ask_for(first, session)
     others = sorted(set(codes) - set(first))
@@ -84,27 +94,28 @@ def _ask_by_code(run: Run, fetched: FetchedBars, codes: Sequence[str], session: 
 
 
 def _ask_once_more(run: Run, fetched: FetchedBars, session: Session) -> None:
-    """An answer of no bar is no proof: where only this call can tell, it is asked twice.
+    """Request absent codes a second time: in a batch by code, one empty answer would be the only evidence.
 
-    Where none of the kind has a bar, it is the same with all, and asking for one is enough.
+    If no security of the kind has a bar, the cause is the same for all codes, and one repeated request is enough.
     """
     others_come = _has_some(run, fetched) or (fetched.kind == "index" and bool(fetched.begins))
     absent = fetched.absent if others_come else fetched.absent[:1]
     if len(absent) > run.settings.max_absent or run.is_today_before(BARS_ARE_FINAL):
-        return  # not believed in any case
+        return  # the absence is not believed in any case
     fetched.ask_for(absent, session)
     ask_witnesses(fetched, session)
 
 
 def _has_some(run: Run, fetched: FetchedBars) -> bool:
-    """Whether any bar of the kind has come or is in the table, whoever loaded it: then the day is published."""
+    """Whether the table or this batch holds a bar of the kind for the date. If so, the date is published."""
     return bool(fetched.answered) or run.store.bars.has_bars(run.day, fetched.kind)
 
 
 def _first(run: Run, kind: str, codes: Sequence[str]) -> date:
-    """From when on to ask for securities one by one: it costs the same for a day as for years.
+    """The first date of the per-security requests: a request costs the same for a day as for years.
 
-    Earlier dates that wait for the same codes, in another run, find them loaded; the last complete ones are checked.
+    The range includes earlier dates on which another run waits for the same codes: that run finds the codes loaded.
+    It also includes the last complete dates (``ASHARE_RECHECK_DAYS``), which are checked for corrections.
     """
     waiting = run.store.batches.earliest_waiting(run.day, kind, codes, since=run.day - ONE_PAGE)
     complete = run.store.corrections.complete_since(run.day, kind, days=run.settings.recheck_days)
@@ -123,7 +134,7 @@ def _load(run: Run, batch: Batch, fetched: FetchedBars) -> MergeCounts:
         merged = run.store.bars.load(run.day, batch.batch_no, batch_rows, run.run_id, market=market)
     except Contradiction as found:
         raise contradiction_error(run, found) from found
-    fetched.requests = 0  # they are recorded
+    fetched.requests = 0  # load() has recorded the requests
     log.info(
         "%s: %d rows: %d new, %d changed, %d as they were; %d rejected, %d absent at the source.",
         *(batch.label, fetched.rows, merged.inserted, merged.revised, merged.unchanged),
@@ -141,7 +152,7 @@ def _load(run: Run, batch: Batch, fetched: FetchedBars) -> MergeCounts:
 
 
 def _doubt_absence(run: Run, batch: Batch, fetched: FetchedBars, missing: Sequence[str]) -> AshareError | None:
-    """Why it is not believed that the source has no bar of these codes; ``None`` when it is."""
+    """The error that says why the absence of these codes is not believed; ``None`` if it is believed."""
     plural, most = PLURALS[batch.kind], run.settings.max_absent
     has_some = _has_some(run, fetched)
     late = f"{len(missing)} {plural} have no bar yet, {missing[0]} for one"
@@ -158,7 +169,8 @@ def _doubt_absence(run: Run, batch: Batch, fetched: FetchedBars, missing: Sequen
         )
     if has_some:
         return None
-    # Before a day is published, every answer is empty. The whole market, when it is being loaded, tells.
+    # Before a day is published, every answer is empty. Wait for a running load of the whole market: its bars prove
+    # that the day is published.
     with run.store.mutex(_work(run, "stock"), run.settings.lock_timeout):
         if run.store.bars.has_bars(run.day):
             return None
@@ -168,12 +180,12 @@ def _doubt_absence(run: Run, batch: Batch, fetched: FetchedBars, missing: Sequen
 
 
 def _work(run: Run, kind: str) -> str:
-    """The lock under which a market day is fetched and loaded."""
+    """Name of the mutex under which a whole-market day is fetched and loaded."""
     return f"{kind} bars of {run.day}"
 
 
 def _follow_up(batch: Batch, asked: Sequence[str]) -> Sequence[Batch]:
-    """The record of what a whole-market batch asked for by code."""
+    """The batch that records the per-security requests of a whole-market batch; empty if it sent none."""
     if batch.by == "code" or not asked:
         return []
     label = f"{PLURALS[batch.kind]} that the whole market lacked, 1-{len(asked)}"

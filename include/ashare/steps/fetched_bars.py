@@ -1,4 +1,4 @@
-"""What the requests of a batch bring, checked row by row and spooled as text for COPY."""
+"""The rows that a batch's requests bring, checked one by one and spooled as text for COPY."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ashare.store import Batch
 from ashare.store.rows import AbsentBars, AbsentRange, BatchRows, BlankedBar, RejectedBar
 
 ONE_PAGE = timedelta(days=8 * 365)
-"""A per-security request costs the same for a day as for a page of 2,000 sessions: a good eight years."""
+"""Span of one per-security request: a page of 2,000 sessions, a good eight years, costs the same as a day."""
 
 ABSENT = "absent at the source: the per-security call brings no bar"
 
@@ -30,12 +30,12 @@ def _spool() -> IO[str]:
 
 @dataclass
 class FetchedBars:
-    """What the requests of a batch brought; the bars as text for COPY, on disk once they are many."""
+    """The rows that a batch's requests brought. The bars are text for COPY, on disk beyond ``SPOOL_BYTES``."""
 
     run: Run
     kind: str
     first: date
-    """From when on securities are asked for one by one."""
+    """The first date of the per-security requests."""
     bars: IO[str] = field(default_factory=_spool)
     rows: int = 0
     rejects: list[RejectedBar] = field(default_factory=list)
@@ -44,33 +44,34 @@ class FetchedBars:
     """Codes with a row, good or not, on the trade date."""
     asked_by_code: list[str] = field(default_factory=list)
     unasked: Sequence[str] = ()
-    """Codes that were to be asked for one by one, and were not, as others of them had no bar either."""
+    """Codes whose per-security request was not sent, because the first codes of the list had no bar."""
     is_market: bool = False
-    """Whether the whole market is part of it."""
+    """Whether a whole-market reply was added."""
     begins: dict[str, date] = field(default_factory=dict)
-    """Of securities asked for one by one: the first day of which a row was sent."""
+    """Earliest date of the rows sent for each code that was requested by itself."""
     is_witnessed: bool = False
-    """Whether the source answers at all, as a bar shows that is known to be there."""
+    """Whether ``WITNESS`` has a bar, which proves that the source answers at all."""
     contradicted: Collection[str] = ()
-    """Codes that were answered without any bar, and have some lately."""
+    """Codes whose answer had no bar at all, although the source has recent bars of them."""
     ranges: list[AbsentRange] = field(default_factory=list)
-    """What lies before indices' first bars."""
+    """Spans before the first bars of indices."""
     requests: int = 0
 
     @property
     def last(self) -> date:
-        """Until when securities are asked for one by one."""
+        """The last date of the per-security requests."""
         return min(self.run.today, self.first + ONE_PAGE)
 
     def add_market(self, table: Table) -> None:
-        """Check a whole-market reply and keep it."""
+        """Check a whole-market reply and keep its rows."""
         self.is_market = True
         self._add(check_bars(table, None, self.run.day, self.run.day, day=self.run.day, kind=self.kind), table)
 
     def ask_for(self, codes: Sequence[str], session: Session) -> None:
-        """Fetch some securities' bars one by one, check and keep them.
+        """Fetch the bars of some securities one by one, check and keep them.
 
-        :raises Postponed: so many requests may not be sent now.
+        :raises Postponed: the request budget or a ban does not allow these requests now.
+        :raises BadReply: a reply has bars of another security.
         """
         if not codes:
             return
@@ -95,11 +96,15 @@ class FetchedBars:
 
     @property
     def absent(self) -> list[str]:
-        """Codes that were asked for one by one and have no row of the trade date."""
+        """Codes that were requested one by one and have no row of the trade date, sorted."""
         return sorted(set(self.asked_by_code) - self.answered)
 
     def batch_rows(self, *, absent: Sequence[str] = (), follow_ups: Sequence[Batch] = ()) -> BatchRows:
-        """All of it, to be loaded; ``absent`` are believed to be so."""
+        """All rows, to be loaded.
+
+        :param absent: codes whose absence at the source is believed.
+        :param follow_ups: batches that record the per-security requests of this batch.
+        """
         absence = AbsentBars(absent, ABSENT) if absent else None
         return BatchRows(
             self.bars, self.rows, self.rejects, self.blanked, absence, self.ranges, self.requests, follow_ups
@@ -107,9 +112,9 @@ class FetchedBars:
 
 
 def ask_by_code(session: Session, code: str, first: date, last: date) -> Table:
-    """One security's bars as they were sent.
+    """One security's bars, as sent.
 
-    :raises BadReply: they are another's.
+    :raises BadReply: a bar is another security's.
     """
     table = session.bars(code, first, last)
     other = next((sent for sent in table.column("code") if sent != code), None)
@@ -119,15 +124,18 @@ def ask_by_code(session: Session, code: str, first: date, last: date) -> Table:
 
 
 def fetch_market(run: Run, kind: str, wanted: Sequence[str], session: Session, fetched: FetchedBars) -> Sequence[str]:
-    """Fetch the whole market, and return the wanted codes that it lacks or has no good row of.
+    """Fetch the whole market and keep its rows.
 
-    :raises NotPublishedYet: it is not out yet, today.
-    :raises BadReply: it has no rows, or lacks too many.
+    :returns: the wanted codes that the reply lacks, with those of rejected rows unless more than
+        ``ASHARE_MAX_REJECTED`` were rejected.
+    :raises NotPublishedYet: today's market is not out yet.
+    :raises TerminalError: today's market is not out at ``GIVE_UP``.
+    :raises BadReply: an earlier day's reply has no rows, or lacks too many codes.
     """
     table = session.market_day(run.day, kind)
     lacking = judge_market(run, kind, wanted, table)
     fetched.add_market(table)
     broken = {reject.code for reject in fetched.rejects} & set(wanted)
     if len(broken) <= run.settings.max_rejected:
-        lacking = sorted({*lacking, *broken})  # another call may have a good row
+        lacking = sorted({*lacking, *broken})  # the per-security call may have a good row
     return lacking

@@ -1,4 +1,4 @@
-"""Trade dates before an index's first bar: found out once and recorded as a range, not asked for every day."""
+"""Trade dates before an index's first bar: detected once and recorded as a range, not requested for every date."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from ashare.steps.fetched_bars import FetchedBars
 from ashare.store.rows import AbsentRange
 
 LEAST_EMPTY = timedelta(days=90)
-"""An answer without a bar says that an index begins later if it is about so many days; of fewer, it may be late."""
+"""Shortest span whose empty answer shows that an index begins later. In a shorter span, the bars may be late."""
 WITNESS = "sh.600000"
-"""A stock that is listed since 1999, has a bar of every session, and has gone ex nearly every year since 2000."""
+"""A stock that is listed since 1999, has a bar for every session, and has gone ex nearly every year since 2000."""
 
 
 def ask_witnesses(fetched: FetchedBars, session: Session) -> None:
-    """Where indices have no bar at all, ask for bars that should be there: an empty answer alone proves nothing."""
+    """For indices without any bar, request bars that should be there: an empty answer alone proves nothing.
+
+    Sets ``is_witnessed`` and ``contradicted`` of the fetched bars.
+    """
     run = fetched.run
     without = [code for code in fetched.absent if code not in fetched.begins]
     if fetched.kind != "index" or not without or run.today - run.day <= LEAST_EMPTY:
@@ -31,9 +34,11 @@ def ask_witnesses(fetched: FetchedBars, session: Session) -> None:
 
 
 def before_the_first_bar(fetched: FetchedBars) -> list[str]:
-    """Move what lies before indices' first bars from the absent codes to the fetched's ranges; returns the others.
+    """Move the spans before indices' first bars from the absent codes to ``fetched.ranges``.
 
-    The index's own later bars prove it; where it has none, those of another index, or of the witness.
+    The proof is a later bar of the index itself; without one, a bar of another index or of ``WITNESS``.
+
+    :returns: the codes that stay absent.
     """
     if fetched.kind != "index":
         return fetched.absent

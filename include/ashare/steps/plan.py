@@ -1,4 +1,4 @@
-"""The second step: what is left to do for the trade date, cut into batches."""
+"""The second step: the remaining work of the trade date, cut into batches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def plan_batches(run: Run) -> list[Batch]:
-    """Write the trade date's remaining work to ``sync_batch`` and return it; nothing left gives no batches."""
+    """Write the trade date's remaining work to ``sync_batch`` and return its batches; none if nothing remains."""
     with run.end_recorded():
         run.store.statuses.start(run.day, run.kinds, run.run_id)
         ensure_reference(run)
@@ -36,14 +36,18 @@ def _remaining(run: Run) -> dict[str, list[str]]:
         return {}
     remaining = run.store.universe.remaining(run.expectation)
     for kind in run.store.corrections.contradicted(run.day, run.kinds):
-        remaining[kind] = run.store.universe.expected(run.expectation, kind)  # what is there may be wrong
+        remaining[kind] = run.store.universe.expected(run.expectation, kind)  # the loaded bars may be wrong
     return remaining
 
 
 def cut_batches(run: Run, remaining: Mapping[str, Sequence[str]]) -> list[Batch]:
-    """Cut the remaining codes, by kind, into batches: the whole market at once where that is possible."""
+    """Cut the remaining codes of each kind into batches.
+
+    A kind gets one whole-market batch if one call serves it and more than ``FEW`` codes remain; else batches of up
+    to ``batch_size`` codes.
+    """
     batches = []
-    # Stocks first: once they are in, it is certain that the day is published, and an empty answer means something.
+    # Stocks first: their bars prove that the day is published, which gives a later empty answer its meaning.
     for kind, codes in sorted(remaining.items(), reverse=True):
         if run.has_market_call(kind) and len(codes) > FEW:
             batches.append(Batch(kind, "market_day", None, f"{PLURALS[kind]} {run.day}, whole market"))
@@ -55,7 +59,7 @@ def cut_batches(run: Run, remaining: Mapping[str, Sequence[str]]) -> list[Batch]
 
 
 def due_rereads(run: Run) -> list[Run]:
-    """The complete dates before the run's own that are to be read again for corrections, as runs of theirs."""
+    """The earlier complete dates that are due to be read again for corrections, as one ``Run`` each."""
     kinds = [kind for kind in run.kinds if run.has_market_call(kind)]
     if not kinds:
         return []
@@ -70,7 +74,7 @@ def due_rereads(run: Run) -> list[Run]:
 
 
 def reread_batches(run: Run) -> list[Batch]:
-    """The batch of the earlier dates that are to be read again, if there are any."""
+    """One batch of all dates of ``due_rereads``; empty if no date is due."""
     days = [earlier.day for earlier in due_rereads(run)]
     if not days:
         return []

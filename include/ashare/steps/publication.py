@@ -1,7 +1,7 @@
-"""Whether a trade date's bars are out: the sensor and the load judge by the same reply, in the same way.
+"""Whether a trade date's bars are out: the sensor and the load judge the same reply by the same rule.
 
-Baostock publishes a day late, or a part of it first. On the evening of the date that is no fault: the run looks again
-after growing pauses, until ``GIVE_UP``. On any later day it is one.
+Baostock may publish a day's bars late, or a part of them first. On the evening of the date, an empty or partial
+reply is no fault: the run polls with backoff until ``GIVE_UP``. On a later day, the same reply is a fault.
 """
 
 from __future__ import annotations
@@ -25,37 +25,43 @@ MOST_LACKING = 500
 """A whole-market reply that lacks more codes than this is not the whole market."""
 
 SAMPLE = 3
-"""How many securities are asked for one by one, where asking for all of them may be in vain."""
+"""Number of securities to request one by one when requesting all of them may be in vain."""
 
 
 @dataclass(frozen=True)
 class PollPace:
-    """The pauses between two looks: ``first`` times ``ASHARE_POLL_SECONDS``, then ``growth`` times as long each."""
+    """Backoff of polling.
+
+    :ivar first: the first pause, in units of ``ASHARE_POLL_SECONDS``.
+    :ivar growth: factor from one pause to the next.
+    :ivar longest: upper limit of a pause.
+    """
 
     first: int
     growth: int
     longest: timedelta
 
     def pause(self, looks: int, poll_seconds: float) -> timedelta:
-        """The pause after so many looks."""
-        # A power of a large number of looks has more digits than a timedelta takes.
+        """The pause after the poll number ``looks`` (from 1)."""
+        # The exponent is limited: after many polls the power would overflow a timedelta.
         seconds = self.first * poll_seconds * self.growth ** min(looks - 1, 12)
         return min(timedelta(seconds=seconds), self.longest)
 
 
 PUBLICATION = PollPace(1, 2, timedelta(minutes=30))
-"""For a day of which nothing, or only a part, is out."""
+"""For a day whose bars are not out, or only in part."""
 LATE_CODES = PollPace(4, 4, timedelta(hours=2))
-"""For the last codes of a day: a look costs a session, and few of them come before the end of the evening."""
+"""For the last codes of a day: a poll costs a session, and few of them come before the end of the evening."""
 
 
 def not_yet(
     run: Run, waits_for: str, reason: str, pace: PollPace = PUBLICATION, final: time = BARS_ARE_FINAL
 ) -> AshareError:
-    """The error for what is not out today: the run comes back, until it is too late to.
+    """The error for data that are not out today. Counts the poll.
 
-    :param waits_for: what is looked for, by which the looks of the evening are counted.
-    :param final: from when on it is believed that nothing more comes.
+    :param waits_for: name of the awaited data; the polls of an evening are counted by name.
+    :param final: time from which the data are final, so that an absence can be believed.
+    :returns: ``NotPublishedYet`` with the time of the next poll; from ``GIVE_UP`` on, ``TerminalError``.
     """
     if not run.is_today_before(GIVE_UP):
         return TerminalError(
@@ -66,26 +72,27 @@ def not_yet(
 
 
 def next_poll_at(run: Run, waits_for: str, pace: PollPace, final: time) -> datetime:
-    """When to look again; counts this look."""
+    """Count this poll, and return the time of the next one."""
     now = run.now()
     pause = pace.pause(run.store.statuses.count_poll(run.day, waits_for), run.settings.poll_seconds)
     moments = (datetime.combine(run.day, moment, now.tzinfo) for moment in (final, GIVE_UP))
     decisive = min(moment for moment in moments if moment > now)
-    # A look shortly before the decisive moment would be one too many.
+    # A poll shortly before the decisive moment is wasted.
     return decisive if decisive - now < 2 * pause else now + pause
 
 
 def sample_of(codes: Sequence[str]) -> Sequence[str]:
-    """A few of the codes, from all over the list: late ones may be of one exchange."""
+    """Up to ``SAMPLE`` codes, spread over the list: all late codes may be of one exchange."""
     return codes[:: max(len(codes) // SAMPLE, 1)][:SAMPLE]
 
 
 def judge_market(run: Run, kind: str, wanted: Sequence[str], table: Table) -> list[str]:
     """The wanted codes that a whole-market reply lacks.
 
-    :raises NotPublishedYet: too many of them today, or more than half of the market: it is not out.
-    :raises TerminalError: the same, when it is too late to look again.
-    :raises BadReply: the same, of a day that is over.
+    :raises NotPublishedYet: today's reply is empty, lacks more than ``MOST_LACKING`` wanted codes, or holds less
+        than half of the listed securities.
+    :raises TerminalError: the same, from ``GIVE_UP`` on.
+    :raises BadReply: an earlier day's reply is empty, or lacks more than ``MOST_LACKING`` wanted codes.
     """
     sent = set(table.column("code"))
     lacking = [code for code in wanted if code not in sent]
@@ -109,9 +116,10 @@ def judge_market(run: Run, kind: str, wanted: Sequence[str], table: Table) -> li
 
 
 def check_is_out(run: Run, session: Session) -> None:
-    """Ask whether the trade date is out, as its load will.
+    """Check whether the trade date's bars are out, by the rule of its load.
 
-    :raises NotPublishedYet: it is not; :raises TerminalError: it is too late to look again.
+    :raises NotPublishedYet: the bars are not out yet.
+    :raises TerminalError: the bars are not out at ``GIVE_UP``.
     """
     remaining = run.store.universe.remaining(run.expectation)
     kind = next((kind for kind in MARKET_DAY_FROM if kind in run.kinds and run.has_market_call(kind)), None)

@@ -1,4 +1,4 @@
-"""Whether Baostock can be reached, through the same gate as everything else; no message is sent."""
+"""Whether Baostock can be reached. The check passes the same gate as every request, and sends no message."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ WAIT_SECONDS = 5.0
 
 
 def check_source(store: Store, source: SourceConfig, *, who: str) -> None:
-    """Connect and close again.
+    """Open a connection to Baostock and close it again.
 
     :raises SourceUnreachable: no connection within the time limit.
-    :raises SourceBanned: Baostock has blacklisted this address; not even a connection was made.
+    :raises SourceBanned: Baostock has blacklisted this address; no connection was opened.
     """
     store.migrate()
     gate = SourceGate(store.connect, who=who, wait_seconds=WAIT_SECONDS, budget=Settings().request_budget)
     try:
         Session(source, gate).check_reachable()
     except SourceBusy:
-        return  # somebody is connected to it right now
+        return  # another session is connected to Baostock right now

@@ -1,4 +1,4 @@
-"""The last step: count what is in the tables and say how complete the trade date is."""
+"""The last step: count the rows in the tables and record whether the trade date is complete."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ log = logging.getLogger(__name__)
 NO_ETFS = f"Baostock's bars of ETFs begin on {ETFS_FROM}: none is asked for before"
 
 NAMED = 10
-"""How many missing codes a reason names."""
+"""Maximum number of missing codes that a reason names."""
 
 
 def record_status(run: Run) -> str:
-    """Write the trade date's ``sync_status`` from rows, never from what a step believes it did.
+    """Write the trade date's ``sync_status`` from the rows in the tables, never from what a step reports.
 
     :returns: ``success`` or ``skipped``.
-    :raises IncompleteDate: the date is not complete; it is recorded as failed, with the same text.
+    :raises IncompleteDate: the date is not complete. It is recorded with the same reason: as failed, or as complete
+        only for the kinds that were complete before.
     """
     with run.end_recorded():
         known = run.store.calendar.session(run.day)
@@ -36,13 +37,13 @@ def record_status(run: Run) -> str:
             run.store.statuses.finish(run.day, "skipped", run.kinds, reason=reason, run_id=run.run_id)
             log.info(reason)
             return "skipped"
-        # Of two dates next to each other that end at once, the second finds the first recorded.
+        # Of two adjacent dates that end at the same time, the second finds the first recorded.
         with run.store.mutex("the record of trade dates", run.settings.lock_timeout):
             return _record(run, known is not None)
 
 
 def _record(run: Run, calendar_is_known: bool) -> str:
-    # A run of some kinds says nothing of the others, which the date stays complete for.
+    # A run of some kinds says nothing about the other kinds: the date stays complete for them.
     complete = run.store.statuses.complete_kinds(run.day)
     is_part = not set(complete) <= set(run.kinds)
     run = replace(run, kinds=tuple(dict.fromkeys([*complete, *run.kinds])))
@@ -61,14 +62,14 @@ def _record(run: Run, calendar_is_known: bool) -> str:
     log.info("%s is complete: %d bars, %d suspended.", run.day, tally.count.loaded, tally.count.suspended)
     try:
         _look_at_following(run)
-    except AshareError as problem:  # this date is recorded, and complete
+    except AshareError as problem:  # the run's own date is recorded as complete
         log.warning("The session after %s could not be held against it. %s", run.day, problem)
     return "success"
 
 
 @dataclass(frozen=True)
 class _Tally:
-    """What the tables hold for a date; without problems it is complete, and ``note`` is worth knowing of it."""
+    """A date's row counts and problems. Without problems the date is complete, and its reason is ``note``."""
 
     count: DateCount
     missing: int
@@ -93,7 +94,7 @@ def _tally(run: Run, calendar_is_known: bool) -> _Tally:
 
 
 def count_rows(run: Run) -> tuple[DateCount, list[str]]:
-    """What the tables hold of a date, and the codes that lack without a reason."""
+    """The date's row counts, and the sorted codes that have neither a bar nor a recorded reason."""
     missing = sorted(code for codes in run.store.universe.remaining(run.expectation).values() for code in codes)
     return run.store.universe.count(run.expectation), missing
 
@@ -105,7 +106,11 @@ def _finish(run: Run, status: str, reason: str | None, tally: _Tally) -> None:
 
 
 def end_acceptance(run: Run, accepted: Acceptance, *, is_complete: bool) -> list[str]:
-    """End an acceptance that does not count any more; says so, where the date is not complete without it."""
+    """End an acceptance that no longer counts or is no longer needed.
+
+    :param is_complete: whether the date is complete without the acceptance.
+    :returns: the problem that the bars have changed, if the date is not complete; else an empty list.
+    """
     because = accepted.ended_because
     if because is None and (is_complete or not accepted.counts):
         because = COMPLETE if is_complete else ROWS_CHANGED
@@ -114,7 +119,7 @@ def end_acceptance(run: Run, accepted: Acceptance, *, is_complete: bool) -> list
 
 
 def problems_of(run: Run, count: DateCount, missing: list[str]) -> list[str]:
-    """Why a date is not complete, by what is counted."""
+    """The problems of a date that its row counts show."""
     problems = []
     if not universe_is_known(run):
         problems.append(f"the list of securities was not read since {run.day}")
@@ -138,7 +143,10 @@ def _causes(run: Run) -> Iterable[str]:
 
 
 def recount(run: Run) -> None:
-    """Write new figures of a complete date whose rows have changed since, and look at the date after it."""
+    """Update the status of a complete or accepted date whose rows have changed.
+
+    A complete date gets new figures and new cross-checks, and the session after it is checked against it.
+    """
     recorded = run.store.statuses.get(run.day)
     if recorded is None:
         return
@@ -156,14 +164,17 @@ def recount(run: Run) -> None:
 
 
 def _judge_accepted(run: Run, accepted: Acceptance) -> None:
-    """Judge a date that is, or was, accepted as it is, unless its acceptance counts."""
+    """Record a date again that is or was accepted, unless its acceptance still counts."""
     if not accepted.counts_for(run.kinds):
-        with suppress(IncompleteDate):  # it is recorded so
+        with suppress(IncompleteDate):  # the date is recorded as such
             _record(run, calendar_is_known=True)
 
 
 def _look_at_following(run: Run) -> None:
-    """Hold the session after the date against it: what was complete may not be, what was contradicted may be."""
+    """Check the session after the date against it.
+
+    A complete session may turn out failed, and a contradicted one complete.
+    """
     _, after = run.store.corrections.neighbours(run.day)
     recorded = run.store.statuses.get(after) if after else None
     if after is None or recorded is None:
@@ -178,12 +189,12 @@ def _look_at_following(run: Run) -> None:
             log.warning("%s is not complete after all: %s.", after, contradiction)
             run.store.statuses.contradict(after, f"{contradiction}.")
     elif recorded[0] == "failed" and run.store.corrections.contradicted(after, following.kinds):
-        with suppress(IncompleteDate):  # as before
+        with suppress(IncompleteDate):  # the session stays failed
             _record(following, calendar_is_known=True)
 
 
 def note_of(run: Run, count: DateCount, verdict: Verdict) -> str | None:
-    """What is worth knowing of a complete date; with what failed beside it: dates read again for corrections."""
+    """The notes on a complete date, with errors of batches that read earlier dates again; ``None`` if none."""
     notes = [verdict.note] if verdict.note else []
     if count.absent:
         notes.append(f"{count.absent} absent at the source (ashare.absent_bar)")

@@ -1,4 +1,4 @@
-"""What is known beforehand: the calendar, and the universe with its listing dates; read when not known yet."""
+"""Reference data: the calendar, and the universe with its listing dates; read when missing or stale."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ UNIVERSE_PAGES = 4
 """The pages of the list of securities: some 7,700 rows."""
 
 REFERENCE_WORK = "the calendar and the list of securities"
-"""The name of the lock under which they are read: of two that need them, the second finds them read."""
+"""Name of the mutex around reading both: of two concurrent runs, the second finds them read."""
 
 
 def is_session(run: Run) -> bool:
-    """Whether the trade date is one, by Baostock's calendar; read from there when not known yet.
+    """Whether the trade date is a session, by the stored calendar; a missing or stale entry is read from Baostock.
 
-    :raises NotPublishedYet: the calendar does not reach today yet, as on the first days of a year.
-    :raises TerminalError: the calendar does not reach the date.
+    :raises NotPublishedYet: the calendar ends before today, as on the first days of a year.
+    :raises TerminalError: the calendar does not cover the date, or not today by ``GIVE_UP``.
     """
     if not _calendar_is_known(run):
         ensure_reference(run)
@@ -44,9 +44,10 @@ def is_session(run: Run) -> bool:
 
 
 def _calendar_is_known(run: Run) -> bool:
-    """Whether there is an entry, and for an open day that is over one that was read after it.
+    """Whether the trade date has a calendar entry that is not stale.
 
-    An exchange may close at short notice, after the calendar was read (31 January 2020).
+    The entry of an open day in the past is stale if it was read before that day's bars should be out: an exchange
+    may close at short notice, after the calendar was read (31 January 2020).
     """
     known = run.store.calendar.session(run.day)
     if known is None:
@@ -62,22 +63,22 @@ def closed_reason(day: date) -> str:
 
 
 def universe_is_known(run: Run) -> bool:
-    """Whether the list was read after the trade date's close: listings up to that date are in it."""
+    """Whether the list of securities was read after the trade date's close, and so has all listings up to then."""
     refreshed = run.store.universe.refreshed_at()
     return refreshed is not None and refreshed >= published_at(run.day)
 
 
 def universe_is_wanted(run: Run) -> bool:
-    """Whether the list is not known, or was found to lack securities since it was read."""
+    """Whether the list of securities has to be read: it is stale, or bars of securities came that it lacks."""
     refreshed = run.store.universe.refreshed_at()
     found_wrong = run.store.universe.found_wrong_at()
     return not universe_is_known(run) or bool(found_wrong and refreshed and found_wrong > refreshed)
 
 
 def ensure_reference(run: Run) -> None:
-    """Read, in one session, what is not known yet of the calendar and the universe.
+    """Read the calendar and the universe, in one session, where they are missing or stale.
 
-    One reading serves all trade dates before it, so a backfill reads once, and a daily run once a day.
+    One read serves all earlier trade dates: a backfill reads once, and a daily run once a day.
     """
     with run.store.mutex(REFERENCE_WORK, run.settings.lock_timeout):
         known = run.store.calendar.session(run.day)
@@ -92,7 +93,7 @@ def ensure_reference(run: Run) -> None:
 
 
 def _pages(run: Run) -> int:
-    """How many requests reading what is not known takes."""
+    """Number of requests that reading the missing or stale reference data takes."""
     pages = 0 if _calendar_is_known(run) else -(-(run.today - _calendar_from(run)).days // PAGE_ROWS)
     if universe_is_wanted(run):
         pages += UNIVERSE_PAGES if _is_held_against_the_market(run) else 2 * UNIVERSE_PAGES
@@ -100,14 +101,17 @@ def _pages(run: Run) -> int:
 
 
 def _calendar_from(run: Run) -> date:
-    """The first day to read: that of the trade date's year, and for the sessions before it, of the one before."""
+    """The first day to read: 1 January of the trade date's year.
+
+    In January it is 1 January of the year before, for the sessions before the trade date.
+    """
     return max(date((run.day - timedelta(days=31)).year, 1, 1), FIRST_TRADE_DATE)
 
 
 def refresh_calendar(run: Run, session: Session) -> None:
-    """Read the calendar from the trade date's year (the one before in January) to the end of this one.
+    """Read the calendar, from ``_calendar_from`` to the end of the current year, and save it.
 
-    :raises BadReply: a day is lacking in between, or cannot be read.
+    :raises BadReply: a day is missing in between, or an entry cannot be read.
     """
     days = _read_calendar(session.trade_dates(_calendar_from(run), date(run.today.year, 12, 31)))
     for (day, _), (following, _) in pairwise(days):
@@ -135,25 +139,25 @@ def _read_calendar(table: Table) -> list[tuple[date, bool]]:
 
 
 def _is_held_against_the_market(run: Run) -> bool:
-    """Whether the bars to come would tell that the list was cut: the whole market comes without it."""
+    """Whether whole-market replies will reveal a cut list: they bring bars of securities that the list lacks."""
     return all(run.has_market_call(kind) for kind in run.kinds if kind in MARKET_DAY_FROM)
 
 
 def refresh_universe(run: Run, session: Session) -> None:
-    """Read the list of all securities.
+    """Read the list of all securities and save it.
 
-    :raises BadReply: it stopped short, or too many of its rows cannot be.
+    :raises BadReply: the list was cut, or too many of its rows are bad.
     """
     table = session.security_basics()
     found = check_securities(table, run.store.universe.known_kinds(), run.today, run.settings.max_rejected)
     codes, few = found.codes, run.settings.max_deviating
-    # What a list lacks that an earlier one had is gone, or the list was cut.
+    # A code that an earlier list had and this one lacks is gone, or this list was cut.
     lacks_many = len(run.store.universe.listed_codes_beside(codes, run.today)) > few
     is_proven = False
     if len(table.rows) % PAGE_ROWS == 0:
         is_proven = _refuse_a_cut_list(session, len(table.rows), codes, run.day, allowed=0)
     elif lacks_many or not _is_held_against_the_market(run):
-        # A code that was changed since is listed that day, and not in today's list.
+        # A few may be missing: a code that was changed since was listed that day, and is not in today's list.
         is_proven = _refuse_a_cut_list(session, len(table.rows), codes, run.day, allowed=few)
     is_whole = (is_proven or not lacks_many) and not found.has_unreadable_codes
     run.store.universe.save(found.good, found.odd, run.run_id, is_whole=is_whole)
@@ -164,7 +168,11 @@ def refresh_universe(run: Run, session: Session) -> None:
 
 
 def _refuse_a_cut_list(session: Session, rows: int, codes: Collection[str], day: date, *, allowed: int) -> bool:
-    """Hold a list that may have been cut against what was listed that day; whether that was known."""
+    """Compare a list that may have been cut with the securities listed on ``day``.
+
+    :returns: whether Baostock has the securities listed on ``day``.
+    :raises BadReply: the list lacks more than ``allowed`` of them, or is empty.
+    """
     listed = [code for code in session.listed_on(day).column("code") if not code.startswith("bj.")]
     lacking = [code for code in listed if code not in codes]
     if len(lacking) > allowed or not codes:

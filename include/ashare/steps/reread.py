@@ -1,4 +1,4 @@
-"""Corrections: the source changes past days, so the last few are read again, a request each."""
+"""Corrections: Baostock changes past days, so the last few trade dates are read again, a request each."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ log = logging.getLogger(__name__)
 
 
 def reread_dates(run: Run, batch: Batch) -> MergeCounts:
-    """Read earlier dates again and update what changed; what did not change is not written.
+    """Read earlier dates again and update the changed rows; unchanged rows are not written.
 
-    The run's own date does not wait for it: where nothing may be asked today, a later run does it.
+    The run's own date does not wait for corrections: if the requests are postponed, a later run sends them.
 
-    :raises BadReply: a date's reply is not to be believed; the others are loaded.
+    :returns: row counts of the merges.
+    :raises BadReply: a date's reply is not believed; the other dates are loaded.
     """
     try:
         return _reread_dates(run, batch)
@@ -42,7 +43,7 @@ def reread_dates(run: Run, batch: Batch) -> MergeCounts:
 def _reread_dates(run: Run, batch: Batch) -> MergeCounts:
     session: Session | None = None
     recorded = run.batch_end_recorded(batch.batch_no, lambda: session.requests if session else 0, date_waits=False)
-    # Of the runs of a backfill that plan the same date, the first to come reads it.
+    # Several runs of a backfill may plan the same date: the first one to take the mutex reads it.
     with recorded, run.store.mutex("bars read again", run.settings.lock_timeout):
         earlier = [other for other in due_rereads(run) if other.day in (batch.again or ())]
         if not earlier:
@@ -61,7 +62,10 @@ def _reread_dates(run: Run, batch: Batch) -> MergeCounts:
 
 
 def _read(earlier: list[Run], late: Collection[date], session: Session) -> tuple[list[FetchedBars], list[str]]:
-    """Ask for each date's market, and for the adjust factors of those that may lack one."""
+    """Request each date's whole market, and save the adjust factors of the ``late`` dates, which may lack one.
+
+    :returns: the fetched bars, and the problems of the replies that are not believed.
+    """
     fetched_bars: list[FetchedBars] = []
     problems: list[str] = []
     with session:
@@ -82,7 +86,7 @@ def _read(earlier: list[Run], late: Collection[date], session: Session) -> tuple
 
 def _read_one(run: Run, kind: str, session: Session) -> FetchedBars:
     fetched = FetchedBars(run, kind, run.day)
-    # What an evening's answer lacked is asked for again, too.
+    # Codes found absent on the evening of the date are requested again, too.
     wanted = run.store.universe.remaining(run.expectation).get(kind, [])
     fetched.ask_for(fetch_market(run, kind, wanted, session, fetched), session)
     _refuse_what_says_little(fetched)
@@ -90,7 +94,11 @@ def _read_one(run: Run, kind: str, session: Session) -> FetchedBars:
 
 
 def _refuse_what_says_little(fetched: FetchedBars) -> None:
-    """A reply of which little can be used would count as a check of the date."""
+    """Refuse a reply with too few usable rows: loading it would count as a check of the date.
+
+    :raises BadReply: more rows are rejected than ``ASHARE_MAX_REJECTED``, or more codes have no row than
+        ``ASHARE_MAX_ABSENT``.
+    """
     run = fetched.run
     expected = run.store.universe.expected(run.expectation, fetched.kind)
     unsaid = set(expected) - fetched.answered
@@ -103,7 +111,10 @@ def _refuse_what_says_little(fetched: FetchedBars) -> None:
 
 
 def _load(run: Run, fetched_bars: list[FetchedBars], late: Collection[date], problems: list[str]) -> MergeCounts:
-    """Load them all at once, since a correction may concern two days; where that contradicts, one by one."""
+    """Load all dates in one transaction, since a correction may concern two days; on a contradiction, one by one.
+
+    :param problems: takes the error of each date that contradicts the known data.
+    """
     with contextlib.ExitStack() as spools:
         for fetched in fetched_bars:
             spools.enter_context(fetched.bars)
@@ -135,7 +146,7 @@ def _reread_date(fetched: FetchedBars) -> RereadDate:
     _, after = run.store.corrections.neighbours(run.day)
     recorded = run.store.statuses.get(after) if after else None
     is_complete = recorded is not None and recorded[0] == "success" and fetched.kind in recorded[1]
-    # One that is accepted as it is may contradict.
+    # A date that is accepted as it is may contradict, and is not checked.
     is_held_against = after and is_complete and not run.store.accepted.counting(after, [fetched.kind])
     following = replace(run, day=after) if after and is_held_against else None
     return RereadDate(

@@ -1,4 +1,4 @@
-"""What one trade date's run works with: the date, what was asked for, the settings, the store and the source."""
+"""The context of one trade date's run: the date, the run's params, the settings, the store and the source."""
 
 from __future__ import annotations
 
@@ -23,29 +23,32 @@ FETCHES = ("auto", "code")
 DEFAULT_BATCH_SIZE = 500
 
 ETFS_FROM = date(2026, 1, 5)
-"""The first day of which Baostock has bars of ETFs, by whichever call; listed_security() in SQL knows it, too."""
+"""The first day with bars of ETFs at Baostock, by any call. listed_security() in SQL has the same date."""
 MARKET_DAY_FROM = {"stock": date(2010, 1, 1), "etf": ETFS_FROM}
-"""The first day of each whole-market call; earlier days, and indices, go by the per-security call."""
+"""The first day of each whole-market call. Earlier days and indices are requested by the per-security call."""
 
 FEW = 10
-"""Up to so many codes, asking for each is quicker than the whole market (0.2 s each against 6 to 50 s)."""
+"""Up to this many codes, per-security requests are faster than the whole market (0.2 s each against 6 to 50 s)."""
 
 BARS_APPEAR = time(17, 30)
 """When Baostock starts to publish a day's bars (Beijing time)."""
 BARS_ARE_FINAL = time(20, 0)
-"""From when on an answer of no bar today is believed, if others of its kind are there."""
+"""From this time on, an answer of no bar today is believed if other securities of the kind have bars."""
 FACTORS_ARE_FINAL = time(19, 0)
-"""From when on an answer of no ex-dates today is believed: they appear at 18:00, some days up to an hour later."""
+"""From this time on, an answer of no ex-dates today is believed.
+
+Ex-dates appear at 18:00, on some days up to an hour later.
+"""
 GIVE_UP = time(23, 0)
-"""When a day that is not published yet is given up."""
+"""The time at which polling for today's bars is given up."""
 
 
 @dataclass(frozen=True)
 class Run:
     """One trade date's run.
 
-    :ivar who: who asks, as the ledger and those who wait for the connection see it.
-    :raises InvalidInput: a date, kind, fetch mode or batch size that cannot be.
+    :ivar who: the requester's name in the request ledger, shown also to sessions that wait for the connection.
+    :raises InvalidInput: the date, a kind, the fetch mode or the batch size is invalid.
     """
 
     day: date
@@ -79,7 +82,7 @@ class Run:
 
     @property
     def expectation(self) -> Expectation:
-        """The securities that this run's date should have bars of."""
+        """The securities that should have a bar on the trade date."""
         return Expectation(
             self.day, self.today, tuple(self.kinds), self.settings.indices, rejected_limit=self.settings.max_rejected
         )
@@ -90,13 +93,14 @@ class Run:
 
     @property
     def is_newest(self) -> bool:
-        """Whether no later session's bars should be out: then all of the day's requests are the run's."""
+        """Whether no later session's bars should be out: the run may then use the reserve of the budget, too."""
         return self.day >= self.store.calendar.newest_session(newest_published(self.now()))
 
     def session(self, requests: int = 1, *, leaves_reserve: bool = False) -> Session:
-        """A Baostock session on behalf of this run, of at least so many calls and pages.
+        """A Baostock session of this run.
 
-        :param leaves_reserve: what it is for can wait, so that the newest date's requests are left alone.
+        :param requests: expected calls and pages, at least.
+        :param leaves_reserve: leave the reserve of the budget to the newest date: this work can wait.
         """
         gate = SourceGate(
             self.store.connect,
@@ -115,11 +119,11 @@ class Run:
 
     @contextmanager
     def end_recorded(self) -> Iterator[None]:
-        """Leave in ``sync_status`` why the date cannot go on, or until when it waits."""
+        """Record in ``sync_status`` why the date failed, or what it waits for."""
         try:
             yield
         except IncompleteDate:
-            raise  # it is recorded
+            raise  # the last step has recorded it
         except Exception as error:
             record = self.store.statuses.postpone if isinstance(error, Postponed) else self.store.statuses.fail
             with recording(f"{self.day}"):
@@ -130,7 +134,11 @@ class Run:
     def batch_end_recorded(
         self, batch_no: int, requests: Callable[[], int], *, date_waits: bool = True
     ) -> Iterator[None]:
-        """Leave in ``sync_batch`` why a batch failed, or until when it, and with it the date, waits."""
+        """Record in ``sync_batch`` why a batch failed, or what it waits for.
+
+        :param requests: returns the number of requests that the batch has sent.
+        :param date_waits: whether the trade date waits with the batch.
+        """
         try:
             yield
         except Exception as error:
@@ -144,7 +152,7 @@ class Run:
 
 
 def in_words(error: Exception) -> str:
-    """An error as a reason: ours is a sentence, of another its kind is worth knowing."""
+    """An error as a reason: the sentence of an ``AshareError``; any other error with its type in front."""
     if isinstance(error, AshareError):
         return f"{error}"
     return f"{type(error).__name__}: {error}" if f"{error}" else type(error).__name__
@@ -152,7 +160,7 @@ def in_words(error: Exception) -> str:
 
 @contextmanager
 def recording(what: str) -> Iterator[None]:
-    """While the end of something is recorded that went wrong: what went wrong is the error to be told."""
+    """Log an error of recording a failure, instead of raising it: it must not hide the failure itself."""
     try:
         yield
     except AshareError as problem:
@@ -160,7 +168,7 @@ def recording(what: str) -> Iterator[None]:
 
 
 def published_at(day: date) -> datetime:
-    """When a trade date's bars should be out."""
+    """The time from which a trade date's bars should be out."""
     return datetime.combine(day, BARS_APPEAR, SHANGHAI)
 
 

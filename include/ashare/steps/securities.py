@@ -1,4 +1,4 @@
-"""The rows of Baostock's list of securities, checked one by one: a bad one is set aside, the others go on."""
+"""Checks of Baostock's list of securities, row by row: a bad row is set aside, the other rows are kept."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ LOADED = ("stock", "index", "etf")
 COLUMNS = ("code", "code_name", "ipoDate", "outDate", "type", "status")
 
 OLDEST = "1990-01-01"
-"""The first securities were listed in December 1990; a date before is a filler."""
+"""The first securities were listed in December 1990; an earlier date is a filler."""
 
 MOST_BAD = 0.02
-"""The part of the rows of loaded kinds that may be bad; in a list in which more are, none is believed."""
+"""The share of rows of loaded kinds that may be garbled. A list with more of them is refused."""
 
 
 @dataclass
 class SecurityList:
-    """Good rows, and those that broke a rule: set aside, or taken as their rule says."""
+    """The good rows, and the rows that broke a rule: each is set aside, or taken as its rule says."""
 
     good: list[Security] = field(default_factory=list)
     odd: list[RejectedRow] = field(default_factory=list)
 
     @property
     def codes(self) -> set[str]:
-        """All codes of the list, of bad rows, too."""
+        """All codes of the list, including those of bad rows."""
         return {security.code for security in self.good} | {row.code for row in self.odd}
 
     @property
     def has_unreadable_codes(self) -> bool:
-        """Whether a row may be of a code that the list seems to lack."""
+        """Whether a row of a loaded kind has an unreadable code: the list may have a code that it seems to lack."""
         return any(not is_code(row.code) and _kind(row.raw, {}) in LOADED for row in self.odd)
 
 
 def check_securities(table: Table, known: Mapping[str, str], today: date, few: int) -> SecurityList:
     """Check the list row by row.
 
-    :param known: the kinds of the codes of earlier lists.
-    :param few: so many bad rows may be in a list, however short.
-    :raises BadReply: so many rows of loaded kinds are bad that the list is garbled.
+    :param known: kind by code, from earlier lists.
+    :param few: number of garbled rows that even a short list may have.
+    :raises BadReply: too many rows of loaded kinds are garbled, or fewer than half of them are good.
     """
     checked = SecurityList()
-    # The same row twice is one row.
+    # Identical rows count once.
     rows = [dict(zip(COLUMNS, values, strict=True)) for values in dict.fromkeys(table.columns(*COLUMNS))]
     times = Counter(row["code"] for row in rows)
     bad = loaded = good = 0
@@ -84,7 +84,11 @@ def check_securities(table: Table, known: Mapping[str, str], today: date, few: i
 
 
 def _kind(row: Mapping[str, str], known: Mapping[str, str]) -> str:
-    """What a row is of; where it does not say so, what its code was, or a kind that is loaded."""
+    """The kind of a row's security.
+
+    Without a known type, it is the kind of the code in earlier lists; for a new code, ``other`` if the type is a
+    number, else ``stock``: a row with a garbled type counts as one of a loaded kind.
+    """
     if row["type"] in KINDS:
         return KINDS[row["type"]]
     return known.get(row["code"], "other" if _is_number(row["type"]) else "stock")
@@ -95,7 +99,7 @@ def _is_number(text: str) -> bool:
 
 
 def _garbled(row: Mapping[str, str], known_kind: str | None) -> str | None:
-    """What of the row cannot be read, if anything."""
+    """The rule that an unreadable row breaks; ``None`` if the row is readable."""
     if not is_code(row["code"]):
         return "the code is none (an exchange and six digits)"
     if row["type"] not in KINDS and (known_kind in LOADED or not _is_number(row["type"])):
@@ -110,7 +114,10 @@ def _garbled(row: Mapping[str, str], known_kind: str | None) -> str | None:
 
 
 def _contradiction(row: Mapping[str, str], today: date) -> str | None:
-    """What a readable row says that cannot be, if anything; many such rows are no sign of a garbled list."""
+    """The rule that a readable row breaks by contradicting itself; ``None`` if it does not.
+
+    Many such rows are no sign of a garbled list.
+    """
     ipo, out = row["ipoDate"], row["outDate"]
     if ipo and ipo < OLDEST:
         return "listed before there was an exchange"

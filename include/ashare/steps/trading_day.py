@@ -33,7 +33,7 @@ class Readiness(Enum):
 class TradingDayAnswer:
     """The answer, and a sentence for the log and the status.
 
-    :ivar until: when to look again; ``None`` where there is nothing to wait for.
+    :ivar until: time of the next poll; ``None`` if there is nothing to wait for.
     """
 
     readiness: Readiness
@@ -42,7 +42,7 @@ class TradingDayAnswer:
 
 
 def wait_for_trading_day(run: Run) -> TradingDayAnswer:
-    """Answer from the stored calendar, refreshed when it does not cover the date; for today, ask for the bars.
+    """Answer from the stored calendar, refreshed if it is missing or stale; for today, request the bars.
 
     :raises TerminalError: the calendar does not reach the date, or it is 23:00 and nothing is published.
     """
@@ -65,9 +65,9 @@ def _is_complete(run: Run) -> bool:
 
 
 def _ask_for_today(run: Run) -> TradingDayAnswer:
-    """Ask for the bars of today; where there are none, the exchange may also have closed at short notice."""
+    """Request today's bars. If none are out, refresh the calendar: the exchange may have closed at short notice."""
     pages = 0 if universe_is_known(run) else UNIVERSE_PAGES
-    most = pages + SAMPLE + 1  # the last for the calendar
+    most = pages + SAMPLE + 1  # 1 for the calendar
     with run.store.mutex(REFERENCE_WORK, run.settings.lock_timeout), run.session(most) as session:
         if not universe_is_known(run):
             refresh_universe(run, session)

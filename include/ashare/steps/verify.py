@@ -1,4 +1,4 @@
-"""Cross-checks of a trade date: how much may contradict, and what follows when more does."""
+"""Cross-checks of a trade date: the tolerance for contradictions, and what follows beyond it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ashare.store.cross_check import KINDS, Contradiction, CrossCheck, Tolerance
 
 
 def tolerance(run: Run, *, all_there: bool) -> Tolerance:
-    """How much of the run's date may contradict.
+    """How many bars of the run's date may contradict the known data.
 
-    :param all_there: no more bars are to come, so that their number can be judged.
+    :param all_there: whether all bars are loaded, so that their number can be judged.
     """
     return Tolerance(
         run.settings.max_deviating,
@@ -23,7 +23,7 @@ def tolerance(run: Run, *, all_there: bool) -> Tolerance:
 
 
 def contradiction_error(run: Run, found: Contradiction) -> BadReply:
-    """The error for a whole market that contradicts what is known, which may be what is wrong."""
+    """The error for a whole market that contradicts the known data; the doubted known data are read again."""
     _doubt(run, found.checks)
     return BadReply(
         f"Baostock's reply for {run.day} contradicts what is known, and nothing of it was written: {found} "
@@ -34,16 +34,20 @@ def contradiction_error(run: Run, found: Contradiction) -> BadReply:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the cross-checks of a date say: why it is not complete, and what is worth knowing of it if it is."""
+    """The result of a date's cross-checks.
+
+    :ivar contradiction: why the date is not complete; empty if it passed.
+    :ivar note: what the status of a complete date should mention.
+    """
 
     contradiction: str
     note: str
 
 
 def verify(run: Run, *, read_again: bool = True) -> Verdict:
-    """Cross-check the date's bars as they are in the table, and record the figures.
+    """Cross-check the date's bars in the table, and record the figures.
 
-    :param read_again: have what may be wrong read again by the next run: not for a date that is accepted as it is.
+    :param read_again: have the next run read the doubted data again; ``False`` for a date accepted as it is.
     """
     found: list[CrossCheck] = []
     for kind in KINDS:
@@ -63,7 +67,7 @@ def _failed(checks: Sequence[CrossCheck]) -> list[CrossCheck]:
 
 
 def _doubt(run: Run, checks: Sequence[CrossCheck]) -> None:
-    """What two days disagree about may be the earlier one's fault, or the adjust factors': they are read again."""
+    """Have the compared date read again, and for the price rules the adjust factors: they may be what is wrong."""
     if any(check.rule in ("preclose", "ex_dates") for check in _failed(checks)):
         run.store.batches.reopen_factors(run.day, sentence(checks))
     for before in {check.compared_with for check in _failed(checks)} - {None}:
