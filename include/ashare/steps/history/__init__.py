@@ -1,4 +1,4 @@
-"""What a run of ``ashare_history`` goes through: many years, some securities at a time."""
+"""The steps of a run of ``ashare_history``: many years, some securities at a time."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The second step, once per batch of codes: what each of them lacks, fetched a page at a time and loaded at once.
+"""The second step, once per batch of codes: fetch the missing bars of each code, and load them page by page.
 
-What is loaded is not asked for again, so a batch that was killed or met the budget goes on where it was.
+Loaded bars are not requested again: a batch that was killed or met the budget resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -28,21 +28,23 @@ from ashare.texts import joined, named
 log = logging.getLogger(__name__)
 
 FACTORS_FROM = date(1990, 1, 1)
-"""A stock's factors are cumulative from its first ex-date on; without a date Baostock begins in 2015."""
+"""A stock's factors are cumulative from its first ex-date on. Without a start date, Baostock begins in 2015."""
 
 MOST_PROBLEMS = 10
-"""After so many securities whose replies cannot be believed, the batch is given up: it is not they."""
+"""The batch is given up after this many securities with bad replies: the securities are not the cause."""
 
 INDEX = "sh.000001"
-"""An index that has a bar of every session since 2000."""
+"""An index that has a bar for every session since 2000."""
 
 NOTHING = MergeCounts(0, 0, 0)
 
 
 def fetch_and_copy(history: HistoryRun, batch_no: int) -> MergeCounts:
-    """Fetch what the batch's securities lack and load it, each page in a transaction of its own.
+    """Fetch the missing bars and adjust factors of a batch and load them, each page in its own transaction.
 
-    :raises BadReply: some replies are not to be believed; what the others brought is loaded.
+    :returns: row counts of all merges.
+    :raises InvalidInput: the run has no such batch.
+    :raises BadReply: some replies are not believed; the rows of the other replies are loaded.
     """
     history = history.as_planned()
     batch = history.tables.start(batch_no)
@@ -69,7 +71,7 @@ def _lacks_anything(history: HistoryRun, batch: HistoryBatch) -> bool:
 
 @contextmanager
 def _end_recorded(history: HistoryRun, batch: HistoryBatch, session: Session) -> Iterator[None]:
-    """Leave in ``history_batch`` why a try ended."""
+    """Record in ``history_batch`` why a try failed, or what the batch waits for."""
     try:
         yield
     except Exception as error:
@@ -80,7 +82,7 @@ def _end_recorded(history: HistoryRun, batch: HistoryBatch, session: Session) ->
 
 
 class Loader:
-    """Loads what has come while the next request is under way: one piece at a time, each whole or not at all."""
+    """Loads a reply's rows while the next request is under way: one reply at a time, each in one transaction."""
 
     def __init__(self, tables: HistoryTables, batch_no: int) -> None:
         self._tables, self._batch_no = tables, batch_no
@@ -96,7 +98,7 @@ class Loader:
             if kind is None:
                 self.wait()
         finally:
-            self._thread.shutdown()  # what is under way is good, and is there when this returns
+            self._thread.shutdown()  # waits for the running load: its rows are good
 
     def bars(self, checked: CheckedBars) -> None:
         """Load a page of bars."""
@@ -114,7 +116,10 @@ class Loader:
         self._begin(save)
 
     def wait(self) -> None:
-        """Until all that was handed over is in the tables, or could not be written."""
+        """Wait for the running load.
+
+        :raises AshareError: the load has failed.
+        """
         if self._under_way is not None:
             under_way, self._under_way = self._under_way, None
             self.merged += under_way.result()
@@ -125,7 +130,7 @@ class Loader:
 
 
 class _Fetcher:
-    """One try of a batch: its session, and what the requests have met with so far."""
+    """One try of a batch: its session, and the findings of the requests so far."""
 
     def __init__(self, history: HistoryRun, batch: HistoryBatch, session: Session, loader: Loader) -> None:
         self._history, self._batch, self._session, self._loader = history, batch, session, loader
@@ -133,16 +138,16 @@ class _Fetcher:
         self._session_days = frozenset(map(str, self._sessions))
         self._absent: list[tuple[date, str]] = []
         self._odd: list[str] = []
-        """Stocks whose answer of no factors their prices, or what is known, do not bear out."""
+        """Stocks whose answer of no factors is not confirmed by their prices or known factors."""
         self._has_factors = False
         self._known = (INDEX, history.tables.session_of_a_week_ago(history.today))
-        """A bar that is there, by the last that came."""
+        """Code and date of a bar that Baostock has: one of ``INDEX``, then the first of the last page with bars."""
         self._problems: list[str] = []
 
     def fetch(self) -> None:
-        """Fetch and load what the securities lack.
+        """Fetch and load the missing bars and adjust factors of the batch's securities.
 
-        :raises BadReply: some replies are not to be believed; the others are loaded.
+        :raises BadReply: some replies are not believed; the rows of the other replies are loaded.
         """
         want_factors = self._history.tables.wants_factors(self._batch.codes)
         try:
@@ -157,8 +162,8 @@ class _Fetcher:
                 self._loader.wait()
                 self._judge_odd()
         except AshareError:
-            with suppress(AshareError):  # what ended it is the error to be told
-                self._record_absent()  # or it would be asked for twice more
+            with suppress(AshareError):  # the original error is the one to raise
+                self._record_absent()  # else the next try would request these bars twice again
             raise
         self._judge_absent()
         if self._problems:
@@ -174,10 +179,12 @@ class _Fetcher:
             self._fetch_factors(code)
 
     def _find_first_bar(self, code: str, pages: Sequence[Sequence[date]]) -> Sequence[Sequence[date]]:
-        """Ask for an index's first pages, until one brings a bar; what lies before it is recorded as a range.
+        """Request an index's first pages until one brings a bar; record the sessions before that bar as a range.
 
-        Some indices have bars before their day of listing: the first page reaches back as far as it costs nothing.
-        Returns the pages that are still to be asked for.
+        Some indices have bars before their listing date: the first page reaches back as far as it costs nothing.
+
+        :returns: the pages that are still to be requested.
+        :raises BadReply: Baostock sends no bars of years, although the index has a bar of last week.
         """
         before: list[date] = []
         rest = list(pages)
@@ -190,7 +197,8 @@ class _Fetcher:
             self._absent += [(day, code) for day in never if day > first_bar]
         a_week_ago = self._history.tables.session_of_a_week_ago(self._history.today)
         has_none = bool(before) and self._first_bar(code) == date.max and before[0] <= a_week_ago <= before[-1]
-        # Later bars of its own prove that an index begins later; without any, a bar of last week disproves it.
+        # An index's own later bars prove that it begins later. Without later bars, a bar of last week disproves the
+        # empty answers.
         if has_none and self._session.bars(code, a_week_ago, a_week_ago).rows:
             raise BadReply(f"Baostock sends no bars of {code} of years of which it has some: not believed.")
         if before:
@@ -199,15 +207,16 @@ class _Fetcher:
         return rest
 
     def _first_bar(self, code: str) -> date:
-        """The day of a security's first bar in the table, once all that came is in it."""
+        """The date of a security's first bar in the table, after the running load; ``date.max`` without a bar."""
         self._loader.wait()
         return self._history.tables.first_bar(code) or date.max
 
     def _fetch_page(self, code: str, page: Sequence[date], first: date) -> list[date]:
-        """Ask for a page's sessions, and once more for those of which no good row came; returns what never came.
+        """Request a page's sessions, and the sessions without a good row a second time.
 
-        :param first: from when on to ask, the page's first day or one before.
-        :raises BadReply: no row came at all, nor one that is known to be there.
+        :param first: first day of the request: the page's first day or an earlier one.
+        :returns: the sessions of which neither answer had a row.
+        :raises BadReply: no row came at all, and a bar that Baostock is known to have does not come either.
         """
         self._session.give_way()
         good, sent = self._ask(code, first, page[-1])
@@ -221,12 +230,15 @@ class _Fetcher:
         return [day for day in wanting if str(day) not in sent]
 
     def _answers_at_all(self) -> bool:
-        """Whether a bar that is known to be there still comes."""
+        """Whether a bar that Baostock is known to have still comes."""
         code, day = self._known
         return bool(self._session.bars(code, day, day).rows)
 
     def _ask(self, code: str, first: date, last: date) -> tuple[set[str], set[str]]:
-        """Fetch and load some sessions of a security; the days with a good row, and those with any."""
+        """Fetch and load a span of sessions of a security.
+
+        :returns: the sessions with a good row, and the sessions with any row, as sent (YYYY-MM-DD).
+        """
         table = ask_by_code(self._session, code, first, last)
         kind, sessions = self._batch.kind, self._session_days
         checked = check_bars(table, code, first, last, day=first, kind=kind, sessions=sessions)
@@ -238,11 +250,15 @@ class _Fetcher:
         return sent - {str(reject.trade_date) for reject in checked.rejects}, sent
 
     def _fetch_factors(self, code: str) -> None:
-        """Load all adjust factors of a stock; an answer that lacks some is believed when it comes twice."""
+        """Load all adjust factors of a stock.
+
+        An answer with bad rows or without an expected ex-date is requested again; the second answer is believed.
+        An answer of no factors that prices and known factors do not confirm is left to ``_judge_odd``.
+        """
         tables = self._history.tables
         known = tables.known_factors(code)
         factors = self._ask_factors(code)
-        self._loader.wait()  # the stock's bars tell, too, on which days it went ex
+        self._loader.wait()  # the stock's bars imply ex-dates, too
         implied = tables.implied_ex_dates(code)
         if factors.odd or _lacking(factors, known | implied):
             factors = self._ask_factors(code)
@@ -264,7 +280,7 @@ class _Fetcher:
         return read_factors(table, FACTORS_FROM, today, code)
 
     def _judge_odd(self) -> None:
-        """An answer of no factors that the prices do not bear out is believed where another stock has some."""
+        """Believe unconfirmed answers of no factors if Baostock sends factors of another stock."""
         if self._odd and not self._has_factors:
             self._has_factors = bool(self._ask_factors(WITNESS).good)
         if self._has_factors:
@@ -276,7 +292,11 @@ class _Fetcher:
             )
 
     def _judge_absent(self) -> None:
-        """Record what never came; where nobody else has a bar of the day either, ask the index for one."""
+        """Record the bars that never came as absent.
+
+        An absence is believed only for a day with a bar of another security. For the other days, the bars of
+        ``INDEX`` are requested.
+        """
         doubted = self._record_absent()
         if doubted:
             days = [day for day, _ in doubted]
@@ -304,7 +324,7 @@ def _lacking(factors: FactorRows, ex_dates: set[date]) -> list[date]:
 
 
 def cut_pages(gaps: Sequence[tuple[date, date]], sessions: Sequence[date]) -> list[list[date]]:
-    """Cut gaps into what one request can bring each: the lacking sessions of at most a page's span."""
+    """Cut gaps into pages for one request each: the missing sessions within a span of ``PAGE_SESSIONS``."""
     at = {day: n for n, day in enumerate(sessions)}
     pages: list[list[date]] = []
     for first, last in gaps:

@@ -1,4 +1,4 @@
-"""The first step: what the securities of the range lack, what fetching it costs, cut into batches of codes."""
+"""The first step: find the missing data of the range, estimate their cost, and cut them into batches of codes."""
 
 from __future__ import annotations
 
@@ -32,14 +32,18 @@ MOST_BATCHES = 1000
 """Airflow maps a task over 1,024 values at most (core.max_map_length)."""
 
 MARGIN_SESSIONS = 20
-"""Baostock may lack the first sessions of a range without its beginning later."""
+"""Baostock may lack up to this many first sessions of a range, although its data do not begin later."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What the range lacks, and what it would cost either way.
+    """The data that the range lacks, and the cost of fetching them either way.
 
-    :ivar left: requests that this run may still send today; ``a_day``: on any other day.
+    :ivar wanted: the securities that lack bars or adjust factors.
+    :ivar securities: number of securities that were listed in the range.
+    :ivar dates: number of trade dates that are not complete.
+    :ivar left: requests that this run may still send today.
+    :ivar a_day: requests that this run may send on any other day.
     """
 
     wanted: Sequence[SecurityGap]
@@ -52,14 +56,16 @@ class Estimate:
 
     @property
     def code_is_cheaper(self) -> bool:
-        """Whether fetching by code is done sooner than date by date."""
+        """Whether fetching by code ends sooner than fetching date by date."""
         return self.by_code.is_less_than(self.by_date, self.left, self.a_day)
 
 
 def plan_batches(history: HistoryRun) -> tuple[list[HistoryBatch], str]:
-    """Write what the range lacks as batches of codes; returns them with the plan in words.
+    """Write the missing data of the range as batches of codes.
 
-    :raises InvalidInput: a code that is not known or not of the kinds, or more batches than Airflow takes.
+    :returns: the batches, and the plan in words.
+    :raises InvalidInput: a code is unknown or not of the kinds, Baostock has no bars in the range, or there are
+        more batches than Airflow takes.
     """
     history.tables.forget_plan()
     ensure_reference(history)
@@ -85,7 +91,7 @@ def plan_batches(history: HistoryRun) -> tuple[list[HistoryBatch], str]:
 
 
 def ensure_reference(history: HistoryRun) -> None:
-    """Read, in one session, what is not known yet of the range's calendar and of the list of securities."""
+    """Read the range's calendar and the list of securities, in one session, where they are missing or stale."""
     tables = history.tables
     with history.store.mutex(REFERENCE_WORK, history.settings.lock_timeout):
         knows_calendar = tables.calendar_is_known(BARS_APPEAR)
@@ -96,16 +102,16 @@ def ensure_reference(history: HistoryRun) -> None:
                 refresh_calendar(history.on(history.start), session)
             sessions = tables.sessions()
             if sessions and universe_is_wanted(history.on(history.end)):
-                # The list is held against what was listed then.
+                # The list is compared with the securities listed on the last session.
                 refresh_universe(history.on(sessions[-1]), session)
 
 
 def first_day_with_bars(history: HistoryRun) -> date | None:
-    """The first day of which Baostock has bars, where the range begins long before; else ``None``.
+    """The first day with bars at Baostock, if the range begins long before that day; else ``None``.
 
-    What it does not have at all would be asked for, security by security, and never be believed absent.
+    Without this limit, each security would be requested for the days before, and their absence never be believed.
 
-    :raises InvalidInput: it has no bars in the range, and answers.
+    :raises InvalidInput: Baostock answers, and has no bars in the range.
     """
     sessions = history.tables.sessions()
     if "stock" not in history.kinds or len(sessions) <= MARGIN_SESSIONS:
@@ -134,7 +140,7 @@ def first_day_with_bars(history: HistoryRun) -> date | None:
 def _first_bar_of(session: Session, code: str, sessions: Sequence[date]) -> date | None:
     for at in range(0, len(sessions), PAGE_SESSIONS):
         page = sessions[at : at + PAGE_SESSIONS]
-        for _ in range(2):  # an answer of no bar is no proof
+        for _ in range(2):  # one answer of no bar is no proof
             days = session.bars(code, page[0], page[-1]).column("date")
             if days:
                 return date.fromisoformat(min(days))
@@ -142,7 +148,10 @@ def _first_bar_of(session: Session, code: str, sessions: Sequence[date]) -> date
 
 
 def check_codes(history: HistoryRun) -> None:
-    """Refuse codes that are not in the list of securities, or not of the kinds that were asked for."""
+    """Refuse codes that are not in the list of securities, or not of the run's kinds.
+
+    :raises InvalidInput: a code is refused; the text says why.
+    """
     known = history.tables.kinds_of(history.codes or ())
     for code in history.codes or ():
         if code.startswith("bj."):
@@ -157,7 +166,7 @@ def check_codes(history: HistoryRun) -> None:
 
 
 def estimate(history: HistoryRun) -> Estimate:
-    """What the range lacks and what it would cost, from the tables alone."""
+    """Estimate the missing data of the range and their cost, from the tables alone."""
     listed = history.tables.wanted()
     wanted = [security for security in listed if security.missing > 0 or security.factors]
     days = list(history.tables.unsettled())
@@ -172,7 +181,7 @@ def estimate(history: HistoryRun) -> Estimate:
 
 
 def cut_batches(history: HistoryRun, wanted: Sequence[SecurityGap]) -> list[HistoryBatch]:
-    """Batches of up to ``batch_size`` codes of a kind, the stocks first."""
+    """Cut the securities into batches of up to ``batch_size`` codes of one kind, stocks first."""
     batches: list[HistoryBatch] = []
     size = history.batch_size
     for kind, securities in groupby(wanted, key=lambda security: security.kind):

@@ -1,4 +1,4 @@
-"""The last step: the range's trade dates, recorded as if each had been run by itself."""
+"""The last step: record each trade date of the range as its own run would."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ log = logging.getLogger(__name__)
 
 
 def record_status(history: HistoryRun) -> str:
-    """Write ``sync_status`` for every date of the range, from rows; returns a sentence.
+    """Write ``sync_status`` for every date of the range, from the rows in the tables.
 
-    Where only some codes, or no stocks, were asked for, only dates that have a record get another.
+    A run of some codes only, or without stocks, updates only dates that already have a status.
 
-    :raises IncompleteDate: there is no plan, a batch is not done, or something of the range is still lacking.
+    :returns: a sentence for the log.
+    :raises IncompleteDate: there is no plan, a batch is not done, or the range still lacks data.
     """
     history = history.as_planned()
     tables = history.tables
@@ -42,19 +43,22 @@ def record_status(history: HistoryRun) -> str:
 
 
 def _record_sessions(history: HistoryRun, doubted: set[date]) -> None:
-    """Record the sessions that are not settled, or no longer; count those again that have more rows."""
+    """Record the sessions that are not complete or have lost rows.
+
+    A complete session with additional or changed rows is only recounted.
+    """
     miscounted = history.tables.miscounted()
     unsettled = history.tables.unsettled(recorded_only=history.is_part)
     lost = doubted | {day for day, is_less in miscounted.items() if is_less}
     for day in sorted({*unsettled, *lost}):
-        # What it is complete for already stays so.
+        # The kinds that the date is already complete for stay complete.
         run = history.on(day, kinds=list(dict.fromkeys([*_kinds(history, day, unsettled), *history.kinds])))
         is_mine = day in lost or not history.is_part
         if not is_mine and (
             run.store.universe.remaining(run.expectation) or not run.store.batches.factors_are_in(day, run.today)
         ):
             continue
-        with suppress(IncompleteDate):  # it is recorded so, and found by what is still lacking
+        with suppress(IncompleteDate):  # the date is recorded, and _still_lacking finds it
             record.record_status(run)
     for day, is_less in miscounted.items():
         if not is_less:
@@ -62,7 +66,7 @@ def _record_sessions(history: HistoryRun, doubted: set[date]) -> None:
 
 
 def _kinds(history: HistoryRun, day: date, unsettled: Mapping[date, Sequence[str]]) -> Sequence[str]:
-    """What a date is complete for, or was until its rows went."""
+    """The kinds that a date is complete for, or was before it lost rows."""
     if day in unsettled:
         return unsettled[day]
     recorded = history.store.statuses.get(day)

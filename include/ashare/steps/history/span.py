@@ -1,4 +1,4 @@
-"""What a history run works with: the range, what was asked for, the settings, the store and the source."""
+"""The context of a history run: the range, the run's params, the settings, the store and the source."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from ashare.store.history_tables import HistoryRange, HistoryTables
 class HistoryRun:
     """A run over many years.
 
-    :ivar codes: only these securities; ``None``: all of the kinds, delisted ones included.
-    :ivar who: who asks, as the ledger and those who wait for the connection see it.
-    :raises InvalidInput: a date, kind, code or batch size that cannot be.
+    :ivar codes: only these securities; ``None``: all securities of the kinds, delisted ones included.
+    :ivar who: the requester's name in the request ledger, shown also to sessions that wait for the connection.
+    :raises InvalidInput: a date, a kind, a code or the batch size is invalid.
     """
 
     start: date
@@ -54,7 +54,7 @@ class HistoryRun:
         for code in self.codes or ():
             if not is_code(code):
                 raise InvalidInput(f"{code!r} is not a code: write it with its exchange, for example sh.600000.")
-        self.on(self.start)  # what a trade date's run refuses; names the store's sessions, too
+        self.on(self.start)  # validates like a trade date's run, and names the store's sessions
 
     @property
     def today(self) -> date:
@@ -62,11 +62,11 @@ class HistoryRun:
 
     @property
     def is_part(self) -> bool:
-        """Whether the range's dates cannot be complete by this run alone."""
+        """Whether this run alone cannot complete the range's dates: it loads only some codes, or no stocks."""
         return self.codes is not None or "stock" not in self.kinds
 
     def as_planned(self) -> HistoryRun:
-        """The run with the range that its plan found: from the first day of which Baostock has bars."""
+        """The run with its planned range, which begins on the first day with bars at Baostock."""
         start = self.tables.planned_start()
         return replace(self, start=start) if start and start != self.start else self
 
@@ -80,12 +80,12 @@ class HistoryRun:
         codes = None if self.codes is None else tuple(dict.fromkeys(self.codes))
         indices = self.settings.indices
         if codes:
-            indices = (*indices, *(code for code in codes if code not in indices))  # any index may be asked for
+            indices = (*indices, *(code for code in codes if code not in indices))  # any index may be requested
         kinds, limit = tuple(self.kinds), self.settings.max_rejected
         return HistoryTables(store, HistoryRange(self.start, self.end, kinds, indices, codes, self.run_id, limit))
 
     def on(self, day: date, kinds: Sequence[str] | None = None) -> Run:
-        """The run of one of the range's trade dates; securities go one by one there, too."""
+        """The run of one trade date of the range, also with per-security requests."""
         return Run(
             day,
             self.store,
@@ -100,13 +100,13 @@ class HistoryRun:
         )
 
     def session(self, requests: int = 1) -> Session:
-        """A Baostock session on behalf of this run, which leaves a part of the day's requests to others."""
+        """A Baostock session of this run; it leaves the reserve of the budget to others."""
         gate = SourceGate(
             self.store.connect,
             who=self.who,
             wait_seconds=self.settings.lock_timeout,
             budget=self.settings.request_budget,
             reserved=self.settings.reserve,
-            party=self.run_id,  # its batches take turns as it is
+            party=self.run_id,  # batches of one run do not give way to each other
         )
         return Session(self.source, gate, requests)
