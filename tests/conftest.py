@@ -8,6 +8,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -105,46 +106,48 @@ class Database:
 
 
 class Databases:
-    """Makes a test's databases as copies of files, and drops them."""
+    """Makes databases of the tests' own, and drops them.
 
-    def __init__(self, server: EmbeddedPostgres) -> None:
-        self.server = server
-        self._admin = server.connect("postgres")
-        # The kernel copies the files in 20 ms; PostgreSQL itself, or its log, takes over 100.
-        self._admin.execute("SET file_copy_method = clone")
-        self._admin.execute("CREATE DATABASE migrated")
+    :param admin: a connection in autocommit mode.
+    """
+
+    def __init__(self, server: EmbeddedPostgres, admin: psycopg.Connection[Any]) -> None:
+        self._server, self._admin = server, admin
+        # The kernel copies a database's files in 20 ms. PostgreSQL's own copy of them, or its log, takes over 100 ms.
+        admin.execute("SET file_copy_method = clone")
+        admin.execute("CREATE DATABASE migrated")
         with Store(Database(server, "migrated").connect) as store:
             store.migrate()
 
-    def make(self, template: str) -> Database:
-        name = f"test_{next(_numbers)}"
+    @contextmanager
+    def copied(self, template: str) -> Iterator[Database]:
+        """A copy of a database, for the block."""
+        made = Database(self._server, f"test_{next(_numbers)}")
+        name = sql.Identifier(made.name)
         copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
-        self._admin.execute(copy.format(sql.Identifier(name), sql.Identifier(template)))
-        return Database(self.server, name)
-
-    def drop(self, database: Database) -> None:
-        self._admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database.name)))
+        self._admin.execute(copy.format(name, sql.Identifier(template)))
+        yield made
+        self._admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
 
 @pytest.fixture(scope="session")
-def databases(postgres: EmbeddedPostgres) -> Databases:
-    return Databases(postgres)
+def databases(postgres: EmbeddedPostgres) -> Iterator[Databases]:
+    with postgres.connect("postgres") as admin:
+        yield Databases(postgres, admin)
 
 
 @pytest.fixture
 def database(databases: Databases) -> Iterator[Database]:
     """A database of the test's own, with an empty schema of today's version."""
-    made = databases.make("migrated")
-    yield made
-    databases.drop(made)
+    with databases.copied("migrated") as made:
+        yield made
 
 
 @pytest.fixture
 def bare_database(databases: Databases) -> Iterator[Database]:
     """A database of the test's own without the schema."""
-    made = databases.make("template1")
-    yield made
-    databases.drop(made)
+    with databases.copied("template1") as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
