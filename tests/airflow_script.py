@@ -13,9 +13,9 @@ CLOCK_VARIABLES = ("LD_PRELOAD", "FAKETIME", "DONT_FAKE_MONOTONIC")
 
 
 def run_script(home: Path, script: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run it to its end.
+    """Run a script to its end, with ``home`` as Airflow's directory; an exit code other than 0 fails the test.
 
-    :param variables: of its environment, beside the few that Airflow needs.
+    :param variables: added to the environment, which holds the few variables that Airflow needs.
     """
     done = subprocess.run(
         [sys.executable, "-c", script, *arguments],

@@ -19,7 +19,7 @@ from ashare.connection_variables import (
 from ashare.errors import AshareError, InvalidInput
 from ashare.settings import Settings
 from ashare.source import SourceConfig
-from ashare.source.config import PORT
+from ashare.source.config import PORT, PUBLIC_HOST
 from ashare.source.transport import Limits
 from ashare.store import Store
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SOURCE_EXAMPLE = "baostock://anonymous:123456@public-api.baostock.com:10030"
+SOURCE_EXAMPLE = f"baostock://anonymous:123456@{PUBLIC_HOST}:{PORT}"
 
 
 class Pool(Protocol):

@@ -30,7 +30,7 @@ Service = dict[str, Any]
 
 
 def install_wheel(target: Path) -> None:
-    """What the image's last step does: this checkout's wheel, into a directory. What it needs is there."""
+    """Install this checkout's wheel without dependencies into a directory, as the image's last step does."""
     wheels = target.with_name("wheels")
     uv("build", "--quiet", "--wheel", "--out-dir", str(wheels), ".")
     where = ("--python", sys.executable, "--target", str(target))

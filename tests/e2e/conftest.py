@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -59,8 +60,6 @@ def metrics() -> Iterator[socket.socket]:
 @pytest.fixture(scope="session")
 def stack(own_directory: Path, source: Emulator, listener: Listener, metrics: socket.socket) -> Iterator[Stack]:
     """Airflow, whose retries come at once: what fails for good is seen to fail."""
-    import os
-
     environment = dict(os.environ) | {
         "AIRFLOW_CONN_BAOSTOCK": baostock_json("127.0.0.1", source.port),
         "AIRFLOW_CONN_ASHARE_ALERTS": json.dumps({"conn_type": "generic", "password": listener.address}),

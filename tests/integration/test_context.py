@@ -19,8 +19,6 @@ from ashare_local.postgres import EmbeddedPostgres
 from tests.airflow_script import run_script
 from tests.conftest import Database
 
-PROJECT = Path(__file__).parents[2]
-
 ASK = """
 from ashare_airflow.connections import source_config, store
 from ashare.errors import AshareError

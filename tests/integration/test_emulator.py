@@ -33,7 +33,6 @@ ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared" / "data"
 DAY = "2026-03-02"
 KEY = "bs-" + "A" * 29 + "g"  # 29 letters of value 10 are 290, and 290 modulo 62 is 42, "g"
-HISTORY = "query_history_k_data_plus"
 A_STOCK = "query_daily_history_k_AStock"
 
 

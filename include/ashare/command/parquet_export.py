@@ -8,14 +8,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from ashare.command import INTERRUPTED
 from ashare.dates import parse_trade_date
 from ashare.environment import Environment
 from ashare.errors import InvalidInput
 from ashare.export.qlib import write_qlib
 from ashare.export.snapshot import Selection, Summary, export
 from ashare.read import parse_kinds
-
-SIGINT_EXIT_CODE = 130
 
 
 def main(arguments: Sequence[str], environment: Environment) -> int:
@@ -31,7 +30,7 @@ def main(arguments: Sequence[str], environment: Environment) -> int:
             _say(f"{given.qlib}: {f'{written} instruments' if written else 'up to date'}, for Qlib")
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted; the files that are there are whole, the same command goes on.\n")
-        return SIGINT_EXIT_CODE
+        return INTERRUPTED
     _say(_in_one_line(given.directory, done, time.monotonic() - began))
     return 0
 
