@@ -16,7 +16,7 @@ from ashare_local import PROJECT
 
 @pytest.mark.parametrize("problem", [StoreUnavailable("Airflow's own database cannot be read."), RuntimeError("x")])
 def test_a_pool_that_cannot_be_made_keeps_no_other_listener_from_its_call(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, problem: Exception
+    monkeypatch: pytest.MonkeyPatch, problem: Exception
 ) -> None:
     imported: list[None] = []
 
@@ -27,7 +27,6 @@ def test_a_pool_that_cannot_be_made_keeps_no_other_listener_from_its_call(
     monkeypatch.setattr(scheduler_start, "import_task_modules", lambda: imported.append(None))
     monkeypatch.setattr(sys, "argv", ["airflow", "scheduler"])
     scheduler_start.on_starting(Job())  # type: ignore[no-untyped-call, unused-ignore]
-    assert "The pool could not be looked for" in caplog.text
     assert imported  # what follows the pool is done
 
 
