@@ -18,7 +18,8 @@ import psycopg
 from ashare.dates import SHANGHAI
 from ashare.settings import DEFAULT_INDICES, SERVICE_LIMIT, Settings
 from ashare.source import SourceConfig
-from ashare.steps import (
+from ashare.store import Store
+from ashare.sync import (
     Run,
     fetch_and_copy,
     plan_batches,
@@ -26,7 +27,6 @@ from ashare.steps import (
     sync_adjust_factors,
     wait_for_trading_day,
 )
-from ashare.store import Store
 from ashare_emulator.server import Emulator
 from ashare_local.postgres import EmbeddedPostgres
 from bench import page, views

@@ -25,8 +25,8 @@ import psycopg
 
 from ashare.settings import DEFAULT_INDICES
 from ashare.source import SourceConfig
-from ashare.steps.history import HistoryRun, fetch_and_copy, plan_batches, record_status
 from ashare.store import Store
+from ashare.sync.history import HistoryRun, fetch_and_copy, plan_batches, record_status
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.market import COLUMNS, STOCK, Security
 from ashare_local import PROJECT

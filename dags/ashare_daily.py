@@ -36,11 +36,11 @@ def plan_batches() -> list[dict[str, Any]]:
 
     **Red:** the list of securities could not be read from Baostock. Clear it. No batches: nothing is left to do.
     """
-    from ashare import steps
+    from ashare import sync
     from ashare_airflow.context import run_of
 
     with run_of(get_current_context()) as run, rescheduled():
-        return [{"batch_no": batch.batch_no, "label": batch.label} for batch in steps.plan_batches(run)]
+        return [{"batch_no": batch.batch_no, "label": batch.label} for batch in sync.plan_batches(run)]
 
 
 @task(pool=POOL, map_index_template="{{ task.op_kwargs['batch']['label'] }}")
@@ -51,12 +51,12 @@ def fetch_and_copy(batch: dict[str, Any]) -> dict[str, int]:
     Waiting (up for reschedule): today's bars are not all out. From 20:00 on, a missing bar is believed absent, if
     others of its kind are there and at most ASHARE_MAX_ABSENT are missing. At 23:00 the task gives up.
     """
-    from ashare import steps
+    from ashare import sync
     from ashare_airflow.context import run_of
     from ashare_airflow.report.run_metrics import row_counts
 
     with run_of(get_current_context()) as run, rescheduled():
-        return row_counts(steps.fetch_and_copy(run, batch["batch_no"]))
+        return row_counts(sync.fetch_and_copy(run, batch["batch_no"]))
 
 
 @task(pool=POOL)
@@ -65,11 +65,11 @@ def sync_adjust_factors() -> None:
 
     **Red:** Baostock could not be asked. Clear it. Today's factors may be an hour late: the task waits until 19:00.
     """
-    from ashare import steps
+    from ashare import sync
     from ashare_airflow.context import run_of
 
     with run_of(get_current_context()) as run, rescheduled():
-        steps.sync_adjust_factors(run)
+        sync.sync_adjust_factors(run)
 
 
 @task(trigger_rule="all_done", outlets=[BARS])
@@ -79,12 +79,12 @@ def record_status() -> None:
     **Red:** the trade date is not complete. The log's last line says what is missing and why: look at the tasks
     before this one, mend the cause, clear the run.
     """
-    from ashare import steps
+    from ashare import sync
     from ashare_airflow.context import run_of
     from ashare_airflow.report.run_report import end_reported
 
     with run_of(get_current_context()) as run, end_reported(run):
-        status = steps.record_status(run)
+        status = sync.record_status(run)
     if status == "skipped":
         raise AirflowSkipException(f"{run.day} is not a trading day.")  # skipped: no asset event
 

@@ -31,7 +31,7 @@ def plan_batches() -> list[dict[str, Any]]:
     **Red:** a param is wrong, or the calendar or the list of securities could not be read. No batches: nothing is
     lacking.
     """
-    from ashare.steps import history
+    from ashare.sync import history
     from ashare_airflow.context import history_of
 
     with history_of(get_current_context()) as run, rescheduled():
@@ -46,7 +46,7 @@ def fetch_and_copy(batch: dict[str, Any]) -> dict[str, int]:
     **Red:** the log's last line says why; `history_batch.error` too. Clear it: what is loaded is not fetched again.
     Waiting (up for reschedule): the day's requests are used up, or a ban lasts; it goes on by itself.
     """
-    from ashare.steps import history
+    from ashare.sync import history
     from ashare_airflow.context import history_of
     from ashare_airflow.report.run_metrics import row_counts
 
@@ -60,7 +60,7 @@ def record_status() -> None:
 
     **Red:** something of the range is not complete. The log's last line says what and why: mend that, trigger again.
     """
-    from ashare.steps import history
+    from ashare.sync import history
     from ashare_airflow.context import history_of
     from ashare_airflow.report.run_report import end_reported
 

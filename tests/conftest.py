@@ -24,8 +24,8 @@ from ashare.dates import SHANGHAI
 from ashare.settings import Settings
 from ashare.source import SourceConfig
 from ashare.source.transport import Limits
-from ashare.steps import Run
 from ashare.store import Store
+from ashare.sync import Run
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.server import Emulator
 from ashare_local.postgres import EmbeddedPostgres

@@ -15,10 +15,10 @@ from ashare.dates import SHANGHAI, beijing_now
 from ashare.errors import AshareError, BudgetSpent, SourceBanned, SourceBusy
 from ashare.settings import Settings
 from ashare.source import Session, SourceConfig
-from ashare.steps.run import GIVE_UP, newest_published
 from ashare.store import SourceGate, Store
 from ashare.store.migrate import newest_version
 from ashare.store.schema_health import SessionState
+from ashare.sync.run import GIVE_UP, newest_published
 from ashare.texts import named
 
 OK, WARN, BAD = "ok", "warn", "BAD"

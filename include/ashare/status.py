@@ -16,10 +16,10 @@ from ashare.cost import by_date
 from ashare.dates import SHANGHAI, beijing_now, days_between, weekdays
 from ashare.session_spans import spans_of, years_of
 from ashare.settings import Settings
-from ashare.steps.reference import closed_reason
-from ashare.steps.run import BARS_APPEAR, GIVE_UP, MARKET_DAY_FROM, newest_published
 from ashare.store import Expectation, Store
 from ashare.store.page_rows import AsOf, PageRows, Row, page_rows
+from ashare.sync.reference import closed_reason
+from ashare.sync.run import BARS_APPEAR, GIVE_UP, MARKET_DAY_FROM, newest_published
 
 STATUSES = ("pending", "syncing", "success", "failed", "skipped")
 WANTING = ("missing", "partial", "failed", "before")

@@ -116,7 +116,7 @@ def _history_suggestion(dag_run: DagRun, session: Session) -> str:
     from sqlalchemy import select
 
     from ashare import cost
-    from ashare.steps.run import DEFAULT_KINDS
+    from ashare.sync.run import DEFAULT_KINDS
 
     place = select(BackfillDagRun.sort_ordinal).where(BackfillDagRun.dag_run_id == dag_run.id)
     if session.scalar(place) != 1:

@@ -12,7 +12,7 @@ def main() -> int:
 
     :returns: the exit code.
     """
-    from ashare.steps import check_source
+    from ashare.sync import check_source
     from ashare_airflow.airflow_environment import AirflowEnvironment
 
     environment = AirflowEnvironment()

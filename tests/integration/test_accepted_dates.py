@@ -18,14 +18,14 @@ from ashare.environment import Environment
 from ashare.errors import BadReply, IncompleteDate, InvalidInput, SourceBusy
 from ashare.settings import Settings
 from ashare.status import status_reader
-from ashare.steps import history as history_steps
-from ashare.steps import plan_batches, record_status
-from ashare.steps.accept import MOST_REASON, accept, undo
-from ashare.steps.history import HistoryRun
-from ashare.steps.run import Run
 from ashare.store import Store
 from ashare.store.queries import queries
 from ashare.store.recorded_dates import RecordedDates
+from ashare.sync import history as history_steps
+from ashare.sync import plan_batches, record_status
+from ashare.sync.accept import MOST_REASON, accept, undo
+from ashare.sync.history import HistoryRun
+from ashare.sync.run import Run
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.market import COLUMNS, Row
 from ashare_emulator.server import Emulator
@@ -360,7 +360,7 @@ def test_an_accepted_date_ends_its_alert_and_is_shown_with_its_reason(
 def test_who_accepts_waits_for_a_merge_for_seconds_and_not_for_hours(
     red: Run, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ashare.steps.accept.WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("ashare.sync.accept.WAIT_SECONDS", 0.2)
     with database.connect() as merging:
         merging.execute(queries("bars")["lock"])
         with pytest.raises(SourceBusy, match="Bars have been merged for over"):

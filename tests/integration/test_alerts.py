@@ -458,7 +458,7 @@ REPORTED = """
 from datetime import date
 from ashare_airflow import connections
 from ashare_airflow.report.run_report import end_reported
-from ashare.steps import Run
+from ashare.sync import Run
 with connections.store() as opened:
     run = Run(date(2025, 10, 10), opened, connections.source_config(), run_id="r")
     with end_reported(run):

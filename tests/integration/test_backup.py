@@ -23,10 +23,10 @@ from psycopg import sql
 
 from ashare.connection import POSTGRES_VARIABLE
 from ashare.settings import Settings
-from ashare.steps import Run
 from ashare.store import Store, migrate
 from ashare.store.migrate import MIGRATIONS
 from ashare.store.source_gate import SourceGate
+from ashare.sync import Run
 from ashare_emulator.server import Emulator
 from ashare_local import PROJECT
 from ashare_local import programs as programs_module

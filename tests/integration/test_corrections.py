@@ -10,7 +10,7 @@ import pytest
 
 from ashare.errors import BadReply, SourceBanned
 from ashare.settings import DEFAULT_INDICES, Settings
-from ashare.steps import (
+from ashare.sync import (
     fetch_and_copy,
     plan_batches,
     record_status,

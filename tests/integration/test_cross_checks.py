@@ -11,7 +11,7 @@ import pytest
 
 from ashare.errors import BadReply, IncompleteDate
 from ashare.settings import Settings
-from ashare.steps import (
+from ashare.sync import (
     fetch_and_copy,
     plan_batches,
     record_status,

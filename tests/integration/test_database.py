@@ -18,8 +18,8 @@ from psycopg import sql
 from ashare.errors import AshareError, IncompleteDate, InvalidInput, StoreBusy, StoreRefused, StoreUnavailable
 from ashare.read import load_bars, universe
 from ashare.settings import Settings
-from ashare.steps import Run, fetch_and_copy, plan_batches, record_status, sync_adjust_factors
 from ashare.store import Store, migrate
+from ashare.sync import Run, fetch_and_copy, plan_batches, record_status, sync_adjust_factors
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.server import Emulator
 from ashare_local.postgres import EmbeddedPostgres

@@ -16,7 +16,7 @@ import pytest
 from ashare.dates import SHANGHAI
 from ashare.errors import NotPublishedYet, TerminalError
 from ashare.settings import DEFAULT_INDICES, Settings
-from ashare.steps import (
+from ashare.sync import (
     Readiness,
     Run,
     fetch_and_copy,
@@ -25,7 +25,7 @@ from ashare.steps import (
     sync_adjust_factors,
     wait_for_trading_day,
 )
-from ashare.steps.publication import LATE_CODES, PUBLICATION
+from ashare.sync.publication import LATE_CODES, PUBLICATION
 from ashare_emulator.faults import fault
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.market import BarKind, Row

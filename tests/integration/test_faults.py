@@ -32,7 +32,8 @@ from ashare.errors import AshareError, IncompleteDate, SourceBusy, StoreUnavaila
 from ashare.settings import DEFAULT_INDICES, Settings
 from ashare.source import SourceConfig
 from ashare.source.transport import Limits
-from ashare.steps import (
+from ashare.store import Store
+from ashare.sync import (
     Readiness,
     Run,
     fetch_and_copy,
@@ -41,7 +42,6 @@ from ashare.steps import (
     sync_adjust_factors,
     wait_for_trading_day,
 )
-from ashare.store import Store
 from ashare_emulator.faults import fault
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.server import Emulator

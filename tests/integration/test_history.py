@@ -27,9 +27,9 @@ from ashare.errors import (
     StoreUnavailable,
 )
 from ashare.settings import DEFAULT_INDICES, Settings
-from ashare.steps import Run
-from ashare.steps.history import HistoryRun, fetch_and_copy, plan_batches, record_status
 from ashare.store import Store
+from ashare.sync import Run
+from ashare.sync.history import HistoryRun, fetch_and_copy, plan_batches, record_status
 from ashare_emulator.faults import fault
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.market import COLUMNS, INDEX, STOCK, Factor, Row, Security
@@ -869,7 +869,7 @@ def test_what_cannot_be_is_one_sentence(scene: Scene, options: dict[str, Any], s
 
 
 def test_more_batches_than_airflow_maps_are_refused(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ashare.steps.history.range_plan.MOST_BATCHES", 5)
+    monkeypatch.setattr("ashare.sync.history.range_plan.MOST_BATCHES", 5)
     with pytest.raises(InvalidInput, match=r"batch_size 1 makes .* batches, and Airflow takes 5: choose"):
         plan_batches(scene.history(batch_size=1))
 

@@ -13,7 +13,8 @@ from ashare.dates import SHANGHAI
 from ashare.errors import BudgetSpent, IncompleteDate, InvalidInput, Postponed, SourceBanned, StoreUnavailable
 from ashare.settings import DEFAULT_INDICES, Settings
 from ashare.source import Session
-from ashare.steps import (
+from ashare.store import SourceGate, Store
+from ashare.sync import (
     check_source,
     fetch_and_copy,
     plan_batches,
@@ -21,7 +22,6 @@ from ashare.steps import (
     sync_adjust_factors,
     wait_for_trading_day,
 )
-from ashare.store import SourceGate, Store
 from ashare_emulator.faults import fault
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.server import Emulator

@@ -11,13 +11,13 @@ import pytest
 
 from ashare.errors import AshareError, BadReply, IncompleteDate, InvalidInput
 from ashare.settings import Settings
-from ashare.steps import Run, fetch_and_copy, plan_batches, record_status, sync_adjust_factors
-from ashare.steps.history import HistoryRun
-from ashare.steps.history import fetch_and_copy as fetch_years
-from ashare.steps.history import plan_batches as plan_years
-from ashare.steps.history import record_status as record_years
-from ashare.steps.reference import refresh_universe
 from ashare.store import Store
+from ashare.sync import Run, fetch_and_copy, plan_batches, record_status, sync_adjust_factors
+from ashare.sync.history import HistoryRun
+from ashare.sync.history import fetch_and_copy as fetch_years
+from ashare.sync.history import plan_batches as plan_years
+from ashare.sync.history import record_status as record_years
+from ashare.sync.reference import refresh_universe
 from ashare.texts import joined
 from ashare_emulator.faults import fault
 from ashare_emulator.generated import GeneratedMarket

@@ -94,7 +94,7 @@ REPORTED = """
 import sys
 from datetime import date
 from ashare.errors import IncompleteDate
-from ashare.steps import Run
+from ashare.sync import Run
 from ashare_airflow import connections
 from ashare_airflow.report.run_metrics import row_counts, task_measured
 from ashare_airflow.report.run_report import end_reported

@@ -15,9 +15,9 @@ import pytest
 
 from ashare.errors import IncompleteDate
 from ashare.settings import Settings
-from ashare.steps import history as steps
-from ashare.steps.history import HistoryRun
 from ashare.store import Store
+from ashare.sync import history as sync
+from ashare.sync.history import HistoryRun
 from ashare_emulator.market import COLUMNS, Row
 from ashare_emulator.panel import PanelMarket
 from ashare_emulator.server import Emulator
@@ -150,10 +150,10 @@ def test_a_history_of_the_years_with_saturday_sessions_ends_complete(database: D
             settings=Settings(lock_timeout=20.0),
             now=NOW,
         )
-        batches, _ = steps.plan_batches(history)
+        batches, _ = sync.plan_batches(history)
         for batch in batches:
-            steps.fetch_and_copy(history, batch.batch_no)
-        assert steps.record_status(history) == "1993-06-14 to 1993-06-25 is complete."
+            sync.fetch_and_copy(history, batch.batch_no)
+        assert sync.record_status(history) == "1993-06-14 to 1993-06-25 is complete."
         sent = server.count("query_adjust_factor")
         # Each of 27 stocks is asked for once (sz.000502 has a factor): a day's move is taken for no ex-date.
         assert sent <= 27 + 1

@@ -30,8 +30,8 @@ from ashare.errors import (
     TerminalError,
 )
 from ashare.source import Session, SourceConfig
-from ashare.steps import check_source
 from ashare.store import SourceGate, Store
+from ashare.sync import check_source
 from ashare_emulator.faults import fault
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.server import Emulator

@@ -16,8 +16,8 @@ from ashare.dates import read_range
 from ashare.errors import IncompleteDate, InvalidInput, StoreUnavailable
 from ashare.settings import Settings
 from ashare.status import StatusReader, newest_due, status_reader
-from ashare.steps import plan_batches, record_status
 from ashare.store import Store
+from ashare.sync import plan_batches, record_status
 from ashare_emulator.faults import fault
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.server import Emulator

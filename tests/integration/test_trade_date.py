@@ -18,7 +18,7 @@ from ashare.errors import (
     TerminalError,
 )
 from ashare.settings import DEFAULT_INDICES, Settings
-from ashare.steps import (
+from ashare.sync import (
     Readiness,
     fetch_and_copy,
     plan_batches,

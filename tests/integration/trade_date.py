@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from ashare.steps import (
+from ashare.sync import (
     Readiness,
     Run,
     fetch_and_copy,

@@ -13,9 +13,9 @@ from ashare.dates import SHANGHAI
 from ashare.settings import Settings
 from ashare.source import SourceConfig
 from ashare.source.transport import Limits
-from ashare.steps import Run, fetch_and_copy, history
-from ashare.steps.history import HistoryRun
 from ashare.store import Store
+from ashare.sync import Run, fetch_and_copy, history
+from ashare.sync.history import HistoryRun
 
 
 def main() -> None:

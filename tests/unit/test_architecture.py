@@ -72,7 +72,7 @@ def test_arrows_point_one_way(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("inside", "others"),
-    [("ashare/source/", ("ashare.store", "ashare.steps")), ("ashare/store/", ("ashare.source", "ashare.steps"))],
+    [("ashare/source/", ("ashare.store", "ashare.sync")), ("ashare/store/", ("ashare.source", "ashare.sync"))],
 )
 def test_source_and_store_know_nothing_of_each_other(inside: str, others: tuple[str, ...]) -> None:
     for name, file in MODULES.items():

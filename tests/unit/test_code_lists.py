@@ -8,8 +8,8 @@ from collections.abc import Collection
 import pytest
 
 from ashare.settings import DEFAULT_INDICES
-from ashare.steps.first_bars import WITNESS
-from ashare.steps.history import range_fetch
+from ashare.sync.first_bars import WITNESS
+from ashare.sync.history import range_fetch
 from ashare_emulator import names
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.market import INDEX

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ashare.cost import PAGE_SESSIONS, Cost, by_date, pages, suggest_history_run
-from ashare.steps.history.range_fetch import cut_pages
+from ashare.sync.history.range_fetch import cut_pages
 
 
 @pytest.mark.parametrize(

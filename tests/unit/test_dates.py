@@ -6,7 +6,7 @@ import pytest
 
 from ashare.dates import SHANGHAI, parse_trade_date, parse_trade_date_range
 from ashare.errors import InvalidInput
-from ashare.steps import newest_published
+from ashare.sync import newest_published
 from ashare_airflow.context import trade_date_of
 
 TODAY = date(2026, 3, 2)

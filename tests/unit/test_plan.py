@@ -6,9 +6,9 @@ import pytest
 
 from ashare.errors import InvalidInput
 from ashare.source import SourceConfig
-from ashare.steps import Run
-from ashare.steps.plan import cut_batches
 from ashare.store import Store
+from ashare.sync import Run
+from ashare.sync.plan import cut_batches
 from tests.conftest import at
 
 

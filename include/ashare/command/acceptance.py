@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from ashare.dates import parse_trade_date
 from ashare.environment import Environment
 from ashare.errors import InvalidInput
-from ashare.steps.accept import MOST_REASON, accept, undo
 from ashare.store import Store
+from ashare.sync.accept import MOST_REASON, accept, undo
 
 DESCRIPTION = """\
 Take a red trade date as it is. It counts as complete (status success) from then on, with your reason and with what

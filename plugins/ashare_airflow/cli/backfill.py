@@ -19,9 +19,9 @@ from rich.console import Console
 
 from ashare import cost
 from ashare.errors import AshareError
-from ashare.steps.run import DEFAULT_KINDS
 from ashare.store import Store
 from ashare.store.recorded_dates import RecordedDates
+from ashare.sync.run import DEFAULT_KINDS
 from ashare_airflow import connections
 from ashare_airflow.backfills import DAG_ID
 from ashare_airflow.backfills.refusals import Refused

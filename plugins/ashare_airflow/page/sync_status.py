@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from ashare.dates import beijing_now, parse_date, parse_trade_date, read_range
 from ashare.status import StatusReader
-from ashare.steps.accept import accept, undo
+from ashare.sync.accept import accept, undo
 from ashare_airflow.backfills import DAG_ID
 from ashare_airflow.backfills.progress import active_progress, progress
 from ashare_airflow.backfills.request import BackfillRequest

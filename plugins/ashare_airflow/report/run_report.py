@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 
-from ashare.steps import Run
-from ashare.steps.history import HistoryRun
 from ashare.store import Store
+from ashare.sync import Run
+from ashare.sync.history import HistoryRun
 from ashare_airflow import connections
 from ashare_airflow.report.reliable import failure_logged
 from ashare_airflow.report.run_metrics import send_completeness

@@ -29,7 +29,7 @@ class TradingDaySensor(BaseSensorOperator):
         :raises AirflowRescheduleException: the bars are not out, or Baostock cannot be asked now.
         """
         from ashare.errors import NotPublishedYet
-        from ashare.steps import Readiness, wait_for_trading_day
+        from ashare.sync import Readiness, wait_for_trading_day
         from ashare_airflow.context import run_of
 
         with run_of(context) as run, rescheduled():

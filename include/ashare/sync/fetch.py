@@ -9,16 +9,16 @@ from datetime import date
 
 from ashare.errors import AshareError, BadReply, InvalidInput
 from ashare.source import Session
-from ashare.steps.fetched_bars import ONE_PAGE, FetchedBars, fetch_market
-from ashare.steps.first_bars import ask_witnesses, before_the_first_bar
-from ashare.steps.publication import LATE_CODES, PUBLICATION, not_yet, sample_of
-from ashare.steps.record import recount
-from ashare.steps.reread import reread_dates
-from ashare.steps.run import BARS_ARE_FINAL, FEW, PLURALS, Run
-from ashare.steps.verify import contradiction_error, tolerance
 from ashare.store import Batch
 from ashare.store.cross_check import Contradiction
 from ashare.store.rows import MergeCounts
+from ashare.sync.fetched_bars import ONE_PAGE, FetchedBars, fetch_market
+from ashare.sync.first_bars import ask_witnesses, before_the_first_bar
+from ashare.sync.publication import LATE_CODES, PUBLICATION, not_yet, sample_of
+from ashare.sync.record import recount
+from ashare.sync.reread import reread_dates
+from ashare.sync.run import BARS_ARE_FINAL, FEW, PLURALS, Run
+from ashare.sync.verify import contradiction_error, tolerance
 
 log = logging.getLogger(__name__)
 

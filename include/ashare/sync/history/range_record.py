@@ -8,8 +8,8 @@ from contextlib import suppress
 from datetime import date
 
 from ashare.errors import IncompleteDate
-from ashare.steps import record
-from ashare.steps.history.span import HistoryRun
+from ashare.sync import record
+from ashare.sync.history.span import HistoryRun
 from ashare.texts import joined, named
 
 log = logging.getLogger(__name__)

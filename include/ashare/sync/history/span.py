@@ -13,9 +13,9 @@ from ashare.dates import beijing_now, parse_trade_date_range
 from ashare.errors import InvalidInput
 from ashare.settings import Settings
 from ashare.source import Session, SourceConfig
-from ashare.steps.run import DEFAULT_KINDS, ETFS_FROM, Run
 from ashare.store import SourceGate, Store
 from ashare.store.history_tables import HistoryRange, HistoryTables
+from ashare.sync.run import DEFAULT_KINDS, ETFS_FROM, Run
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,13 @@ from ashare.checks import CheckedBars, check_bars
 from ashare.cost import PAGE_SESSIONS
 from ashare.errors import AshareError, BadReply, InvalidInput, Postponed
 from ashare.source import Session
-from ashare.steps.factors import FactorRows, read_factors
-from ashare.steps.fetched_bars import ABSENT, ONE_PAGE, ask_by_code
-from ashare.steps.first_bars import WITNESS
-from ashare.steps.history.span import HistoryRun
-from ashare.steps.run import in_words, recording
 from ashare.store.history_tables import HistoryBatch, HistoryTables
 from ashare.store.rows import AbsentRange, BatchRows, MergeCounts
+from ashare.sync.factors import FactorRows, read_factors
+from ashare.sync.fetched_bars import ABSENT, ONE_PAGE, ask_by_code
+from ashare.sync.first_bars import WITNESS
+from ashare.sync.history.span import HistoryRun
+from ashare.sync.run import in_words, recording
 from ashare.texts import joined, named
 
 log = logging.getLogger(__name__)

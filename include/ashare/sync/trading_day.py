@@ -7,8 +7,8 @@ from datetime import datetime
 from enum import Enum
 
 from ashare.errors import NotPublishedYet, TerminalError
-from ashare.steps.publication import SAMPLE, check_is_out
-from ashare.steps.reference import (
+from ashare.sync.publication import SAMPLE, check_is_out
+from ashare.sync.reference import (
     REFERENCE_WORK,
     UNIVERSE_PAGES,
     calendar_read_on,
@@ -18,7 +18,7 @@ from ashare.steps.reference import (
     refresh_universe,
     universe_is_known,
 )
-from ashare.steps.run import BARS_APPEAR, Run, published_at
+from ashare.sync.run import BARS_APPEAR, Run, published_at
 
 
 class Readiness(Enum):

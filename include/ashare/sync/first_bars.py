@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from ashare.source import Session
-from ashare.steps.fetched_bars import FetchedBars
 from ashare.store.rows import AbsentRange
+from ashare.sync.fetched_bars import FetchedBars
 
 LEAST_EMPTY = timedelta(days=90)
 """Shortest span whose empty answer shows that an index begins later. In a shorter span, the bars may be late."""

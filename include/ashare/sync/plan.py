@@ -6,9 +6,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ashare.steps.reference import ensure_reference
-from ashare.steps.run import FEW, MARKET_DAY_FROM, PLURALS, Run
 from ashare.store import Batch
+from ashare.sync.reference import ensure_reference
+from ashare.sync.run import FEW, MARKET_DAY_FROM, PLURALS, Run
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from datetime import datetime, time, timedelta
 
 from ashare.errors import AshareError, BadReply, NotPublishedYet, TerminalError
 from ashare.source import Session, Table
-from ashare.steps.run import (
+from ashare.sync.run import (
     BARS_ARE_FINAL,
     FEW,
     GIVE_UP,

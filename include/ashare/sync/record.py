@@ -8,11 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from ashare.errors import AshareError, IncompleteDate
-from ashare.steps.reference import closed_reason, universe_is_known
-from ashare.steps.run import ETFS_FROM, Run
-from ashare.steps.verify import Verdict, verify
 from ashare.store import DateCount
 from ashare.store.accepted import COMPLETE, ROWS_CHANGED, Acceptance
+from ashare.sync.reference import closed_reason, universe_is_known
+from ashare.sync.run import ETFS_FROM, Run
+from ashare.sync.verify import Verdict, verify
 from ashare.texts import MOST_CHARACTERS, joined, named
 
 log = logging.getLogger(__name__)

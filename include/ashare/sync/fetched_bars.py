@@ -11,10 +11,10 @@ from typing import IO
 from ashare.checks import CheckedBars, check_bars, is_date
 from ashare.errors import BadReply
 from ashare.source import Session, Table
-from ashare.steps.publication import judge_market
-from ashare.steps.run import Run
 from ashare.store import Batch
 from ashare.store.rows import AbsentBars, AbsentRange, BatchRows, BlankedBar, RejectedBar
+from ashare.sync.publication import judge_market
+from ashare.sync.run import Run
 
 ONE_PAGE = timedelta(days=8 * 365)
 """Span of one per-security request: a page of 2,000 sessions, a good eight years, costs the same as a day."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ashare.errors import BadReply
-from ashare.steps.run import Run
 from ashare.store.cross_check import KINDS, Contradiction, CrossCheck, Tolerance, sentence
+from ashare.sync.run import Run
 
 
 def tolerance(run: Run, *, all_there: bool) -> Tolerance:

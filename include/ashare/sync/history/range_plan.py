@@ -12,19 +12,19 @@ from ashare import cost
 from ashare.cost import PAGE_SESSIONS, Cost
 from ashare.errors import InvalidInput
 from ashare.source import Session
-from ashare.steps.history.range_fetch import INDEX
-from ashare.steps.history.span import HistoryRun
-from ashare.steps.publication import SAMPLE
-from ashare.steps.record import NO_ETFS
-from ashare.steps.reference import (
+from ashare.store.history_tables import HistoryBatch, SecurityGap
+from ashare.sync.history.range_fetch import INDEX
+from ashare.sync.history.span import HistoryRun
+from ashare.sync.publication import SAMPLE
+from ashare.sync.record import NO_ETFS
+from ashare.sync.reference import (
     REFERENCE_WORK,
     UNIVERSE_PAGES,
     refresh_calendar,
     refresh_universe,
     universe_is_wanted,
 )
-from ashare.steps.run import BARS_APPEAR, ETFS_FROM, PLURALS
-from ashare.store.history_tables import HistoryBatch, SecurityGap
+from ashare.sync.run import BARS_APPEAR, ETFS_FROM, PLURALS
 
 log = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ from ashare.checks import is_code, is_date, is_number
 from ashare.errors import BadReply
 from ashare.source import Table
 from ashare.source.session import FACTOR_FIELDS
-from ashare.steps.publication import LATE_CODES, not_yet
-from ashare.steps.run import FACTORS_ARE_FINAL, Run
 from ashare.store.batches import FACTOR_BATCH
 from ashare.store.rows import RejectedRow
+from ashare.sync.publication import LATE_CODES, not_yet
+from ashare.sync.run import FACTORS_ARE_FINAL, Run
 from ashare.texts import storable
 
 log = logging.getLogger(__name__)

@@ -11,10 +11,10 @@ from datetime import date
 
 from ashare.errors import InvalidInput
 from ashare.source import SourceConfig
-from ashare.steps.record import count_rows, problems_of
-from ashare.steps.reference import closed_reason
-from ashare.steps.run import PLURALS, Run
 from ashare.store import DateCount, Store
+from ashare.sync.record import count_rows, problems_of
+from ashare.sync.reference import closed_reason
+from ashare.sync.run import PLURALS, Run
 from ashare.texts import bounded, storable
 
 MOST_REASON = 500

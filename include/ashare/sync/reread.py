@@ -10,15 +10,15 @@ from datetime import date
 
 from ashare.errors import BadReply, Postponed
 from ashare.source import Session
-from ashare.steps.factors import read_factors
-from ashare.steps.fetched_bars import FetchedBars, fetch_market
-from ashare.steps.plan import due_rereads
-from ashare.steps.record import recount
-from ashare.steps.run import PLURALS, Run
-from ashare.steps.verify import contradiction_error, tolerance
 from ashare.store import Batch
 from ashare.store.cross_check import Contradiction
 from ashare.store.rows import MergeCounts, RereadDate
+from ashare.sync.factors import read_factors
+from ashare.sync.fetched_bars import FetchedBars, fetch_market
+from ashare.sync.plan import due_rereads
+from ashare.sync.record import recount
+from ashare.sync.run import PLURALS, Run
+from ashare.sync.verify import contradiction_error, tolerance
 from ashare.texts import joined
 
 log = logging.getLogger(__name__)

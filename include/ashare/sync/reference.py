@@ -11,9 +11,9 @@ from ashare.dates import FIRST_TRADE_DATE, SHANGHAI
 from ashare.errors import BadReply, TerminalError
 from ashare.source import Session, Table
 from ashare.source.replies import PAGE_ROWS
-from ashare.steps.publication import not_yet
-from ashare.steps.run import MARKET_DAY_FROM, Run, published_at
-from ashare.steps.securities import check_securities
+from ashare.sync.publication import not_yet
+from ashare.sync.run import MARKET_DAY_FROM, Run, published_at
+from ashare.sync.securities import check_securities
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,24 @@
+"""The steps of a trade date: plain functions over a ``Run``, tested without Airflow."""
+
+from __future__ import annotations
+
+from ashare.sync.factors import sync_adjust_factors
+from ashare.sync.fetch import fetch_and_copy
+from ashare.sync.plan import plan_batches
+from ashare.sync.reachability import check_source
+from ashare.sync.record import record_status
+from ashare.sync.run import Run, newest_published
+from ashare.sync.trading_day import Readiness, TradingDayAnswer, wait_for_trading_day
+
+__all__ = [
+    "Readiness",
+    "Run",
+    "TradingDayAnswer",
+    "check_source",
+    "fetch_and_copy",
+    "newest_published",
+    "plan_batches",
+    "record_status",
+    "sync_adjust_factors",
+    "wait_for_trading_day",
+]
