@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from ashare.datasets import MARKET_DAY_FROM
 from ashare.dates import beijing_now
 from ashare.settings import Settings
 from ashare.store.measured_costs import costs_per_date, listed_stocks, seconds_per_code, stocks_and_requests
-from ashare.sync.run import MARKET_DAY_FROM
 
 if TYPE_CHECKING:
     import psycopg

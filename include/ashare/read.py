@@ -12,11 +12,11 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from ashare.checks import is_code
+from ashare.datasets import KINDS
 from ashare.dates import FIRST_TRADE_DATE, SHANGHAI, beijing_now, parse_date, parse_trade_date
 from ashare.errors import InvalidInput
 from ashare.store import arrow, loaded_bars
 from ashare.store.read_connection import read_only_connection, read_transaction
-from ashare.sync.run import KINDS
 
 if TYPE_CHECKING:
     import pandas as pd

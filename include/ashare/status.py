@@ -13,13 +13,14 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from ashare.cost import by_date
+from ashare.datasets import BARS_APPEAR, MARKET_DAY_FROM
 from ashare.dates import SHANGHAI, beijing_now, days_between, weekdays
 from ashare.session_spans import spans_of, years_of
 from ashare.settings import Settings
 from ashare.store import Expectation, Store
 from ashare.store.page_rows import AsOf, PageRows, Row, page_rows
 from ashare.sync.reference import closed_reason
-from ashare.sync.run import BARS_APPEAR, GIVE_UP, MARKET_DAY_FROM, newest_published
+from ashare.sync.run import GIVE_UP, newest_published
 
 STATUSES = ("pending", "syncing", "success", "failed", "skipped")
 WANTING = ("missing", "partial", "failed", "before")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ashare.command import INTERRUPTED
+from ashare.datasets import KINDS
 from ashare.dates import parse_trade_date
 from ashare.environment import Environment
 from ashare.errors import InvalidInput
@@ -40,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("directory", metavar="DIR", type=Path, help="made if it is not there")
     parser.add_argument("--start", metavar="DATE", help="first trade date (default: the first there is)")
     parser.add_argument("--end", metavar="DATE", help="last trade date, included (default: the newest)")
-    parser.add_argument("--kinds", metavar="KINDS", help="of stock,index,etf (default: all that is loaded)")
+    parser.add_argument("--kinds", metavar="KINDS", help=f"of {','.join(KINDS)} (default: all that is loaded)")
     parser.add_argument("--qlib", metavar="QLIB_DIR", type=Path, help="also write Qlib's own files there")
     parser.add_argument("--rewrite", action="store_true", help="write all files anew, also those that are up to date")
     return parser

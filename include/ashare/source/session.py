@@ -12,6 +12,7 @@ from itertools import chain
 from types import TracebackType
 from typing import Any
 
+from ashare.datasets import ADJUST_FACTORS, DATASETS, Dataset, bars_of
 from ashare.errors import (
     BLACKLISTED,
     AshareError,
@@ -163,10 +164,7 @@ class Session:
 
     def market_day(self, day: date, kind: str) -> Table:
         """Unadjusted daily bars of all stocks (``kind`` ``stock``) or ETFs (``etf``) on ``day``."""
-        import baostock
-
-        call = {"stock": "query_daily_history_k_AStock", "etf": "query_daily_history_k_ETF"}[kind]
-        return self._query(call, lambda: getattr(baostock, call)(str(day)), BAR_FIELDS.split(","), paged=False)
+        return self._of_market(bars_of(kind), day, BAR_FIELDS.split(","))
 
     def bars(self, code: str, start: date, end: date) -> Table:
         """Unadjusted daily bars of one security from ``start`` to ``end``, both included.
@@ -191,36 +189,30 @@ class Session:
         return Table.joined(parts)
 
     def _bars(self, code: str, start: date, end: date) -> Table:
-        import baostock
-
-        return self._query(
-            "query_history_k_data_plus",
-            lambda: baostock.query_history_k_data_plus(code, BAR_FIELDS, str(start), str(end), "d", "3"),
-            BAR_FIELDS.split(","),
-            echo={"code": code},
-        )
+        arguments = (code, BAR_FIELDS, str(start), str(end), "d", "3")
+        return self._of_code(DATASETS["stock_bar"], arguments, BAR_FIELDS.split(","))  # one call for all kinds
 
     def daily_factors(self, day: date) -> Table:
         """Adjust factors of the stocks that go ex on ``day``; an empty table is a valid answer."""
-        import baostock
-
-        return self._query(
-            "query_daily_adjust_factor",
-            lambda: baostock.query_daily_adjust_factor(str(day)),
-            FACTOR_FIELDS,
-            paged=False,
-        )
+        return self._of_market(ADJUST_FACTORS, day, FACTOR_FIELDS)
 
     def adjust_factors(self, code: str, start: date, end: date) -> Table:
         """One stock's adjust factors with ex-dates from ``start`` to ``end``; an empty table is a valid answer."""
+        return self._of_code(ADJUST_FACTORS, (code, str(start), str(end)), FACTOR_FIELDS)
+
+    def _of_market(self, dataset: Dataset, day: date, columns: Sequence[str]) -> Table:
         import baostock
 
-        return self._query(
-            "query_adjust_factor",
-            lambda: baostock.query_adjust_factor(code, str(start), str(end)),
-            FACTOR_FIELDS,
-            echo={"code": code},
-        )
+        if dataset.market_call is None:
+            raise ValueError(f"Baostock has no whole-market call for {dataset.plural}.")
+        call = dataset.market_call.function
+        return self._query(call, lambda: getattr(baostock, call)(str(day)), columns, paged=False)
+
+    def _of_code(self, dataset: Dataset, arguments: tuple[str, ...], columns: Sequence[str]) -> Table:
+        import baostock
+
+        call = dataset.code_call
+        return self._query(call, lambda: getattr(baostock, call)(*arguments), columns, echo={"code": arguments[0]})
 
     # ------------------------------------------------------------------ one message
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from ashare import datasets
 from ashare.store.queries import queries
 
 if TYPE_CHECKING:
     import psycopg
 
-KINDS = ("stock", "etf")
+KINDS = tuple(kind for kind in datasets.KINDS if datasets.bars_of(kind).checks)
 """The kinds that a whole-market call serves; a reply for such a kind can be wrong as a whole."""
 
 CODES = ("unlisted", "moved_without_factor", "factor_without_move", "pct_deviating")

@@ -9,12 +9,13 @@ import json
 from dataclasses import replace
 from datetime import date
 
+from ashare.datasets import PLURALS
 from ashare.errors import InvalidInput
 from ashare.source import SourceConfig
 from ashare.store import DateCount, Store
 from ashare.sync.record import count_rows, problems_of
 from ashare.sync.reference import closed_reason
-from ashare.sync.run import PLURALS, Run
+from ashare.sync.run import Run
 from ashare.texts import bounded, storable
 
 MOST_REASON = 500

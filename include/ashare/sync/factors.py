@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from ashare.checks import is_code, is_date, is_number
+from ashare.datasets import ADJUST_FACTORS
 from ashare.errors import BadReply
 from ashare.source import Table
 from ashare.source.session import FACTOR_FIELDS
 from ashare.store.batches import FACTOR_BATCH
 from ashare.store.rows import RejectedRow
 from ashare.sync.publication import LATE_CODES, not_yet
-from ashare.sync.run import FACTORS_ARE_FINAL, Run
+from ashare.sync.run import Run
 from ashare.texts import storable
 
 log = logging.getLogger(__name__)
@@ -47,9 +48,9 @@ def _read_and_save(run: Run) -> None:
         with session:
             table = session.daily_factors(run.day)
         factors = read_factors(table, run.day, run.day)
-        if not factors.good and run.is_today_before(FACTORS_ARE_FINAL):
-            reason = f"no adjust factors yet; an answer of none is believed from {FACTORS_ARE_FINAL:%H:%M} on"
-            raise not_yet(run, "adjust factors", reason, LATE_CODES, FACTORS_ARE_FINAL)
+        if not factors.good and run.is_today_before(final := ADJUST_FACTORS.final):
+            reason = f"no adjust factors yet; an answer of none is believed from {final:%H:%M} on"
+            raise not_yet(run, "adjust factors", reason, LATE_CODES, final)
         run.store.bars.save_factors(run.day, factors.good, session.requests, factors.odd, run.run_id)
     log.info("%d stocks go ex on %s.", len(factors.good), run.day)
 

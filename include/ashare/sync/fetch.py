@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
+from ashare.datasets import BARS_ARE_FINAL, PLURALS
 from ashare.errors import AshareError, BadReply, InvalidInput
 from ashare.source import Session
 from ashare.store import Batch
@@ -17,7 +18,7 @@ from ashare.sync.first_bars import ask_witnesses, before_the_first_bar
 from ashare.sync.publication import LATE_CODES, PUBLICATION, not_yet, sample_of
 from ashare.sync.record import recount
 from ashare.sync.reread import reread_dates
-from ashare.sync.run import BARS_ARE_FINAL, FEW, PLURALS, Run
+from ashare.sync.run import FEW, Run
 from ashare.sync.verify import contradiction_error, tolerance
 
 log = logging.getLogger(__name__)

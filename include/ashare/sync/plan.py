@@ -6,9 +6,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from ashare.datasets import MARKET_DAY_FROM, PLURALS
 from ashare.store import Batch
 from ashare.sync.reference import ensure_reference
-from ashare.sync.run import FEW, MARKET_DAY_FROM, PLURALS, Run
+from ashare.sync.run import FEW, Run
 
 log = logging.getLogger(__name__)
 

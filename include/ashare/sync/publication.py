@@ -10,16 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
+from ashare.datasets import BARS_ARE_FINAL, MARKET_DAY_FROM, PLURALS
 from ashare.errors import AshareError, BadReply, NotPublishedYet, TerminalError
 from ashare.source import Session, Table
-from ashare.sync.run import (
-    BARS_ARE_FINAL,
-    FEW,
-    GIVE_UP,
-    MARKET_DAY_FROM,
-    PLURALS,
-    Run,
-)
+from ashare.sync.run import FEW, GIVE_UP, Run
 
 MOST_LACKING = 500
 """A whole-market reply that lacks more codes than this is not the whole market."""

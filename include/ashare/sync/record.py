@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from ashare.datasets import ETFS_FROM
 from ashare.errors import AshareError, IncompleteDate
 from ashare.store import DateCount
 from ashare.store.accepted import COMPLETE, ROWS_CHANGED, Acceptance
 from ashare.sync.reference import closed_reason, universe_is_known
-from ashare.sync.run import ETFS_FROM, Run
+from ashare.sync.run import Run
 from ashare.sync.verify import Verdict, verify
 from ashare.texts import MOST_CHARACTERS, joined, named
 

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import date
 
+from ashare.datasets import PLURALS
 from ashare.errors import BadReply, Postponed
 from ashare.source import Session
 from ashare.store import Batch
@@ -17,7 +18,7 @@ from ashare.sync.factors import read_factors
 from ashare.sync.fetched_bars import FetchedBars, fetch_market
 from ashare.sync.plan import due_rereads
 from ashare.sync.record import recount
-from ashare.sync.run import PLURALS, Run
+from ashare.sync.run import Run
 from ashare.sync.verify import contradiction_error, tolerance
 from ashare.texts import joined
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 
+from ashare.datasets import BARS_APPEAR, KINDS, MARKET_DAY_FROM
 from ashare.dates import SHANGHAI, beijing_now, parse_trade_date
 from ashare.errors import AshareError, IncompleteDate, InvalidInput, Postponed
 from ashare.settings import Settings
@@ -16,29 +17,13 @@ from ashare.store import Expectation, SourceGate, Store
 
 log = logging.getLogger(__name__)
 
-KINDS = ("stock", "index", "etf")
 DEFAULT_KINDS = ("stock", "index")
-PLURALS = {"stock": "stocks", "index": "indices", "etf": "ETFs"}
 FETCHES = ("auto", "code")
 DEFAULT_BATCH_SIZE = 500
-
-ETFS_FROM = date(2026, 1, 5)
-"""The first day with bars of ETFs at Baostock, by any call. listed_security() in SQL has the same date."""
-MARKET_DAY_FROM = {"stock": date(2010, 1, 1), "etf": ETFS_FROM}
-"""The first day of each whole-market call. Earlier days and indices are requested by the per-security call."""
 
 FEW = 10
 """Up to this many codes, per-security requests are faster than the whole market (0.2 s each against 6 to 50 s)."""
 
-BARS_APPEAR = time(17, 30)
-"""When Baostock starts to publish a day's bars (Beijing time)."""
-BARS_ARE_FINAL = time(20, 0)
-"""From this time on, an answer of no bar today is believed if other securities of the kind have bars."""
-FACTORS_ARE_FINAL = time(19, 0)
-"""From this time on, an answer of no ex-dates today is believed.
-
-Ex-dates appear at 18:00, on some days up to an hour later.
-"""
 GIVE_UP = time(23, 0)
 """The time at which polling for today's bars is given up."""
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from ashare.checks import is_code, is_date
+from ashare.datasets import KINDS
 from ashare.errors import BadReply
 from ashare.source import Table
 from ashare.store.rows import RejectedRow, Security
 from ashare.texts import storable
 
-KINDS = {"1": "stock", "2": "index", "3": "other", "4": "bond", "5": "etf"}
-LOADED = ("stock", "index", "etf")
+KIND_OF_TYPE = {"1": "stock", "2": "index", "3": "other", "4": "bond", "5": "etf"}
+"""Kind by Baostock's type of a security. Bars are loaded of some of these kinds only (``KINDS``)."""
 
 COLUMNS = ("code", "code_name", "ipoDate", "outDate", "type", "status")
 
@@ -40,7 +41,7 @@ class SecurityList:
     @property
     def has_unreadable_codes(self) -> bool:
         """Whether a row of a loaded kind has an unreadable code: the list may have a code that it seems to lack."""
-        return any(not is_code(row.code) and _kind(row.raw, {}) in LOADED for row in self.odd)
+        return any(not is_code(row.code) and _kind(row.raw, {}) in KINDS for row in self.odd)
 
 
 def check_securities(table: Table, known: Mapping[str, str], today: date, few: int) -> SecurityList:
@@ -59,7 +60,7 @@ def check_securities(table: Table, known: Mapping[str, str], today: date, few: i
         garbled = _garbled(row, known.get(row["code"]))
         if times[row["code"]] > 1:
             garbled = "another row for the same code says otherwise"
-        is_loaded = _kind(row, known) in LOADED
+        is_loaded = _kind(row, known) in KINDS
         loaded += is_loaded
         if rule := garbled or _contradiction(row, today):
             bad += is_loaded and garbled is not None
@@ -73,7 +74,7 @@ def check_securities(table: Table, known: Mapping[str, str], today: date, few: i
             out = None
         ipo = date.fromisoformat(row["ipoDate"]) if row["ipoDate"] else None
         name = storable(row["code_name"]) or None
-        checked.good.append(Security(row["code"], name, KINDS.get(row["type"], "other"), ipo, out))
+        checked.good.append(Security(row["code"], name, KIND_OF_TYPE.get(row["type"], "other"), ipo, out))
     if bad > max(few, MOST_BAD * loaded) or good < loaded / 2:
         example = next((f", {row.code} for one: {row.rule}" for row in checked.odd if not row.is_taken), "")
         raise BadReply(
@@ -89,8 +90,8 @@ def _kind(row: Mapping[str, str], known: Mapping[str, str]) -> str:
     Without a known type, it is the kind of the code in earlier lists; for a new code, ``other`` if the type is a
     number, else ``stock``: a row with a garbled type counts as one of a loaded kind.
     """
-    if row["type"] in KINDS:
-        return KINDS[row["type"]]
+    if row["type"] in KIND_OF_TYPE:
+        return KIND_OF_TYPE[row["type"]]
     return known.get(row["code"], "other" if _is_number(row["type"]) else "stock")
 
 
@@ -102,7 +103,7 @@ def _garbled(row: Mapping[str, str], known_kind: str | None) -> str | None:
     """The rule that an unreadable row breaks; ``None`` if the row is readable."""
     if not is_code(row["code"]):
         return "the code is none (an exchange and six digits)"
-    if row["type"] not in KINDS and (known_kind in LOADED or not _is_number(row["type"])):
+    if row["type"] not in KIND_OF_TYPE and (known_kind in KINDS or not _is_number(row["type"])):
         return "the type is none of 1 to 5"
     if row["status"] not in ("0", "1", ""):
         return "the status is neither 0 nor 1"

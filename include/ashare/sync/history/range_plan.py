@@ -10,6 +10,7 @@ from itertools import groupby
 
 from ashare import cost
 from ashare.cost import PAGE_SESSIONS, Cost
+from ashare.datasets import BARS_APPEAR, ETFS_FROM, PLURALS
 from ashare.errors import InvalidInput
 from ashare.source import Session
 from ashare.store.history_tables import HistoryBatch, SecurityGap
@@ -24,7 +25,6 @@ from ashare.sync.reference import (
     refresh_universe,
     universe_is_wanted,
 )
-from ashare.sync.run import BARS_APPEAR, ETFS_FROM, PLURALS
 
 log = logging.getLogger(__name__)
 

@@ -9,13 +9,14 @@ from functools import cached_property
 
 from ashare.checks import is_code
 from ashare.cost import CODES_A_BATCH
+from ashare.datasets import bars_of
 from ashare.dates import beijing_now, parse_trade_date_range
 from ashare.errors import InvalidInput
 from ashare.settings import Settings
 from ashare.source import Session, SourceConfig
 from ashare.store import SourceGate, Store
 from ashare.store.history_tables import HistoryRange, HistoryTables
-from ashare.sync.run import DEFAULT_KINDS, ETFS_FROM, Run
+from ashare.sync.run import DEFAULT_KINDS, Run
 
 
 @dataclass(frozen=True)
@@ -46,15 +47,16 @@ class HistoryRun:
                 f"The end date {self.end} is not over in Beijing: choose one before {self.today}; that day's bars "
                 "are ashare_daily's."
             )
-        if tuple(self.kinds) == ("etf",) and self.end < ETFS_FROM:
-            raise InvalidInput(
-                f"Baostock's bars of ETFs begin on {ETFS_FROM}, and the end date is {self.end}: choose a later "
-                "one, or other kinds."
-            )
         for code in self.codes or ():
             if not is_code(code):
                 raise InvalidInput(f"{code!r} is not a code: write it with its exchange, for example sh.600000.")
         self.on(self.start)  # validates like a trade date's run, and names the store's sessions
+        datasets = [bars_of(kind) for kind in self.kinds]
+        if all(dataset.begins_after(self.end) for dataset in datasets):
+            begin = " and ".join(f"{dataset.plural} begin on {dataset.first_date}" for dataset in datasets)
+            raise InvalidInput(
+                f"Baostock's bars of {begin}, and the end date is {self.end}: choose a later one, or other kinds."
+            )
 
     @property
     def today(self) -> date:

@@ -1,0 +1,136 @@
+"""The registry of datasets: what is kept, which calls of Baostock serve it, when its rows appear, how it is checked.
+
+Each dataset has one specification, and the code derives all else from it. Dates and times are Beijing's. Sources are
+Baostock's documentation and recorded replies; tests/unit/test_datasets.py holds every other copy to this one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, time
+
+from ashare.dates import FIRST_TRADE_DATE
+
+
+@dataclass(frozen=True)
+class MarketCall:
+    """A whole-market call: one request brings all rows of a trade date.
+
+    :ivar function: the name of Baostock's function.
+    :ivar first_date: the first trade date that the call serves. Earlier dates need per-security requests.
+    """
+
+    function: str
+    first_date: date
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The specification of one dataset.
+
+    :ivar name: its key in ``DATASETS``.
+    :ivar kind: the kind of securities whose daily bars it holds; ``None``: it does not hold bars.
+    :ivar plural: its securities or rows, in messages.
+    :ivar market_call: the whole-market call; ``None``: Baostock has none.
+    :ivar code_call: the name of Baostock's function for one security over a range.
+    :ivar first_date: the first trade date with rows at Baostock, by any call; ``None``: each security has its own.
+    :ivar published: the time from which the rows of a trade date appear.
+    :ivar final: the time from which an empty answer about today is believed.
+    :ivar checks: the rules of ``store.cross_check`` that apply to a trade date's rows.
+    """
+
+    name: str
+    kind: str | None
+    plural: str
+    market_call: MarketCall | None
+    code_call: str
+    first_date: date | None
+    published: time
+    final: time
+    checks: tuple[str, ...]
+
+    def begins_after(self, day: date) -> bool:
+        """Whether Baostock has no rows up to ``day``."""
+        return self.first_date is not None and day < self.first_date
+
+
+ETFS_FROM = date(2026, 1, 5)
+
+_BARS_BY_CODE = "query_history_k_data_plus"
+_BARS_PUBLISHED, _BARS_FINAL = time(17, 30), time(20, 0)
+_MARKET_CHECKS = ("universe", "pct_chg", "rows", "volume")
+"""A reply of a whole-market call can be wrong as a whole. The bars of indices come one by one, and have no checks."""
+
+DATASETS = {
+    dataset.name: dataset
+    for dataset in (
+        Dataset(
+            name="stock_bar",
+            kind="stock",
+            plural="stocks",
+            market_call=MarketCall("query_daily_history_k_AStock", date(2010, 1, 1)),
+            code_call=_BARS_BY_CODE,
+            first_date=None,
+            published=_BARS_PUBLISHED,
+            final=_BARS_FINAL,
+            checks=(*_MARKET_CHECKS, "preclose", "ex_dates"),
+        ),
+        Dataset(
+            name="index_bar",
+            kind="index",
+            plural="indices",
+            market_call=None,
+            code_call=_BARS_BY_CODE,
+            first_date=None,
+            published=_BARS_PUBLISHED,
+            final=_BARS_FINAL,
+            checks=(),
+        ),
+        Dataset(
+            name="etf_bar",
+            kind="etf",
+            plural="ETFs",
+            market_call=MarketCall("query_daily_history_k_ETF", ETFS_FROM),
+            code_call=_BARS_BY_CODE,
+            first_date=ETFS_FROM,
+            published=_BARS_PUBLISHED,
+            final=_BARS_FINAL,
+            checks=_MARKET_CHECKS,
+        ),
+        Dataset(
+            name="adjust_factor",
+            kind=None,
+            plural="adjust factors",
+            market_call=MarketCall("query_daily_adjust_factor", FIRST_TRADE_DATE),
+            code_call="query_adjust_factor",
+            first_date=None,
+            published=time(18, 0),
+            final=time(19, 0),  # on some days the factors are up to an hour late
+            checks=(),
+        ),
+    )
+}
+"""Dataset by name."""
+
+ADJUST_FACTORS = DATASETS["adjust_factor"]
+
+_BARS = {dataset.kind: dataset for dataset in DATASETS.values() if dataset.kind}
+
+KINDS = tuple(_BARS)
+"""The kinds of securities whose bars are kept."""
+PLURALS = {kind: dataset.plural for kind, dataset in _BARS.items()}
+MARKET_DAY_FROM = {kind: dataset.market_call.first_date for kind, dataset in _BARS.items() if dataset.market_call}
+"""The first trade date of each kind's whole-market call; without the kinds that have no such call."""
+
+BARS_APPEAR = min(dataset.published for dataset in _BARS.values())
+"""When Baostock starts to publish a day's bars."""
+BARS_ARE_FINAL = max(dataset.final for dataset in _BARS.values())
+"""From this time on, an answer of no bar today is believed if other securities of the kind have bars."""
+
+
+def bars_of(kind: str) -> Dataset:
+    """The dataset of the daily bars of a kind of securities.
+
+    :raises KeyError: no bars of the kind are kept.
+    """
+    return _BARS[kind]
