@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import time
+from datetime import date, time
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from ashare.datasets import KINDS
+from ashare.dates import FIRST_TRADE_DATE, beijing_now, parse_trade_date
 from ashare.errors import InvalidInput
 
 # Widely followed indices, each in Baostock's list of securities. The list has no STAR 50 (sh.000688).
@@ -26,6 +28,8 @@ DEFAULT_INDICES = (
     "sz.399106",  # SZSE Composite 深证综指
     "sz.399330",  # SZSE 100 深证100
 )
+
+DEFAULT_KINDS = ("stock", "index")
 
 POOL = "baostock"
 """Airflow's pool in front of the one connection to Baostock: bounds how many tasks wait for the connection."""
@@ -66,8 +70,11 @@ class Settings(BaseSettings):
     max_deviating: Count = 15
     max_rejected: Count = 20
     recheck_days: Count = 5
+    heal_sessions: Count = 20
     max_lag: Count = 1
     deadline: time = time(21)
+    first_date: date | None = None
+    kinds: Annotated[tuple[str, ...], NoDecode] = DEFAULT_KINDS
     indices: Annotated[tuple[str, ...], NoDecode] = DEFAULT_INDICES
 
     def __init__(self, **values: Any) -> None:
@@ -97,17 +104,47 @@ class Settings(BaseSettings):
         hour, minute = value.split(":")
         return time(int(hour), int(minute))
 
+    @field_validator("first_date", mode="before")
+    @classmethod
+    def _trade_date(cls, value: object) -> date | None:
+        if value is None:
+            return None
+        today = beijing_now().date()
+        try:
+            return parse_trade_date(value if type(value) is date else str(value), today=today)
+        except InvalidInput:
+            raise ValueError(
+                f"is {str(value)!r}: it must be a date from {FIRST_TRADE_DATE} to {today} (today in Beijing), "
+                "written as YYYY-MM-DD"
+            ) from None
+
+    @field_validator("kinds", mode="before")
+    @classmethod
+    def _kinds(cls, value: Sequence[str] | str) -> tuple[str, ...]:
+        kinds = _items(value)
+        if wrong := [kind for kind in kinds if kind not in KINDS]:
+            raise ValueError(
+                f"holds {', '.join(map(repr, wrong))}: write a list of {', '.join(KINDS)}, for example "
+                f"{','.join(KINDS)}"
+            )
+        return tuple(kind for kind in KINDS if kind in kinds) or DEFAULT_KINDS
+
     @field_validator("indices", mode="before")
     @classmethod
     def _codes(cls, value: Sequence[str] | str) -> tuple[str, ...]:
-        listed = [code.strip() for code in value.split(",")] if isinstance(value, str) else value
-        codes = tuple(dict.fromkeys(code for code in listed if code))
+        codes = _items(value)
         if wrong := [code for code in codes if not _is_index(code)]:
             raise ValueError(
                 f"holds {', '.join(map(repr, wrong))}: write each index with its exchange, for example "
                 "sh.000001,sz.399001; sz.000001 would be a stock"
             )
         return codes or DEFAULT_INDICES
+
+
+def _items(value: Sequence[str] | str) -> tuple[str, ...]:
+    """The items of a list, which a variable has comma-separated, without blanks and repetitions."""
+    listed = [item.strip() for item in value.split(",")] if isinstance(value, str) else value
+    return tuple(dict.fromkeys(item for item in listed if item))
 
 
 def _sentence(error: Any) -> str:
@@ -127,6 +164,8 @@ def _sentence(error: Any) -> str:
 
 def _written(default: Any) -> str:
     """A default in the format of its variable."""
+    if default is None:
+        return "none"
     if isinstance(default, tuple):
         return ",".join(default)
     return f"{default:%H:%M}" if isinstance(default, time) else f"{default:g}"

@@ -221,7 +221,7 @@ class StatusReader:
         if record["coverage"] not in ("failed", "partial", "running", "missing", "accepted"):
             return 0, []
         day = record["trade_date"]
-        kinds = tuple(record["kinds"]) or ("stock", "index")
+        kinds = tuple(record["kinds"]) or self.settings.kinds
         expectation = Expectation(day, self.today, kinds, self.settings.indices, self.settings.max_rejected)
         codes = self.rows.remaining_codes(expectation)
         rows = self.rows.reasons(day, codes)

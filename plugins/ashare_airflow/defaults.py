@@ -11,6 +11,7 @@ from typing import Any
 from airflow.sdk import Asset, ExceptionRetryPolicy, Param, RetryAction, RetryRule
 from airflow.sdk.exceptions import AirflowRescheduleException
 
+from ashare.datasets import KINDS
 from ashare.dates import FIRST_TRADE_DATE, SHANGHAI, beijing_now
 from ashare.errors import Postponed
 from ashare.settings import Settings
@@ -45,11 +46,11 @@ DEFAULT_ARGS: dict[str, Any] = {
 }
 
 _KINDS = Param(
-    ["stock", "index"],
+    list(SETTINGS.kinds),
     type="array",
-    items={"type": "string", "enum": ["stock", "index", "etf"]},
+    items={"type": "string", "enum": list(KINDS)},
     minItems=1,
-    description="Kinds of securities: stock, index, etf.",
+    description=f"Kinds of securities: {', '.join(KINDS)}.",
 )
 
 DAILY_PARAMS = {

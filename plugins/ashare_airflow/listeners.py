@@ -116,7 +116,7 @@ def _history_suggestion(dag_run: DagRun, session: Session) -> str:
     from sqlalchemy import select
 
     from ashare import cost
-    from ashare.sync.run import DEFAULT_KINDS
+    from ashare.settings import Settings
 
     place = select(BackfillDagRun.sort_ordinal).where(BackfillDagRun.dag_run_id == dag_run.id)
     if session.scalar(place) != 1:
@@ -125,4 +125,4 @@ def _history_suggestion(dag_run: DagRun, session: Session) -> str:
         select(BackfillDagRun.partition_key).where(BackfillDagRun.backfill_id == dag_run.backfill_id)
     )
     days = [date.fromisoformat(key) for key in keys if key]
-    return cost.suggest_history_run(None, days, (dag_run.conf or {}).get("kinds") or DEFAULT_KINDS)
+    return cost.suggest_history_run(None, days, (dag_run.conf or {}).get("kinds") or Settings().kinds)

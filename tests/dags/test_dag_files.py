@@ -144,6 +144,15 @@ def test_todays_tasks_go_first_in_the_pool_then_a_persons_then_past_dates_then_y
         assert found["wait_for_trading_day"] > found["plan_batches"] > found["fetch_and_copy"], run
 
 
+def test_the_kinds_of_the_settings_are_the_default_of_the_param(tmp_path: Path) -> None:
+    script = (
+        "from ashare_airflow.defaults import DAILY_PARAMS, HISTORY_PARAMS; "
+        "print(*(params['kinds'].resolve() for params in (DAILY_PARAMS, HISTORY_PARAMS)))"
+    )
+    done = run_script(tmp_path, script, ASHARE_KINDS="etf,stock")
+    assert done.stdout.splitlines()[-1] == "['stock', 'etf'] ['stock', 'etf']"
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_a_dag_file_is_wiring(file: Path) -> None:
     text = file.read_text()

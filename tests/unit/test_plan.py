@@ -5,9 +5,11 @@ from datetime import date
 import pytest
 
 from ashare.errors import InvalidInput
+from ashare.settings import Settings
 from ashare.source import SourceConfig
 from ashare.store import Store
 from ashare.sync import Run
+from ashare.sync.history import HistoryRun
 from ashare.sync.plan import cut_batches
 from tests.conftest import at
 
@@ -62,6 +64,19 @@ def test_a_few_codes_are_not_worth_the_whole_market() -> None:
 
 def test_nothing_left_gives_no_batches() -> None:
     assert shape(run_of(date(2026, 3, 2))) == []
+
+
+def test_a_run_has_the_kinds_of_its_settings_unless_it_is_given_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    day = date(2026, 3, 2)
+    settings = Settings(kinds=("etf",))
+    assert run_of(day).kinds == ("stock", "index")
+    assert run_of(day, settings=settings).kinds == ("etf",)
+    assert run_of(day, settings=settings, kinds=("index",)).kinds == ("index",)
+    monkeypatch.setenv("ASHARE_KINDS", "index,etf")
+    assert run_of(day).kinds == ("index", "etf")
+    run = run_of(day)
+    years = HistoryRun(day, day, run.store, run.source, now=run.now)
+    assert years.kinds == years.on(day).kinds == ("index", "etf")
 
 
 @pytest.mark.parametrize(

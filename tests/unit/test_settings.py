@@ -1,17 +1,18 @@
 from __future__ import annotations
 
 import re
-from datetime import time
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ashare.dates import beijing_now
 from ashare.errors import InvalidInput
-from ashare.settings import DEFAULT_INDICES, Settings
+from ashare.settings import DEFAULT_INDICES, DEFAULT_KINDS, Settings
 
 PROJECT = Path(__file__).parents[2]
-NUMBERS = [name for name in Settings.model_fields if name not in ("deadline", "indices")]
+NUMBERS = [name for name in Settings.model_fields if name not in ("deadline", "first_date", "kinds", "indices")]
 
 
 def variable(name: str) -> str:
@@ -29,9 +30,13 @@ def test_a_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("ASHARE_IDLE_TIMEOUT", "2.5")
     monkeypatch.setenv("ASHARE_DEADLINE", "9:30")
     monkeypatch.setenv("ASHARE_INDICES", "sh.000001, sz.399001,sh.000001,")
+    monkeypatch.setenv("ASHARE_KINDS", "etf, stock,etf,")
+    monkeypatch.setenv("ASHARE_FIRST_DATE", " 2020-01-02 ")
     settings = Settings()
     assert (settings.max_absent, settings.idle_timeout, settings.deadline) == (7, 2.5, time(9, 30))
     assert settings.indices == ("sh.000001", "sz.399001")
+    assert settings.kinds == ("stock", "etf")
+    assert settings.first_date == date(2020, 1, 2)
     assert Settings(max_absent=8).max_absent == 8
 
 
@@ -42,7 +47,9 @@ def test_a_blank_variable_is_the_default(monkeypatch: pytest.MonkeyPatch, blank:
         monkeypatch.setenv(variable(name), blank)
     assert Settings() == default
     monkeypatch.setenv("ASHARE_INDICES", " , ")
+    monkeypatch.setenv("ASHARE_KINDS", ",")
     assert Settings().indices == DEFAULT_INDICES
+    assert Settings().kinds == DEFAULT_KINDS
 
 
 def test_a_variable_of_something_else_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,6 +91,36 @@ def test_an_index_code_without_its_exchange_is_refused(monkeypatch: pytest.Monke
     assert ",".join(DEFAULT_INDICES) in said
 
 
+def test_a_kind_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASHARE_KINDS", "stock,bond,ETF")
+    (said,) = refusal()
+    assert said == (
+        "ASHARE_KINDS holds 'bond', 'ETF': write a list of stock, index, etf, for example stock,index,etf "
+        "(the default is stock,index)."
+    )
+
+
+def test_the_first_date_may_be_any_from_the_first_session_to_today() -> None:
+    today = beijing_now().date()
+    assert Settings().first_date is None
+    for day in (date(1990, 12, 19), today):
+        assert Settings(first_date=day).first_date == Settings(first_date=str(day)).first_date == day
+
+
+@pytest.mark.parametrize("value", ["1990-12-18", "2025-02-29", "20250930", "yesterday"])
+def test_a_first_date_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("ASHARE_FIRST_DATE", value)
+    (said,) = refusal()
+    assert said.startswith(f"ASHARE_FIRST_DATE is '{value}': it must be a date from 1990-12-19 to 2")
+    assert said.endswith(" (today in Beijing), written as YYYY-MM-DD (the default is none).")
+
+
+@pytest.mark.parametrize("value", [beijing_now().date() + timedelta(days=2), datetime(2025, 9, 30), 20250930])
+def test_a_first_date_of_the_code_is_checked_too(value: object) -> None:
+    with pytest.raises(InvalidInput, match="ASHARE_FIRST_DATE is '2"):
+        Settings(first_date=value)
+
+
 def test_all_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in Settings.model_fields:
         monkeypatch.setenv(variable(name), "wrong")
@@ -107,4 +144,6 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
     for name in NUMBERS:
         assert listed[variable(name)].strip("`") == f"{Settings.model_fields[name].default:g}", name
     assert listed["ASHARE_DEADLINE"] == f"{Settings.model_fields['deadline'].default:%H:%M}"
+    assert listed["ASHARE_KINDS"] == ",".join(DEFAULT_KINDS)
+    assert listed["ASHARE_FIRST_DATE"] == "none"
     assert all(code in readme for code in DEFAULT_INDICES)

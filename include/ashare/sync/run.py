@@ -17,7 +17,8 @@ from ashare.store import Expectation, SourceGate, Store
 
 log = logging.getLogger(__name__)
 
-DEFAULT_KINDS = ("stock", "index")
+KINDS_OF_SETTINGS = ("those of the settings",)
+"""The default of a run's kinds: the run has the kinds of its settings instead."""
 FETCHES = ("auto", "code")
 DEFAULT_BATCH_SIZE = 500
 
@@ -32,6 +33,7 @@ GIVE_UP = time(23, 0)
 class Run:
     """One trade date's run.
 
+    :ivar kinds: kinds of securities; default: those of the settings.
     :ivar who: the requester's name in the request ledger, shown also to sessions that wait for the connection.
     :raises InvalidInput: the date, a kind, the fetch mode or the batch size is invalid.
     """
@@ -39,7 +41,7 @@ class Run:
     day: date
     store: Store
     source: SourceConfig
-    kinds: Sequence[str] = DEFAULT_KINDS
+    kinds: Sequence[str] = KINDS_OF_SETTINGS
     fetch: str = "auto"
     batch_size: int = DEFAULT_BATCH_SIZE
     run_id: str = "manual"
@@ -49,6 +51,8 @@ class Run:
 
     def __post_init__(self) -> None:
         parse_trade_date(self.day, today=self.today)
+        if self.kinds is KINDS_OF_SETTINGS:
+            object.__setattr__(self, "kinds", self.settings.kinds)
         unknown = [str(kind) for kind in self.kinds if kind not in KINDS]
         if unknown or not self.kinds:
             raise InvalidInput(

@@ -19,9 +19,9 @@ from rich.console import Console
 
 from ashare import cost
 from ashare.errors import AshareError
+from ashare.settings import Settings
 from ashare.store import Store
 from ashare.store.recorded_dates import RecordedDates
-from ashare.sync.run import DEFAULT_KINDS
 from ashare_airflow import connections
 from ashare_airflow.backfills import DAG_ID
 from ashare_airflow.backfills.refusals import Refused
@@ -77,7 +77,7 @@ def _backfill(args: Namespace, store: Store, console: Console) -> int:
     with create_session() as session:
         dag = load_dag(session)
         given = read_request(args, dag)
-        recorded = RecordedDates(store, (given.conf or {}).get("kinds") or DEFAULT_KINDS)
+        recorded = RecordedDates(store, (given.conf or {}).get("kinds") or Settings().kinds)
         runnable = given.dates_to_run(session)
         dates = given.trade_dates(dag)
         if not dates:

@@ -16,13 +16,14 @@ from ashare.settings import Settings
 from ashare.source import Session, SourceConfig
 from ashare.store import SourceGate, Store
 from ashare.store.history_tables import HistoryRange, HistoryTables
-from ashare.sync.run import DEFAULT_KINDS, Run
+from ashare.sync.run import KINDS_OF_SETTINGS, Run
 
 
 @dataclass(frozen=True)
 class HistoryRun:
     """A run over many years.
 
+    :ivar kinds: kinds of securities; default: those of the settings.
     :ivar codes: only these securities; ``None``: all securities of the kinds, delisted ones included.
     :ivar who: the requester's name in the request ledger, shown also to sessions that wait for the connection.
     :raises InvalidInput: a date, a kind, a code or the batch size is invalid.
@@ -32,7 +33,7 @@ class HistoryRun:
     end: date
     store: Store
     source: SourceConfig
-    kinds: Sequence[str] = DEFAULT_KINDS
+    kinds: Sequence[str] = KINDS_OF_SETTINGS
     codes: Sequence[str] | None = None
     batch_size: int = CODES_A_BATCH
     run_id: str = "manual"
@@ -41,6 +42,8 @@ class HistoryRun:
     now: Callable[[], datetime] = beijing_now
 
     def __post_init__(self) -> None:
+        if self.kinds is KINDS_OF_SETTINGS:
+            object.__setattr__(self, "kinds", self.settings.kinds)
         parse_trade_date_range(self.start, self.end)
         if self.end >= self.today:
             raise InvalidInput(
