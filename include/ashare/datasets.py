@@ -6,6 +6,7 @@ Baostock's documentation and recorded replies; tests/unit/test_datasets.py holds
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, time
 
@@ -126,6 +127,11 @@ BARS_APPEAR = min(dataset.published for dataset in _BARS.values())
 """When Baostock starts to publish a day's bars."""
 BARS_ARE_FINAL = max(dataset.final for dataset in _BARS.values())
 """From this time on, an answer of no bar today is believed if other securities of the kind have bars."""
+
+
+def kept_with(kinds: Iterable[str]) -> tuple[str, ...]:
+    """The names of the datasets of a trade date: the daily bars of some kinds, and the adjust factors."""
+    return (*(bars_of(kind).name for kind in kinds), ADJUST_FACTORS.name)
 
 
 def bars_of(kind: str) -> Dataset:

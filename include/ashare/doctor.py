@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from ashare import __version__
+from ashare.datasets import kept_with
 from ashare.dates import SHANGHAI, beijing_now
 from ashare.errors import AshareError, BudgetSpent, SourceBanned, SourceBusy
 from ashare.settings import Settings
@@ -178,7 +179,8 @@ def _securities(system: CheckedSystem) -> Iterator[Finding]:
 
 
 def _indices(system: CheckedSystem) -> Iterator[Finding]:
-    unlisted = [code for code in system.store.universe.unlisted_indices() if code in system.settings().indices]
+    by_day = system.store.universe.unlisted_by_day()
+    unlisted = sorted(code for codes in by_day.values() for code in codes if code in system.settings().indices)
     if unlisted:
         sentence = (
             f"Baostock's list of securities has no index {', '.join(unlisted)}: neither asked for nor waited for."
@@ -251,18 +253,27 @@ def _ban(system: CheckedSystem) -> Iterator[Finding]:
 
 def _trade_dates(system: CheckedSystem) -> Iterator[Finding]:
     newest = newest_published(system.now())
-    sessions = system.store.health.last_sessions(newest, DATES)
-    if all(session.is_before_first is None for session in sessions):
+    datasets, since = _expected(system)
+    sessions = system.store.health.last_sessions(newest, DATES, datasets, since)
+    if not any(system.store.coverage.states(date.min, date.max)):
         yield Finding("trade dates", WARN, TEXT_WITHOUT_DATA["trade dates"].format(day=newest))
         return
     found = [_trade_date(system, session) for session in sessions]
     yield from found
     # One command for the whole range: it leaves complete dates alone.
     if bad := sorted(finding.name for finding in found if finding.state == BAD):
-        how = (
-            "--reset-dagruns" if any(session.status == "skipped" for session in sessions) else "--rerun-failed-tasks"
-        )
+        pending = any(session.status == "pending" and session.reason for session in sessions)
+        how = "--reset-dagruns" if pending else "--rerun-failed-tasks"
         yield Finding(RUN_AGAIN, BAD, _backfill(bad[0], bad[-1], how))
+
+
+def _expected(system: CheckedSystem) -> tuple[Sequence[str] | None, date | None]:
+    """The datasets that the database is meant to have, and since when; ``None``: not known, as a setting is wrong."""
+    try:
+        settings = system.settings()
+    except AshareError:
+        return None, None
+    return kept_with(settings.kinds), settings.first_date
 
 
 def _trade_date(system: CheckedSystem, session: SessionState) -> Finding:
@@ -276,10 +287,10 @@ def _trade_date(system: CheckedSystem, session: SessionState) -> Finding:
         return Finding(day, BAD, f"failed{bars}: {why}")
     if session.status == "syncing":
         return _syncing(system, session, why)
-    if session.status == "skipped":
-        return Finding(day, BAD, "skipped as closed, but a session by the calendar as it is known now.")
-    if session.is_before_first:
-        return Finding(day, WARN, "not loaded: before the first date that was.")
+    if session.status == "pending" and session.reason:
+        return Finding(day, BAD, session.reason[:1].lower() + session.reason[1:])
+    if session.coverage == "before":
+        return Finding(day, WARN, "not loaded: before the dates that are (ASHARE_FIRST_DATE).")
     return _pending(system, session.day)
 
 

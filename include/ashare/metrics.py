@@ -9,7 +9,7 @@ from ashare.status import status_reader
 from ashare.store import Store
 from ashare.store.rows import MergeCounts
 
-GAUGES = ("bars", "missing", "rejected", "revised")
+GAUGES = {"bars": "loaded", "missing": "missing", "rejected": "rejected", "revised": "revised"}
 
 
 class Stats(Protocol):
@@ -45,8 +45,9 @@ def date_recorded(stats: Stats, store: Store, day: date | None) -> None:
     :param day: the trade date; ``None``: send the lag only.
     """
     if day is not None:
-        for name, value in zip(GAUGES, store.statuses.figures(day), strict=False):
-            if value is not None:
+        state = store.coverage.state(day)
+        for name, figure in GAUGES.items():
+            if (value := getattr(state, figure, None)) is not None:
                 stats.gauge(f"ashare.{name}", value)
     with status_reader(store.second_store()) as reader:
         lag = reader.bounds().lag

@@ -6,14 +6,15 @@ of one security.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from ashare.cost import by_date
-from ashare.datasets import BARS_APPEAR, MARKET_DAY_FROM
+from ashare.datasets import BARS_APPEAR, KINDS, MARKET_DAY_FROM, bars_of, kept_with
 from ashare.dates import SHANGHAI, beijing_now, days_between, weekdays
 from ashare.session_spans import spans_of, years_of
 from ashare.settings import Settings
@@ -23,6 +24,10 @@ from ashare.sync.reference import closed_reason
 from ashare.sync.run import GIVE_UP, newest_published
 
 STATUSES = ("pending", "syncing", "success", "failed", "skipped")
+FIGURES = (
+    *("expected", "loaded", "suspended", "missing", "rejected", "revised", "requests"),
+    *("run_id", "started_at", "finished_at"),
+)
 WANTING = ("missing", "partial", "failed", "before")
 """Coverages of a date that a sync would repair."""
 
@@ -90,16 +95,19 @@ class StatusReader:
     def today(self) -> date:
         return self.now().astimezone(SHANGHAI).date()
 
-    @property
-    def _as_of(self) -> AsOf:
-        return AsOf(newest_due(self.now()), self.running)
+    @cached_property
+    def as_of(self) -> AsOf:
+        """The inputs of the states beside the tables."""
+        datasets = kept_with(self.settings.kinds)
+        since = self.settings.first_date or self.rows.complete_since(datasets)
+        return AsOf(datasets, since, newest_due(self.now()), self.running)
 
     # ------------------------------------------------------------------ trade dates
 
     def bounds(self) -> Bounds:
         """The range of the loaded data, and its lag."""
         due = newest_due(self.now())
-        row = self.rows.bounds(due)
+        row = self.rows.bounds(self.as_of)
         newest = {name: row[name] for name in ("trade_date", "expected", "loaded", "suspended")}
         complete = newest["trade_date"]
         known_to = max(filter(None, (row["calendar_end"], complete)), default=None)
@@ -112,14 +120,18 @@ class StatusReader:
             lag = row["sessions_since"] + len(unknown)
         return Bounds(row["first_date"], newest if complete else None, session or due, lag)
 
+    def open_sessions(self) -> list[date]:
+        """The sessions among the last ``ASHARE_HEAL_SESSIONS`` that are not complete and that nobody works on."""
+        return self.rows.open_sessions(self.as_of, self.settings.heal_sessions)
+
     def counts(self, start: date | None = None, end: date | None = None) -> dict[str, int]:
         """Number of trade dates per status, from the first recorded date on."""
-        found = self.rows.counts(self._as_of, start, end)
+        found = self.rows.counts(self.as_of, start, end)
         return {status: found.get(status, 0) for status in STATUSES}
 
     def open_range(self) -> tuple[date | None, date | None]:
         """The first and the last date with the status ``pending`` or ``failed``; ``None`` without such a date."""
-        return self.rows.open_range(self._as_of)
+        return self.rows.open_range(self.as_of)
 
     def records(
         self,
@@ -131,25 +143,21 @@ class StatusReader:
         offset: int = 0,
     ) -> list[Row]:
         """Trade dates, newest first. A session without a record has the status ``pending``."""
-        return self.rows.dates(self._as_of, start=start, end=end, status=status, limit=limit, offset=offset)
+        return self.rows.dates(self.as_of, start=start, end=end, status=status, limit=limit, offset=offset)
 
     def record(self, day: date) -> Row | None:
         """One date; ``None`` for a weekday that has no record and is not in the calendar."""
-        recorded = self.records(start=day, end=day)
-        if recorded:
-            return recorded[0]
-        sessions = self.rows.sessions(day, day)
-        if day not in sessions and day.weekday() < 5:
-            return None
-        return self._derived(day, sessions, self.rows.first_date())
+        found = self.rows.dates(self.as_of, start=day, end=day, status=None, limit=None, offset=0, derived=True)
+        if found:
+            return found[0]
+        return None if day.weekday() < 5 else self._beyond_the_calendar(day)
 
     def coverage(self, start: date, end: date) -> list[tuple[Any, ...]]:
         """One tuple per calendar day of a range: (date, coverage, expected, loaded, missing, rejected, revised)."""
-        recorded = {row[0]: row for row in self.rows.coverage(self._as_of, start, end)}
-        sessions, first = self.rows.sessions(start, end), self.rows.first_date()
+        known = {row[0]: row for row in self.rows.coverage(self.as_of, start, end)}
         nothing = (None,) * 5
         return [
-            recorded.get(day) or (day, self._derived(day, sessions, first)["coverage"], *nothing)
+            known.get(day) or (day, self._beyond_the_calendar(day)["coverage"], *nothing)
             for day in days_between(start, end)
         ]
 
@@ -182,29 +190,22 @@ class StatusReader:
                 return True, row["reason"] or f"{day} has {row['loaded']} of {row['expected']} bars."
         return True, row["reason"] or f"Nothing is recorded of {day}, a trading day."
 
-    def _derived(self, day: date, sessions: Mapping[date, bool], first: date | None) -> Row:
-        """The row of a date without a record."""
-        is_open = sessions.get(day, day.weekday() < 5)
-        status, coverage = "pending", "missing"
-        if not is_open:
-            status, coverage = "skipped", "closed"
-        elif day > newest_due(self.now()):
+    def _beyond_the_calendar(self, day: date) -> Row:
+        """The row of a day that the stored calendar does not have: any weekday may be a session."""
+        as_of, is_weekend = self.as_of, day.weekday() >= 5
+        coverage = "closed" if is_weekend else "missing"
+        if not is_weekend and day > as_of.newest:
             coverage = "unpublished"
-        elif first is None or day < first:
+        elif not is_weekend and (as_of.since is None or day < as_of.since):
             coverage = "before"
-        nothing = dict.fromkeys(
-            ("expected", "loaded", "suspended", "missing", "rejected", "revised", "requests"), None
-        )
-        nothing |= dict.fromkeys(("run_id", "started_at", "finished_at"), None)
-        reason = None if is_open else closed_reason(day)
         return {
-            **nothing,
             "trade_date": day,
-            "status": status,
+            "status": "skipped" if is_weekend else "pending",
             "coverage": coverage,
             "kinds": [],
-            "reason": reason,
+            "reason": closed_reason(day) if is_weekend else None,
             "dag_id": "ashare_daily",
+            **dict.fromkeys(FIGURES),
         }
 
     # ------------------------------------------------------------------ one date
@@ -286,7 +287,7 @@ class StatusReader:
         if found is None:
             return None
         reach, events = self.rows.bar_range(code), self.rows.events(code)
-        first_recorded = self.rows.first_date()
+        first_recorded = self.rows.bounds(self.as_of)["first_date"]
         sessions = self._sessions_of(found, min(filter(None, (first_recorded, reach["first_bar"])), default=None))
         return {
             **found,
@@ -306,7 +307,10 @@ class StatusReader:
             start = max(start, security["ipo_date"])
         if security["out_date"]:
             end = min(end, security["out_date"] - timedelta(days=1))
-        return self.rows.security_sessions(security["code"], security["kind"], start, end)
+        if security["kind"] not in KINDS:
+            return []
+        dataset = bars_of(security["kind"]).name
+        return self.rows.security_sessions(self.as_of, security["code"], dataset, start, end)
 
     def bars(self, code: str, adjust: str) -> tuple[list[tuple[Any, ...]], str | None]:
         """A security's bars for a chart.

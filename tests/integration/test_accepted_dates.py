@@ -120,7 +120,7 @@ def test_an_accepted_date_is_complete_with_what_was_wrong_in_its_record(red: Run
     assert database.rows("SELECT run_id FROM ashare.sync_status WHERE trade_date = %s", DAY) == run_id
     assert RecordedDates(red.store, ["stock"]).complete([red.day]) == {red.day}
     assert database.rows(
-        "SELECT coverage FROM ashare.trade_date_state(%s, '{}') WHERE trade_date = %s", DAY, DAY
+        "SELECT coverage FROM ashare.trade_date_state('{stock_bar}', %s, %s, NULL, NULL, '{}')", DAY, DAY
     ) == [("accepted",)]
 
 
@@ -135,7 +135,7 @@ def test_nothing_of_an_accepted_date_is_asked_for_and_nothing_turns_it_red(
     assert status(database)[0::4] == ("success", said)
     # The dates around it: the one after it is held against it, and a day later earlier dates are read again.
     complete(stocks(AFTER))
-    database.do("UPDATE ashare.sync_status SET checked_at = checked_at - interval '2 days'")
+    database.do("UPDATE ashare.counted_partition SET verified_at = verified_at - interval '2 days'")
     about_it = [request for request in server.requests if DAY in str(request)]
     assert complete(stocks(LATER)) == "success"
     assert [request for request in server.requests if DAY in str(request)] == about_it
@@ -151,7 +151,11 @@ def test_a_date_of_which_a_whole_kind_has_no_bar_cannot_be_accepted(
     """The indices are there; the market contradicted, and nothing of it was written."""
     run = make_run(DAY, source=source_of(server), kinds=("index",))
     assert complete(run) == "success"
-    database.do("UPDATE ashare.sync_status SET status = 'failed', kinds = '{stock,index}', reason = 'refused.'")
+    database.do(
+        "INSERT INTO ashare.work (dataset, partition, run_id, error, ended_at) "
+        "VALUES ('stock_bar', %s, 'refused', 'refused.', now())",
+        DAY,
+    )
     with pytest.raises(InvalidInput, match=r"has no bars of stocks: .* --conf '\{\"fetch\": \"code\"\}'"):
         accept(run.store, run.day, REASON, "li")
     assert ends(database) == []
@@ -166,7 +170,7 @@ def test_bars_of_other_kinds_undo_no_acceptance(make_run: MakeRun, database: Dat
         complete(run)
         code = database.rows("SELECT min(code) FROM ashare.daily_bar WHERE trade_date = %s", day)[0][0]
         database.do("DELETE FROM ashare.daily_bar WHERE trade_date = %s AND code = %s", day, code)
-        with pytest.raises(IncompleteDate, match=r"1 of .* securities have no bar"):
+        with pytest.raises(IncompleteDate, match=r"1 of .* stocks have no bar"):
             record_status(run)
         said = accept(run.store, run.day, REASON, "li")
         etfs = HistoryRun(
@@ -189,7 +193,7 @@ def test_what_lacks_in_an_accepted_date_is_in_its_figures_and_no_history_asks_fo
     run = stocks(DAY, settings=Settings(lock_timeout=20.0, max_absent=0))
     with pytest.raises(BadReply, match="more than ASHARE_MAX_ABSENT"):
         complete(run)
-    with pytest.raises(IncompleteDate, match="5 of 301 securities have no bar"):
+    with pytest.raises(IncompleteDate, match="5 of 301 stocks have no bar"):
         record_status(run)
     said = accept(run.store, run.day, REASON, "li")
     state, expected, loaded, missing, reason = status(database)
@@ -335,15 +339,18 @@ def test_an_accepted_date_ends_its_alert_and_is_shown_with_its_reason(
 ) -> None:
     Alerts(red.store, lambda: Delivery([])).failed(Failure("scheduled__1", "", trade_date=red.day))
     open_alerts = "SELECT trade_date::text FROM ashare.alert WHERE resolved_at IS NULL"
+    settings = Settings(kinds=("stock",))  # as the run
     assert database.rows(open_alerts) == [(DAY,)]
     assert command(DAY, "--reason", REASON)[0] == 0
     assert database.rows(open_alerts) == []
-    system = CheckedSystem(red.store, lambda: source_of(server), Settings, lambda: (8, 1), list, at(f"{DAY}T23:30"))
+    system = CheckedSystem(
+        red.store, lambda: source_of(server), lambda: settings, lambda: (8, 1), list, at(f"{DAY}T23:30")
+    )
     (found,) = (finding for finding in examine(system) if finding.name == DAY)
     assert found.state == OK
     assert "bars; accepted by " in found.text
     assert REASON in found.text
-    with status_reader(red.store) as reader:
+    with status_reader(red.store, settings=settings) as reader:
         (listed,) = reader.records(start=red.day, end=red.day)
         assert (listed["status"], listed["coverage"], listed["reason"]) == (
             "success",

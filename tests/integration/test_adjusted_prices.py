@@ -24,6 +24,7 @@ from ashare.store.cross_check import DAYS_MOVE
 from ashare.store.queries import queries
 from ashare_local.postgres import EmbeddedPostgres
 from tests.conftest import SHARED_DATA, Database, needs_shared_data
+from tests.records import record
 
 VIEWS = ("daily_bar_hfq", "daily_bar_qfq")
 PRICES = ("open", "high", "low", "close", "preclose")
@@ -389,7 +390,7 @@ def cross_checked(database: Database) -> set[Mismatch]:
     sessions = [day for (day,) in database.rows("SELECT DISTINCT trade_date FROM ashare.daily_bar ORDER BY 1")]
     with database.connect() as connection:
         for before, day in pairwise(sessions):
-            values = {"day": day, "before": before, "kind": "stock", "days_move": DAYS_MOVE}
+            values = {"day": day, "before": before, "kind": "stock", "dataset": "stock_bar", "days_move": DAYS_MOVE}
             cursor = connection.execute(queries("cross_check")["figures"], values)
             names = [column.name for column in cursor.description or ()]
             figures = dict(zip(names, cursor.fetchone() or (), strict=True))
@@ -479,12 +480,10 @@ def test_stocks_under_the_names_of_old(market: Database) -> None:
 
 
 def test_dates_under_the_names_of_old(empty: Database) -> None:
-    empty.do(
-        """INSERT INTO ashare.sync_status
-               (trade_date, status, expected, loaded, missing, reason, started_at, finished_at)
-           VALUES ('2026-03-02', 'failed', 5200, 5198, 2, '2 lack.', '2026-03-02 18:05+8', '2026-03-02 18:06+8'),
-                  ('2026-03-03', 'syncing', NULL, NULL, NULL, NULL, '2026-03-03 18:05+8', NULL)"""
-    )
+    times = {"started_at": "2026-03-02 18:05+8"}
+    record(empty, "2026-03-02", "failed", expected=5200, loaded=5198, missing=2, reason="2 lack.", **times)
+    empty.do("UPDATE ashare.work SET ended_at = '2026-03-02 18:06+8'")
+    record(empty, "2026-03-03", "syncing")
     assert empty.rows(
         """SELECT sync_date::text, status, total_records, success_count, failed_count, end_time - start_time, remarks
            FROM ashare.daily_sync_status ORDER BY sync_date"""

@@ -22,6 +22,7 @@ from ashare.alerts.delivery import MOST_BYTES, _room, _short
 from ashare.store import Store
 from ashare_local import PROJECT
 from ashare_local.postgres import EmbeddedPostgres
+from tests import records
 from tests.airflow_script import run_script
 from tests.conftest import Database
 from tests.listener import Listener
@@ -46,14 +47,7 @@ def alerts(database: Database, listener: Listener) -> Alerts:
 
 
 def record(database: Database, day: date, status: str, reason: str | None = None) -> None:
-    database.do("DELETE FROM ashare.sync_status WHERE trade_date = %s", day)
-    database.do(
-        "INSERT INTO ashare.sync_status (trade_date, status, kinds, reason, started_at) "
-        "VALUES (%s, %s, '{stock}', %s, '2026-03-02 18:05+08')",
-        day,
-        status,
-        reason,
-    )
+    records.record(database, day, status, kinds=("stock",), reason=reason, started_at="2026-03-02 18:05+08")
 
 
 def calendar(database: Database, first: date, last: date, *, is_open: bool = True) -> None:

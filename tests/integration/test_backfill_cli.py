@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,8 @@ import pytest
 
 from ashare.store import Store
 from ashare_local.postgres import EmbeddedPostgres
+from tests.conftest import Database
+from tests.records import record
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -87,7 +89,7 @@ class Airflow:
     """An Airflow without a scheduler, and its database."""
 
     def __init__(self, home: Path, server: EmbeddedPostgres) -> None:
-        self._socket_dir = str(server.socket_dir)
+        self._postgres, self._socket_dir = server, str(server.socket_dir)
         for name in ("backfill_cli", "backfill_cli_bars"):
             with self.connect("postgres") as admin:
                 admin.execute(f"CREATE DATABASE {name}")
@@ -147,7 +149,7 @@ class Airflow:
         self.do("INSERT INTO slot_pool (pool, slots, include_deferred) VALUES ('baostock', 8, false)")
         self.scheduler_beats()
         with self.connect("backfill_cli_bars") as bars:
-            bars.execute("TRUNCATE ashare.sync_status, ashare.daily_bar")
+            bars.execute("TRUNCATE ashare.counted_partition, ashare.work, ashare.daily_bar")
 
     def add_backfill(self) -> int:
         ((number,),) = self.do(
@@ -176,25 +178,21 @@ class Airflow:
         ((run_id,),) = self.do("SELECT run_id FROM dag_run WHERE partition_key = %s", day)
         with self.connect("backfill_cli_bars") as bars:
             bars.execute(
-                "INSERT INTO ashare.sync_status (trade_date, status, kinds, loaded, reason, run_id) "
-                "VALUES (%s, %s, '{stock,index}', %s, %s, %s)",
-                (day, status, loaded, reason, run_id),
-            )
-            bars.execute(
                 "INSERT INTO ashare.daily_bar (trade_date, code, is_trading) "
                 "SELECT %s, 'sh.' || 600000 + n, true FROM generate_series(1, %s) AS n",
                 (day, loaded),
             )
+        record(self.bars, day, status, reason=reason, run_id=run_id)
 
-    def add_complete(self, *days: str, kinds: str = "{stock,index}") -> None:
+    @property
+    def bars(self) -> Database:
+        """The database of the bars."""
+        return Database(self._postgres, "backfill_cli_bars")
+
+    def add_complete(self, *days: str, kinds: Sequence[str] = ("stock", "index")) -> None:
         """Dates whose data are complete though no run of theirs has brought them."""
-        with self.connect("backfill_cli_bars") as bars:
-            for day in days:
-                bars.execute(
-                    "INSERT INTO ashare.sync_status (trade_date, status, kinds, loaded) "
-                    "VALUES (%s, 'success', %s, 0)",
-                    (day, kinds),
-                )
+        for day in days:
+            record(self.bars, day, "success", kinds=kinds, loaded=1)
 
 
 @pytest.fixture(scope="module")
@@ -425,8 +423,7 @@ def test_where_all_is_complete_there_is_nothing_to_do(airflow: Airflow) -> None:
 
 def test_rows_that_are_gone_make_a_date_incomplete(airflow: Airflow) -> None:
     airflow.add_complete(*WEEKDAYS)
-    with airflow.connect("backfill_cli_bars") as bars:
-        bars.execute("UPDATE ashare.sync_status SET loaded = 1 WHERE trade_date = '2025-10-03'")
+    airflow.bars.do("UPDATE ashare.bar_count SET bars = 0 WHERE partition = '2025-10-03'")
     said = airflow.backfill("ashare_daily", "-n", *WEEK)
     assert said.out.splitlines()[1:] == ["2025-10-03", "1 would be run, 0 left alone because they have a run."]
 

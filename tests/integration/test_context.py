@@ -149,7 +149,7 @@ context = {
 }
 try:
     with run_of(context) as run:
-        run.store.statuses.start(run.day, run.kinds, run.run_id)
+        run.store.work.start(run.scope)
         raise raised
 except type(raised) as error:
     assert error is raised

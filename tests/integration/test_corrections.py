@@ -70,7 +70,7 @@ def loaded(make_run: MakeRun, database: Database, market: Correcting) -> None:
 
 
 def age(database: Database) -> None:
-    database.do("UPDATE ashare.sync_status SET checked_at = checked_at - interval '2 days'")
+    database.do("UPDATE ashare.counted_partition SET verified_at = verified_at - interval '2 days'")
 
 
 def dates_asked(emulator: Emulator, since: int) -> list[str]:

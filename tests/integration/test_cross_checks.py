@@ -201,7 +201,7 @@ def test_an_ex_date_without_its_factor_fails_beyond_the_threshold_and_is_noted_b
     assert complete(stocks(DAY)) == "success"
     assert "the prices of 1 stocks say that they go ex" in status(database)[4]
     # A day later, another run asks for the factors again.
-    database.do("UPDATE ashare.sync_status SET checked_at = checked_at - interval '2 days'")
+    database.do("UPDATE ashare.counted_partition SET verified_at = verified_at - interval '2 days'")
     liar.be_honest()
     assert complete(stocks(AFTER)) == "success"
     assert database.rows("SELECT code, ex_date::text FROM ashare.adjust_factor") == [

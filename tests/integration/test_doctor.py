@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -18,10 +19,12 @@ from ashare.errors import InvalidInput
 from ashare.settings import Settings
 from ashare.source import Session, SourceConfig
 from ashare.store import SourceGate, Store
+from ashare.store.work import Scope
 from ashare_emulator.faults import Fault, fault
 from ashare_emulator.server import Emulator
 from tests.conftest import Database, MakeRun, at, source_of
 from tests.integration.trade_date import complete
+from tests.records import record
 
 DATES = ("2025-09-26", "2025-09-29", "2025-09-30", "2025-10-09", "2025-10-10")
 NOW = at("2025-10-10T20:00")
@@ -53,7 +56,7 @@ def look(system: CheckedSystem) -> dict[str, Finding]:
 def test_all_is_well(well: CheckedSystem, emulator: Emulator) -> None:
     asked = emulator.count()
     found = look(well)
-    assert {finding.state for finding in found.values()} == {OK}
+    assert {finding.state for finding in found.values()} == {OK}, found
     assert list(found) == [*BEFORE_DATES, *reversed(DATES), *AFTER_DATES]
     assert [request.method for request in emulator.requests[asked:]] == ["login", "logout"]
     assert f"{asked + 2} of 40000 requests sent today" in found["budget"].text
@@ -83,7 +86,7 @@ def test_a_schema_in_which_nothing_ran_is_no_failure(system: CheckedSystem, emul
 
 def test_a_first_run_that_failed_before_the_calendar_was_read(system: CheckedSystem) -> None:
     system.store.migrate()
-    system.store.statuses.fail(NOW().date(), ["stock"], "Baostock cannot be reached.", "first")
+    system.store.work.fail(Scope(NOW().date(), ["stock_bar"], ["stock_bar"], "first"), "Baostock cannot be reached.")
     found = look(system)["2025-10-10"]
     assert (found.state, found.text == "failed: Baostock cannot be reached.") == (BAD, True), found
 
@@ -252,37 +255,33 @@ def test_a_ban_that_is_over_is_well(well: CheckedSystem, database: Database, emu
     ("change", "state", "said"),
     [
         (
-            "status = 'failed', reason = 'No bars.', missing = 3",
+            {"status": "failed", "reason": "No bars.", "missing": 3},
             BAD,
             " 3 missing: No bars.",
         ),
-        ("status = 'skipped', reason = 'A holiday.'", BAD, "but a session by the calendar"),
-        ("status = 'syncing', started_at = '2025-10-10 13:00+08', reason = NULL", BAD, "its run has died"),
-        ("status = 'syncing', started_at = '2025-10-10 19:00+08', reason = NULL", OK, "being worked on since"),
-        ("status = 'syncing', started_at = '2025-10-10 05:00+08', reason = 'Banned.'", WARN, ": Banned."),
+        ({"status": "skipped", "reason": "A holiday."}, BAD, "but a session by the calendar"),
+        ({"status": "syncing", "started_at": "2025-10-10 13:00+08"}, BAD, "its run has died"),
+        ({"status": "syncing", "started_at": "2025-10-10 19:00+08"}, OK, "being worked on since"),
+        ({"status": "syncing", "started_at": "2025-10-10 05:00+08", "reason": "Banned."}, WARN, ": Banned."),
     ],
 )
 def test_a_trade_date_that_is_not_complete(
-    well: CheckedSystem, database: Database, change: str, state: str, said: str
+    well: CheckedSystem, database: Database, change: dict[str, Any], state: str, said: str
 ) -> None:
-    with database.connect() as connection:
-        connection.execute("UPDATE ashare.sync_batch SET started_at = '2025-10-10 13:30+08', finished_at = NULL")
-        connection.execute(f"UPDATE ashare.sync_status SET {change} WHERE trade_date = '2025-10-10'".encode())
+    database.do("UPDATE ashare.sync_batch SET started_at = '2025-10-10 13:30+08', finished_at = NULL")
+    record(database, "2025-10-10", **change)
     every = look(well)
     found = every["2025-10-10"]
     assert (found.state, said in found.text) == (state, True), found
     assert ("run again" in every) == (state == BAD)
     if state == BAD:
-        how = "--reset-dagruns" if "skipped" in change else "--rerun-failed-tasks"
+        how = "--reset-dagruns" if change["status"] == "skipped" else "--rerun-failed-tasks"
         command = f"airflow dags backfill -s 2025-10-10 -e 2025-10-10 {how} ashare_daily"
         assert every["run again"] == Finding("run again", BAD, command)
 
 
 def test_a_date_that_went_on_after_a_long_wait_has_not_died(well: CheckedSystem, database: Database) -> None:
-    database.do(
-        "UPDATE ashare.sync_status SET status = 'syncing', reason = NULL, started_at = '2025-10-09 18:05+08' "
-        "WHERE trade_date = '2025-10-09'"
-    )
+    record(database, "2025-10-09", "syncing")
     database.do("UPDATE ashare.sync_batch SET started_at = '2025-10-10 19:00+08', finished_at = NULL")
     assert look(well)["2025-10-09"] == Finding("2025-10-09", OK, "being worked on since 2025-10-09 18:05.")
     database.do("UPDATE ashare.sync_batch SET started_at = '2025-10-10 13:00+08'")
@@ -291,10 +290,7 @@ def test_a_date_that_went_on_after_a_long_wait_has_not_died(well: CheckedSystem,
 
 
 def test_a_date_whose_wait_is_long_over_has_died(well: CheckedSystem, database: Database) -> None:
-    database.do(
-        "INSERT INTO ashare.sync_status (trade_date, status, reason, started_at) "
-        "VALUES ('2025-12-31', 'syncing', 'Banned.', '2025-12-31 18:05+08')"
-    )
+    record(database, "2025-12-31", "syncing", reason="Banned.", started_at="2025-12-31 18:05+08")
     later = replace(well, now=at("2030-01-01T12:00"))  # what the ledger says is of the real day
     assert look(later)["2025-12-31"].state == BAD
     assert look(budgeted(later, 1))["2025-12-31"] == Finding(
@@ -303,10 +299,12 @@ def test_a_date_whose_wait_is_long_over_has_died(well: CheckedSystem, database: 
 
 
 def test_a_trade_date_that_nobody_loaded(well: CheckedSystem, database: Database) -> None:
-    database.do("DELETE FROM ashare.sync_status WHERE trade_date IN ('2025-09-26', '2025-09-29', '2025-10-10')")
+    gone = ["2025-09-26", "2025-09-29", "2025-10-10"]
+    database.do("DELETE FROM ashare.daily_bar WHERE trade_date = ANY (%s::date[])", gone)
+    database.do("DELETE FROM ashare.counted_partition WHERE partition = ANY (%s::date[])", gone)
     found = look(well)
     assert found["2025-09-29"].state == WARN  # nobody has asked for anything that early
-    database.do("INSERT INTO ashare.sync_status (trade_date, status) VALUES ('2025-09-26', 'success')")
+    record(database, "2025-09-26", "success")
     found = look(well)
     assert (found["2025-10-10"].state, found["2025-09-29"].state) == (OK, BAD)  # today's may still come
     assert "nothing is recorded" in found["2025-09-29"].text
@@ -346,7 +344,8 @@ def test_prices_and_factors_that_disagree_are_told_and_counted(well: CheckedSyst
 
 def test_the_worst_screen_is_still_one(well: CheckedSystem, database: Database, emulator: Emulator) -> None:
     reason = "4,000 of 5,200 securities have no bar: " + "sh.600000, " * 40 + "\nand a second line."
-    database.do("UPDATE ashare.sync_status SET status = 'failed', missing = 4000, reason = %s", reason)
+    for (day,) in database.rows("SELECT trade_date FROM ashare.sync_status"):
+        record(database, day, "failed", missing=4000, reason=reason)
     emulator.add_fault(fault("login", "error", code="10001011"))
     found = look(replace(well, pool=lambda: None))
     assert all("\n" not in finding.text for finding in found.values())

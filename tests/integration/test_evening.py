@@ -387,7 +387,7 @@ def test_an_ordinary_evening_with_dates_to_read_again_and_one_absent_code_takes_
     for day in ("2025-09-24", "2025-09-25", "2025-09-26", "2025-09-29", "2025-09-30"):
         late.reset(f"{day}T20:30")
         assert evening(day).go() == "success"
-    database.do("UPDATE ashare.sync_status SET finished_at = finished_at - interval '2 days', checked_at = NULL")
+    database.do("UPDATE ashare.counted_partition SET counted_at = counted_at - interval '2 days', verified_at = NULL")
     database.do("UPDATE ashare.security SET updated_at = '2025-09-30 20:30+08'")
     late.reset()
     late.late = {code_of(late, 50)}

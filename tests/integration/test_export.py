@@ -31,6 +31,7 @@ from ashare_emulator.generated import GeneratedMarket
 from ashare_local import PROJECT
 from tests.conftest import Database, MakeRun
 from tests.integration.trade_date import complete
+from tests.records import record
 
 DAYS = ("2024-12-30", "2024-12-31", "2025-01-02", "2025-01-03")
 SMALL = {f"{name}.parquet" for name in ("adjust_factor", "security", "trade_calendar", "sync_status")}
@@ -143,7 +144,7 @@ def test_it_reads_back_equal_by_whatever_reads_it(loaded: Database, cli: Cli, tm
 
 
 def test_the_other_tables_are_beside_it(loaded: Database, run: Callable[..., Summary], tmp_path: Path) -> None:
-    loaded.do("UPDATE ashare.sync_status SET reason = E'two\n\"lines\", 两行' WHERE trade_date = '2025-01-02'")
+    record(loaded, "2025-01-02", "success", reason='two\n"lines", 两行')
     assert set(run().written) == {OLD, NEW, *SMALL}
     for file in SMALL:
         table = pq.read_table(tmp_path / "bars" / file)
@@ -255,7 +256,7 @@ def test_all_of_an_export_is_as_of_one_moment(loaded: Database, run: Callable[..
     run(say=change)
     found = [tuple(row.values())[:-1] for row in pq.read_table(tmp_path / "bars" / "daily_bar").to_pylist()]
     assert same(found, before)
-    assert set(run().written) == {OLD, NEW}
+    assert set(run().written) == {OLD, NEW, "sync_status.parquet"}  # which says how many bars there are
 
 
 # ---------------------------------------------------------------------- which bars

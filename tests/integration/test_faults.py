@@ -54,7 +54,7 @@ from tests.waiting import until
 UNIVERSE = "query_stock_basic"
 NOW = "2025-11-03T20:00"
 LOST = {"code": "10001001", "message": "用户未登陆"}
-NO_BAR = "securities have no bar"
+NO_BAR = "(stocks|indices) have no bar"
 NOTHING: Mapping[str, int] = {}
 
 Address = tuple[str, int]

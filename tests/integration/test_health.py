@@ -14,6 +14,7 @@ from ashare.store import Store
 from ashare_local.postgres import EmbeddedPostgres
 from tests.airflow_script import run_script
 from tests.conftest import Database
+from tests.records import record
 
 ASK = """
 import json, sys
@@ -52,9 +53,7 @@ def test_by_the_age_of_the_newest_complete_date(
     with Store(database.connect) as store:
         store.migrate()
     newest = newest_due(beijing_now()) - timedelta(days=days_old)
-    database.do(
-        "INSERT INTO ashare.sync_status (trade_date, status, kinds) VALUES (%s, 'success', '{stock}')", newest
-    )
+    record(database, newest, "success")
     assert ask(tmp_path, postgres.connection_json(database.name), **settings) == (code, {"status": word})
 
 

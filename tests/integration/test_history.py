@@ -625,7 +625,9 @@ def test_factors_that_were_read_before_the_ranges_end_are_read_again(scene: Scen
     stocks = scene.emulator.count(FACTORS)
     scene.database.do("UPDATE ashare.factor_history SET read_at = '2025-09-20 12:00+08'")
     assert plan_batches(scene.history())[0] == []  # each date since has brought its own
-    scene.database.do("DELETE FROM ashare.sync_batch WHERE kind = 'factor' AND trade_date = '2025-10-15'")
+    scene.database.do(
+        "DELETE FROM ashare.counted_partition WHERE dataset = 'adjust_factor' AND partition = '2025-10-15'"
+    )
     assert plan_batches(scene.history(date(2025, 9, 1), date(2025, 9, 12)))[0] == []
     scene.run(scene.history())
     # Of those that were listed then; who was gone before is known for good.

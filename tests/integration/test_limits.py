@@ -184,7 +184,7 @@ def test_every_run_but_the_newest_dates_leaves_the_reserve_alone(
         fetch_and_copy(past, plan_batches(past)[0].batch_no)
     today = make_run("2025-10-10", now=at("2025-10-10T20:00"), **options)
     wait_for_trading_day(today)
-    database.do("UPDATE ashare.sync_status SET finished_at = now() - interval '2 days', checked_at = NULL")
+    database.do("UPDATE ashare.counted_partition SET counted_at = counted_at - interval '2 days', verified_at = NULL")
     batches = plan_batches(today)
     again = [batch for batch in batches if batch.again]
     assert len(again) == 1

@@ -272,7 +272,7 @@ def test_one_bad_factor_row_does_not_keep_the_others_out(make_run: MakeRun, data
         assert "1 adjust factors set aside (ashare.rejected_row)" in status(database, str(day))[4]
         # The next answer has it right.
         server._answers._calls.update(whole)
-        run.store.batches.reopen_factors(run.day, "again")
+        run.store.coverage.doubt(run.day, ["adjust_factor"])
         sync_adjust_factors(run)
         assert len(database.rows(known, day)) == len(good) + 1
         assert rules(database, "factor") == []
@@ -289,7 +289,7 @@ def test_factors_of_which_most_are_bad_are_not_taken_for_none(
     read_list(run)
     with pytest.raises(BadReply, match="is no number above 0"):
         sync_adjust_factors(run)
-    assert not run.store.batches.factors_are_in(run.day, run.today)
+    assert not run.store.coverage.factors_are_in(run.day, run.today)
     assert database.rows("SELECT count(*) FROM ashare.adjust_factor") == [(0,)]
 
 
@@ -320,7 +320,7 @@ def test_nul_in_any_reply_is_harmless(make_run: MakeRun, database: Database, emu
 
 def test_nul_in_what_is_recorded_of_a_run_is_harmless(make_run: MakeRun, database: Database) -> None:
     run = make_run(DAY, run_id="manual\0run", who="some\0body")
-    run.store.statuses.fail(run.day, run.kinds, "a\0b\ud800", run.run_id)
+    run.store.work.fail(run.scope, "a\0b\ud800")
     with run.session() as session:
         session.trade_dates(run.day, run.day)
     assert database.rows("SELECT reason, run_id FROM ashare.sync_status") == [("ab?", "manualrun")]
@@ -382,7 +382,7 @@ def test_a_reason_and_an_error_are_bounded_wherever_they_are_stored(
     )
     assert all(length <= 2_000 for length in longest[0])
     assert len(str(told.value)) < 2_100
-    run.store.statuses.fail(run.day, run.kinds, "z" * 3_000, "run")
+    run.store.work.fail(run.scope, "z" * 3_000)
     assert len(status(database)[4]) == 2_000
 
 

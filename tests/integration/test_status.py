@@ -23,6 +23,7 @@ from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.server import Emulator
 from tests.conftest import Database, MakeRun, at
 from tests.integration.trade_date import DAY, MARKET, complete
+from tests.records import record
 
 NOW = "2025-11-03T20:00"
 NEXT = "2025-10-10"
@@ -45,12 +46,6 @@ def reading(database: Database) -> Reading:
 def coverage(reader: StatusReader, start: str, end: str) -> dict[str, str]:
     days = reader.coverage(date.fromisoformat(start), date.fromisoformat(end))
     return {str(day): state for day, state, *_ in days}
-
-
-def recorded(database: Database, day: str, status: str, **columns: Any) -> None:
-    row = {"trade_date": day, "status": status, "kinds": ["stock", "index"], **columns}
-    marks = ", ".join(["%s"] * len(row))
-    database.do(f"INSERT INTO ashare.sync_status ({', '.join(row)}) VALUES ({marks})", *row.values())
 
 
 def test_before_anything_is_loaded(make_run: MakeRun, reading: Reading) -> None:
@@ -155,7 +150,7 @@ def test_a_syncing_date_whose_run_is_gone_has_failed(make_run: MakeRun, reading:
         assert reader.need(date(2025, 10, 9)) == (False, "2025-10-09 is being synced.")
     with reading() as reader:
         assert coverage(reader, DAY, DAY) == {DAY: "running"}  # may have started since the runs were read
-    database.do("UPDATE ashare.sync_status SET started_at = started_at - interval '2 minutes', reason = 'a ban'")
+    database.do("UPDATE ashare.work SET started_at = started_at - interval '2 minutes', waits_for = 'a ban'")
     with reading() as reader:
         row = reader.record(date(2025, 10, 9))
         assert row is not None
@@ -167,10 +162,10 @@ def test_a_syncing_date_whose_run_is_gone_has_failed(make_run: MakeRun, reading:
 
 def test_what_is_not_all_there_is_never_complete(make_run: MakeRun, reading: Reading, database: Database) -> None:
     complete(make_run(DAY))  # for the calendar
-    recorded(database, "2025-10-10", "success", kinds=["index"], expected=12, loaded=12)
-    recorded(database, "2025-10-13", "failed", expected=312, loaded=310, missing=2, reason="2 of 312 have no bar.")
-    recorded(database, "2025-10-14", "failed", reason="Baostock cannot be reached.")
-    recorded(database, "2025-10-15", "skipped")
+    record(database, "2025-10-10", "success", kinds=["index"], expected=12, loaded=12)
+    record(database, "2025-10-13", "failed", expected=312, loaded=310, missing=2, reason="2 of 312 have no bar.")
+    record(database, "2025-10-14", "failed", reason="Baostock cannot be reached.")
+    record(database, "2025-10-15", "skipped")
     with reading() as reader:
         rows = {str(row["trade_date"]): row for row in reader.records(end=date(2025, 10, 15))}
         assert {day: row["coverage"] for day, row in rows.items()} == {
@@ -186,8 +181,12 @@ def test_what_is_not_all_there_is_never_complete(make_run: MakeRun, reading: Rea
         assert newest is not None
         assert newest["trade_date"] == date(2025, 10, 9)
         assert len(reader.wanting(date(2025, 10, 9), date(2025, 10, 15))) == 4
-        assert reader.open_range() == (date(2025, 10, 13), date(2025, 10, 31))
-        assert [str(row["trade_date"]) for row in reader.records(status="failed")] == ["2025-10-14", "2025-10-13"]
+        assert reader.open_range() == (date(2025, 10, 10), date(2025, 10, 31))
+        assert [str(row["trade_date"]) for row in reader.records(status="failed")] == [
+            "2025-10-14",
+            "2025-10-13",
+            "2025-10-10",
+        ]
 
 
 def test_missing_securities_are_named_with_the_reason_of_their_batch(
@@ -284,7 +283,7 @@ def test_a_security_shows_its_holes_and_suspensions(make_run: MakeRun, reading: 
         assert found is not None
         assert (found["first_bar"], found["last_bar"], found["bars"]) == (date(2025, 10, 9), date(2025, 10, 14), 2)
         spans = [(str(span["start_date"]), span["sessions"], span["reason"]) for span in found["holes"]]
-        assert spans == [("2025-10-13", 1, "date missing"), ("2025-10-10", 1, "hole")]
+        assert spans == [("2025-10-13", 1, "date missing"), ("2025-10-10", 1, "date failed")]
         assert [str(span["start_date"]) for span in found["suspensions"]] == ["2025-10-09"]
         assert found["years"] == [
             {"year": 2025, "sessions": 4, "trading": 1, "suspended": 1, "explained": 0, "holes": 2}
@@ -323,7 +322,7 @@ def test_adjusted_prices_give_the_returns_that_pct_chg_says(
 def test_nothing_can_be_written(make_run: MakeRun, reading: Reading, database: Database) -> None:
     make_run(DAY)
     with pytest.raises(StoreUnavailable, match="read-only transaction"), reading() as reader:
-        reader.rows.connection.execute("DELETE FROM ashare.sync_status")
+        reader.rows.connection.execute("DELETE FROM ashare.work")
 
 
 def test_a_database_without_the_schema_or_away_is_said_in_a_sentence(reading: Reading, database: Database) -> None:

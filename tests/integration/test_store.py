@@ -15,6 +15,7 @@ from ashare.store import Batch, Store, migrate
 from ashare.store.migrate import MIGRATIONS
 from ashare.store.queries import queries
 from ashare.store.rows import BatchRows, MergeCounts
+from ashare.store.work import Scope
 from ashare_emulator.server import Emulator
 from tests.conftest import Database, MakeRun
 from tests.integration.trade_date import MARKET, complete
@@ -226,9 +227,10 @@ def test_a_wait_for_a_lock_of_the_store_ends_and_says_for_whom(
     work()
 
 
-@pytest.mark.parametrize("how", ["UPDATE ashare.sync_status SET run_id = 'x'", "LOCK TABLE ashare.sync_status"])
+@pytest.mark.parametrize("how", ["UPDATE ashare.work SET error = 'x'", "LOCK TABLE ashare.work"])
 def test_a_wait_for_a_row_or_a_table_ends_and_says_for_whom(store: Store, database: Database, how: str) -> None:
-    store.statuses.start(DAY, ["stock"], "run")
+    scope = Scope(DAY, ["stock_bar"], ["stock_bar"], "run")
+    store.work.start(scope)
     store.name_sessions("plan_batches", 0.3)
     with database.connect() as reader, database.connect() as other:
         reader.execute("SELECT set_config('application_name', 'a reader', false)")
@@ -239,8 +241,8 @@ def test_a_wait_for_a_row_or_a_table_ends_and_says_for_whom(store: Store, databa
             r"tables of the schema ashare was not free within 0\.3 s \(held by somebody \(pid \d+, [^;]*\)\); nothing"
         )
         with pytest.raises(StoreBusy, match=said):
-            store.statuses.start(DAY, ["stock"], "run")
-    store.statuses.start(DAY, ["stock"], "run")
+            store.work.start(scope)
+    store.work.start(scope)
 
 
 def test_a_second_at_the_same_work_waits_and_is_bounded(store: Store, database: Database) -> None:

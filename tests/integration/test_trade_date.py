@@ -91,7 +91,7 @@ def test_what_a_dead_run_left_open_is_not_asked_for(
     dead = make_run("2025-09-10", kinds=("index",))
     wait_for_trading_day(dead)
     plan_batches(dead)
-    database.do("UPDATE ashare.sync_status SET status = 'failed'")
+    database.do("UPDATE ashare.work SET error = 'killed', ended_at = now()")
     assert complete(make_run(DAY, kinds=("index",))) == "success"
     assert database.rows("SELECT min(trade_date)::text FROM ashare.daily_bar") == [(DAY,)]
 
@@ -195,7 +195,7 @@ def test_todays_factors_are_waited_for_until_an_answer_of_none_is_believed(
             sync_adjust_factors(early)
         late = make_run(DAY, source=source, now=at("2025-10-09T19:00"))
         sync_adjust_factors(late)
-        assert late.store.batches.factors_are_in(late.day, late.today)
+        assert late.store.coverage.factors_are_in(late.day, late.today)
 
 
 # ---------------------------------------------------------------------- what the source does wrong
@@ -212,7 +212,7 @@ def test_an_empty_reply_on_an_open_day_is_never_no_data(
         fetch_and_copy(run, stocks.batch_no)
     fetch_and_copy(run, indices.batch_no)
     sync_adjust_factors(run)
-    with pytest.raises(IncompleteDate, match="securities have no bar"):
+    with pytest.raises(IncompleteDate, match="stocks have no bar"):
         record_status(run)
     state, _, loaded, missing, reason = status(database)
     assert (state, loaded) == ("failed", len(DEFAULT_INDICES))
@@ -337,9 +337,7 @@ def test_more_absences_than_allowed_are_not_believed(make_run: MakeRun, database
         with pytest.raises(BadReply, match="3 indices have no bar on 2025-10-09 even when asked for one by one"):
             fetch_and_copy(run, indices.batch_no)
         sync_adjust_factors(run)
-        with pytest.raises(
-            IncompleteDate, match=r"3 of \d+ securities have no bar: sh\.000010, sh\.000015, sh\.000903"
-        ):
+        with pytest.raises(IncompleteDate, match=r"3 of 3 indices have no bar: sh\.000010, sh\.000015, sh\.000903"):
             record_status(run)
 
 
@@ -485,15 +483,17 @@ def test_a_run_of_one_kind_alone_never_lowers_what_a_date_is_complete_for(
         assert database.rows("SELECT kinds FROM ashare.sync_status") == [(["stock", "index"],)]
         etfs = make_run(day, kinds=("etf",), **options)
         plan_batches(etfs)  # and none of them is loaded
-    with pytest.raises(IncompleteDate, match="securities have no bar"):
+        assert status(database, day) == whole  # while the run works on it, too
+    with pytest.raises(IncompleteDate, match="ETFs have no bar"):
         record_status(etfs)
-    assert status(database, day)[:4] == whole[:4]
+    assert status(database, day) == whole
     assert database.rows("SELECT kinds FROM ashare.sync_status") == [(["stock", "index"],)]
-    assert status(database, day)[4].startswith("complete for stock, index only; ")
-    database.do("DELETE FROM ashare.daily_bar WHERE code = 'sh.600000'")  # now it is not complete for stocks either
-    with pytest.raises(IncompleteDate, match="securities have no bar"):
-        record_status(etfs)
-    assert status(database, day)[0] == "failed"
+    # Now it is not complete for stocks either: rows say so, without a run.
+    database.do("DELETE FROM ashare.daily_bar WHERE code = 'sh.600000'")
+    assert status(database, day)[0::4] == (
+        "failed",
+        "1 bars that were counted are gone: run the date again.",
+    )
 
 
 def test_before_2010_stocks_go_one_by_one(make_run: MakeRun, database: Database) -> None:

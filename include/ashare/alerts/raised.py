@@ -12,7 +12,7 @@ from ashare.alerts.delivery import Delivery
 from ashare.dates import SHANGHAI
 from ashare.errors import AshareError
 from ashare.store import Store
-from ashare.store.alert_outbox import DateState
+from ashare.store.coverage import DateState
 from ashare.texts import joined
 
 log = logging.getLogger(__name__)
@@ -83,9 +83,9 @@ class Alerts:
         """
         try:
             self._store.migrate()
-            state = self._outbox.date_state(day)
-            is_well = state.status in ("success", "skipped") or state.is_trading_day is False
-            if is_well or self._outbox.has_open(day):
+            state, known = self._store.coverage.state(day), self._store.calendar.session(day)
+            is_closed = known is not None and not known[0]
+            if is_closed or _is_well(state) or self._outbox.has_open(day):
                 self._send_unsent()
                 return False
             return self._raise(_late(day, deadline, run_id, link, _progress(state)))
@@ -111,9 +111,9 @@ class Alerts:
             return self._of_run(failure, reason)
         day, is_well = failure.trade_date, False
         if reason is None:
-            state = self._outbox.date_state(day)
-            is_well = state.status in ("success", "skipped")
-            reason = (None if is_well else state.reason) or failure.note
+            state = self._store.coverage.state(day)
+            is_well = _is_well(state)
+            reason = (None if is_well or state is None else state.reason) or failure.note
         text = f"{reason}\n\n{failure.link}"
         if is_well:  # the date was complete before the run, and still is
             what = f"{NAME}: a run of {day}"
@@ -200,8 +200,12 @@ def _late(day: date, deadline: time, run_id: str, link: str, what: str) -> _Aler
     return _Alert(f"{day} is late", "date", run_id, *titles, day, day, day)
 
 
-def _progress(state: DateState) -> str:
-    if state.status is None:
+def _is_well(state: DateState | None) -> bool:
+    return state is not None and state.status in ("success", "skipped")
+
+
+def _progress(state: DateState | None) -> str:
+    if state is None:
         return "nothing is recorded of it."
     since = f" since {state.started_at.astimezone(SHANGHAI):%H:%M}" if state.started_at else ""
     doing = "it is being worked on" if state.status == "syncing" else "it failed"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ashare.store.migrate import migrate
-from ashare.store.rows import Batch, DateCount, Expectation
+from ashare.store.rows import Batch, Expectation
 from ashare.store.source_gate import SourceGate
 from ashare.store.store import Store
 
-__all__ = ["Batch", "DateCount", "Expectation", "SourceGate", "Store", "migrate"]
+__all__ = ["Batch", "Expectation", "SourceGate", "Store", "migrate"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ashare.dates import SHANGHAI
 from ashare.errors import SourceBusy
@@ -14,7 +14,6 @@ from ashare.store.database import LockHeld, limit_wait, lock_merging
 from ashare.store.queries import queries
 
 if TYPE_CHECKING:
-    from ashare.store.rows import DateCount
     from ashare.store.store import Store
 
 ROWS_CHANGED = "its bars have changed"
@@ -90,16 +89,15 @@ class AcceptedDates:
         found = self.latest(day)
         return found if found and found.counts_for(kinds) else None
 
-    def problem(self, day: date) -> str:
-        """The ``reason`` of a date's status; empty if there is none."""
-        with self._store.transaction() as connection:
-            row = connection.execute(queries("accepted")["problem"], {"day": day}).fetchone()
-        return (row and row[0]) or ""
-
     def all(self) -> list[Acceptance]:
         """All acceptances that have not ended, by date. ``counts`` is true without a comparison of the bars."""
         with self._store.transaction() as connection:
             return [Acceptance(*row) for row in connection.execute(queries("accepted")["all"])]
+
+    def days(self) -> set[date]:
+        """The dates with an acceptance, whether it has ended or not."""
+        with self._store.transaction() as connection:
+            return {row[0] for row in connection.execute(queries("accepted")["days"])}
 
     def accept(self, day: date, kinds: Sequence[str], *, reason: str, problem: str, who: str) -> Acceptance:
         """Record the acceptance of a date, with the fingerprint of the bars that this transaction sees."""
@@ -114,9 +112,3 @@ class AcceptedDates:
         """End the current acceptance of a date."""
         with self._store.transaction() as connection:
             connection.execute(queries("accepted")["end"], {"day": day, "because": because})
-
-    def record(self, day: date, status: str, count: DateCount, missing: int, reason: str | None) -> None:
-        """Write a date's status and its counts, unless a run works on the date (``syncing``)."""
-        values: dict[str, Any] = asdict(count) | {"day": day, "status": status, "missing": missing, "reason": reason}
-        with self._store.transaction() as connection:
-            connection.execute(queries("accepted")["record"], values)

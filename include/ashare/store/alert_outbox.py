@@ -11,15 +11,6 @@ if TYPE_CHECKING:
     from ashare.store.store import Store
 
 
-class DateState(NamedTuple):
-    """The recorded state of a date; a field is ``None`` if nothing is recorded."""
-
-    status: str | None
-    reason: str | None
-    started_at: datetime | None
-    is_trading_day: bool | None
-
-
 class HistoryFailures(NamedTuple):
     """Why a run of ``ashare_history`` is not complete: errors of its batches, and the number of failed dates."""
 
@@ -53,10 +44,6 @@ class AlertOutbox:
     """Alerts as rows. The life cycle of a row: raised, sent, resolved, end message sent."""
 
     store: Store
-
-    def date_state(self, day: date) -> DateState:
-        """The recorded state of a date."""
-        return DateState(*self.store.rows("alerts", "date_state", {"day": day})[0])
 
     def history_failures(self, run_id: str) -> HistoryFailures | None:
         """Why a history run is not complete; ``None`` when the run has no plan."""

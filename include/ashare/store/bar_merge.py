@@ -93,11 +93,7 @@ def _merge_rows(connection: psycopg.Connection[Any], batch_rows: BatchRows, run_
         row = cursor.execute(bars["merge"], {"run_id": run_id, "because": ROWS_CHANGED}).fetchone()
         assert row is not None
         inserted, revised, no_longer_accepted = row
-        if no_longer_accepted:
-            cursor.execute(bars["fail_no_longer_accepted"], {"days": no_longer_accepted})
-            came_late |= frozenset(no_longer_accepted)
-        if revised:
-            cursor.execute(bars["count_revised"])
+        came_late |= frozenset(no_longer_accepted or ())
         cursor.execute(bars["unstage"])  # one transaction may merge several times
     return MergeCounts(inserted, revised, batch_rows.rows - inserted - revised, came_late)
 

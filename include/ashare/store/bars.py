@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from ashare.datasets import bars_of
 from ashare.store import cross_check
 from ashare.store.bar_merge import merge, record_absence, record_rejected_factors
 from ashare.store.batches import FACTOR_BATCH, add, finish
@@ -107,6 +108,9 @@ class Bars:
             connection.execute(queries("bars")["drop_wrong_factors"], {"codes": named, "day": day})
             connection.execute(queries("bars")["save_factors"], values)
             record_rejected_factors(connection, odd, run_id, day=day)
+            note = f"{len(odd)} adjust factors set aside (ashare.rejected_row)" if odd else None
+            recorded = {"day": day, "expected": len(factors), "note": note, "run_id": run_id}
+            connection.execute(queries("coverage")["record_factors"], recorded)
             finish(connection, day, FACTOR_BATCH, "success", len(factors), requests)
 
 
@@ -115,4 +119,4 @@ def _verify(connection: psycopg.Connection[Any], day: date, kind: str, tolerance
     if any(check.passed is False for check in checks):
         raise Contradiction(checks)
     cross_check.record(connection, day, kind, checks, run_id)
-    connection.execute(queries("cross_check")["checked"], {"day": day})
+    connection.execute(queries("coverage")["verified"], {"day": day, "dataset": bars_of(kind).name})

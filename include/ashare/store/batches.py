@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from ashare.datasets import ADJUST_FACTORS, bars_of
 from ashare.store.database import take_lock
 from ashare.store.queries import queries
 from ashare.store.rows import Batch
@@ -40,7 +41,7 @@ class Batches:
 
         ``day`` if there is none.
         """
-        values = {"day": day, "kind": kind, "codes": list(codes), "since": since}
+        values = {"day": day, "kind": kind, "dataset": bars_of(kind).name, "codes": list(codes), "since": since}
         found: date | None = self.store.rows("batches", "earliest_waiting", values)[0][0]
         return found or day
 
@@ -50,21 +51,19 @@ class Batches:
         self.store.execute("batches", "add_factor", values)
         self.start(day, FACTOR_BATCH)
 
-    def reopen_factors(self, day: date, error: str) -> None:
-        """Record the date's factor batch as failed: a later run asks for the adjust factors again."""
-        with self.store.transaction() as connection:
-            finish(connection, day, FACTOR_BATCH, "failed", None, 0, error)
-
     def get(self, day: date, batch_no: int) -> Batch | None:
         """Read one batch of the plan; ``None`` without it."""
         rows = self.store.rows("batches", "get", {"day": day, "batch_no": batch_no})
         return Batch(*rows[0]) if rows else None
 
     def start(self, day: date, batch_no: int) -> None:
-        """Mark a batch as running. Clear what the date waits for, unless another batch still waits."""
+        """Mark a batch as running. Clear what its dataset waits for, unless another batch still waits."""
         with self.store.transaction() as connection:
-            connection.execute(queries("batches")["start"], {"day": day, "batch_no": batch_no})
-            connection.execute(queries("status")["resume"], {"day": day})
+            row = connection.execute(queries("batches")["start"], {"day": day, "batch_no": batch_no}).fetchone()
+            if row is not None:
+                kind: str = row[0]
+                dataset = ADJUST_FACTORS if kind == "factor" else bars_of(kind)
+                connection.execute(queries("work")["resume"], {"day": day, "kind": kind, "dataset": dataset.name})
 
     def stop(self, day: date, batch_no: int, status: str, error: str, requests: int) -> None:
         """Record why a batch stopped; ``status`` is ``failed``, ``pending`` (again) or ``superseded``."""
@@ -82,10 +81,6 @@ class Batches:
         :param only_rereads: only of batches that read earlier dates again.
         """
         return [row[0] for row in self.store.rows("batches", "errors", {"day": day, "only_rereads": only_rereads})]
-
-    def factors_are_in(self, day: date, today: date) -> bool:
-        """Whether the date's adjust factors were read. An empty reply of the same day counts on that day only."""
-        return bool(self.store.rows("batches", "factors_are_in", {"day": day, "today": today})[0][0])
 
 
 def add(connection: psycopg.Connection[Any], day: date, batch: Batch, run_id: str) -> Batch:

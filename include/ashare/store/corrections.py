@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+from ashare.datasets import bars_of
 from ashare.store import cross_check
 from ashare.store.cross_check import CrossCheck, Tolerance
 
@@ -33,24 +34,20 @@ class Corrections:
             return cross_check.neighbours(connection, day)
 
     def contradicted(self, day: date, kinds: Sequence[str]) -> set[str]:
-        """Kinds whose last cross-check of the date failed; for a date in doubt (``doubt``), stock and ETF, too."""
+        """Kinds whose last cross-check of the date failed, and those in doubt (``Coverage.doubt``)."""
         return {row[0] for row in self.store.rows("cross_check", "contradicted", {"day": day, "kinds": list(kinds)})}
 
     def due_rereads(self, day: date, kinds: Sequence[str], *, days: int, since: date) -> dict[date, list[str]]:
         """Complete dates, among the last ``days`` sessions before ``day``, due for a reread; with their kinds."""
-        values = {"day": day, "kinds": list(kinds), "days": days, "since": since}
+        values = {"day": day, "datasets": [bars_of(kind).name for kind in kinds], "days": days, "since": since}
         return dict(self.store.rows("cross_check", "due_rereads", values))
 
     def complete_since(self, day: date, kind: str, *, days: int) -> date | None:
         """The earliest date, among the last ``days`` sessions before ``day``, that is complete for the kind."""
-        values = {"day": day, "kind": kind, "days": days}
+        values = {"day": day, "dataset": bars_of(kind).name, "days": days}
         found: date | None = self.store.rows("cross_check", "complete_since", values)[0][0]
         return found
 
     def factors_may_be_late(self, day: date) -> bool:
         """Whether some prices of the date moved as on an ex-date, but without an adjust factor."""
         return bool(self.store.rows("cross_check", "factors_may_be_late", {"day": day})[0][0])
-
-    def doubt(self, day: date) -> None:
-        """Mark a date as in doubt: if it is complete, the next run of a later date reads it again."""
-        self.store.execute("cross_check", "doubt", {"day": day})

@@ -105,7 +105,14 @@ def cross_check(connection: psycopg.Connection[Any], day: date, kind: str, toler
     before, _ = neighbours(connection, day)
     with connection.cursor(row_factory=dict_row) as cursor:
         cursor.execute(
-            queries("cross_check")["figures"], {"day": day, "before": before, "kind": kind, "days_move": DAYS_MOVE}
+            queries("cross_check")["figures"],
+            {
+                "day": day,
+                "before": before,
+                "kind": kind,
+                "dataset": datasets.bars_of(kind).name,
+                "days_move": DAYS_MOVE,
+            },
         )
         row = cursor.fetchone()
     assert row is not None

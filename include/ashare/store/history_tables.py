@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, time
 from typing import Any
 
+from ashare.datasets import kept_with
 from ashare.store.bar_merge import merge, record_absent_range, record_rejected_factors
 from ashare.store.cross_check import DAYS_MOVE
 from ashare.store.queries import queries
@@ -37,6 +38,7 @@ class HistoryRange:
             "codes": None if self.codes is None else list(self.codes),
             "run_id": self.run_id,
             "rejected_limit": self.rejected_limit,
+            "datasets": list(kept_with(self.kinds)),
         }
 
 
@@ -226,21 +228,28 @@ class HistoryTables:
         """
         return {row[0] for row in self._all("too_many_absent", most=most, all_loaded=all_loaded)}
 
-    def record_factors(self, most: int) -> None:
-        """Record the adjust factors of a date as read, if at most ``most`` of its listed stocks lack theirs."""
-        self._do("factor_batches", most=most)
+    def record_factors(self, most: int) -> set[date]:
+        """Record the adjust factors of a date as read, if at most ``most`` of its listed stocks lack theirs.
+
+        :returns: the dates whose factors were not complete before.
+        """
+        return {row[0] for row in self._all("record_factors", most=most)}
 
     def closed_days(self) -> list[date]:
         """Weekdays without a session that are not recorded as ``skipped``."""
         return [row[0] for row in self._all("closed_days")]
 
-    def unsettled(self, *, recorded_only: bool = False) -> dict[date, tuple[str, ...]]:
-        """Sessions not recorded as complete for the run's kinds, with the kinds that they are complete for.
+    def unsettled(self, *, recorded_only: bool = False) -> list[date]:
+        """Sessions that are not complete for the run's kinds.
 
-        :param recorded_only: only sessions with the status ``success`` or ``failed``.
+        :param recorded_only: only sessions that are recorded.
         """
-        return {row[0]: tuple(row[1]) for row in self._all("unsettled", recorded_only=recorded_only)}
+        return [row[0] for row in self._all("unsettled", recorded_only=recorded_only)]
 
-    def miscounted(self) -> dict[date, bool]:
-        """Complete dates whose rows have changed since the count; true if rows are gone."""
-        return dict(self._all("miscounted"))
+    def miscounted(self) -> set[date]:
+        """Complete dates whose rows have changed since the count."""
+        return {row[0] for row in self._all("miscounted")}
+
+    def end(self) -> None:
+        """Record that the run has ended."""
+        self._do("end")

@@ -29,17 +29,22 @@ MOST = 500
 class AsOf:
     """The inputs, beside the tables, of the states of trade dates.
 
+    :ivar datasets: the datasets that the database is meant to have.
+    :ivar since: since when; ``None``: no date is complete yet.
     :ivar newest: the newest weekday whose bars should be in.
-    :ivar running: the ids of the running Airflow runs.
+    :ivar running: the ids of the active Airflow runs; ``None``: not known, every work without an end goes on.
     """
 
+    datasets: Sequence[str]
+    since: date | None
     newest: date
-    running: Sequence[str]
+    running: Sequence[str] | None
 
     @property
     def parameters(self) -> dict[str, Any]:
         """The values for SQL."""
-        return {"newest": self.newest, "running": list(self.running)}
+        running = None if self.running is None else list(self.running)
+        return {"datasets": list(self.datasets), "since": self.since, "newest": self.newest, "running": running}
 
 
 @dataclass(frozen=True)
@@ -59,14 +64,18 @@ class PageRows:
 
     # ------------------------------------------------------------------ trade dates
 
-    def bounds(self, newest_due: date) -> Row:
-        """The first recorded date, the calendar's end, and the newest date that is complete for stocks."""
-        return self._rows("bounds", newest=newest_due)[0]
+    def complete_since(self, datasets: Sequence[str]) -> date | None:
+        """Since when the database is meant to be complete, by its complete dates; ``None`` without one."""
+        since: date | None = self._tuples("since", datasets=list(datasets))[0][0]
+        return since
 
-    def first_date(self) -> date | None:
-        """The first recorded date."""
-        first: date | None = self._tuples("first_date")[0][0]
-        return first
+    def bounds(self, as_of: AsOf) -> Row:
+        """The first recorded date, the calendar's end, and the newest complete date."""
+        return self._rows("bounds", **as_of.parameters)[0]
+
+    def open_sessions(self, as_of: AsOf, most: int) -> list[date]:
+        """The sessions among the last ``most`` that are not complete and that nobody works on, by date."""
+        return [row[0] for row in self._tuples("open_sessions", **as_of.parameters, most=most)]
 
     def newest_session(self, until: date) -> date | None:
         """The newest session up to a day."""
@@ -91,13 +100,17 @@ class PageRows:
         status: str | None,
         limit: int | None,
         offset: int,
+        derived: bool = False,
     ) -> list[Row]:
-        """Trade dates, newest first."""
-        values = {"start": start, "end": end, "status": status, "limit": limit, "offset": offset}
+        """Trade dates, newest first.
+
+        :param derived: also days of the calendar without a record that are not missing: closed, before, unpublished.
+        """
+        values = {"start": start, "end": end, "status": status, "limit": limit, "offset": offset, "all": derived}
         return self._rows("list", **as_of.parameters, **values)
 
     def coverage(self, as_of: AsOf, start: date, end: date) -> list[tuple[Any, ...]]:
-        """Recorded dates of a range: date, coverage, expected, loaded, missing, rejected, revised."""
+        """The known days of a range: date, coverage, expected, loaded, missing, rejected, revised."""
         # Thousands of days: tuples, and only the columns that are shown.
         return self._tuples("coverage", **as_of.parameters, start=start, end=end)
 
@@ -105,9 +118,9 @@ class PageRows:
         """The calendar of a range: day to whether it is a session."""
         return dict(self._tuples("sessions", start=start, end=end))
 
-    def recorded(self, days: Sequence[date]) -> dict[date, Row]:
-        """The stored records of some dates, by date."""
-        return {row["trade_date"]: row for row in self._rows("records_of", days=list(days))}
+    def recorded(self, as_of: AsOf, days: Sequence[date]) -> dict[date, Row]:
+        """The records of some dates, by date."""
+        return {row["trade_date"]: row for row in self._rows("records_of", **as_of.parameters, days=list(days))}
 
     def loaded_since(self, days: Sequence[date], since: datetime) -> Row:
         """Rows and requests of the dates' batches that are done since a moment, and rows of the last minute."""
@@ -171,9 +184,10 @@ class PageRows:
         """A security's ex-dates, and how many of its bars were revised."""
         return self._rows("events_of", code=code)[0]
 
-    def security_sessions(self, code: str, kind: str, start: date, end: date) -> list[Row]:
+    def security_sessions(self, as_of: AsOf, code: str, dataset: str, start: date, end: date) -> list[Row]:
         """The sessions of a range: whether the security was traded, or why it has no bar."""
-        return self._rows("sessions_of", code=code, kind=kind, start=start, end=end)
+        values = {"code": code, "dataset": dataset, "start": start, "end": end}
+        return self._rows("sessions_of", **as_of.parameters, **values)
 
     def bars(self, code: str, adjust: str) -> list[tuple[Any, ...]]:
         """A security's bars by date: date, open, close, low, high, volume, is_trading."""

@@ -1,35 +1,23 @@
-"""The records of trade dates, for a command that waits for a backfill: rows decide, not the state of a run."""
+"""The states of trade dates for a command that waits for a backfill: facts decide, not the state of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, TypeVar
 
+from ashare.datasets import kept_with
 from ashare.errors import StoreRefused
-from ashare.store.queries import queries
+from ashare.store.coverage import DateState
 
 if TYPE_CHECKING:
     from ashare.store.store import Store
 
-
-class DateRecord(NamedTuple):
-    """What ``sync_status`` says of a date.
-
-    :ivar loaded: number of bars when the date was recorded.
-    :ivar bars: number of rows in ``daily_bar`` now.
-    """
-
-    status: str
-    kinds: Sequence[str]
-    loaded: int | None
-    reason: str | None
-    run_id: str | None
-    bars: int
+T = TypeVar("T")
 
 
 class RecordedDates:
-    """Records of trade dates; a database without the schema counts as one without records.
+    """States of trade dates; a database without the schema counts as one without records.
 
     :param kinds: the kinds of securities that a date must be complete for.
     :ivar was_read: whether the database has answered before.
@@ -41,38 +29,40 @@ class RecordedDates:
         self.was_read = False
 
     def complete(self, days: Collection[date]) -> set[date]:
-        """Those of ``days`` that need no run: complete for the kinds, or recorded as closed.
+        """Those of ``days`` that need no run: complete for the kinds, accepted, or recorded as closed.
 
         :raises AshareError: the database cannot be read.
         """
-        if not days:
-            return set()
-        values = {"start": min(days), "end": max(days), "kinds": list(self.kinds)}
-        return {row[0] for row in self._rows("settled", values)} & set(days)
+        states = self._states(min(days), max(days)) if days else []
+        return {state.trade_date for state in states if state.status in ("success", "skipped")} & set(days)
 
-    def record(self, day: date) -> DateRecord | None:
-        """The record of a date; ``None`` without one.
+    def record(self, day: date) -> DateState | None:
+        """The recorded state of a date for the kinds; ``None`` without a record.
 
         :raises AshareError: the database cannot be read.
         """
-        return next((DateRecord(*row) for row in self._rows("record", {"day": day})), None)
+        return next(iter(self._states(day, day)), None)
 
     def first_waiting(self, days: Collection[date]) -> tuple[date, str] | None:
         """The earliest of ``days`` that waits, and for what, such as a ban's end or the next day's budget.
 
         :raises AshareError: the database cannot be read.
         """
-        return next(((day, reason) for day, reason in self._rows("waiting", {"days": list(days)})), None)
+        states = self._states(min(days), max(days)) if days else []
+        waiting = (state for state in states if state.status == "syncing" and state.reason)
+        return next(((state.trade_date, state.reason or "") for state in waiting if state.trade_date in days), None)
 
-    def _rows(self, name: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        from psycopg.errors import UndefinedTable
+    def _states(self, start: date, end: date) -> list[DateState]:
+        return self._read(lambda: self.store.coverage.states(start, end, kept_with(self.kinds)), [])
+
+    def _read(self, read: Callable[[], T], without_schema: T) -> T:
+        from psycopg.errors import InvalidSchemaName, UndefinedFunction, UndefinedTable
 
         try:
-            with self.store.transaction() as connection:
-                rows = connection.execute(queries("status")[name], values).fetchall()
+            found = read()
         except StoreRefused as refused:
-            if not isinstance(refused.__cause__, UndefinedTable):
+            if not isinstance(refused.__cause__, InvalidSchemaName | UndefinedTable | UndefinedFunction):
                 raise
-            rows = []
+            found = without_schema
         self.was_read = True
-        return rows
+        return found

@@ -60,20 +60,48 @@ class Security:
 
 
 @dataclass(frozen=True)
-class DateCount:
-    """What the tables hold for a trade date."""
+class BarCount:
+    """What the tables hold of one kind of securities on one day.
 
+    :ivar expected: number of securities that should have a bar.
+    :ivar absent: expected securities without a bar at the source.
+    :ivar rejected: expected securities without a bar because their row broke a rule.
+    :ivar missing: expected securities with neither a bar nor a recorded reason. More rejected securities than the
+        limit are missing, too.
+    :ivar blanked: bars with a valuation that is no number.
+    """
+
+    kind: str
+    day: date
     expected: int
     loaded: int
     suspended: int
     absent: int
     rejected: int
-    revised: int
-    requests: int
-    blanked: int = 0
-    rejected_factors: int = 0
-    rejected_securities: int = 0
-    taken_securities: int = 0
+    missing: int
+    blanked: int
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What a partition of a dataset held when it was counted.
+
+    :ivar rows: number of rows of the table.
+    :ivar problem: why the partition is not complete.
+    :ivar note: what is worth knowing of a complete partition.
+    """
+
+    dataset: str
+    partition: date
+    expected: int = 0
+    rows: int = 0
+    suspended: int = 0
+    absent: int = 0
+    rejected: int = 0
+    missing: int = 0
+    problem: str | None = None
+    note: str | None = None
+    is_closed: bool = False
 
 
 @dataclass(frozen=True)

@@ -32,21 +32,20 @@ class ServerState(NamedTuple):
 
 
 class SessionState(NamedTuple):
-    """A session, and its record in ``sync_status``; a field is ``None`` if nothing is recorded.
+    """A session, and its state by the SQL function ``trade_date_state``; a figure is ``None`` if it is not known.
 
     :ivar active_at: when work on the date last began or ended.
-    :ivar is_before_first: whether the session is before the first recorded date; ``None`` without any record.
     """
 
     day: date
-    status: str | None
+    status: str
+    coverage: str
     expected: int | None
     loaded: int | None
     missing: int | None
     reason: str | None
     started_at: datetime | None
     active_at: datetime | None
-    is_before_first: bool | None
 
 
 @dataclass(frozen=True)
@@ -74,9 +73,16 @@ class SchemaHealth:
         rejected, gone = self.store.rows("health", "odd_securities")[0]
         return rejected, gone or ()
 
-    def last_sessions(self, newest: date, most: int) -> list[SessionState]:
-        """The last sessions up to a day, newest first."""
-        rows = self.store.rows("health", "last_sessions", {"newest": newest, "most": most})
+    def last_sessions(
+        self, newest: date, most: int, datasets: Sequence[str] | None, since: date | None
+    ) -> list[SessionState]:
+        """The last sessions up to a day, newest first.
+
+        :param datasets: the datasets that the database is meant to have; ``None``: those that were asked for.
+        :param since: since when; ``None``: by its complete dates.
+        """
+        values = {"newest": newest, "most": most, "datasets": datasets and list(datasets), "since": since}
+        rows = self.store.rows("health", "last_sessions", values)
         return [SessionState(*row) for row in rows]
 
     def factor_mismatches(self, since: date, until: date, most: int) -> tuple[int, Sequence[str]]:

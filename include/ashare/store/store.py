@@ -12,6 +12,7 @@ from ashare.store.alert_outbox import AlertOutbox
 from ashare.store.bars import Bars
 from ashare.store.batches import Batches
 from ashare.store.corrections import Corrections
+from ashare.store.coverage import Coverage
 from ashare.store.database import (
     LOCK_SECONDS,
     LockHeld,
@@ -23,7 +24,6 @@ from ashare.store.database import (
     take_lock,
     wait_logged,
 )
-from ashare.store.date_statuses import DateStatuses
 from ashare.store.migrate import applied, migrate
 from ashare.store.queries import queries
 from ashare.store.request_ledger import RequestLedger
@@ -31,6 +31,7 @@ from ashare.store.schema_health import SchemaHealth
 from ashare.store.text_adapters import make_texts_storable
 from ashare.store.trading_calendar import TradingCalendar
 from ashare.store.universe import Universe
+from ashare.store.work import Work
 
 if TYPE_CHECKING:
     import psycopg
@@ -134,9 +135,14 @@ class Store:
         return Batches(self)
 
     @property
-    def statuses(self) -> DateStatuses:
-        """The status of trade dates."""
-        return DateStatuses(self)
+    def coverage(self) -> Coverage:
+        """Facts and states of trade dates."""
+        return Coverage(self)
+
+    @property
+    def work(self) -> Work:
+        """The work of runs."""
+        return Work(self)
 
     @property
     def corrections(self) -> Corrections:

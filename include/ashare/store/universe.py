@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ashare.store.bar_merge import record_rejected
 from ashare.store.queries import queries
-from ashare.store.rows import DateCount, Expectation, RejectedRow, Security
+from ashare.store.rows import Expectation, RejectedRow, Security
 
 if TYPE_CHECKING:
     from ashare.store.store import Store
@@ -75,9 +75,9 @@ class Universe:
         """Record which of the configured indices the list of securities lacks, and forget the others."""
         self.store.execute("universe", "record_unlisted_indices", {"day": day, "indices": list(indices)})
 
-    def unlisted_indices(self, day: date | None = None) -> list[str]:
-        """The indices that the list of securities lacks; with ``day``, only those first noticed on that day."""
-        return [row[0] for row in self.store.rows("universe", "unlisted_indices", {"day": day})]
+    def unlisted_by_day(self) -> dict[date, list[str]]:
+        """The indices that the list of securities lacks, by the trade date on which that was first noticed."""
+        return dict(self.store.rows("universe", "unlisted_indices"))
 
     def expected(self, expectation: Expectation, kind: str) -> list[str]:
         """Codes of a kind that should have a bar on the day."""
@@ -90,7 +90,3 @@ class Universe:
     def sample_codes(self, expectation: Expectation, most: int) -> list[str]:
         """At most ``most`` codes that have a bar on every session: a probe for whether a day is published."""
         return [row[0] for row in self.store.rows("universe", "sample", {**expectation.parameters, "most": most})]
-
-    def count(self, expectation: Expectation) -> DateCount:
-        """Count what the tables hold for the date."""
-        return DateCount(*self.store.rows("universe", "count", expectation.parameters)[0])

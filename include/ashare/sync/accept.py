@@ -6,14 +6,17 @@ The date counts as complete while its bars stay unchanged, and its problem is re
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
 from ashare.datasets import PLURALS
 from ashare.errors import InvalidInput
 from ashare.source import SourceConfig
-from ashare.store import DateCount, Store
-from ashare.sync.record import count_rows, problems_of
+from ashare.store import Store
+from ashare.store.coverage import DateState
+from ashare.store.rows import Fact
+from ashare.sync.judge import CrossChecks, judge
 from ashare.sync.reference import closed_reason
 from ashare.sync.run import Run
 from ashare.texts import bounded, storable
@@ -46,12 +49,17 @@ def accept(store: Store, day: date, reason: str, who: str) -> str:
         )
     run = _run(store, day)
     with store.accepted.changing(WAIT_SECONDS):
-        run = _acceptable(run)
-        count, missing = count_rows(run)
+        run, recorded = _acceptable(run)
         _refuse_without_bars(run)
-        problem = _problem(run, count, missing)
+        # Counted anew, and not cross-checked: what contradicted is what is accepted.
+        known = store.coverage.problems(day)
+        facts = [
+            replace(fact, problem=known.get(fact.dataset) or fact.problem)
+            for fact in judge([run], checks=CrossChecks.NONE)[0]
+        ]
+        problem = _problem(run, facts, recorded.reason or "")
         made = store.accepted.accept(day, run.kinds, reason=text.rstrip("."), problem=problem, who=_name(who))
-        store.accepted.record(day, "success", count, len(missing), made.note)
+        store.coverage.record(facts, None, asked=run.asked)
     return made.note
 
 
@@ -80,16 +88,14 @@ def undo(store: Store, day: date, who: str) -> str:
     :raises InvalidInput: the date is not accepted.
     :raises SourceBusy: another session records a date or merges bars for longer than ``WAIT_SECONDS``.
     """
-    run = _run(store, day)
+    _run(store, day)  # validates the date
     with store.accepted.changing(WAIT_SECONDS):
         accepted = store.accepted.latest(day)
         if accepted is None or accepted.ended_because is not None:
             raise InvalidInput(f"{day} is not accepted: there is nothing to undo.")
         store.accepted.end(day, f"undone by {_name(who)}")
-        count, missing = count_rows(replace(run, kinds=accepted.kinds))
-        store.accepted.record(day, "failed", count, len(missing), f"{accepted.problem}.")
-        recorded = store.statuses.get(day)
-    if recorded and recorded[0] == "syncing":
+        state = store.coverage.state(day)
+    if state and state.status == "syncing":
         return f"{day} is not accepted any more, and is being synced: its run will record its status."
     return f"{day} is not complete: {accepted.problem}."
 
@@ -99,38 +105,39 @@ def _run(store: Store, day: date) -> Run:
     return Run(day, store, UNUSED_SOURCE)
 
 
-def _acceptable(run: Run) -> Run:
-    """The run with the kinds of the date's recorded status.
+def _acceptable(run: Run) -> tuple[Run, DateState]:
+    """The run with the recorded kinds of the date, and the date's state.
 
     :raises InvalidInput: the date is not recorded as failed.
     """
-    day, known, recorded = run.day, run.store.calendar.session(run.day), run.store.statuses.get(run.day)
+    day, known, recorded = run.day, run.store.calendar.session(run.day), run.store.coverage.state(run.day)
     if not (known[0] if known else day.weekday() < 5):
         raise InvalidInput(f"{closed_reason(day)} There is nothing to accept.")
-    if known is None or recorded is None or recorded[0] == "skipped":
+    if known is None or recorded is None or recorded.status in ("skipped", "pending"):
         raise InvalidInput(
             f"Nothing is recorded of {day}: run it first (airflow dags backfill -s {day} -e {day} ashare_daily), and "
             "accept what it leaves."
         )
-    if recorded[0] == "syncing":
+    if recorded.status == "syncing":
         raise InvalidInput(f"{day} is being synced: accept it when its run has ended.")
     accepted = run.store.accepted.latest(day)
-    if recorded[0] == "success":
+    if recorded.status == "success":
         if accepted and accepted.ended_because is None:
             raise InvalidInput(f"{day} is {accepted.by_whom}. To give another reason, undo that first.")
         raise InvalidInput(f"{day} is complete: there is nothing to accept.")
-    return replace(run, kinds=recorded[1] or run.kinds)
+    return replace(run, kinds=tuple(recorded.kinds) or run.kinds), recorded
 
 
-def _problem(run: Run, count: DateCount, missing: list[str]) -> str:
+def _problem(run: Run, facts: Sequence[Fact], recorded: str) -> str:
     """The problem of the date: its recorded reason.
 
     If a step failed before rows were counted, the problems counted now come first.
     """
-    recorded = run.store.accepted.problem(run.day).rstrip(".").replace("; the next run reads the date again", "")
-    counted_now = problems_of(run, count, missing) if run.store.statuses.step_failure(run.day) else []
-    problem = "; ".join([*counted_now, recorded])
-    return bounded(problem, MOST_PROBLEM)
+    counted_now = (
+        [] if run.store.coverage.recorded_kinds(run.day) else [fact.problem for fact in facts if fact.problem]
+    )
+    reason = recorded.rstrip(".").replace("; the next run reads the date again", "")
+    return bounded("; ".join([*(text.rstrip(".") for text in counted_now), reason]), MOST_PROBLEM)
 
 
 def _name(who: str) -> str:

@@ -35,7 +35,7 @@ def sync_adjust_factors(run: Run) -> None:
         if accepted := run.store.accepted.counting(run.day, run.kinds):
             log.info("%s is %s Its adjust factors are not asked for as long as that counts.", run.day, accepted.note)
             return
-        if run.store.batches.factors_are_in(run.day, run.today):
+        if run.store.coverage.factors_are_in(run.day, run.today):
             log.info("The adjust factors of %s are in.", run.day)
             return
         _read_and_save(run)
@@ -44,7 +44,7 @@ def sync_adjust_factors(run: Run) -> None:
 def _read_and_save(run: Run) -> None:
     run.store.batches.start_factors(run.day, run.run_id)
     session = run.session()
-    with run.batch_end_recorded(FACTOR_BATCH, lambda: session.requests):
+    with run.batch_end_recorded(FACTOR_BATCH, lambda: session.requests, ADJUST_FACTORS.name):
         with session:
             table = session.daily_factors(run.day)
         factors = read_factors(table, run.day, run.day)

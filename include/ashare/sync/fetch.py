@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
-from ashare.datasets import BARS_ARE_FINAL, PLURALS
+from ashare.datasets import BARS_ARE_FINAL, PLURALS, bars_of
 from ashare.errors import AshareError, BadReply, InvalidInput
 from ashare.source import Session
 from ashare.store import Batch
@@ -45,7 +45,7 @@ def fetch_and_copy(run: Run, batch_no: int) -> MergeCounts:
     fetched = FetchedBars(run, batch.kind, run.day)
     # A per-security request also brings later dates: after the wait for this mutex, the codes may be loaded.
     work = "bars by code" if batch.by == "code" else _work(run, batch.kind)
-    recorded = run.batch_end_recorded(batch_no, lambda: fetched.requests)
+    recorded = run.batch_end_recorded(batch_no, lambda: fetched.requests, bars_of(batch.kind).name)
     with recorded, run.store.mutex(work, run.settings.lock_timeout), fetched.bars:
         _fetch(run, batch, fetched)
         # The Baostock session is closed: the next batch can fetch while this batch is written.

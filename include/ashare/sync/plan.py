@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 def plan_batches(run: Run) -> list[Batch]:
     """Write the trade date's remaining work to ``sync_batch`` and return its batches; none if nothing remains."""
     with run.end_recorded():
-        run.store.statuses.start(run.day, run.kinds, run.run_id)
+        run.store.work.start(run.scope)
         ensure_reference(run)
         if "index" in run.kinds:
             run.store.universe.record_unlisted_indices(run.day, run.settings.indices)

@@ -68,7 +68,7 @@ def not_yet(
 def next_poll_at(run: Run, waits_for: str, pace: PollPace, final: time) -> datetime:
     """Count this poll, and return the time of the next one."""
     now = run.now()
-    pause = pace.pause(run.store.statuses.count_poll(run.day, waits_for), run.settings.poll_seconds)
+    pause = pace.pause(run.store.work.count_poll(run.day, waits_for), run.settings.poll_seconds)
     moments = (datetime.combine(run.day, moment, now.tzinfo) for moment in (final, GIVE_UP))
     decisive = min(moment for moment in moments if moment > now)
     # A poll shortly before the decisive moment is wasted.

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import date
 
-from ashare.datasets import PLURALS
+from ashare.datasets import PLURALS, bars_of
 from ashare.errors import BadReply, Postponed
 from ashare.source import Session
 from ashare.store import Batch
@@ -43,7 +43,7 @@ def reread_dates(run: Run, batch: Batch) -> MergeCounts:
 
 def _reread_dates(run: Run, batch: Batch) -> MergeCounts:
     session: Session | None = None
-    recorded = run.batch_end_recorded(batch.batch_no, lambda: session.requests if session else 0, date_waits=False)
+    recorded = run.batch_end_recorded(batch.batch_no, lambda: session.requests if session else 0)
     # Several runs of a backfill may plan the same date: the first one to take the mutex reads it.
     with recorded, run.store.mutex("bars read again", run.settings.lock_timeout):
         earlier = [other for other in due_rereads(run) if other.day in (batch.again or ())]
@@ -145,10 +145,9 @@ def _load(run: Run, fetched_bars: list[FetchedBars], late: Collection[date], pro
 def _reread_date(fetched: FetchedBars) -> RereadDate:
     run = fetched.run
     _, after = run.store.corrections.neighbours(run.day)
-    recorded = run.store.statuses.get(after) if after else None
-    is_complete = recorded is not None and recorded[0] == "success" and fetched.kind in recorded[1]
+    state = run.store.coverage.state(after, [bars_of(fetched.kind).name]) if after else None
     # A date that is accepted as it is may contradict, and is not checked.
-    is_held_against = after and is_complete and not run.store.accepted.counting(after, [fetched.kind])
+    is_held_against = state is not None and state.coverage == "complete"
     following = replace(run, day=after) if after and is_held_against else None
     return RereadDate(
         run.day,

@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 
-from ashare.datasets import BARS_APPEAR, KINDS, MARKET_DAY_FROM
+from ashare.datasets import BARS_APPEAR, KINDS, MARKET_DAY_FROM, kept_with
 from ashare.dates import SHANGHAI, beijing_now, parse_trade_date
 from ashare.errors import AshareError, IncompleteDate, InvalidInput, Postponed
 from ashare.settings import Settings
 from ashare.source import Session, SourceConfig
 from ashare.store import Expectation, SourceGate, Store
+from ashare.store.work import Scope
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,21 @@ class Run:
         return self.now().date()
 
     @property
+    def datasets(self) -> tuple[str, ...]:
+        """The names of the datasets that the run loads."""
+        return kept_with(self.kinds)
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The names of the datasets that the database is meant to have."""
+        return kept_with(self.settings.kinds)
+
+    @property
+    def scope(self) -> Scope:
+        """What the run works on."""
+        return Scope(self.day, self.datasets, self.asked, self.run_id)
+
+    @property
     def expectation(self) -> Expectation:
         """The securities that should have a bar on the trade date."""
         return Expectation(
@@ -108,25 +124,27 @@ class Run:
 
     @contextmanager
     def end_recorded(self) -> Iterator[None]:
-        """Record in ``sync_status`` why the date failed, or what it waits for."""
+        """Record why the work on the date failed, or what it waits for."""
         try:
             yield
         except IncompleteDate:
             raise  # the last step has recorded it
         except Exception as error:
-            record = self.store.statuses.postpone if isinstance(error, Postponed) else self.store.statuses.fail
             with recording(f"{self.day}"):
-                record(self.day, self.kinds, in_words(error), self.run_id)
+                if isinstance(error, Postponed):
+                    self.store.work.wait(self.scope, in_words(error), error.until)
+                else:
+                    self.store.work.fail(self.scope, in_words(error))
             raise
 
     @contextmanager
     def batch_end_recorded(
-        self, batch_no: int, requests: Callable[[], int], *, date_waits: bool = True
+        self, batch_no: int, requests: Callable[[], int], dataset: str | None = None
     ) -> Iterator[None]:
         """Record in ``sync_batch`` why a batch failed, or what it waits for.
 
         :param requests: returns the number of requests that the batch has sent.
-        :param date_waits: whether the trade date waits with the batch.
+        :param dataset: the dataset of the trade date that waits with the batch; ``None``: the date does not wait.
         """
         try:
             yield
@@ -135,8 +153,8 @@ class Run:
             with recording(f"batch {batch_no} of {self.day}"):
                 status = "pending" if isinstance(error, Postponed) else "failed"
                 self.store.batches.stop(self.day, batch_no, status, text, requests())
-                if isinstance(error, Postponed) and date_waits:
-                    self.store.statuses.postpone(self.day, self.kinds, text, self.run_id)
+                if isinstance(error, Postponed) and dataset:
+                    self.store.work.wait(self.scope, text, error.until, only=[dataset])
             raise
 
 

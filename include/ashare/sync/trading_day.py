@@ -62,7 +62,8 @@ def wait_for_trading_day(run: Run) -> TradingDayAnswer:
 
 
 def _is_complete(run: Run) -> bool:
-    return run.store.statuses.is_settled(run.day, run.kinds) and not run.store.universe.remaining(run.expectation)
+    state = run.store.coverage.state(run.day, run.datasets)
+    return state is not None and state.status == "success" and not run.store.universe.remaining(run.expectation)
 
 
 def _ask_for_today(run: Run) -> TradingDayAnswer:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from ashare.errors import AshareError
-    from ashare.store.recorded_dates import DateRecord, RecordedDates
+    from ashare.store.coverage import DateState
+    from ashare.store.recorded_dates import RecordedDates
     from ashare_airflow.backfills.state import DateRun
 
 NOTHING_RECORDED = "nothing is recorded of it in ashare.sync_status: run it again with --reset-dagruns"
@@ -58,7 +59,7 @@ def result_of(run: DateRun, recorded: RecordedDates, *, is_earlier_run: bool, se
     :raises AshareError: the rows cannot be read now.
     """
     result = _result_of_run(run, is_earlier_run)
-    result = _judged_by_rows(result, run.run_id, recorded.record(run.trade_date), recorded.kinds)
+    result = _judged_by_rows(result, run.run_id, recorded.record(run.trade_date))
     return _with_reason(result, run, session)
 
 
@@ -76,7 +77,7 @@ def _result_of_run(run: DateRun, is_earlier_run: bool) -> DateResult:
     return DateResult(run.trade_date, str(run.state), seconds=seconds, is_earlier_run=is_earlier_run)
 
 
-def _judged_by_rows(result: DateResult, run_id: str, record: DateRecord | None, kinds: Sequence[str]) -> DateResult:
+def _judged_by_rows(result: DateResult, run_id: str, record: DateState | None) -> DateResult:
     # If the run failed before it recorded the date, the record is an older run's.
     if result.failed and not result.is_earlier_run and (record is None or record.run_id != run_id):
         return result
@@ -84,23 +85,11 @@ def _judged_by_rows(result: DateResult, run_id: str, record: DateRecord | None, 
         if result.failed:
             return result
         return replace(result, status="failed", rows=0, reason=f"its run ended well, and {NOTHING_RECORDED}")
-    rows = None if record.loaded is None else min(record.loaded, record.bars)
-    result = replace(result, rows=rows, reason=record.reason or "")
-    if record.status in ("skipped", "failed"):
-        return replace(result, status=record.status)
-    problem = _incompleteness(record, kinds)
-    return replace(result, status="failed", reason=problem) if problem else replace(result, status="success")
-
-
-def _incompleteness(record: DateRecord, kinds: Sequence[str]) -> str:
-    """Why a date is not complete though its record is neither failed nor skipped; empty if the date is complete."""
-    if record.status != "success":
-        return f"the run {record.run_id} is at work on it, or has died"
-    lost = (record.loaded or 0) - record.bars
-    if lost > 0:
-        return f"{lost:,} of its {record.loaded:,} rows are gone"
-    lacking = [kind for kind in kinds if kind not in record.kinds]
-    return f"it is complete for {', '.join(record.kinds)}, not for {', '.join(lacking)}" if lacking else ""
+    result = replace(result, rows=record.loaded or 0, reason=record.reason or "")
+    if record.status == "syncing":
+        at_work = f"the run {record.run_id} is at work on it, or has died"
+        return replace(result, status="failed", reason=at_work)
+    return replace(result, status="failed" if record.status == "pending" else record.status)
 
 
 def _with_reason(result: DateResult, run: DateRun, session: Session) -> DateResult:

@@ -1,13 +1,7 @@
--- name: date_state
-SELECT s.status, s.reason, s.started_at, c.is_trading_day
-FROM (SELECT %(day)s::date AS day) d
-LEFT JOIN ashare.sync_status s ON s.trade_date = d.day
-LEFT JOIN ashare.trade_calendar c ON c.calendar_date = d.day
-
 -- name: history_failures
 SELECT r.first_date, r.last_date, array_agg(b.error ORDER BY b.batch_no) FILTER (WHERE b.error IS NOT NULL),
-       (SELECT count(*) FROM ashare.sync_status s
-        WHERE s.trade_date BETWEEN r.first_date AND r.last_date AND s.status = 'failed')
+       (SELECT count(*) FROM ashare.trade_date_state(NULL, r.first_date, r.last_date, NULL, NULL, NULL) s
+        WHERE s.is_recorded AND s.status = 'failed')
 FROM ashare.history_run r
 LEFT JOIN ashare.history_batch b USING (run_id)
 WHERE r.run_id = %(run_id)s
@@ -34,14 +28,15 @@ WHERE resolved_at IS NULL
   AND (run_id = %(run_id)s AND about <> 'date'
        OR about = 'history' AND coalesce(last_date, '-infinity') <= %(history_until)s
        OR about = 'date'
-          AND EXISTS (SELECT FROM ashare.sync_status s
-                      WHERE s.trade_date = a.trade_date AND s.status IN ('success', 'skipped'))
-          AND NOT EXISTS (SELECT FROM ashare.sync_status s
-                          WHERE s.trade_date BETWEEN a.first_date AND a.last_date
-                            AND s.status IN ('failed', 'syncing'))
-          AND NOT EXISTS (SELECT FROM ashare.trade_calendar c
-                          WHERE c.calendar_date BETWEEN a.first_date AND a.last_date AND c.is_trading_day
-                            AND NOT EXISTS (SELECT FROM ashare.sync_status s WHERE s.trade_date = c.calendar_date)))
+          AND NOT EXISTS (
+              SELECT FROM ashare.trade_calendar c
+              LEFT JOIN ashare.trade_date_state(NULL, a.first_date, a.last_date, NULL, NULL, NULL) s
+                  ON s.trade_date = c.calendar_date AND s.is_recorded
+              WHERE c.is_trading_day AND c.calendar_date BETWEEN a.first_date AND a.last_date
+                AND s.status IS DISTINCT FROM 'success')
+          AND EXISTS (
+              SELECT FROM ashare.trade_date_state(NULL, a.trade_date, a.trade_date, NULL, NULL, NULL) s
+              WHERE s.is_recorded AND s.status IN ('success', 'skipped')))
 
 -- name: next_unsent
 -- The row lock lasts while the message is sent: of two concurrent senders, one sends the message.

@@ -89,19 +89,6 @@ SELECT count(*) FILTER (WHERE is_there IS NULL), count(old),
        (SELECT array_agg(trade_date) FROM no_longer_accepted)
 FROM found
 
--- name: fail_no_longer_accepted
--- Failed until a run judges the dates again.
-UPDATE ashare.sync_status s
-SET status = 'failed', complete_kinds = '{}',
-    reason = 'It was accepted as it was, and its bars have changed since: run the date again.'
-WHERE s.status = 'success' AND s.trade_date = ANY (%(days)s::date[])
-
--- name: count_revised
--- The run of a complete date has counted its revisions; later revisions of its bars update the count here.
-UPDATE ashare.sync_status s
-SET revised = (SELECT count(*) FROM ashare.bar_revision r WHERE r.trade_date = s.trade_date)
-WHERE s.status = 'success' AND s.trade_date IN (SELECT DISTINCT trade_date FROM incoming)
-
 -- name: reject
 INSERT INTO ashare.rejected_bar (trade_date, code, rule, raw, run_id)
 VALUES (%(trade_date)s, %(code)s, %(rule)s, %(raw)s, %(run_id)s)

@@ -26,6 +26,7 @@ WHERE trade_date = %(day)s AND batch_no = %(batch_no)s
 UPDATE ashare.sync_batch
 SET status = 'running', started_at = clock_timestamp(), finished_at = NULL, error = NULL
 WHERE trade_date = %(day)s AND batch_no = %(batch_no)s
+RETURNING kind
 
 -- name: finish
 UPDATE ashare.sync_batch
@@ -44,17 +45,11 @@ WHERE trade_date = %(day)s AND (status IN ('failed', 'running') OR status = 'pen
   AND (again IS NOT NULL OR NOT %(only_rereads)s)
 ORDER BY batch_no
 
--- name: factors_are_in
-SELECT EXISTS (SELECT FROM ashare.sync_batch
-               WHERE trade_date = %(day)s AND kind = 'factor' AND status = 'success'
-                 AND (rows > 0 OR trade_date = %(today)s
-                      OR (finished_at AT TIME ZONE 'Asia/Shanghai')::date > trade_date))
-
 -- name: earliest_waiting
 -- Only dates that a run works on: the open batches of a dead run do not wait.
 SELECT min(b.trade_date)
 FROM ashare.sync_batch b
-JOIN ashare.sync_status s USING (trade_date)
+JOIN ashare.work w ON w.partition = b.trade_date AND w.dataset = %(dataset)s
 WHERE b.trade_date BETWEEN %(since)s AND %(day)s AND b.kind = %(kind)s AND b.by = 'code'
   AND b.status IN ('pending', 'running') AND b.codes && %(codes)s::text[]
-  AND s.status = 'syncing' AND s.started_at > now() - interval '1 day'
+  AND w.ended_at IS NULL AND w.started_at > now() - interval '1 day'

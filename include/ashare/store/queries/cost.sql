@@ -1,8 +1,10 @@
 -- name: per_date
 -- Median cost of the last complete dates with requests: requests, and seconds at Baostock.
 WITH dates AS (
-    SELECT trade_date FROM ashare.sync_status WHERE status = 'success' AND requests > 0
-    ORDER BY finished_at DESC NULLS LAST LIMIT 20
+    SELECT c.partition AS trade_date FROM ashare.counted_partition c
+    WHERE c.dataset = 'stock_bar' AND c.missing = 0 AND c.problem IS NULL
+      AND EXISTS (SELECT FROM ashare.source_request r WHERE r.trade_date = c.partition)
+    ORDER BY c.counted_at DESC NULLS LAST LIMIT 20
 )
 SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY requests) AS requests,
        percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) AS seconds

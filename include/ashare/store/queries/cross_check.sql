@@ -34,8 +34,8 @@ SELECT count(*) FILTER (WHERE is_now) AS rows,
        count(*) FILTER (WHERE was) AS rows_before,
        (SELECT count(*) FROM ashare.expected_security(%(before)s, ARRAY[%(kind)s], '{}')) AS expected_before,
        -- An accepted date does not count as complete here: it may lack any number of bars.
-       (SELECT EXISTS (SELECT FROM ashare.sync_status
-                       WHERE trade_date = %(before)s AND status = 'success' AND kinds @> ARRAY[%(kind)s])
+       (SELECT EXISTS (SELECT FROM ashare.partition_coverage(%(before)s, %(before)s)
+                       WHERE dataset = %(dataset)s AND is_complete)
                AND NOT EXISTS (SELECT FROM ashare.accepted_date
                                WHERE trade_date = %(before)s AND ended_at IS NULL)) AS before_is_complete,
        coalesce(array_agg(code) FILTER (WHERE is_now AND code NOT IN (TABLE listed)), '{}') AS unlisted,
@@ -66,8 +66,8 @@ SET compared_with = excluded.compared_with, compared = excluded.compared, deviat
 SELECT kind FROM ashare.cross_check
 WHERE trade_date = %(day)s AND kind = ANY (%(kinds)s) AND NOT passed
 UNION
-SELECT kind FROM ashare.sync_status CROSS JOIN unnest(%(kinds)s::text[]) AS k (kind)
-WHERE trade_date = %(day)s AND checked_at = '-infinity' AND kind IN ('stock', 'etf')
+SELECT k.kind FROM ashare.counted_partition c JOIN unnest(%(kinds)s::text[]) AS k (kind) ON c.dataset = k.kind || '_bar'
+WHERE c.partition = %(day)s AND c.verified_at = '-infinity'
 
 -- name: universe_found_wrong
 SELECT max(checked_at) FROM ashare.cross_check WHERE rule = 'universe' AND NOT passed
@@ -75,26 +75,21 @@ SELECT max(checked_at) FROM ashare.cross_check WHERE rule = 'universe' AND NOT p
 -- name: due_rereads
 -- Complete dates among the last sessions before the day whose market was last read over 20 hours ago: the runs of
 -- two days are not exactly 24 hours apart. Accepted dates are not read again.
-SELECT trade_date, kinds FROM ashare.sync_status s
-WHERE trade_date IN (SELECT calendar_date FROM ashare.trade_calendar
-                     WHERE is_trading_day AND calendar_date < %(day)s ORDER BY calendar_date DESC LIMIT %(days)s)
-  AND trade_date >= %(since)s AND status = 'success' AND kinds && %(kinds)s::text[]
-  AND NOT EXISTS (SELECT FROM ashare.accepted_date a WHERE a.trade_date = s.trade_date AND a.ended_at IS NULL)
-  AND coalesce(checked_at, finished_at) < clock_timestamp() - interval '20 hours'
-ORDER BY trade_date
-
--- name: checked
-UPDATE ashare.sync_status SET checked_at = clock_timestamp() WHERE trade_date = %(day)s
-
--- name: doubt
--- The next run of a later date reads this date again.
-UPDATE ashare.sync_status SET checked_at = '-infinity' WHERE trade_date = %(day)s
+SELECT c.partition, array_agg(replace(c.dataset, '_bar', ''))
+FROM ashare.partition_coverage(%(since)s, %(day)s) c
+WHERE c.partition IN (SELECT calendar_date FROM ashare.trade_calendar
+                      WHERE is_trading_day AND calendar_date < %(day)s ORDER BY calendar_date DESC LIMIT %(days)s)
+  AND c.dataset = ANY (%(datasets)s) AND c.is_complete
+  AND NOT EXISTS (SELECT FROM ashare.accepted_date a WHERE a.trade_date = c.partition AND a.ended_at IS NULL)
+  AND coalesce(c.verified_at, c.counted_at) < clock_timestamp() - interval '20 hours'
+GROUP BY c.partition
+ORDER BY c.partition
 
 -- name: complete_since
-SELECT min(trade_date) FROM ashare.sync_status
-WHERE trade_date IN (SELECT calendar_date FROM ashare.trade_calendar
-                     WHERE is_trading_day AND calendar_date < %(day)s ORDER BY calendar_date DESC LIMIT %(days)s)
-  AND status = 'success' AND kinds @> ARRAY[%(kind)s]
+SELECT min(partition) FROM ashare.partition_coverage(%(day)s::date - 366, %(day)s)
+WHERE partition IN (SELECT calendar_date FROM ashare.trade_calendar
+                    WHERE is_trading_day AND calendar_date < %(day)s ORDER BY calendar_date DESC LIMIT %(days)s)
+  AND dataset = %(dataset)s AND is_complete
 
 -- name: factors_may_be_late
 SELECT EXISTS (SELECT FROM ashare.cross_check WHERE trade_date = %(day)s AND rule = 'ex_dates'

@@ -17,21 +17,20 @@ SELECT (SELECT count(*) FROM ashare.rejected_row
           AND (out_date IS NULL OR out_date > gone_from))
 
 -- name: last_sessions
-SELECT d.day, s.status, s.expected, s.loaded, s.missing, s.reason, s.started_at,
+SELECT s.trade_date, s.status, s.coverage, s.expected, s.loaded, s.missing, s.reason, s.started_at,
        -- A run that continues after a wait keeps its first started_at.
        greatest(s.started_at, (SELECT max(greatest(b.started_at, b.finished_at))
-                               FROM ashare.sync_batch b WHERE b.trade_date = d.day)) AS active_at,
-       d.day < (SELECT min(trade_date) FROM ashare.sync_status) AS is_before_first
-FROM (
-    SELECT calendar_date AS day FROM ashare.trade_calendar WHERE is_trading_day
-    UNION ALL
-    -- A first run may fail before it reads the calendar.
-    SELECT trade_date FROM ashare.sync_status r
-    WHERE NOT EXISTS (SELECT FROM ashare.trade_calendar WHERE calendar_date = r.trade_date)
-) d
-LEFT JOIN ashare.sync_status s ON s.trade_date = d.day
-WHERE d.day <= %(newest)s
-ORDER BY d.day DESC
+                               FROM ashare.sync_batch b WHERE b.trade_date = s.trade_date)) AS active_at
+FROM ashare.trade_date_state(%(datasets)s::text[], (SELECT min(last.day) FROM (
+    SELECT known.day FROM (
+        SELECT calendar_date FROM ashare.trade_calendar WHERE is_trading_day
+        UNION SELECT partition FROM ashare.work
+    ) AS known (day) WHERE known.day <= %(newest)s ORDER BY known.day DESC LIMIT %(most)s) AS last), %(newest)s,
+    coalesce(%(since)s, ashare.complete_since(coalesce(%(datasets)s::text[], '{stock_bar,index_bar,etf_bar}'))),
+    %(newest)s, NULL) s
+LEFT JOIN ashare.trade_calendar c ON c.calendar_date = s.trade_date
+WHERE coalesce(c.is_trading_day, true)
+ORDER BY s.trade_date DESC
 LIMIT %(most)s
 
 -- name: factor_mismatches

@@ -18,9 +18,10 @@ SELECT max(calendar_date) FROM ashare.trade_calendar WHERE is_trading_day AND ca
 
 -- name: closed_days
 -- Weekdays without a session that are not recorded as skipped.
-SELECT c.calendar_date FROM ashare.trade_calendar c LEFT JOIN ashare.sync_status s ON s.trade_date = c.calendar_date
+SELECT c.calendar_date FROM ashare.trade_calendar c
 WHERE NOT c.is_trading_day AND c.calendar_date BETWEEN %(start)s AND %(end)s
-  AND extract(isodow FROM c.calendar_date) < 6 AND s.status IS DISTINCT FROM 'skipped'
+  AND extract(isodow FROM c.calendar_date) < 6
+  AND NOT EXISTS (SELECT FROM ashare.counted_partition p WHERE p.partition = c.calendar_date AND p.is_closed)
 ORDER BY c.calendar_date
 
 -- name: kinds_of
@@ -71,8 +72,9 @@ WHERE l.kind = 'stock' AND (%(codes)s::text[] IS NULL OR l.code = ANY (%(codes)s
       SELECT FROM ashare.trade_calendar c
       WHERE c.is_trading_day AND c.calendar_date <= l.last_day
         AND c.calendar_date >= (h.read_at AT TIME ZONE 'Asia/Shanghai')::date
-        AND NOT EXISTS (SELECT FROM ashare.sync_batch f
-                        WHERE f.trade_date = c.calendar_date AND f.kind = 'factor' AND f.status = 'success')
+        AND NOT EXISTS (SELECT FROM ashare.counted_partition f
+                        WHERE f.partition = c.calendar_date AND f.dataset = 'adjust_factor' AND f.problem IS NULL
+                          AND f.verified_at IS DISTINCT FROM '-infinity')
         AND NOT EXISTS (SELECT FROM ashare.accepted_date a
                         WHERE a.trade_date = c.calendar_date AND a.ended_at IS NULL)))
 
@@ -103,8 +105,12 @@ WITH batches AS (DELETE FROM ashare.history_batch WHERE run_id = %(run_id)s)
 DELETE FROM ashare.history_run WHERE run_id = %(run_id)s
 
 -- name: plan
-INSERT INTO ashare.history_run (run_id, first_date, last_date, plan)
-VALUES (%(run_id)s, %(start)s, %(end)s, %(plan)s)
+-- One history runs at a time: an earlier one without an end was stopped, and this one takes over.
+WITH stopped AS (
+    UPDATE ashare.history_run SET ended_at = clock_timestamp() WHERE ended_at IS NULL AND run_id <> %(run_id)s
+)
+INSERT INTO ashare.history_run (run_id, first_date, last_date, plan, kinds)
+VALUES (%(run_id)s, %(start)s, %(end)s, %(plan)s, CASE WHEN %(codes)s::text[] IS NULL THEN %(kinds)s::text[] ELSE '{}' END)
 
 -- name: planned_start
 SELECT first_date FROM ashare.history_run WHERE run_id = %(run_id)s
@@ -195,51 +201,54 @@ DELETE FROM ashare.adjust_factor WHERE code = %(code)s AND NOT ex_date = ANY (%(
 -- name: factors_read
 INSERT INTO ashare.factor_history (code) VALUES (%(code)s) ON CONFLICT (code) DO UPDATE SET read_at = now()
 
--- name: factor_batches
--- A date's factors are read if those of all stocks listed that day, except a few, were read on a later day.
+-- name: record_factors
+-- Returns the dates that had no complete adjust factors before. A date's factors are read if those of all stocks listed that day, except a few, were read on a later day.
 WITH listed AS (
     SELECT l.code, l.first_day, l.last_day, (h.read_at AT TIME ZONE 'Asia/Shanghai')::date AS read_on
     FROM ashare.listed_security(%(start)s, %(end)s, '{stock}', '{}') l LEFT JOIN ashare.factor_history h USING (code)
 ), gap AS (
     SELECT greatest(first_day, coalesce(read_on, first_day)) AS since, last_day AS until FROM listed
     WHERE read_on IS NULL OR read_on <= last_day
+), day AS (
+    SELECT c.calendar_date AS at, coalesce(f.factors, 0) AS factors
+    FROM ashare.trade_calendar c
+    LEFT JOIN (SELECT ex_date, count(*) AS factors FROM ashare.adjust_factor GROUP BY 1) AS f
+        ON f.ex_date = c.calendar_date
+    WHERE c.is_trading_day AND c.calendar_date BETWEEN %(start)s AND %(end)s
 )
-INSERT INTO ashare.sync_batch (trade_date, batch_no, kind, by, label, status, rows, requests, run_id, started_at, finished_at)
-SELECT c.calendar_date, 0, 'factor', 'code', 'adjust factors ' || c.calendar_date, 'success',
-       (SELECT count(*) FROM ashare.adjust_factor f WHERE f.ex_date = c.calendar_date), 0, %(run_id)s,
-       clock_timestamp(), clock_timestamp()
-FROM ashare.trade_calendar c
-WHERE c.is_trading_day AND c.calendar_date BETWEEN %(start)s AND %(end)s
-  AND (SELECT count(*) FROM gap WHERE c.calendar_date BETWEEN since AND until) <= %(most)s
-ON CONFLICT (trade_date, batch_no) DO UPDATE
-SET status = 'success', by = excluded.by, rows = excluded.rows, error = NULL, finished_at = excluded.finished_at,
-    run_id = excluded.run_id
-WHERE sync_batch.status <> 'success'
+INSERT INTO ashare.counted_partition AS c
+    (dataset, partition, expected, rows, missing, started_at, counted_at, run_id)
+SELECT 'adjust_factor', d.at, d.factors, d.factors, 0, clock_timestamp(), clock_timestamp(), %(run_id)s
+FROM day d
+WHERE (SELECT count(*) FROM gap WHERE d.at BETWEEN since AND until) <= %(most)s
+ON CONFLICT (dataset, partition) DO UPDATE
+SET expected = excluded.expected, rows = excluded.rows, missing = 0, problem = NULL, is_closed = false,
+    started_at = excluded.started_at, counted_at = excluded.counted_at, run_id = excluded.run_id, verified_at = NULL
+WHERE c.problem IS NOT NULL OR c.verified_at = '-infinity' OR c.counted_at IS NULL OR c.is_closed
+   OR c.rows > excluded.rows
+RETURNING partition
 
 -- name: unsettled
--- Sessions not recorded as complete for these kinds, with the kinds that they are complete for.
-SELECT c.calendar_date, CASE WHEN s.status = 'success' THEN s.kinds ELSE '{}' END
-FROM ashare.trade_calendar c LEFT JOIN ashare.sync_status s ON s.trade_date = c.calendar_date
-WHERE c.is_trading_day AND c.calendar_date BETWEEN %(start)s AND %(end)s
-  AND NOT coalesce(s.status = 'success' AND s.kinds @> %(kinds)s::text[], false)
-  AND (s.status IN ('success', 'failed') OR NOT %(recorded_only)s)
-ORDER BY c.calendar_date
+-- Sessions that are not complete for the datasets.
+SELECT trade_date FROM ashare.trade_date_state(%(datasets)s, %(start)s, %(end)s, %(start)s, %(end)s, '{}')
+WHERE coverage NOT IN ('complete', 'accepted', 'closed') AND (is_recorded OR NOT %(recorded_only)s)
+ORDER BY trade_date
 
 -- name: miscounted
--- Complete dates whose rows have changed since the count, and whether rows are gone.
-SELECT s.trade_date, s.loaded > coalesce(found.bars, 0) FROM ashare.sync_status s
-LEFT JOIN (SELECT b.trade_date, count(*) FILTER (WHERE x.kind IS NULL OR x.kind = ANY (t.kinds)) AS bars
-      FROM ashare.daily_bar b
-      JOIN ashare.sync_status t USING (trade_date)
-      LEFT JOIN ashare.security x USING (code)
-      WHERE b.trade_date BETWEEN %(start)s AND %(end)s AND t.status = 'success'
-      GROUP BY b.trade_date) AS found USING (trade_date)
-WHERE s.status = 'success' AND s.trade_date BETWEEN %(start)s AND %(end)s
-  AND (s.loaded <> coalesce(found.bars, 0)
-   OR EXISTS (SELECT FROM ashare.bar_revision r WHERE r.trade_date = s.trade_date AND r.run_id = %(run_id)s))
+-- Complete dates whose rows have changed since the count.
+SELECT DISTINCT c.partition
+FROM ashare.counted_partition c
+LEFT JOIN ashare.loaded_rows(%(start)s, %(end)s) l ON l.dataset = c.dataset AND l.partition = c.partition
+WHERE c.partition BETWEEN %(start)s AND %(end)s AND c.dataset = ANY (%(datasets)s) AND c.dataset <> 'adjust_factor'
+  AND c.counted_at IS NOT NULL AND c.missing = 0 AND c.problem IS NULL
+  AND (c.rows <> coalesce(l.loaded, 0)
+       OR EXISTS (SELECT FROM ashare.bar_revision r WHERE r.trade_date = c.partition AND r.run_id = %(run_id)s))
 ORDER BY 1
+
+-- name: end
+UPDATE ashare.history_run SET ended_at = clock_timestamp() WHERE run_id = %(run_id)s
 
 -- name: analyze
 -- Without new statistics, the planner takes a table that was just filled for empty.
 ANALYZE ashare.daily_bar, ashare.adjust_factor, ashare.factor_history, ashare.security, ashare.trade_calendar,
-        ashare.sync_status, ashare.sync_batch
+        ashare.counted_partition, ashare.bar_count

@@ -2,49 +2,68 @@
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
 SET LOCAL statement_timeout = '10s'
 
+-- name: since
+SELECT ashare.complete_since(%(datasets)s)
+
 -- name: bounds
 -- The dates and counts of the page's head line.
 WITH newest AS (
-    SELECT trade_date, expected, loaded, suspended FROM ashare.sync_status
-    WHERE status = 'success' AND 'stock' = ANY (kinds) ORDER BY trade_date DESC LIMIT 1
+    SELECT trade_date, expected, loaded, suspended
+    FROM ashare.trade_date_state(%(datasets)s, '-infinity', 'infinity', %(since)s, %(newest)s, %(running)s)
+    WHERE status = 'success' ORDER BY trade_date DESC LIMIT 1
 )
-SELECT (SELECT min(trade_date) FROM ashare.sync_status) AS first_date,
+SELECT (SELECT min(partition) FROM ashare.counted_partition WHERE counted_at IS NOT NULL) AS first_date,
        (SELECT max(calendar_date) FROM ashare.trade_calendar) AS calendar_end,
        n.trade_date, n.expected, n.loaded, n.suspended,
        (SELECT count(*) FROM ashare.trade_calendar
         WHERE is_trading_day AND calendar_date > n.trade_date AND calendar_date <= %(newest)s) AS sessions_since
 FROM (SELECT) AS one LEFT JOIN newest n ON true
 
--- name: first_date
-SELECT min(trade_date) FROM ashare.sync_status
-
 -- name: newest_session
 SELECT max(calendar_date) FROM ashare.trade_calendar WHERE is_trading_day AND calendar_date <= %(newest)s
 
 -- name: counts
-SELECT status, count(*) FROM ashare.trade_date_state(%(newest)s, %(running)s)
-WHERE (%(start)s::date IS NULL OR trade_date >= %(start)s) AND (%(end)s::date IS NULL OR trade_date <= %(end)s)
+SELECT status, count(*) FROM ashare.trade_date_state(%(datasets)s, coalesce(%(start)s::date, '-infinity'), coalesce(%(end)s::date, 'infinity'), %(since)s, %(newest)s, %(running)s)
+WHERE is_recorded OR coverage IN ('missing', 'partial')
 GROUP BY status
 
 -- name: open_range
 SELECT min(trade_date) AS first, max(trade_date) AS last
-FROM ashare.trade_date_state(%(newest)s, %(running)s) WHERE status IN ('pending', 'failed')
+FROM ashare.trade_date_state(%(datasets)s, '-infinity', 'infinity', %(since)s, %(newest)s, %(running)s)
+WHERE status = 'failed' OR coverage IN ('missing', 'partial')
 
 -- name: list
-SELECT trade_date, status, coverage, kinds, expected, loaded, suspended, missing, rejected, revised, requests, reason,
-       run_id, started_at, finished_at,
+SELECT trade_date, status, coverage, kinds, expected, loaded, suspended, missing, rejected,
+       CASE WHEN loaded IS NOT NULL THEN
+           (SELECT count(*) FROM ashare.bar_revision r WHERE r.trade_date = s.trade_date) END AS revised,
+       CASE WHEN is_recorded AND coverage <> 'closed' THEN
+           (SELECT count(*) FROM ashare.source_request q WHERE q.trade_date = s.trade_date) END AS requests,
+       reason, run_id, started_at, finished_at,
        CASE WHEN EXISTS (SELECT FROM ashare.history_run h WHERE h.run_id = s.run_id) THEN 'ashare_history'
             ELSE 'ashare_daily' END AS dag_id
-FROM ashare.trade_date_state(%(newest)s, %(running)s) s
-WHERE (%(start)s::date IS NULL OR trade_date >= %(start)s) AND (%(end)s::date IS NULL OR trade_date <= %(end)s)
-  AND (%(status)s::text IS NULL OR status = %(status)s)
+FROM (
+    SELECT * FROM ashare.trade_date_state(%(datasets)s, coalesce(%(start)s::date, '-infinity'), coalesce(%(end)s::date, 'infinity'), %(since)s, %(newest)s, %(running)s)
+    WHERE (is_recorded OR coverage IN ('missing', 'partial') OR %(all)s) AND (%(status)s::text IS NULL OR status = %(status)s)
+    ORDER BY trade_date DESC LIMIT %(limit)s OFFSET %(offset)s
+) AS s
 ORDER BY trade_date DESC
-LIMIT %(limit)s OFFSET %(offset)s
 
 -- name: coverage
-SELECT trade_date, coverage, expected, loaded, missing, rejected, revised
-FROM ashare.trade_date_state(%(newest)s, %(running)s)
-WHERE trade_date BETWEEN %(start)s AND %(end)s
+SELECT trade_date, coverage, expected, loaded, missing, rejected,
+       CASE WHEN loaded IS NOT NULL THEN
+           (SELECT count(*) FROM ashare.bar_revision r WHERE r.trade_date = s.trade_date) END AS revised
+FROM ashare.trade_date_state(%(datasets)s, coalesce(%(start)s::date, '-infinity'), coalesce(%(end)s::date, 'infinity'), %(since)s, %(newest)s, %(running)s) s
+
+-- name: open_sessions
+-- The sessions among the last ones that are not complete, and that nobody works on.
+SELECT s.trade_date, s.coverage
+FROM ashare.trade_date_state(%(datasets)s, (SELECT min(last.day) FROM (
+    SELECT known.day FROM (
+        SELECT calendar_date FROM ashare.trade_calendar WHERE is_trading_day
+        UNION SELECT partition FROM ashare.work
+    ) AS known (day) WHERE known.day <= %(newest)s ORDER BY known.day DESC LIMIT %(most)s) AS last), %(newest)s, %(since)s, %(newest)s, %(running)s) s
+WHERE s.coverage IN ('missing', 'partial', 'failed') AND (s.trade_date >= %(since)s OR s.is_recorded)
+ORDER BY s.trade_date
 
 -- name: sessions
 -- The known part of a range's calendar.
@@ -123,7 +142,9 @@ FROM ashare.sync_batch b
 WHERE b.trade_date = ANY (%(days)s::date[]) AND b.finished_at >= %(since)s AND b.status = 'success'
 
 -- name: records_of
-SELECT trade_date, status, loaded, reason, run_id FROM ashare.sync_status WHERE trade_date = ANY (%(days)s::date[])
+SELECT trade_date, status, loaded, reason, run_id
+FROM ashare.trade_date_state(%(datasets)s, (SELECT min(d) FROM unnest(%(days)s::date[]) d), (SELECT max(d) FROM unnest(%(days)s::date[]) d), %(since)s, %(newest)s, %(running)s)
+WHERE is_recorded AND trade_date = ANY (%(days)s::date[])
 
 -- name: security
 SELECT code, name, kind, ipo_date, out_date FROM ashare.security WHERE code = %(code)s
@@ -142,14 +163,16 @@ SELECT c.calendar_date, CASE WHEN b.code IS NOT NULL THEN u.code IS NULL END AS 
            -- A subquery runs for the few missing sessions only; a join would run for every session.
            (SELECT 'rejected: ' || x.rule FROM ashare.rejected_bar x
             WHERE x.trade_date = c.calendar_date AND x.code = %(code)s AND x.superseded_at IS NULL LIMIT 1),
-           CASE WHEN s.status = 'success' AND %(kind)s = ANY (s.kinds) THEN 'hole'
-                WHEN s.status IN ('failed', 'syncing') THEN 'date ' || s.status
-                ELSE 'date missing' END) END AS why
+           CASE s.state WHEN 'complete' THEN 'hole' WHEN 'accepted' THEN 'hole'
+                        WHEN 'partial' THEN 'date failed' WHEN 'failed' THEN 'date failed'
+                        WHEN 'running' THEN 'date syncing' WHEN 'waiting' THEN 'date syncing'
+                        ELSE 'date missing' END) END AS why
 FROM ashare.trade_calendar c
 LEFT JOIN ashare.daily_bar b ON b.code = %(code)s AND b.trade_date = c.calendar_date
 LEFT JOIN ashare.daily_bar u ON u.code = %(code)s AND u.trade_date = c.calendar_date AND NOT u.is_trading
 LEFT JOIN ashare.absent_bar a ON a.code = %(code)s AND a.trade_date = c.calendar_date
-LEFT JOIN ashare.sync_status s ON s.trade_date = c.calendar_date
+LEFT JOIN ashare.partition_state(ARRAY[%(dataset)s::text], %(start)s, %(end)s, %(since)s, %(newest)s, %(running)s) s
+    ON s.partition = c.calendar_date
 WHERE c.is_trading_day AND c.calendar_date BETWEEN %(start)s AND %(end)s
 ORDER BY c.calendar_date
 

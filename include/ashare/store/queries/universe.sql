@@ -50,29 +50,30 @@ INSERT INTO ashare.unlisted_index (code, trade_date) SELECT code, %(day)s FROM u
 ON CONFLICT (code) DO NOTHING
 
 -- name: unlisted_indices
-SELECT code FROM ashare.unlisted_index WHERE %(day)s::date IS NULL OR trade_date = %(day)s ORDER BY code
+SELECT trade_date, array_agg(code ORDER BY code) FROM ashare.unlisted_index GROUP BY trade_date
 
 -- name: expected
 SELECT code FROM ashare.expected_security(%(day)s, %(kinds)s, %(indices)s) WHERE kind = %(kind)s ORDER BY code
 
 -- name: remaining
--- Expected codes that are neither loaded nor explained. Rejected rows explain only up to a limit of codes.
-SELECT e.kind, array_agg(e.code ORDER BY e.code) AS codes
-FROM ashare.expected_security(%(day)s, %(kinds)s, %(indices)s) e
-WHERE NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = %(day)s AND b.code = e.code)
-  AND NOT EXISTS (SELECT FROM ashare.absent_bar a WHERE a.trade_date = %(day)s AND a.code = e.code
-                  -- A bar that was absent on the trade date itself may have come later.
-                  AND (a.trade_date = %(today)s
-                       OR (a.recorded_at AT TIME ZONE 'Asia/Shanghai')::date > a.trade_date))
-  AND NOT EXISTS (SELECT FROM ashare.rejected_bar r WHERE r.trade_date = %(day)s AND r.code = e.code
-                  AND r.superseded_at IS NULL
-                  AND (SELECT count(DISTINCT x.code) FROM ashare.rejected_bar x
-                       JOIN ashare.expected_security(%(day)s, %(kinds)s, %(indices)s) USING (code)
-                       WHERE x.trade_date = %(day)s AND x.superseded_at IS NULL
-                         AND NOT EXISTS (SELECT FROM ashare.daily_bar b
-                                         WHERE b.trade_date = %(day)s AND b.code = x.code)
-                      ) <= %(rejected_limit)s)
-GROUP BY e.kind
+-- Expected codes that are neither loaded nor explained. Rejected rows explain only up to a limit of codes per kind.
+WITH lacking AS MATERIALIZED (
+    SELECT e.kind, e.code,
+           EXISTS (SELECT FROM ashare.absent_bar a WHERE a.trade_date = %(day)s AND a.code = e.code
+                   -- A bar that was absent on the trade date itself may have come later.
+                   AND (a.trade_date = %(today)s
+                        OR (a.recorded_at AT TIME ZONE 'Asia/Shanghai')::date > a.trade_date)) AS is_absent,
+           EXISTS (SELECT FROM ashare.rejected_bar r
+                   WHERE r.trade_date = %(day)s AND r.code = e.code AND r.superseded_at IS NULL) AS is_rejected
+    FROM ashare.expected_security(%(day)s, %(kinds)s, %(indices)s) e
+    WHERE NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = %(day)s AND b.code = e.code)
+)
+SELECT l.kind, array_agg(l.code ORDER BY l.code) AS codes
+FROM lacking l
+JOIN (SELECT kind, count(*) FILTER (WHERE is_rejected AND NOT is_absent) AS rejected FROM lacking GROUP BY kind) AS k
+    USING (kind)
+WHERE NOT l.is_absent AND NOT (l.is_rejected AND k.rejected <= %(rejected_limit)s)
+GROUP BY l.kind
 
 -- name: sample
 -- Securities that have a bar on every session, suspended or not: the longest listed first, indices last.
@@ -80,41 +81,6 @@ SELECT code FROM ashare.expected_security(%(day)s, %(kinds)s, %(indices)s)
 JOIN ashare.security USING (code, kind)
 ORDER BY kind = 'index', ipo_date, code
 LIMIT %(most)s
-
--- name: count
-WITH expected AS MATERIALIZED (
-    SELECT code FROM ashare.expected_security(%(day)s, %(kinds)s, %(indices)s)
-)
-SELECT
-    (SELECT count(*) FROM expected) AS expected,
-    loaded,
-    suspended,
-    (SELECT count(*) FROM ashare.absent_bar WHERE trade_date = %(day)s AND code IN (TABLE expected)) AS absent,
-    (SELECT count(DISTINCT r.code) FROM ashare.rejected_bar r
-     WHERE r.trade_date = %(day)s AND r.superseded_at IS NULL AND r.code IN (TABLE expected)
-       AND NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = %(day)s AND b.code = r.code)
-    ) AS rejected,
-    (SELECT count(*) FROM ashare.bar_revision WHERE trade_date = %(day)s) AS revised,
-    (SELECT count(*) FROM ashare.source_request WHERE trade_date = %(day)s) AS requests,
-    (SELECT count(*) FROM ashare.blanked_value v LEFT JOIN ashare.security s USING (code)
-     WHERE v.trade_date = %(day)s AND (s.kind IS NULL OR s.kind = ANY (%(kinds)s))) AS blanked,
-    (SELECT count(*) FROM ashare.rejected_row
-     WHERE dataset = 'factor' AND day = %(day)s AND superseded_at IS NULL) AS rejected_factors,
-    odd.aside AS rejected_securities,
-    odd.taken AS taken_securities
-FROM (
-    -- A code that the list of securities lacks (yet) counts, whatever its kind.
-    SELECT count(*) AS loaded, count(*) FILTER (WHERE NOT b.is_trading) AS suspended
-    FROM ashare.daily_bar b
-    LEFT JOIN ashare.security s USING (code)
-    WHERE b.trade_date = %(day)s AND (s.kind IS NULL OR s.kind = ANY (%(kinds)s))
-) AS bar
-CROSS JOIN (
-    -- Rows of kinds that are loaded, or may be: not types 3 and 4.
-    SELECT count(*) FILTER (WHERE NOT is_taken) AS aside, count(*) FILTER (WHERE is_taken) AS taken
-    FROM ashare.rejected_row
-    WHERE dataset = 'security' AND superseded_at IS NULL AND coalesce(raw ->> 'type', '') NOT IN ('3', '4')
-) AS odd
 
 -- name: reject
 INSERT INTO ashare.rejected_row (dataset, code, day, rule, is_taken, raw, run_id)

@@ -16,8 +16,8 @@ from ashare.source import Session
 from ashare.store.history_tables import HistoryBatch, SecurityGap
 from ashare.sync.history.range_fetch import INDEX
 from ashare.sync.history.span import HistoryRun
+from ashare.sync.judge import NO_ETFS
 from ashare.sync.publication import SAMPLE
-from ashare.sync.record import NO_ETFS
 from ashare.sync.reference import (
     REFERENCE_WORK,
     UNIVERSE_PAGES,

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from datetime import date
+from itertools import groupby
 
 from ashare.errors import IncompleteDate
-from ashare.sync import record
 from ashare.sync.history.span import HistoryRun
+from ashare.sync.judge import judge
+from ashare.sync.record import RECORD_WORK, look_at_following, record_closed, recount
 from ashare.texts import joined, named
 
 log = logging.getLogger(__name__)
 
 
 def record_status(history: HistoryRun) -> str:
-    """Write ``sync_status`` for every date of the range, from the rows in the tables.
+    """Record the facts of every date of the range, from the rows in the tables.
 
-    A run of some codes only, or without stocks, updates only dates that already have a status.
+    A run of some codes only, or without stocks, updates only dates that are recorded already.
 
     :returns: a sentence for the log.
     :raises IncompleteDate: there is no plan, a batch is not done, or the range still lacks data.
@@ -31,51 +32,43 @@ def record_status(history: HistoryRun) -> str:
     doubted = tables.disbelieve_absences(history.settings.max_absent, all_loaded=not history.is_part)
     if doubted:
         log.warning("%d dates lack more than ASHARE_MAX_ABSENT, or than they have: not believed.", len(doubted))
-    tables.record_factors(history.settings.max_deviating)
+    with_new_factors = tables.record_factors(history.settings.max_deviating)
     if not history.is_part:
         for day in tables.closed_days():
-            record.record_status(history.on(day))
-    _record_sessions(history, doubted)
+            record_closed(history.on(day))
+    changed = {*tables.unsettled(recorded_only=history.is_part), *tables.miscounted(), *doubted}
+    accepted = history.store.accepted.days()
+    changed |= accepted & with_new_factors  # other complete dates do not depend on their factors
+    _record_sessions(history, sorted(changed - accepted))
+    for day in sorted(changed & accepted):
+        recount(history.on(day))
+    tables.end()
     problems = [*tables.errors(), *_still_lacking(history)]
     if problems:
         raise IncompleteDate(f"{history.start} to {history.end}: {joined(problems)}.")
     return f"{history.start} to {history.end} is complete."
 
 
-def _record_sessions(history: HistoryRun, doubted: set[date]) -> None:
-    """Record the sessions that are not complete or have lost rows.
-
-    A complete session with additional or changed rows is only recounted.
-    """
-    miscounted = history.tables.miscounted()
-    unsettled = history.tables.unsettled(recorded_only=history.is_part)
-    lost = doubted | {day for day, is_less in miscounted.items() if is_less}
-    for day in sorted({*unsettled, *lost}):
-        # The kinds that the date is already complete for stay complete.
-        run = history.on(day, kinds=list(dict.fromkeys([*_kinds(history, day, unsettled), *history.kinds])))
-        is_mine = day in lost or not history.is_part
-        if not is_mine and (
-            run.store.universe.remaining(run.expectation) or not run.store.batches.factors_are_in(day, run.today)
-        ):
-            continue
-        with suppress(IncompleteDate):  # the date is recorded, and _still_lacking finds it
-            record.record_status(run)
-    for day, is_less in miscounted.items():
-        if not is_less:
-            record.recount(history.on(day))
+def _record_sessions(history: HistoryRun, days: Sequence[date]) -> None:
+    """Record the facts of some sessions, a year's in one count."""
+    for part in _years(days):
+        runs = [history.on(day) for day in part]
+        with history.store.mutex(RECORD_WORK, history.settings.lock_timeout):
+            facts = [fact for each in judge(runs) for fact in each]
+            history.store.coverage.record(facts, history.run_id, asked=runs[0].asked)
+            complete = [fact.partition for fact in facts if not fact.problem]
+            history.store.work.done(complete, runs[0].datasets)
+        look_at_following(runs[-1])
 
 
-def _kinds(history: HistoryRun, day: date, unsettled: Mapping[date, Sequence[str]]) -> Sequence[str]:
-    """The kinds that a date is complete for, or was before it lost rows."""
-    if day in unsettled:
-        return unsettled[day]
-    recorded = history.store.statuses.get(day)
-    return recorded[1] if recorded else ()
+def _years(days: Sequence[date]) -> Iterator[list[date]]:
+    for _, part in groupby(days, key=lambda day: day.year):
+        yield list(part)
 
 
 def _still_lacking(history: HistoryRun) -> list[str]:
     if history.is_part:
         lacking = [security.code for security in history.tables.wanted() if security.missing > 0 or security.factors]
         return [f"{len(lacking)} securities still lack bars or factors ({named(lacking)})"] if lacking else []
-    incomplete = list(history.tables.unsettled())
+    incomplete = history.tables.unsettled()
     return [f"{len(incomplete)} trade dates are not complete ({named(incomplete)})"] if incomplete else []

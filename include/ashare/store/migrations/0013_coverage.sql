@@ -1,0 +1,430 @@
+-- Facts apart from work: what a partition of a dataset held when it was last counted, what runs are doing about it, and
+-- one function that derives its state from both. sync_status goes on as a view.
+
+CREATE TABLE ashare.counted_partition (
+    dataset     text NOT NULL,
+    partition   date NOT NULL,
+    expected    integer,
+    rows        integer,
+    suspended   integer,
+    absent      integer,
+    rejected    integer,
+    missing     integer,
+    problem     text,
+    note        text,
+    is_closed   boolean NOT NULL DEFAULT false,
+    is_asked    boolean NOT NULL DEFAULT true,
+    started_at  timestamptz,
+    counted_at  timestamptz,
+    verified_at timestamptz,
+    run_id      text,
+    PRIMARY KEY (dataset, partition)
+);
+CREATE INDEX counted_partition_partition ON ashare.counted_partition (partition);
+COMMENT ON TABLE ashare.counted_partition IS 'Facts: what each partition of a dataset held when it was last counted. Written by counting rows only; the view coverage adds what the partition holds now.';
+COMMENT ON COLUMN ashare.counted_partition.dataset IS 'stock_bar, index_bar, etf_bar or adjust_factor.';
+COMMENT ON COLUMN ashare.counted_partition.partition IS 'Trade date; of adjust_factor, the ex-date.';
+COMMENT ON COLUMN ashare.counted_partition.expected IS 'Securities that should have a row.';
+COMMENT ON COLUMN ashare.counted_partition.rows IS 'Rows at the count.';
+COMMENT ON COLUMN ashare.counted_partition.suspended IS 'Of the bars: of securities suspended that day.';
+COMMENT ON COLUMN ashare.counted_partition.absent IS 'Expected securities without a row at Baostock (absent_bar, absent_range).';
+COMMENT ON COLUMN ashare.counted_partition.rejected IS 'Expected securities without a row because theirs broke a rule (rejected_bar).';
+COMMENT ON COLUMN ashare.counted_partition.missing IS 'Expected securities with neither a row nor a recorded reason.';
+COMMENT ON COLUMN ashare.counted_partition.problem IS 'Why the partition is not complete, beside missing rows; NULL: nothing.';
+COMMENT ON COLUMN ashare.counted_partition.note IS 'What is worth knowing of a complete partition.';
+COMMENT ON COLUMN ashare.counted_partition.is_closed IS 'Whether the day was no session by the calendar of the count.';
+COMMENT ON COLUMN ashare.counted_partition.is_asked IS 'Whether ASHARE_KINDS named the dataset, or nothing else of the date was counted. sync_status judges a date by these datasets.';
+COMMENT ON COLUMN ashare.counted_partition.started_at IS 'When the work of the run that counted began.';
+COMMENT ON COLUMN ashare.counted_partition.counted_at IS 'When; NULL: bars were verified, and the partition was not counted yet.';
+COMMENT ON COLUMN ashare.counted_partition.verified_at IS 'When the whole partition was last read from Baostock and held against the table; -infinity: it is in doubt, and is read again.';
+COMMENT ON COLUMN ashare.counted_partition.run_id IS 'The Airflow run that counted.';
+
+CREATE TABLE ashare.work (
+    dataset    text NOT NULL,
+    partition  date NOT NULL,
+    run_id     text NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    waits_for  text,
+    until      timestamptz,
+    error      text,
+    ended_at   timestamptz,
+    is_asked   boolean NOT NULL DEFAULT true,
+    PRIMARY KEY (dataset, partition, run_id)
+);
+CREATE INDEX work_partition ON ashare.work (partition);
+COMMENT ON TABLE ashare.work IS 'What runs are doing: a row goes when its run has completed the partition, or another run takes the partition over.';
+COMMENT ON COLUMN ashare.work.dataset IS 'As in counted_partition.';
+COMMENT ON COLUMN ashare.work.partition IS 'As in counted_partition.';
+COMMENT ON COLUMN ashare.work.run_id IS 'The Airflow run.';
+COMMENT ON COLUMN ashare.work.started_at IS 'Since when.';
+COMMENT ON COLUMN ashare.work.waits_for IS 'What the work waits for; NULL: nothing.';
+COMMENT ON COLUMN ashare.work.until IS 'Until when it waits, if that is known.';
+COMMENT ON COLUMN ashare.work.error IS 'Why the work failed.';
+COMMENT ON COLUMN ashare.work.ended_at IS 'When it failed; NULL: it goes on, or its process was killed.';
+COMMENT ON COLUMN ashare.work.is_asked IS 'As in counted_partition.';
+
+ALTER TABLE ashare.history_run ADD COLUMN kinds text[] NOT NULL DEFAULT '{}', ADD COLUMN ended_at timestamptz;
+COMMENT ON COLUMN ashare.history_run.kinds IS 'The kinds of securities that the run loads as a whole; empty: some codes only.';
+COMMENT ON COLUMN ashare.history_run.ended_at IS 'When the run recorded its end; NULL: it goes on, or was stopped.';
+
+-- Nobody writes sync_status from here on, and nobody waits long for this file: a table of some thousand rows is copied.
+LOCK TABLE ashare.sync_status IN ACCESS EXCLUSIVE MODE;
+
+-- Figures of all kinds go to the first dataset, less what the others hold: the sums stay.
+WITH status AS (
+    SELECT s.*, a.problem AS accepted_problem,
+           CASE WHEN s.status = 'success' OR s.status = 'syncing' AND s.complete_kinds <> '{}' THEN s.complete_kinds
+                ELSE s.kinds END AS own_kinds,
+           s.status = 'success' OR s.status = 'syncing' AND s.complete_kinds <> '{}' AS is_complete
+    FROM ashare.sync_status s
+    LEFT JOIN ashare.accepted_date a ON a.trade_date = s.trade_date AND a.ended_at IS NULL
+), kind AS (
+    SELECT s.trade_date, k.kind, k.n = min(k.n) OVER (PARTITION BY s.trade_date) AS is_first, coalesce(l.loaded, 0) AS loaded,
+           sum(coalesce(l.loaded, 0)) OVER (PARTITION BY s.trade_date) - coalesce(l.loaded, 0) AS of_others
+    FROM status s
+    CROSS JOIN LATERAL unnest(s.own_kinds) AS own (kind)
+    JOIN (VALUES ('stock', 1), ('index', 2), ('etf', 3)) AS k (kind, n) ON k.kind = own.kind
+    LEFT JOIN ashare.loaded_rows('-infinity', 'infinity') l
+        ON l.dataset = k.kind || '_bar' AND l.partition = s.trade_date
+)
+INSERT INTO ashare.counted_partition
+    (dataset, partition, expected, rows, suspended, absent, rejected, missing, problem, note, is_closed, started_at,
+     counted_at, verified_at, run_id)
+SELECT k.kind || '_bar', k.trade_date,
+       CASE WHEN k.is_first THEN s.expected - k.of_others ELSE k.loaded END,
+       CASE WHEN k.is_first THEN coalesce(s.loaded - k.of_others, k.loaded) ELSE k.loaded END,
+       CASE WHEN k.is_first THEN s.suspended ELSE 0 END,
+       CASE WHEN k.is_first THEN greatest(s.expected - s.loaded - coalesce(s.missing, 0) - coalesce(s.rejected, 0), 0)
+            ELSE 0 END,
+       CASE WHEN k.is_first THEN s.rejected ELSE 0 END,
+       CASE WHEN k.is_first THEN coalesce(s.missing, 0) ELSE 0 END,
+       CASE WHEN NOT k.is_first OR s.status = 'skipped' THEN NULL
+            WHEN s.is_complete THEN s.accepted_problem ELSE s.reason END,
+       CASE WHEN k.is_first AND (s.status = 'skipped' OR s.is_complete AND s.accepted_problem IS NULL) THEN s.reason END,
+       s.status = 'skipped', s.started_at,
+       -- A syncing date that was complete before has no end yet.
+       coalesce(s.finished_at, s.started_at, '-infinity'),
+       CASE WHEN k.kind <> 'index' THEN s.checked_at END, s.run_id
+FROM status s JOIN kind k ON k.trade_date = s.trade_date
+WHERE s.is_complete OR s.status = 'skipped' OR s.status = 'failed' AND s.expected IS NOT NULL;
+
+INSERT INTO ashare.counted_partition
+    (dataset, partition, expected, rows, missing, started_at, counted_at, run_id)
+SELECT 'adjust_factor', b.trade_date, coalesce(b.rows, 0),
+       (SELECT count(*) FROM ashare.adjust_factor a WHERE a.ex_date = b.trade_date), 0,
+       b.started_at, coalesce(b.finished_at, b.started_at, '-infinity'), b.run_id
+FROM ashare.sync_batch b WHERE b.kind = 'factor' AND b.status = 'success';
+
+-- A date that was taken for complete without a batch of factors.
+INSERT INTO ashare.counted_partition (dataset, partition, rows, missing, started_at, counted_at, run_id)
+SELECT 'adjust_factor', s.trade_date,
+       (SELECT count(*) FROM ashare.adjust_factor a WHERE a.ex_date = s.trade_date), 0, s.started_at,
+       coalesce(s.finished_at, s.started_at, '-infinity'), s.run_id
+FROM ashare.sync_status s WHERE s.status = 'success'
+ON CONFLICT DO NOTHING;
+
+INSERT INTO ashare.work (dataset, partition, run_id, started_at, waits_for, error, ended_at)
+SELECT k.kind || '_bar', s.trade_date, coalesce(s.run_id, ''), coalesce(s.started_at, '-infinity'),
+       CASE WHEN s.status = 'syncing' THEN s.reason END, CASE WHEN s.status = 'failed' THEN coalesce(s.reason, '') END,
+       CASE WHEN s.status = 'failed' THEN coalesce(s.finished_at, '-infinity') END
+FROM ashare.sync_status s
+CROSS JOIN LATERAL unnest(CASE WHEN s.kinds = '{}' THEN '{stock}' ELSE s.kinds END) AS k (kind)
+WHERE s.status IN ('syncing', 'failed');
+
+DROP FUNCTION ashare.trade_date_state(date, text[]);
+DROP VIEW ashare.daily_sync_status;
+DROP TABLE ashare.sync_status;
+
+CREATE FUNCTION ashare.first_partition(dataset text)
+RETURNS date
+LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT CASE dataset WHEN 'etf_bar' THEN date '2026-01-05' ELSE date '-infinity' END
+$$;
+COMMENT ON FUNCTION ashare.first_partition IS 'The first partition that Baostock has of a dataset; -infinity: as far back as there are securities.';
+
+CREATE FUNCTION ashare.partition_coverage(first date, last date)
+RETURNS TABLE (dataset text, partition date, expected integer, loaded integer, absent integer, rejected integer,
+               suspended integer, missing integer, is_complete boolean, problem text, note text,
+               counted_at timestamptz, verified_at timestamptz, run_id text)
+LANGUAGE sql STABLE
+AS $$
+    SELECT coalesce(c.dataset, l.dataset), coalesce(c.partition, l.partition), c.expected, coalesce(l.loaded, 0),
+           c.absent, c.rejected, c.suspended, c.missing + greatest(c.rows - coalesce(l.loaded, 0), 0),
+           coalesce(c.counted_at IS NOT NULL AND NOT c.is_closed AND c.missing = 0 AND c.problem IS NULL
+                    AND coalesce(l.loaded, 0) >= c.rows, false),
+           c.problem, c.note, c.counted_at, c.verified_at, c.run_id
+    FROM (SELECT * FROM ashare.counted_partition p WHERE p.partition BETWEEN first AND last) AS c
+    FULL JOIN ashare.loaded_rows(first, last) l ON l.dataset = c.dataset AND l.partition = c.partition
+$$;
+COMMENT ON FUNCTION ashare.partition_coverage IS 'The view coverage from the first to the last day.';
+
+CREATE VIEW ashare.coverage AS SELECT * FROM ashare.partition_coverage('-infinity', 'infinity');
+COMMENT ON VIEW ashare.coverage IS 'What each partition of each dataset holds: facts, counted from rows. A run adds facts and takes none away.';
+COMMENT ON COLUMN ashare.coverage.dataset IS 'stock_bar, index_bar, etf_bar or adjust_factor.';
+COMMENT ON COLUMN ashare.coverage.partition IS 'Trade date; of adjust_factor, the ex-date.';
+COMMENT ON COLUMN ashare.coverage.expected IS 'Securities that should have a row; NULL: the partition was never counted.';
+COMMENT ON COLUMN ashare.coverage.loaded IS 'Rows now.';
+COMMENT ON COLUMN ashare.coverage.absent IS 'Expected securities without a row at Baostock (absent_bar).';
+COMMENT ON COLUMN ashare.coverage.rejected IS 'Expected securities without a row because theirs broke a rule (rejected_bar).';
+COMMENT ON COLUMN ashare.coverage.suspended IS 'Of the bars: of securities suspended that day.';
+COMMENT ON COLUMN ashare.coverage.problem IS 'Why the partition is not complete, beside missing rows.';
+COMMENT ON COLUMN ashare.coverage.note IS 'What is worth knowing of a complete partition.';
+COMMENT ON COLUMN ashare.coverage.counted_at IS 'When the partition was counted.';
+COMMENT ON COLUMN ashare.coverage.verified_at IS 'When the whole partition was last read from Baostock and held against the table; -infinity: it is in doubt.';
+COMMENT ON COLUMN ashare.coverage.run_id IS 'The Airflow run that counted.';
+COMMENT ON COLUMN ashare.coverage.missing IS 'Expected securities with neither a row nor a recorded reason, and rows that are gone since the count.';
+COMMENT ON COLUMN ashare.coverage.is_complete IS 'Whether the partition was counted, nothing was missing and nothing contradicted, and no row is gone since.';
+
+CREATE FUNCTION ashare.partition_state(datasets text[], first date, last date, since date, newest date, running text[])
+RETURNS TABLE (dataset text, partition date, state text, is_recorded boolean, expected integer, loaded integer,
+               suspended integer, missing integer, rejected integer, problem text, note text, error text,
+               waits_for text, is_asked boolean, is_counted boolean, run_id text, started_at timestamptz,
+               finished_at timestamptz, checked_at timestamptz)
+LANGUAGE sql STABLE
+AS $$
+    WITH doing AS (
+        -- A run that started since `running` was read is alive.
+        SELECT w.*, w.ended_at IS NULL
+                    AND (running IS NULL OR w.run_id = ANY (running)
+                         OR w.started_at > statement_timestamp() - interval '1 minute') AS is_alive
+        FROM ashare.work w WHERE w.partition BETWEEN first AND last
+    ), work AS (
+        SELECT d.dataset, d.partition, bool_or(d.is_alive) AS is_alive,
+               bool_or(NOT d.is_alive AND d.ended_at IS NULL) AS is_dead, bool_or(d.is_asked) AS is_asked,
+               (array_agg(d.waits_for ORDER BY d.waits_for IS NULL, d.started_at DESC)
+                FILTER (WHERE d.ended_at IS NULL))[1] AS waits_for,
+               (array_agg(d.error ORDER BY d.ended_at DESC) FILTER (WHERE d.ended_at IS NOT NULL))[1] AS error,
+               (array_agg(d.run_id ORDER BY d.is_alive DESC, d.started_at DESC))[1] AS run_id,
+               (array_agg(d.started_at ORDER BY d.is_alive DESC, d.started_at DESC))[1] AS started_at,
+               (array_agg(d.ended_at ORDER BY d.is_alive DESC, d.started_at DESC))[1] AS ended_at
+        FROM doing d GROUP BY 1, 2
+    ), history AS (
+        SELECT h.run_id, h.first_date, h.last_date, h.planned_at, h.kinds,
+               running IS NULL OR h.run_id = ANY (running) AS is_alive
+        FROM ashare.history_run h
+        WHERE h.ended_at IS NULL AND h.kinds <> '{}' AND h.first_date <= last AND h.last_date >= first
+    ), day AS (
+        SELECT c.calendar_date AS at, c.is_trading_day AS is_open FROM ashare.trade_calendar c
+        WHERE c.calendar_date BETWEEN first AND last
+        UNION ALL
+        -- A first run may fail before it has read the calendar.
+        SELECT x.at, NOT EXISTS (SELECT FROM ashare.counted_partition k WHERE k.partition = x.at AND k.is_closed)
+        FROM (
+            SELECT w.partition FROM ashare.work w WHERE w.partition BETWEEN first AND last
+            UNION SELECT c.partition FROM ashare.counted_partition c WHERE c.partition BETWEEN first AND last
+            UNION SELECT l.partition FROM ashare.loaded_rows(first, last) l
+            WHERE l.dataset <> 'adjust_factor'
+        ) AS x (at)
+        WHERE NOT EXISTS (SELECT FROM ashare.trade_calendar k WHERE k.calendar_date = x.at)
+    ), fact AS (
+        SELECT name, d.at, d.is_open, c.expected, c.suspended, c.rejected, c.problem, c.note, c.run_id, c.started_at,
+               c.counted_at, c.verified_at, c.is_closed, c.is_asked,
+               c.counted_at IS NOT NULL AND NOT c.is_closed AS is_counted,
+               -- Requests for other dates bring bars of indices, too: those alone say nothing of a date.
+               name NOT IN ('adjust_factor', 'index_bar') AS is_sought,
+               coalesce(l.loaded, 0) AS loaded, greatest(coalesce(c.rows, 0) - coalesce(l.loaded, 0), 0) AS gone,
+               c.missing + greatest(c.rows - coalesce(l.loaded, 0), 0) AS missing,
+               coalesce(c.counted_at IS NOT NULL AND NOT c.is_closed AND c.missing = 0 AND c.problem IS NULL
+                        AND coalesce(l.loaded, 0) >= c.rows, false) AS is_complete,
+               a.trade_date IS NOT NULL
+               AND (a.kinds @> ARRAY[replace(name, '_bar', '')] OR name = 'adjust_factor') AS is_accepted,
+               'accepted by ' || a.accepted_by || ' on '
+               || to_char(a.accepted_at AT TIME ZONE 'Asia/Shanghai', 'YYYY-MM-DD') || ': ' || a.reason || '; '
+               || a.problem || '.' AS acceptance
+        FROM day d
+        CROSS JOIN unnest(datasets) AS own (name)
+        LEFT JOIN ashare.counted_partition c ON c.dataset = name AND c.partition = d.at
+        LEFT JOIN ashare.loaded_rows(first, last) l ON l.dataset = name AND l.partition = d.at
+        LEFT JOIN ashare.accepted_date a ON a.trade_date = d.at AND a.ended_at IS NULL
+    )
+    SELECT f.name, f.at,
+           CASE WHEN f.is_complete THEN 'complete'
+                WHEN NOT f.is_open AND f.loaded = 0 AND NOT coalesce(w.is_alive, false) THEN 'closed'
+                WHEN f.is_accepted AND f.gone = 0 THEN 'accepted'
+                WHEN w.is_alive OR h.is_alive
+                THEN CASE WHEN w.waits_for IS NOT NULL THEN 'waiting' ELSE 'running' END
+                WHEN f.at < ashare.first_partition(f.name) THEN 'none'
+                WHEN f.missing > 0 OR f.rejected > 0 AND f.problem IS NOT NULL
+                     OR f.loaded > 0 AND NOT f.is_counted AND f.is_sought THEN 'partial'
+                WHEN f.is_counted OR w.dataset IS NOT NULL OR h.run_id IS NOT NULL THEN 'failed'
+                WHEN f.at > newest THEN 'unpublished'
+                WHEN f.at < since OR since IS NULL THEN 'before'
+                ELSE 'missing' END,
+           f.counted_at IS NOT NULL AND NOT (f.is_open AND f.is_closed) OR w.dataset IS NOT NULL
+           OR h.run_id IS NOT NULL AND f.is_open,
+           f.expected, f.loaded, f.suspended, f.missing, f.rejected,
+           CASE WHEN f.gone > 0 THEN concat_ws('; ', rtrim(f.problem, '.'), f.gone || CASE f.name WHEN 'adjust_factor'
+                     THEN ' adjust factors' ELSE ' bars' END
+                     || ' that were counted are gone: run the date again.')
+                WHEN f.is_closed AND f.is_open
+                THEN 'Skipped as closed, but a session by the calendar as it is known now.'
+                WHEN f.loaded > 0 AND NOT f.is_counted AND f.is_sought
+                THEN f.loaded || ' bars are loaded, and no run has recorded the date: run the date.'
+                ELSE f.problem END,
+           CASE WHEN f.is_accepted AND f.gone = 0 AND NOT f.is_complete THEN f.acceptance ELSE f.note END,
+           CASE WHEN w.is_dead AND NOT w.is_alive OR w.dataset IS NULL AND NOT h.is_alive AND NOT f.is_counted
+                THEN concat_ws(' ', 'Its run has ended without a record: run the date again.',
+                               'It waited: ' || w.waits_for)
+                ELSE w.error END,
+           w.waits_for, coalesce(f.is_asked, false) OR coalesce(w.is_asked, h.run_id IS NOT NULL), f.is_counted,
+           CASE WHEN f.is_complete OR w.run_id IS NULL THEN coalesce(f.run_id, h.run_id) ELSE w.run_id END,
+           CASE WHEN f.is_complete OR w.run_id IS NULL THEN coalesce(f.started_at, h.planned_at) ELSE w.started_at END,
+           CASE WHEN f.is_complete OR w.run_id IS NULL THEN f.counted_at ELSE w.ended_at END,
+           f.verified_at
+    FROM fact f
+    LEFT JOIN work w ON w.dataset = f.name AND w.partition = f.at
+    LEFT JOIN LATERAL (
+        SELECT x.run_id, x.planned_at, x.is_alive FROM history x
+        WHERE f.at BETWEEN x.first_date AND x.last_date
+          AND (x.kinds @> ARRAY[replace(f.name, '_bar', '')] OR f.name = 'adjust_factor')
+        ORDER BY x.is_alive DESC, x.planned_at DESC LIMIT 1
+    ) AS h ON true
+$$;
+COMMENT ON FUNCTION ashare.partition_state IS 'The state of each partition of the given datasets, from the first to the last day: complete, accepted (a person takes it as it is), partial, missing, failed, running, waiting, closed, unpublished (after the newest day), before (the day since when the database is meant to be complete), none (Baostock has no such partition). `running` are the Airflow runs that are under way; NULL: not known, every work without an end goes on. What is complete stays complete while a run works on it.';
+
+CREATE FUNCTION ashare.trade_date_state(datasets text[], first date, last date, since date, newest date, running text[])
+RETURNS TABLE (trade_date date, status text, coverage text, is_recorded boolean, kinds text[], complete_kinds text[],
+               expected integer, loaded integer, suspended integer, missing integer, rejected integer, reason text,
+               run_id text, started_at timestamptz, finished_at timestamptz, checked_at timestamptz)
+LANGUAGE sql STABLE
+AS $$
+    WITH part AS (
+        SELECT p.*, p.dataset <> 'adjust_factor' AS is_bar, CASE p.dataset WHEN 'stock_bar' THEN 1 WHEN 'index_bar' THEN 2 WHEN 'etf_bar' THEN 3 ELSE 4 END AS n,
+               replace(p.dataset, '_bar', '') AS kind
+        FROM ashare.partition_state(
+            coalesce(datasets, '{stock_bar,index_bar,etf_bar,adjust_factor}'), first, last, since, newest, running) p
+    ), own AS (
+        SELECT p.* FROM (
+            SELECT q.*, bool_or(q.is_bar AND q.is_recorded) OVER day AS some_bars,
+                   bool_or(q.is_bar AND q.is_recorded AND q.is_asked) OVER day AS some_asked
+            FROM part q WINDOW day AS (PARTITION BY q.partition)
+        ) AS p
+        -- Without a list of datasets: those that were asked for, and others that are complete; if none was asked
+        -- for, those that are recorded.
+        WHERE datasets IS NOT NULL
+           OR p.some_bars AND (NOT p.is_bar
+                               OR p.is_recorded AND (p.is_asked OR p.state = 'complete' OR NOT p.some_asked))
+    ), day AS (
+        SELECT o.partition,
+               CASE WHEN bool_and(o.state IN ('complete', 'none')) AND bool_or(o.state = 'complete') THEN 'complete'
+                    WHEN bool_and(o.state IN ('complete', 'accepted', 'none')) AND bool_or(o.state = 'accepted') THEN 'accepted'
+                    WHEN bool_and(o.state = 'closed') THEN 'closed'
+                    WHEN bool_or(o.state IN ('running', 'waiting')) THEN 'running'
+                    WHEN bool_or(o.is_bar AND o.loaded > 0 AND o.state IN ('complete', 'accepted', 'partial'))
+                         AND bool_or(o.is_bar AND o.state NOT IN ('complete', 'accepted', 'failed', 'none')) THEN 'partial'
+                    WHEN bool_or(o.state IN ('failed', 'partial') OR o.is_bar AND o.state = 'complete') THEN 'failed'
+                    WHEN bool_or(o.state = 'missing') THEN 'missing'
+                    WHEN bool_or(o.state = 'before') THEN 'before'
+                    WHEN bool_or(o.state = 'unpublished') THEN 'unpublished'
+                    ELSE 'closed' END AS coverage,
+               bool_or(o.is_bar AND o.is_recorded) AS is_recorded,
+               coalesce(array_agg(o.kind ORDER BY o.n) FILTER (WHERE o.is_bar AND o.is_recorded), '{}') AS kinds,
+               coalesce(array_agg(o.kind ORDER BY o.n) FILTER (WHERE o.is_bar AND o.state = 'complete'), '{}')
+                   AS complete_kinds,
+               coalesce(array_agg(o.kind ORDER BY o.n)
+                        FILTER (WHERE o.is_bar AND NOT o.is_recorded AND o.state <> 'none'), '{}') AS not_asked,
+               sum(o.expected) FILTER (WHERE o.is_bar AND o.state <> 'closed')::integer AS expected,
+               CASE WHEN bool_or(o.is_bar AND (o.is_counted OR o.is_recorded AND o.loaded > 0))
+                    THEN sum(o.loaded) FILTER (WHERE o.is_bar)::integer END AS loaded,
+               sum(o.suspended) FILTER (WHERE o.is_bar AND o.state <> 'closed')::integer AS suspended,
+               sum(o.missing) FILTER (WHERE o.is_bar AND o.state <> 'closed')::integer AS missing,
+               sum(o.rejected) FILTER (WHERE o.is_bar AND o.state <> 'closed')::integer AS rejected,
+               array_to_string(array_agg(rtrim(o.problem, '.') ORDER BY o.n)
+                               FILTER (WHERE o.problem IS NOT NULL AND o.state <> 'accepted'), '; ') AS problems,
+               (array_agg(o.note ORDER BY o.n) FILTER (WHERE o.state = 'accepted'))[1] AS acceptance,
+               (array_agg(o.note ORDER BY o.n))[1] AS first_note,
+               array_to_string(array_agg(rtrim(o.note, '.') ORDER BY o.n) FILTER (WHERE o.note IS NOT NULL), '; ') AS notes,
+               (array_agg(o.error ORDER BY o.finished_at DESC, o.n) FILTER (WHERE o.error IS NOT NULL AND o.state <> 'complete'))[1] AS error,
+               (array_agg(o.waits_for ORDER BY o.n) FILTER (WHERE o.waits_for IS NOT NULL AND o.state = 'waiting'))[1]
+                   AS waits_for,
+               bool_or(o.dataset = 'adjust_factor' AND o.state IN ('missing', 'before', 'unpublished', 'failed')) AS lacks_factors,
+               (array_agg(o.run_id ORDER BY o.state = 'complete', o.started_at DESC)
+                FILTER (WHERE o.run_id IS NOT NULL AND o.is_bar))[1] AS run_id,
+               (array_agg(o.started_at ORDER BY o.state = 'complete', o.started_at DESC) FILTER (WHERE o.started_at IS NOT NULL AND o.is_bar))[1] AS started_at,
+               (array_agg(o.finished_at ORDER BY o.state = 'complete', o.started_at DESC)
+                FILTER (WHERE o.run_id IS NOT NULL AND o.is_bar))[1] AS finished_at, min(o.checked_at) AS checked_at
+        FROM own o GROUP BY o.partition
+    )
+    SELECT d.partition,
+           CASE WHEN d.coverage IN ('complete', 'accepted') THEN 'success' WHEN d.coverage = 'running' THEN 'syncing'
+                WHEN d.coverage = 'closed' THEN 'skipped' WHEN d.coverage IN ('partial', 'failed') AND d.is_recorded THEN 'failed'
+                ELSE 'pending' END,
+           d.coverage, d.is_recorded, d.kinds, d.complete_kinds, d.expected, d.loaded, d.suspended, d.missing,
+           d.rejected,
+           CASE d.coverage
+                WHEN 'complete' THEN nullif(d.notes, '') WHEN 'accepted' THEN d.acceptance
+                WHEN 'closed' THEN d.first_note WHEN 'running' THEN d.waits_for
+                ELSE nullif(concat_ws(' ',
+                         CASE WHEN d.is_recorded AND d.not_asked <> '{}' AND d.kinds = d.complete_kinds
+                              THEN 'Only ' || array_to_string(d.kinds, ', ') || ' was asked for.' END,
+                         coalesce(d.error, nullif(concat_ws('; ', nullif(d.problems, ''),
+                             CASE WHEN d.is_recorded AND d.lacks_factors THEN 'the adjust factors of the date are not in' END) , '') || '.')),
+                     '') END,
+           d.run_id, d.started_at, CASE WHEN d.coverage <> 'running' THEN d.finished_at END, d.checked_at
+    FROM day d
+$$;
+COMMENT ON FUNCTION ashare.trade_date_state IS 'The state of each trade date over the given datasets, by partition_state: coverage is complete, accepted, partial, missing, failed, running, closed, before or unpublished; status is what sync_status calls it. Datasets NULL: those that were asked for on the date, and others that it is complete for.';
+
+CREATE FUNCTION ashare.complete_since(datasets text[])
+RETURNS date
+LANGUAGE sql STABLE
+AS $$
+    WITH session AS (
+        SELECT calendar_date AS day, row_number() OVER (ORDER BY calendar_date) AS n
+        FROM ashare.trade_calendar WHERE is_trading_day
+    ), complete AS (
+        SELECT DISTINCT s.day, s.n FROM ashare.coverage c JOIN session s ON s.day = c.partition
+        WHERE c.is_complete AND c.dataset = ANY (datasets) AND c.dataset <> 'adjust_factor'
+    ), island AS (
+        -- Complete dates that no longer gap than 20 sessions separates.
+        SELECT day, n, count(*) FILTER (WHERE is_first) OVER (ORDER BY n) AS number
+        FROM (SELECT day, n, n - lag(n) OVER (ORDER BY n) > 20 AS is_first FROM complete) AS c
+    ), sizes AS (
+        SELECT min(day) AS first_day, count(*) AS dates, number = max(number) OVER () AS is_last
+        FROM island GROUP BY number
+    )
+    SELECT min(first_day) FROM sizes WHERE dates >= 20 OR is_last
+$$;
+COMMENT ON FUNCTION ashare.complete_since IS 'Since when the database is meant to be complete, unless ASHARE_FIRST_DATE says so: its earliest complete date, but not a few dates by themselves (fewer than 20, more than 20 sessions before the next).';
+
+CREATE VIEW ashare.sync_status AS
+SELECT s.trade_date, s.status, s.kinds, s.expected, s.loaded, s.suspended, s.missing, s.rejected,
+       CASE WHEN s.loaded IS NOT NULL THEN
+           (SELECT count(*) FROM ashare.bar_revision r WHERE r.trade_date = s.trade_date)::integer END AS revised,
+       CASE WHEN s.status <> 'skipped' THEN
+           (SELECT count(*) FROM ashare.source_request q WHERE q.trade_date = s.trade_date)::integer END AS requests,
+       s.reason, s.run_id, s.started_at, s.finished_at, s.checked_at, s.complete_kinds
+FROM ashare.trade_date_state(NULL, '-infinity', 'infinity', NULL, NULL, NULL) s
+WHERE s.is_recorded;
+COMMENT ON VIEW ashare.sync_status IS 'What is known of each trade date, derived from the facts (coverage) and the work of runs (work).';
+COMMENT ON COLUMN ashare.sync_status.trade_date IS 'Session, in Asia/Shanghai.';
+COMMENT ON COLUMN ashare.sync_status.status IS 'syncing, success (every expected security has a row or a recorded reason), failed, skipped (no session).';
+COMMENT ON COLUMN ashare.sync_status.kinds IS 'The kinds of securities that the status speaks of.';
+COMMENT ON COLUMN ashare.sync_status.expected IS 'Securities of those kinds that should have a bar that day.';
+COMMENT ON COLUMN ashare.sync_status.loaded IS 'Bars of those kinds in daily_bar, now.';
+COMMENT ON COLUMN ashare.sync_status.suspended IS 'Of the loaded: suspended that day.';
+COMMENT ON COLUMN ashare.sync_status.missing IS 'Expected securities with neither a row nor a recorded reason, and rows that are gone since the count.';
+COMMENT ON COLUMN ashare.sync_status.rejected IS 'Securities without a row because theirs broke a rule (rejected_bar).';
+COMMENT ON COLUMN ashare.sync_status.revised IS 'Bars of that day that Baostock corrected after they were loaded (bar_revision).';
+COMMENT ON COLUMN ashare.sync_status.requests IS 'Messages sent to Baostock on behalf of that date, over all runs.';
+COMMENT ON COLUMN ashare.sync_status.reason IS 'Why the date is failed or skipped, what it waits for, or what is worth knowing of a success.';
+COMMENT ON COLUMN ashare.sync_status.run_id IS 'The Airflow run that works on the date or counted it.';
+COMMENT ON COLUMN ashare.sync_status.started_at IS 'When that run started to work on the date.';
+COMMENT ON COLUMN ashare.sync_status.finished_at IS 'When that run recorded its end.';
+COMMENT ON COLUMN ashare.sync_status.checked_at IS 'When the whole market of that day was last read from Baostock and held against the table.';
+COMMENT ON COLUMN ashare.sync_status.complete_kinds IS 'The kinds that the date is complete for.';
+
+CREATE VIEW ashare.daily_sync_status AS
+SELECT trade_date AS sync_date, status, coalesce(expected, 0) AS total_records, coalesce(loaded, 0) AS success_count,
+       coalesce(missing, 0) AS failed_count, started_at AS start_time, finished_at AS end_time, reason AS remarks
+FROM ashare.sync_status;
+COMMENT ON VIEW ashare.daily_sync_status IS 'sync_status under the names that StockGuru''s queries use.';
+COMMENT ON COLUMN ashare.daily_sync_status.sync_date IS 'Session, in Asia/Shanghai.';
+COMMENT ON COLUMN ashare.daily_sync_status.status IS 'syncing, success, failed or skipped; a date without a row is pending.';
+COMMENT ON COLUMN ashare.daily_sync_status.total_records IS 'Securities that should have a bar that day; 0 while not counted.';
+COMMENT ON COLUMN ashare.daily_sync_status.success_count IS 'Bars of that day in the table; 0 while not counted.';
+COMMENT ON COLUMN ashare.daily_sync_status.failed_count IS 'Securities with neither a bar nor a recorded reason; 0 while not counted.';
+COMMENT ON COLUMN ashare.daily_sync_status.start_time IS 'When the last run started to work on the date.';
+COMMENT ON COLUMN ashare.daily_sync_status.end_time IS 'When that run recorded its end.';
+COMMENT ON COLUMN ashare.daily_sync_status.remarks IS 'Why the date is failed or skipped, or what is worth knowing of a success.';
