@@ -99,8 +99,9 @@ class StatusReader:
     def as_of(self) -> AsOf:
         """The inputs of the states beside the tables."""
         datasets = kept_with(self.settings.kinds)
-        since = self.settings.first_date or self.rows.complete_since(datasets)
-        return AsOf(datasets, since, newest_due(self.now()), self.running)
+        newest = newest_due(self.now())
+        since = self.settings.first_date or self.rows.complete_since(datasets, newest)
+        return AsOf(datasets, since, newest, self.running)
 
     # ------------------------------------------------------------------ trade dates
 
@@ -121,8 +122,18 @@ class StatusReader:
         return Bounds(row["first_date"], newest if complete else None, session or due, lag)
 
     def open_sessions(self) -> list[date]:
-        """The sessions among the last ``ASHARE_HEAL_SESSIONS`` that are not complete and that nobody works on."""
+        """The sessions among the last ``ASHARE_HEAL_SESSIONS`` that are not complete, whoever works on them."""
         return self.rows.open_sessions(self.as_of, self.settings.heal_sessions)
+
+    def overdue_sessions(self) -> list[date]:
+        """The open sessions that are further back than ``ASHARE_MAX_LAG`` allows."""
+        if not (found := self.open_sessions()):
+            return []
+        newest = self.as_of.newest
+        calendar = self.rows.sessions(found[0], newest)
+        later = [day for day in days_between(found[0], newest) if calendar.get(day, day.weekday() < 5)]
+        tolerated = later[-self.settings.max_lag :] if self.settings.max_lag else []
+        return [day for day in found if day not in tolerated]
 
     def counts(self, start: date | None = None, end: date | None = None) -> dict[str, int]:
         """Number of trade dates per status, from the first recorded date on."""

@@ -20,6 +20,7 @@ import pytest
 from ashare.alerts import Alerts, Delivery, Failure
 from ashare.alerts.delivery import MOST_BYTES, _room, _short
 from ashare.store import Store
+from ashare.store.coverage import DateState
 from ashare_local import PROJECT
 from ashare_local.postgres import EmbeddedPostgres
 from tests import records
@@ -188,6 +189,35 @@ def test_a_date_that_was_spoken_of_is_not_late_as_well(
     assert not alerts.late(DAY, DEADLINE, "r", LINK)
     assert alerts.late(NEXT, DEADLINE, "r", LINK)  # of this one nothing was said, though it is in the backfill
     assert "nothing is recorded of it" in listener.messages[1]["message"]
+
+
+def test_a_hole_is_said_once_and_once_that_it_is_closed(
+    alerts: Alerts, database: Database, listener: Listener
+) -> None:
+    calendar(database, DAY, LAST)
+    holes = [DAY, NEXT]
+    for day in holes:
+        record(database, day, "failed", f"{day} refused.")
+    store = Store(database.connect)
+
+    def states() -> list[DateState]:
+        return [state for day in holes if (state := store.coverage.state(day)) is not None]
+
+    assert alerts.holes(states(), "r1", LINK)
+    assert listener.titles == ["2 trade dates from 2026-03-02 to 2026-03-03 are still not complete"]
+    assert "2026-03-02: 2026-03-02 refused." in listener.messages[0]["message"]
+    assert not alerts.holes(states(), "r2", LINK)
+    # Another one is another message.
+    holes.append(LAST)
+    record(database, LAST, "failed", "Again.")
+    assert alerts.holes(states(), "r3", LINK)
+    assert listener.titles[1:] == [f"{LAST} is still not complete"]
+    record(database, DAY, "success")
+    alerts.recovered("r4")
+    assert len(listener.titles) == 2
+    record(database, NEXT, "success")
+    alerts.recovered("r5")
+    assert listener.titles[2:] == ["2 trade dates from 2026-03-02 to 2026-03-03 are complete"]
 
 
 def test_a_history_says_what_is_lacking_and_is_over_when_one_ended_well(

@@ -189,7 +189,7 @@ def test_a_source_out_of_reach(well: CheckedSystem, emulator: Emulator) -> None:
 def test_a_source_in_use_is_well_and_left_alone(
     well: CheckedSystem, database: Database, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ashare.doctor.LOCK_SECONDS", 1.0)
+    monkeypatch.setattr("ashare.doctor.examination.LOCK_SECONDS", 1.0)
     gate = SourceGate(database.connect, who="the daily run", wait_seconds=5.0, budget=40_000)
     with Session(well.source(), gate):
         asked = emulator.count()

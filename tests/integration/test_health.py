@@ -57,6 +57,27 @@ def test_by_the_age_of_the_newest_complete_date(
     assert ask(tmp_path, postgres.connection_json(database.name), **settings) == (code, {"status": word})
 
 
+def test_an_open_session_behind_complete_ones_is_named(
+    tmp_path: Path, postgres: EmbeddedPostgres, database: Database
+) -> None:
+    newest = newest_due(beijing_now())
+    days = [newest - timedelta(days=n) for n in range(14) if (newest - timedelta(days=n)).weekday() < 5]
+    for day in days:
+        database.do("INSERT INTO ashare.trade_calendar VALUES (%s, true)", day)
+        record(database, day, "success")
+    connection = postgres.connection_json(database.name)
+    assert ask(tmp_path, connection) == (200, {"status": "healthy"})
+    record(database, days[0], "failed", reason="No bars.")  # the newest may be a session late
+    assert ask(tmp_path, connection) == (200, {"status": "healthy"})
+    record(database, days[0], "success")
+    record(database, days[3], "failed", missing=3, reason="3 lack.")
+    database.do("DELETE FROM ashare.counted_partition WHERE partition = %s", days[5])
+    named = {"status": "stale", "open_sessions": [f"{days[5]}", f"{days[3]}"]}
+    assert ask(tmp_path, connection) == (503, named)
+    assert ask(tmp_path, connection, ASHARE_HEAL_SESSIONS="3") == (200, {"status": "healthy"})
+    assert ask(tmp_path, connection, ASHARE_FIRST_DATE=f"{days[4]}")[1] == named | {"open_sessions": [f"{days[3]}"]}
+
+
 def test_an_empty_schema_is_stale_and_no_database_or_a_wrong_setting_unavailable(
     tmp_path: Path, postgres: EmbeddedPostgres, bare_database: Database
 ) -> None:
@@ -81,10 +102,10 @@ readings = []
 def slow():
     readings.append(1)
     threading.Event().wait(0.5)
-    return "healthy"
+    return health.Health(status="healthy")
 health.read_health = slow
 words = []
-askers = [threading.Thread(target=lambda: words.append(health.cached_health.status())) for _ in range(50)]
+askers = [threading.Thread(target=lambda: words.append(health.cached_health.health().status)) for _ in range(50)]
 [asker.start() for asker in askers]
 [asker.join() for asker in askers]
 assert set(words) == {"healthy"} and len(words) == 50, words

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, time
 from typing import Any
@@ -91,6 +91,16 @@ class Alerts:
             return self._raise(_late(day, deadline, run_id, link, _progress(state)))
         except AshareError as error:
             return self._say_blindly(_late(day, deadline, run_id, link, str(error)))
+
+    def holes(self, states: Sequence[DateState], run_id: str, link: str) -> bool:
+        """Raise one alert for earlier dates that are not complete, without those that an open alert is about.
+
+        :param states: the states of these dates, by date.
+        :returns: whether an alert was raised.
+        """
+        unknown = set(self._outbox.days_without_alert([state.trade_date for state in states]))
+        new = [state for state in states if state.trade_date in unknown]
+        return bool(new) and self._raise(_holes(new, run_id, link))
 
     def recovered(self, run_id: str, history_until: date | None = None) -> None:
         """After a successful run, send the messages of ended troubles: the run's own, and those of complete dates.
@@ -198,6 +208,17 @@ def _late(day: date, deadline: time, run_id: str, link: str, what: str) -> _Aler
     text = f"At {deadline:%H:%M}, Beijing time: {what}\n\n{link}"
     titles = (f"{NAME}: {day} is still not complete", text, f"{NAME}: {day} is complete")
     return _Alert(f"{day} is late", "date", run_id, *titles, day, day, day)
+
+
+def _holes(states: Sequence[DateState], run_id: str, link: str) -> _Alert:
+    first, last = states[0].trade_date, states[-1].trade_date
+    which = f"{first} is" if first == last else f"{len(states)} trade dates from {first} to {last} are"
+    lines = [f"{state.trade_date}: {state.reason or 'nothing is recorded of it.'}" for state in states[:NAMED]]
+    if len(states) > NAMED:
+        lines.append(f"... and {len(states) - NAMED} more")
+    lines.append(f"Each run of a newest trade date tries again.\n\n{link}")
+    title, end = f"{NAME}: {which} still not complete", f"{NAME}: {which} complete"
+    return _Alert(f"holes to {last}", "date", run_id, title, "\n".join(lines), end, last, first, last)
 
 
 def _is_well(state: DateState | None) -> bool:

@@ -54,6 +54,10 @@ class AlertOutbox:
         """Whether the date has an unresolved alert."""
         return bool(self.store.rows("alerts", "has_open", {"day": day})[0][0])
 
+    def days_without_alert(self, days: Sequence[date]) -> list[date]:
+        """Those of some dates that no unresolved alert is about."""
+        return [row[0] for row in self.store.rows("alerts", "days_without_alert", {"days": list(days)})]
+
     def is_busy(self) -> bool:
         """Whether any alert is unresolved, or was sent and its end message was not."""
         return bool(self.store.rows("alerts", "is_busy")[0][0])

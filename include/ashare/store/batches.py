@@ -75,12 +75,12 @@ class Batches:
         with self.store.transaction() as connection:
             finish(connection, day, batch_no, "success", rows, requests)
 
-    def errors(self, day: date, *, only_rereads: bool = False) -> list[str]:
+    def errors(self, day: date, *, only_earlier: bool = False) -> list[str]:
         """The errors of batches that failed, are pending after an error, or are running (also after a kill).
 
-        :param only_rereads: only of batches that read earlier dates again.
+        :param only_earlier: only of batches that read earlier dates again or heal them.
         """
-        return [row[0] for row in self.store.rows("batches", "errors", {"day": day, "only_rereads": only_rereads})]
+        return [row[0] for row in self.store.rows("batches", "errors", {"day": day, "only_earlier": only_earlier})]
 
 
 def add(connection: psycopg.Connection[Any], day: date, batch: Batch, run_id: str) -> Batch:
@@ -92,6 +92,7 @@ def add(connection: psycopg.Connection[Any], day: date, batch: Batch, run_id: st
         "codes": batch.codes,
         "label": batch.label,
         "again": batch.again,
+        "heals": batch.heals,
         "run_id": run_id,
     }
     take_lock(connection, queries("batches")["lock"], f"ashare batches {day}", {"day": day})

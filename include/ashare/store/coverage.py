@@ -136,7 +136,38 @@ class Coverage:
         }
         return [DateState(*row) for row in self.store.rows("coverage", "dates", values)]
 
-    def complete_since(self, datasets: Sequence[str]) -> date | None:
-        """Since when the database is meant to be complete, by its complete dates; ``None`` without one."""
-        found: date | None = self.store.rows("coverage", "complete_since", {"datasets": list(datasets)})[0][0]
+    def open_dates(
+        self,
+        datasets: Sequence[str],
+        newest: date,
+        most: int,
+        *,
+        since: date | None,
+        running: Sequence[str],
+    ) -> list[date]:
+        """The sessions among the last ``most`` up to ``newest`` that are not complete, without those of ``running``.
+
+        :param since: since when the database is meant to be complete; earlier dates count if they are recorded.
+        :param running: ids of the runs whose dates are not open.
+        """
+        values = {
+            "datasets": list(datasets),
+            "newest": newest,
+            "most": most,
+            "since": since,
+            "running": list(running),
+        }
+        return [row[0] for row in self.store.rows("coverage", "open_dates", values)] if most else []
+
+    def live_runs(self, hours: int) -> list[str]:
+        """Ids of the runs that have worked within the last hours, or that wait for a moment to come."""
+        return [row[0] for row in self.store.rows("coverage", "live_runs", {"hours": hours})]
+
+    def complete_since(self, datasets: Sequence[str], newest: date) -> date | None:
+        """Since when the database is meant to be complete, by its complete dates; ``None`` without one.
+
+        :param newest: the newest date whose bars should be loaded.
+        """
+        values = {"datasets": list(datasets), "newest": newest}
+        found: date | None = self.store.rows("coverage", "complete_since", values)[0][0]
         return found

@@ -64,9 +64,9 @@ class PageRows:
 
     # ------------------------------------------------------------------ trade dates
 
-    def complete_since(self, datasets: Sequence[str]) -> date | None:
+    def complete_since(self, datasets: Sequence[str], newest: date) -> date | None:
         """Since when the database is meant to be complete, by its complete dates; ``None`` without one."""
-        since: date | None = self._tuples("since", datasets=list(datasets))[0][0]
+        since: date | None = self._tuples("since", datasets=list(datasets), newest=newest)[0][0]
         return since
 
     def bounds(self, as_of: AsOf) -> Row:
@@ -74,8 +74,9 @@ class PageRows:
         return self._rows("bounds", **as_of.parameters)[0]
 
     def open_sessions(self, as_of: AsOf, most: int) -> list[date]:
-        """The sessions among the last ``most`` that are not complete and that nobody works on, by date."""
-        return [row[0] for row in self._tuples("open_sessions", **as_of.parameters, most=most)]
+        """The sessions among the last ``most`` that are not complete, by date, whoever works on them."""
+        values = {**as_of.parameters, "running": [], "most": most}
+        return [row["trade_date"] for row in self._rows("open_dates", "coverage", **values)] if most else []
 
     def newest_session(self, until: date) -> date | None:
         """The newest session up to a day."""

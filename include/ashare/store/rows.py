@@ -46,6 +46,8 @@ class Batch:
     batch_no: int = -1
     again: list[date] | None = None
     """Earlier trade dates to be read again for corrections, instead of the run's own date."""
+    heals: date | None = None
+    """An earlier trade date that is not complete, to be synced instead of the run's own date."""
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ashare.sync.dispatch import fetch_and_copy
 from ashare.sync.factors import sync_adjust_factors
-from ashare.sync.fetch import fetch_and_copy
 from ashare.sync.plan import plan_batches
 from ashare.sync.reachability import check_source
 from ashare.sync.record import record_status

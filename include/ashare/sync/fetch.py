@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import date
 
 from ashare.datasets import BARS_ARE_FINAL, PLURALS, bars_of
-from ashare.errors import AshareError, BadReply, InvalidInput
+from ashare.errors import AshareError, BadReply
 from ashare.source import Session
 from ashare.store import Batch
 from ashare.store.cross_check import Contradiction
@@ -17,35 +17,27 @@ from ashare.sync.fetched_bars import ONE_PAGE, FetchedBars, fetch_market
 from ashare.sync.first_bars import ask_witnesses, before_the_first_bar
 from ashare.sync.publication import LATE_CODES, PUBLICATION, not_yet, sample_of
 from ashare.sync.record import recount
-from ashare.sync.reread import reread_dates
 from ashare.sync.run import FEW, Run
 from ashare.sync.verify import contradiction_error, tolerance
 
 log = logging.getLogger(__name__)
 
 
-def fetch_and_copy(run: Run, batch_no: int) -> MergeCounts:
-    """Fetch one batch of the plan and load it.
+def fetch_bars(run: Run, batch: Batch) -> MergeCounts:
+    """Fetch one batch of the trade date's own bars and load it.
 
     Idempotent: a loaded bar is requested again only if the cross-checks contradict it.
 
     :returns: row counts of the merge.
-    :raises InvalidInput: the plan has no such batch.
     :raises NotPublishedYet: today's bars are not all out; the bars that are believed are loaded.
     :raises TerminalError: the same, from ``GIVE_UP`` on.
     :raises BadReply: the reply is malformed or contradicts the known data, and nothing was written; or too many
         bars are absent, and the others are loaded.
     """
-    batch = run.store.batches.get(run.day, batch_no)
-    if batch is None:
-        raise InvalidInput(f"There is no batch {batch_no} for {run.day}: clear the task plan_batches first.")
-    run.store.batches.start(run.day, batch_no)
-    if batch.again:
-        return reread_dates(run, batch)
     fetched = FetchedBars(run, batch.kind, run.day)
     # A per-security request also brings later dates: after the wait for this mutex, the codes may be loaded.
     work = "bars by code" if batch.by == "code" else _work(run, batch.kind)
-    recorded = run.batch_end_recorded(batch_no, lambda: fetched.requests, bars_of(batch.kind).name)
+    recorded = run.batch_end_recorded(batch.batch_no, lambda: fetched.requests, bars_of(batch.kind).name)
     with recorded, run.store.mutex(work, run.settings.lock_timeout), fetched.bars:
         _fetch(run, batch, fetched)
         # The Baostock session is closed: the next batch can fetch while this batch is written.

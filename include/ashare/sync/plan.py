@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
-from ashare.datasets import MARKET_DAY_FROM, PLURALS
+from ashare.datasets import PLURALS
 from ashare.store import Batch
+from ashare.sync.agenda import heal_batches, reread_batches
 from ashare.sync.reference import ensure_reference
 from ashare.sync.run import FEW, Run
 
 log = logging.getLogger(__name__)
 
 
-def plan_batches(run: Run) -> list[Batch]:
-    """Write the trade date's remaining work to ``sync_batch`` and return its batches; none if nothing remains."""
+def plan_batches(run: Run, *, own_date_only: bool = False) -> list[Batch]:
+    """Write the run's agenda to ``sync_batch`` and return its batches; none if nothing remains.
+
+    :param own_date_only: leave earlier dates to other runs.
+    """
     with run.end_recorded():
         run.store.work.start(run.scope)
         ensure_reference(run)
         if "index" in run.kinds:
             run.store.universe.record_unlisted_indices(run.day, run.settings.indices)
         remaining = _remaining(run)
-        planned = [*cut_batches(run, remaining), *reread_batches(run)]
+        planned = [
+            *cut_batches(run, remaining),
+            *(() if own_date_only else (*heal_batches(run), *reread_batches(run))),
+        ]
         batches = run.store.batches.replace(run.day, planned, run.run_id)
     for batch in batches:
         log.info("Batch %d: %s", batch.batch_no, batch.label)
@@ -57,29 +63,3 @@ def cut_batches(run: Run, remaining: Mapping[str, Sequence[str]]) -> list[Batch]
             part = list(codes[at : at + run.batch_size])
             batches.append(Batch(kind, "code", part, f"{PLURALS[kind]} {at + 1}-{at + len(part)}"))
     return batches
-
-
-def due_rereads(run: Run) -> list[Run]:
-    """The earlier complete dates that are due to be read again for corrections, as one ``Run`` each."""
-    kinds = [kind for kind in run.kinds if run.has_market_call(kind)]
-    if not kinds:
-        return []
-    since = min(MARKET_DAY_FROM[kind] for kind in kinds)
-    due = run.store.corrections.due_rereads(run.day, kinds, days=run.settings.recheck_days, since=since)
-    found = []
-    for day, complete_kinds in due.items():
-        asked = tuple(kind for kind in kinds if kind in complete_kinds and day >= MARKET_DAY_FROM[kind])
-        if asked:
-            found.append(replace(run, day=day, kinds=asked))
-    return found
-
-
-def reread_batches(run: Run) -> list[Batch]:
-    """One batch of all dates of ``due_rereads``; empty if no date is due."""
-    days = [earlier.day for earlier in due_rereads(run)]
-    if not days:
-        return []
-    label = f"{days[0]} to {days[-1]} again" if days[1:] else f"{days[0]} again"
-    return [
-        Batch(next(kind for kind in run.kinds if run.has_market_call(kind)), "market_day", None, label, again=days)
-    ]

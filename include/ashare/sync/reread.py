@@ -14,9 +14,9 @@ from ashare.source import Session
 from ashare.store import Batch
 from ashare.store.cross_check import Contradiction
 from ashare.store.rows import MergeCounts, RereadDate
+from ashare.sync.agenda import due_rereads
 from ashare.sync.factors import read_factors
 from ashare.sync.fetched_bars import FetchedBars, fetch_market
-from ashare.sync.plan import due_rereads
 from ashare.sync.record import recount
 from ashare.sync.run import Run
 from ashare.sync.verify import contradiction_error, tolerance

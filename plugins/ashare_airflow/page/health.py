@@ -1,10 +1,9 @@
-"""The health route for an uptime monitor outside of Airflow: the only route without a user. It replies one word."""
+"""The health route for an uptime monitor outside of Airflow: the only route without a user."""
 
 from __future__ import annotations
 
 import threading
 import time
-from typing import Literal
 
 from fastapi import APIRouter, Response, status
 
@@ -12,8 +11,7 @@ from ashare.status import status_reader
 from ashare_airflow import connections
 from ashare_airflow.page.models.reply import Health
 
-HealthStatus = Literal["healthy", "stale", "unavailable"]
-
+UNAVAILABLE = Health(status="unavailable")
 KEPT_SECONDS = 5.0
 FIRST_SECONDS = 2.0
 """How long a request waits for another request's first reading.
@@ -31,41 +29,46 @@ class CachedHealth:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._status: HealthStatus = "unavailable"
+        self._health = UNAVAILABLE
         self._until = 0.0
 
-    def status(self) -> HealthStatus:
-        """The status of the data. While another request reads the database, the last status."""
+    def health(self) -> Health:
+        """The health of the data. While another request reads the database, the last one that was read."""
         wait = 0.0 if self._until else FIRST_SECONDS
         if time.monotonic() >= self._until and self._lock.acquire(timeout=wait):
             try:
                 if time.monotonic() >= self._until:
-                    self._status = read_health()
+                    self._health = read_health()
                     self._until = time.monotonic() + KEPT_SECONDS
             finally:
                 self._lock.release()
-        return self._status if time.monotonic() < self._until + TRUSTED_SECONDS else "unavailable"
+        return self._health if time.monotonic() < self._until + TRUSTED_SECONDS else UNAVAILABLE
 
 
-def read_health() -> HealthStatus:
-    """The status by the lag of the newest complete trade date, read from the database."""
+def read_health() -> Health:
+    """The health by the lag of the newest complete trade date and by open sessions, read from the database."""
     try:
         with status_reader(connections.store()) as reader:
-            lag, allowed = reader.bounds().lag, reader.settings.max_lag
+            lag, open_sessions = reader.bounds().lag, reader.overdue_sessions()
+            is_new = lag is not None and lag <= reader.settings.max_lag
     except Exception:  # noqa: BLE001  (whatever it is, a monitor is told)
-        return "unavailable"
-    return "healthy" if lag is not None and lag <= allowed else "stale"
+        return UNAVAILABLE
+    return Health(status="healthy" if is_new and not open_sessions else "stale", open_sessions=open_sessions or None)
 
 
 cached_health = CachedHealth()
 
 
 @router.head("/health", include_in_schema=False)
-@router.get("/health", responses={status.HTTP_503_SERVICE_UNAVAILABLE: {"model": Health}})
+@router.get(
+    "/health", response_model_exclude_none=True, responses={status.HTTP_503_SERVICE_UNAVAILABLE: {"model": Health}}
+)
 def health(response: Response) -> Health:
-    """healthy: the newest complete trade date is as new as ASHARE_MAX_LAG allows. Else 503: stale, or unavailable."""
-    found = cached_health.status()
+    """healthy: the newest complete trade date is as new as ASHARE_MAX_LAG allows, and among the last
+    ASHARE_HEAL_SESSIONS sessions no earlier one is open. Else 503: stale, with the open sessions, or unavailable.
+    """
+    found = cached_health.health()
     response.headers["Cache-Control"] = "no-store"
-    if found != "healthy":
+    if found.status != "healthy":
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    return Health(status=found)
+    return found

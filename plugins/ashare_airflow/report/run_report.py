@@ -8,8 +8,10 @@ from datetime import date
 
 from ashare.store import Store
 from ashare.sync import Run
+from ashare.sync.agenda import open_states
 from ashare.sync.history import HistoryRun
 from ashare_airflow import connections
+from ashare_airflow.backfills.links import run_link
 from ashare_airflow.report.reliable import failure_logged
 from ashare_airflow.report.run_metrics import send_completeness
 
@@ -28,6 +30,18 @@ def end_reported(run: Run | HistoryRun) -> Iterator[None]:
         if is_complete:
             with failure_logged(SUBJECT):
                 _report_recovery(run.store, run.run_id, run.end if isinstance(run, HistoryRun) else None)
+        if isinstance(run, Run):
+            with failure_logged("The message about earlier dates that are not complete"):
+                _report_holes(run)
+
+
+def _report_holes(run: Run) -> None:
+    """Alert of earlier dates that the run of the newest date could not complete."""
+    if states := open_states(run):
+        from ashare.alerts import Alerts, Delivery
+
+        alerts = Alerts(run.store, lambda: Delivery(connections.alert_addresses()))
+        alerts.holes(states, run.run_id, run_link("ashare_daily", run.run_id))
 
 
 def report_accepted_date() -> None:

@@ -63,6 +63,9 @@ COMMENT ON COLUMN ashare.work.error IS 'Why the work failed.';
 COMMENT ON COLUMN ashare.work.ended_at IS 'When it failed; NULL: it goes on, or its process was killed.';
 COMMENT ON COLUMN ashare.work.is_asked IS 'As in counted_partition.';
 
+ALTER TABLE ashare.sync_batch ADD COLUMN heals date;
+COMMENT ON COLUMN ashare.sync_batch.heals IS 'An earlier trade date that is not complete, which this batch syncs as its own run would; NULL: the batch is of the trade date itself.';
+
 ALTER TABLE ashare.history_run ADD COLUMN kinds text[] NOT NULL DEFAULT '{}', ADD COLUMN ended_at timestamptz;
 COMMENT ON COLUMN ashare.history_run.kinds IS 'The kinds of securities that the run loads as a whole; empty: some codes only.';
 COMMENT ON COLUMN ashare.history_run.ended_at IS 'When the run recorded its end; NULL: it goes on, or was stopped.';
@@ -366,7 +369,7 @@ AS $$
 $$;
 COMMENT ON FUNCTION ashare.trade_date_state IS 'The state of each trade date over the given datasets, by partition_state: coverage is complete, accepted, partial, missing, failed, running, closed, before or unpublished; status is what sync_status calls it. Datasets NULL: those that were asked for on the date, and others that it is complete for.';
 
-CREATE FUNCTION ashare.complete_since(datasets text[])
+CREATE FUNCTION ashare.complete_since(datasets text[], newest date)
 RETURNS date
 LANGUAGE sql STABLE
 AS $$
@@ -381,12 +384,13 @@ AS $$
         SELECT day, n, count(*) FILTER (WHERE is_first) OVER (ORDER BY n) AS number
         FROM (SELECT day, n, n - lag(n) OVER (ORDER BY n) > 20 AS is_first FROM complete) AS c
     ), sizes AS (
-        SELECT min(day) AS first_day, count(*) AS dates, number = max(number) OVER () AS is_last
-        FROM island GROUP BY number
+        SELECT min(day) AS first_day, count(*) AS dates,
+               (SELECT count(*) FROM session s WHERE s.n > max(i.n) AND s.day <= newest) <= 20 AS is_new
+        FROM island i GROUP BY number
     )
-    SELECT min(first_day) FROM sizes WHERE dates >= 20 OR is_last
+    SELECT min(first_day) FROM sizes WHERE dates >= 20 OR is_new
 $$;
-COMMENT ON FUNCTION ashare.complete_since IS 'Since when the database is meant to be complete, unless ASHARE_FIRST_DATE says so: its earliest complete date, but not a few dates by themselves (fewer than 20, more than 20 sessions before the next).';
+COMMENT ON FUNCTION ashare.complete_since IS 'Since when the database is meant to be complete, unless ASHARE_FIRST_DATE says so: its earliest complete date, but not a few dates by themselves (fewer than 20, more than 20 sessions before the next one, or before the newest that is due).';
 
 CREATE VIEW ashare.sync_status AS
 SELECT s.trade_date, s.status, s.kinds, s.expected, s.loaded, s.suspended, s.missing, s.rejected,

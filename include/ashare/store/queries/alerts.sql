@@ -17,6 +17,12 @@ RETURNING id
 -- name: has_open
 SELECT EXISTS (SELECT FROM ashare.alert WHERE resolved_at IS NULL AND trade_date = %(day)s)
 
+-- name: days_without_alert
+SELECT d.day FROM unnest(%(days)s::date[]) AS d (day)
+WHERE NOT EXISTS (SELECT FROM ashare.alert a
+                  WHERE a.resolved_at IS NULL AND a.about = 'date' AND d.day BETWEEN a.first_date AND a.last_date)
+ORDER BY 1
+
 -- name: is_busy
 -- Whether any alert is unresolved, or was sent and its end message was not.
 SELECT EXISTS (SELECT FROM ashare.alert WHERE resolved_at IS NULL OR sent_at IS NOT NULL AND end_sent_at IS NULL)

@@ -7,9 +7,9 @@ WHERE trade_date = %(day)s AND kind <> 'factor' AND status IN ('pending', 'runni
 SELECT pg_advisory_xact_lock(hashtextextended('ashare batches ' || %(day)s::date, 0))
 
 -- name: add
-INSERT INTO ashare.sync_batch (trade_date, batch_no, kind, by, codes, label, again, status, run_id)
+INSERT INTO ashare.sync_batch (trade_date, batch_no, kind, by, codes, label, again, heals, status, run_id)
 SELECT %(day)s, greatest(coalesce(max(batch_no), 0), 0) + 1, %(kind)s, %(by)s, %(codes)s, %(label)s, %(again)s,
-       'pending', %(run_id)s
+       %(heals)s, 'pending', %(run_id)s
 FROM ashare.sync_batch WHERE trade_date = %(day)s
 RETURNING batch_no
 
@@ -19,7 +19,7 @@ VALUES (%(day)s, 0, 'factor', 'market_day', %(label)s, 'pending', %(run_id)s)
 ON CONFLICT (trade_date, batch_no) DO NOTHING
 
 -- name: get
-SELECT kind, by, codes, label, batch_no, again FROM ashare.sync_batch
+SELECT kind, by, codes, label, batch_no, again, heals FROM ashare.sync_batch
 WHERE trade_date = %(day)s AND batch_no = %(batch_no)s
 
 -- name: start
@@ -42,7 +42,7 @@ SELECT label || ': ' || coalesce(error, 'work on it began at '
                                         || ' and did not end: its process was killed, or the database went away')
 FROM ashare.sync_batch
 WHERE trade_date = %(day)s AND (status IN ('failed', 'running') OR status = 'pending' AND error IS NOT NULL)
-  AND (again IS NOT NULL OR NOT %(only_rereads)s)
+  AND (again IS NOT NULL OR heals IS NOT NULL OR NOT %(only_earlier)s)
 ORDER BY batch_no
 
 -- name: earliest_waiting

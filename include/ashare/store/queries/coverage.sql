@@ -148,5 +148,27 @@ FROM ashare.trade_date_state(%(datasets)s, %(start)s, %(end)s, %(since)s, %(newe
 WHERE is_recorded OR NOT %(recorded_only)s
 ORDER BY trade_date
 
+-- name: open_dates
+-- The sessions among the last ones up to a day that are not complete and that no running run works on.
+SELECT s.trade_date
+FROM ashare.trade_date_state(%(datasets)s, (
+    SELECT min(last.day) FROM (
+        SELECT known.day FROM (
+            SELECT calendar_date FROM ashare.trade_calendar WHERE is_trading_day
+            UNION SELECT partition FROM ashare.work
+        ) AS known (day) WHERE known.day <= %(newest)s ORDER BY known.day DESC LIMIT %(most)s) AS last
+    ), %(newest)s, %(since)s, %(newest)s, %(running)s) s
+WHERE s.coverage IN ('missing', 'partial', 'failed') AND (s.trade_date >= %(since)s OR s.is_recorded)
+ORDER BY s.trade_date
+
+-- name: live_runs
+-- Runs that have worked within the last hours, or wait for a moment to come.
+SELECT w.run_id FROM ashare.work w
+WHERE w.ended_at IS NULL
+  AND (w.started_at > clock_timestamp() - make_interval(hours => %(hours)s) OR w.until > clock_timestamp())
+UNION
+SELECT b.run_id FROM ashare.history_batch b
+WHERE greatest(b.started_at, b.finished_at) > clock_timestamp() - make_interval(hours => %(hours)s)
+
 -- name: complete_since
-SELECT ashare.complete_since(%(datasets)s)
+SELECT ashare.complete_since(%(datasets)s, %(newest)s)

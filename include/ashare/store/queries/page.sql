@@ -3,7 +3,7 @@ SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
 SET LOCAL statement_timeout = '10s'
 
 -- name: since
-SELECT ashare.complete_since(%(datasets)s)
+SELECT ashare.complete_since(%(datasets)s, %(newest)s)
 
 -- name: bounds
 -- The dates and counts of the page's head line.
@@ -54,17 +54,6 @@ SELECT trade_date, coverage, expected, loaded, missing, rejected,
            (SELECT count(*) FROM ashare.bar_revision r WHERE r.trade_date = s.trade_date) END AS revised
 FROM ashare.trade_date_state(%(datasets)s, coalesce(%(start)s::date, '-infinity'), coalesce(%(end)s::date, 'infinity'), %(since)s, %(newest)s, %(running)s) s
 
--- name: open_sessions
--- The sessions among the last ones that are not complete, and that nobody works on.
-SELECT s.trade_date, s.coverage
-FROM ashare.trade_date_state(%(datasets)s, (SELECT min(last.day) FROM (
-    SELECT known.day FROM (
-        SELECT calendar_date FROM ashare.trade_calendar WHERE is_trading_day
-        UNION SELECT partition FROM ashare.work
-    ) AS known (day) WHERE known.day <= %(newest)s ORDER BY known.day DESC LIMIT %(most)s) AS last), %(newest)s, %(since)s, %(newest)s, %(running)s) s
-WHERE s.coverage IN ('missing', 'partial', 'failed') AND (s.trade_date >= %(since)s OR s.is_recorded)
-ORDER BY s.trade_date
-
 -- name: sessions
 -- The known part of a range's calendar.
 SELECT calendar_date, is_trading_day FROM ashare.trade_calendar
@@ -88,7 +77,7 @@ ORDER BY batch_no
 -- Why a security has no bar of the date: the error of the last batch that asked for the security.
 SELECT m.code, s.name, coalesce(s.kind, 'other') AS kind,
        (SELECT b.error FROM ashare.sync_batch b
-        WHERE b.trade_date = %(day)s AND b.again IS NULL AND b.kind = s.kind AND b.error IS NOT NULL
+        WHERE b.trade_date = %(day)s AND b.again IS NULL AND b.heals IS NULL AND b.kind = s.kind AND b.error IS NOT NULL
           AND (b.codes IS NULL OR m.code = ANY (b.codes))
         ORDER BY b.batch_no DESC LIMIT 1) AS reason
 FROM unnest(%(codes)s::text[]) AS m (code)

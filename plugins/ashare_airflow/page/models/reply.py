@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel
@@ -25,6 +26,11 @@ class Problem(BaseModel):
 
 
 class Health(BaseModel):
-    """Says no more than that: everybody may ask."""
+    """Says no more than that: everybody may ask.
+
+    ``open_sessions``, if there are any: the sessions that are not complete, and further back than ASHARE_MAX_LAG
+    allows.
+    """
 
     status: Literal["healthy", "stale", "unavailable"]
+    open_sessions: list[date] | None = None

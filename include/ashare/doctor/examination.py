@@ -1,79 +1,33 @@
-"""Health checks of the system. Each check yields findings; a finding says what to do."""
+"""The doctor's examination: all checks in order."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import platform
-import textwrap
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 from ashare import __version__
-from ashare.datasets import kept_with
-from ashare.dates import SHANGHAI, beijing_now
+from ashare.doctor.date_checks import NOTHING_LOADED, trade_dates
+from ashare.doctor.finding import BAD, NAMED, NEARLY_SPENT, OK, WARN, CheckedSystem, Finding, clock
 from ashare.errors import AshareError, BudgetSpent, SourceBanned, SourceBusy
-from ashare.settings import Settings
-from ashare.source import Session, SourceConfig
-from ashare.store import SourceGate, Store
+from ashare.source import Session
+from ashare.store import SourceGate
 from ashare.store.migrate import newest_version
-from ashare.store.schema_health import SessionState
 from ashare.sync.run import GIVE_UP, newest_published
 from ashare.texts import named
 
-OK, WARN, BAD = "ok", "warn", "BAD"
-
-DATES = 5
 LOCK_SECONDS = 5.0
 LOGIN_SECONDS = 30.0
 """Idle and reply timeout of the login, at most. Only the reply of a whole market may take longer."""
-RUN_AGAIN = "run again"
 FACTOR_DAYS = 366
 """Days for which bars are compared with the adjust factors. At full size the comparison takes a few seconds."""
-NAMED = 3
-REASON_WIDTH = 110
-"""Maximum characters of a trade date's reason: all dates fit on one screen. ``sync_status`` has the full reason."""
 OLDEST_POSTGRES = 140_000
-NEARLY_SPENT = 0.9
 NEW_YEAR = timedelta(days=7)
 """Tolerance for a calendar that ends before today. The calendar ends with the year; a run in the first
 sessions of the next year reads it again."""
-DIED_AFTER = timedelta(hours=6)
-"""Timeout of a ``syncing`` date: if no batch began or ended for longer, the date has lost its run. The timeout
-does not apply while the date waits (a ban, a spent budget, today's data); it starts anew after a ban or a spent
-budget."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The result of one check.
-
-    :ivar name: what was checked.
-    :ivar state: ``ok``, ``warn`` or ``BAD``.
-    :ivar text: the figures and what to do, in a sentence or a few.
-    """
-
-    name: str
-    state: str
-    text: str
-
-
-@dataclass(frozen=True)
-class CheckedSystem:
-    """What the checks read. A part that cannot be read becomes a finding and does not stop the other checks.
-
-    :ivar pool: returns the pool's total and taken slots, or ``None`` if the pool does not exist. The field itself
-        is ``None`` without Airflow.
-    :ivar alerts: returns the addresses of the connection ``ashare_alerts``; empty if the connection is not set.
-    """
-
-    store: Store
-    source: Callable[[], SourceConfig]
-    settings: Callable[[], Settings]
-    pool: Callable[[], tuple[int, int] | None] | None
-    alerts: Callable[[], Sequence[str]]
-    now: Callable[[], datetime] = beijing_now
 
 
 def examine(system: CheckedSystem) -> Iterator[Finding]:
@@ -157,7 +111,7 @@ def _calendar(system: CheckedSystem) -> Iterator[Finding]:
     if until is None or fetched_at is None:
         yield Finding("calendar", WARN, TEXT_WITHOUT_DATA["calendar"])
         return
-    read, today = f"read on {_clock(fetched_at)}, known to {until}", system.now().date()
+    read, today = f"read on {clock(fetched_at)}, known to {until}", system.now().date()
     if until >= today:
         yield Finding("calendar", OK, f"{read}.")
     else:
@@ -227,9 +181,9 @@ def _budget(system: CheckedSystem) -> Iterator[Finding]:
     budget, reserve = settings.request_budget, settings.reserve
     sent = f"{limit.used_today} of {budget} requests sent today (ASHARE_REQUEST_BUDGET)"
     if limit.used_today >= budget:
-        yield Finding("budget", BAD, f"{sent}: runs wait until {_clock(limit.day_ends)}, Beijing time.")
+        yield Finding("budget", BAD, f"{sent}: runs wait until {clock(limit.day_ends)}, Beijing time.")
     elif limit.used_today >= budget - reserve:
-        effect = f"earlier dates and histories wait until {_clock(limit.day_ends)}, Beijing time"
+        effect = f"earlier dates and histories wait until {clock(limit.day_ends)}, Beijing time"
         yield Finding("budget", WARN, f"{sent}; {effect} (ASHARE_HISTORY_RESERVE, {reserve}).")
     else:
         nearly = limit.used_today >= NEARLY_SPENT * budget
@@ -244,77 +198,11 @@ def _ban(system: CheckedSystem) -> Iterator[Finding]:
         yield Finding(
             "ban",
             BAD,
-            f"Banned since {_clock(limit.banned_at)}, the year's ban no. {limit.bans}: nothing is sent until "
-            f"{_clock(limit.banned_until)}, Beijing time, and runs wait. Let nothing else ask Baostock from here.",
+            f"Banned since {clock(limit.banned_at)}, the year's ban no. {limit.bans}: nothing is sent until "
+            f"{clock(limit.banned_until)}, Beijing time, and runs wait. Let nothing else ask Baostock from here.",
         )
     else:
-        yield Finding("ban", OK, f"None in force; the last was over on {_clock(limit.banned_until)}.")
-
-
-def _trade_dates(system: CheckedSystem) -> Iterator[Finding]:
-    newest = newest_published(system.now())
-    datasets, since = _expected(system)
-    sessions = system.store.health.last_sessions(newest, DATES, datasets, since)
-    if not any(system.store.coverage.states(date.min, date.max)):
-        yield Finding("trade dates", WARN, TEXT_WITHOUT_DATA["trade dates"].format(day=newest))
-        return
-    found = [_trade_date(system, session) for session in sessions]
-    yield from found
-    # One command for the whole range: it leaves complete dates alone.
-    if bad := sorted(finding.name for finding in found if finding.state == BAD):
-        pending = any(session.status == "pending" and session.reason for session in sessions)
-        how = "--reset-dagruns" if pending else "--rerun-failed-tasks"
-        yield Finding(RUN_AGAIN, BAD, _backfill(bad[0], bad[-1], how))
-
-
-def _expected(system: CheckedSystem) -> tuple[Sequence[str] | None, date | None]:
-    """The datasets that the database is meant to have, and since when; ``None``: not known, as a setting is wrong."""
-    try:
-        settings = system.settings()
-    except AshareError:
-        return None, None
-    return kept_with(settings.kinds), settings.first_date
-
-
-def _trade_date(system: CheckedSystem, session: SessionState) -> Finding:
-    day, loaded, expected = str(session.day), session.loaded, session.expected
-    why = textwrap.shorten(session.reason or "", REASON_WIDTH, placeholder=" ...")
-    if session.status == "success":
-        note = f"; {why}" if why else ""
-        return Finding(day, OK, f"complete, {loaded} of {expected} bars{note}".rstrip(".") + ".")
-    if session.status == "failed":
-        bars = "" if expected is None else f", {loaded} of {expected} bars, {session.missing} missing"
-        return Finding(day, BAD, f"failed{bars}: {why}")
-    if session.status == "syncing":
-        return _syncing(system, session, why)
-    if session.status == "pending" and session.reason:
-        return Finding(day, BAD, session.reason[:1].lower() + session.reason[1:])
-    if session.coverage == "before":
-        return Finding(day, WARN, "not loaded: before the dates that are (ASHARE_FIRST_DATE).")
-    return _pending(system, session.day)
-
-
-def _syncing(system: CheckedSystem, session: SessionState, why: str) -> Finding:
-    day, since = str(session.day), f" since {_clock(session.started_at)}" if session.started_at else ""
-    limit = system.store.ledger.limit()
-    settings = system.settings()
-    most = min(NEARLY_SPENT * settings.request_budget, settings.request_budget - settings.reserve)
-    spent = limit.used_today >= most
-    if why and (limit.is_banned or spent or session.day == system.now().date()):
-        return Finding(day, WARN, f"waiting{since}: {why}")
-    # The date does not wait, or its wait is over: the timeout counts from the last activity or the end of the wait.
-    waited_until = (limit.banned_until, limit.day_ends - timedelta(days=1)) if why else ()
-    moved_at = max(filter(None, (session.active_at, *waited_until)), default=None)
-    if moved_at and system.now() - moved_at > DIED_AFTER:
-        return Finding(day, BAD, f"worked on{since}, and nothing since {_clock(moved_at)}: its run has died.")
-    return Finding(day, OK, f"being worked on{since}.")
-
-
-def _pending(system: CheckedSystem, day: date) -> Finding:
-    now = system.now()
-    if day == now.date() and now.time() < GIVE_UP:
-        return Finding(str(day), OK, "out, and not loaded yet: today's run does that.")
-    return Finding(str(day), BAD, "nothing is recorded: no run has taken it up.")
+        yield Finding("ban", OK, f"None in force; the last was over on {clock(limit.banned_until)}.")
 
 
 def _factors(system: CheckedSystem) -> Iterator[Finding]:
@@ -350,16 +238,8 @@ def _alerts(system: CheckedSystem) -> Iterator[Finding]:
     elif title is None or raised_at is None:
         yield Finding("alerts", OK, "on, and nothing was to be said yet; try it: ashare alerts")
     else:
-        over = f", over since {_clock(resolved_at)}" if resolved_at else ""
-        yield Finding("alerts", OK, f"on; the last, on {_clock(raised_at)}: {title}{over}.")
-
-
-def _backfill(first: object, last: object, how: str = "--rerun-failed-tasks") -> str:
-    return f"airflow dags backfill -s {first} -e {last} {how} ashare_daily"
-
-
-def _clock(moment: datetime) -> str:
-    return f"{moment.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
+        over = f", over since {clock(resolved_at)}" if resolved_at else ""
+        yield Finding("alerts", OK, f"on; the last, on {clock(raised_at)}: {title}{over}.")
 
 
 CHECKS: dict[str, Check] = {
@@ -368,7 +248,7 @@ CHECKS: dict[str, Check] = {
     "source": _source,
     "budget": _budget,
     "ban": _ban,
-    "trade dates": _trade_dates,
+    "trade dates": trade_dates,
     "factors": _factors,
     "alerts": _alerts,
 }
@@ -378,7 +258,7 @@ TEXT_WITHOUT_DATA = {
     "source": "Not asked: the request could not be counted before the first run has made the schema.",
     "budget": "Nothing was sent yet, as far as this database knows.",
     "ban": "None, as far as this database knows.",
-    "trade dates": "Nothing is loaded yet. Begin with: airflow dags backfill -s {day} -e {day} ashare_daily",
+    "trade dates": NOTHING_LOADED,
     "factors": "Nothing is loaded yet.",
     "alerts": "Not known before the first run has made the schema.",
 }

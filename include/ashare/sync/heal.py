@@ -1,0 +1,58 @@
+"""Heals an earlier trade date that is not complete, within the run of the newest one."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from ashare.errors import AshareError, Postponed
+from ashare.store import Batch
+from ashare.store.rows import MergeCounts
+from ashare.sync.factors import sync_adjust_factors
+from ashare.sync.fetch import fetch_bars
+from ashare.sync.plan import plan_batches
+from ashare.sync.record import record_status
+from ashare.sync.run import Run, in_words, recording
+
+log = logging.getLogger(__name__)
+
+
+def heal_date(run: Run, batch: Batch) -> MergeCounts:
+    """Sync an earlier date as its own run would: plan, fetch, load and record it.
+
+    The run's own date neither waits nor fails for an earlier one: what cannot be done now is left to a later run. The
+    earlier date's own record says why.
+
+    :returns: row counts of the merges.
+    """
+    assert batch.heals is not None
+    earlier = replace(run, day=batch.heals, kinds=run.settings.kinds)
+    status, error = "success", ""
+    merged = MergeCounts(0, 0, 0)
+    try:
+        merged = _sync(earlier)
+    except AshareError as problem:
+        status, error = "superseded" if isinstance(problem, Postponed) else "failed", in_words(problem)
+        log.warning("%s is left to a later run. %s", earlier.day, problem)
+    with recording(f"batch {batch.batch_no} of {run.day}"):
+        if status == "success":
+            run.store.batches.finish(run.day, batch.batch_no, merged.inserted + merged.revised + merged.unchanged, 0)
+        else:
+            run.store.batches.stop(run.day, batch.batch_no, status, error, 0)
+    return merged
+
+
+def _sync(run: Run) -> MergeCounts:
+    merged = MergeCounts(0, 0, 0)
+    for batch in plan_batches(run, own_date_only=True):
+        run.store.batches.start(run.day, batch.batch_no)
+        try:
+            merged += fetch_bars(run, batch)
+        except Postponed:
+            raise
+        except AshareError as problem:  # recorded in sync_batch; the record of the date counts what is there
+            log.warning("%s: %s", batch.label, problem)
+    with run.end_recorded():
+        sync_adjust_factors(run)
+    record_status(run)
+    return merged
