@@ -136,18 +136,29 @@ ORDER BY d.day, s.code;
 INSERT INTO ashare.factor_history (code) SELECT code FROM bench.security WHERE kind = 'stock' AND n %% 2 = 0
 ON CONFLICT DO NOTHING;
 
-INSERT INTO ashare.sync_status
-SELECT d.day, CASE d.fate WHEN 'complete' THEN 'success' ELSE 'failed' END, '{stock,index}'::text[], loaded + missing,
-       loaded, suspended, missing, 0, 20, 100, CASE WHEN missing > 0 THEN missing || ' securities are missing.' END,
-       'scheduled__' || d.day, d.day + time '17:30', d.day + time '17:31'
+INSERT INTO ashare.counted_partition
+    (dataset, partition, expected, rows, suspended, absent, rejected, missing, problem, started_at, counted_at,
+     run_id)
+SELECT k.dataset, d.day, coalesce(l.loaded, 0) + missing, coalesce(l.loaded, 0), coalesce(suspended, 0), 0, 0,
+       missing,
+       CASE WHEN missing > 0 THEN missing || ' securities are missing.' END,
+       d.day + time '17:30', d.day + time '17:31', 'scheduled__' || d.day
 FROM bench.session d
-JOIN (SELECT d.n, count(b.code) AS loaded, count(*) FILTER (WHERE NOT is_trading) AS suspended
-      FROM bench.session d LEFT JOIN ashare.daily_bar b ON b.trade_date = d.day
-      WHERE d.n >= %(first)s AND d.n < %(end)s GROUP BY d.n) AS bars USING (n)
-CROSS JOIN LATERAL (SELECT CASE fate WHEN 'failed' THEN 5512 WHEN 'partial' THEN 394 ELSE 0 END) AS gap (missing)
-WHERE fate <> 'nothing'
-UNION ALL
-SELECT calendar_date, 'skipped', '{}', 0, 0, 0, 0, 0, 0, 0, 'An exchange holiday.', NULL, NULL, NULL
+CROSS JOIN (VALUES ('stock_bar'), ('index_bar'), ('adjust_factor')) AS k (dataset)
+LEFT JOIN ashare.loaded_rows('-infinity', 'infinity') l ON l.dataset = k.dataset AND l.partition = d.day
+LEFT JOIN (SELECT d.day, count(*) AS suspended FROM bench.session d JOIN ashare.daily_bar b ON b.trade_date = d.day
+           WHERE d.n >= %(first)s AND d.n < %(end)s AND NOT is_trading GROUP BY d.day) AS bars
+    ON bars.day = d.day AND k.dataset = 'stock_bar'
+CROSS JOIN LATERAL (SELECT CASE WHEN k.dataset <> 'stock_bar' THEN 0 WHEN fate = 'failed' THEN 5512
+                                WHEN fate = 'partial' THEN 394 ELSE 0 END) AS gap (missing)
+WHERE d.n >= %(first)s AND d.n < %(end)s AND fate <> 'nothing';
+
+INSERT INTO ashare.work (dataset, partition, run_id, started_at, error, ended_at)
+SELECT dataset, partition, run_id, started_at, problem, counted_at FROM ashare.counted_partition
+WHERE problem IS NOT NULL AND partition >= (SELECT day FROM bench.session WHERE n = %(first)s);
+
+INSERT INTO ashare.counted_partition (dataset, partition, expected, rows, missing, note, is_closed, counted_at)
+SELECT 'stock_bar', calendar_date, 0, 0, 0, 'An exchange holiday.', true, now()
 FROM ashare.trade_calendar
 WHERE NOT is_trading_day AND extract(isodow FROM calendar_date) < 6
   AND calendar_date >= (SELECT day FROM bench.session WHERE n = %(first)s)

@@ -92,7 +92,7 @@ def cases(chosen: Chosen) -> dict[str, Case]:
         "pending, 90 days": lambda r, _: r.wanting(quarter, LAST),
         "preview, 90 days": lambda r, _: r.plan(quarter, LAST),
         "progress, 90 days": lambda r, _: (
-            r.rows.recorded(last_days),
+            r.rows.dates(r.as_of, last_days),
             r.rows.loaded_since(last_days, NOW - YEAR),
             r.rows.source_limit(),
         ),

@@ -6,29 +6,34 @@ of one security.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from ashare.cost import by_date
 from ashare.datasets import BARS_APPEAR, KINDS, MARKET_DAY_FROM, bars_of, kept_with
 from ashare.dates import SHANGHAI, beijing_now, days_between, weekdays
-from ashare.session_spans import spans_of, years_of
+from ashare.session_spans import since_of, spans_of, years_of
 from ashare.settings import Settings
 from ashare.store import Expectation, Store
-from ashare.store.page_rows import AsOf, PageRows, Row, page_rows
+from ashare.store.page_rows import AsOf, CompleteDate, DayState, PageRows, Row, page_rows
 from ashare.sync.reference import closed_reason
 from ashare.sync.run import GIVE_UP, newest_published
+
+S = TypeVar("S", CompleteDate, DayState)
 
 STATUSES = ("pending", "syncing", "success", "failed", "skipped")
 FIGURES = (
     *("expected", "loaded", "suspended", "missing", "rejected", "revised", "requests"),
     *("run_id", "started_at", "finished_at"),
 )
-WANTING = ("missing", "partial", "failed", "before")
+OPEN = ("missing", "partial", "failed")
+"""Coverages of a date that should be complete and is not."""
+WANTING = (*OPEN, "before")
 """Coverages of a date that a sync would repair."""
 
 
@@ -100,26 +105,48 @@ class StatusReader:
         """The inputs of the states beside the tables."""
         datasets = kept_with(self.settings.kinds)
         newest = newest_due(self.now())
-        since = self.settings.first_date or self.rows.complete_since(datasets, newest)
+        since = self.settings.first_date or self._since(newest)
         return AsOf(datasets, since, newest, self.running)
+
+    def _since(self, newest: date) -> date | None:
+        complete = [day for day in self._complete if day <= newest]
+        if not complete:
+            return None
+        calendar = self.rows.sessions(complete[0], newest)
+        return since_of(complete, sorted(day for day, is_open in calendar.items() if is_open))
+
+    @cached_property
+    def _complete(self) -> dict[date, CompleteDate]:
+        return self.rows.complete_dates(kept_with(self.settings.kinds))
+
+    @cached_property
+    def _others(self) -> dict[date, DayState]:
+        """The days that are recorded, hold bars or should be complete, and are not."""
+        days = self.rows.known_days(self.as_of.since, self.as_of.newest) - self._complete.keys()
+        states = self.rows.states(self.as_of, days)
+        return {state.trade_date: state for state in states if state.is_recorded or state.coverage in OPEN}
 
     # ------------------------------------------------------------------ trade dates
 
     def bounds(self) -> Bounds:
         """The range of the loaded data, and its lag."""
-        due = newest_due(self.now())
-        row = self.rows.bounds(self.as_of)
-        newest = {name: row[name] for name in ("trade_date", "expected", "loaded", "suspended")}
-        complete = newest["trade_date"]
-        known_to = max(filter(None, (row["calendar_end"], complete)), default=None)
+        due, ends = self.as_of.newest, self.rows.ends()
+        well = [state.trade_date for state in self._others.values() if state.status == "success"]
+        complete = max([*self._complete, *well], default=None)
+        newest: Row | None = None
+        if complete is not None:
+            figures: Any = self._complete.get(complete) or self.rows.dates(self.as_of, [complete])[0]
+            names = ("trade_date", "expected", "loaded", "suspended")
+            newest = dict(zip(names, figures, strict=False)) if isinstance(figures, tuple) else figures
+        known_to = max(filter(None, (ends["calendar_end"], complete)), default=None)
         session = self.rows.newest_session(due)
         if known_to is None or known_to < due:
             session = due  # beyond the calendar's end, any weekday may be a session
         lag = None
-        if complete:
-            unknown = weekdays(known_to + timedelta(days=1), due) if known_to else []
-            lag = row["sessions_since"] + len(unknown)
-        return Bounds(row["first_date"], newest if complete else None, session or due, lag)
+        if complete and known_to:
+            calendar = self.rows.sessions(complete + timedelta(days=1), due)
+            lag = sum(calendar.values()) + len(weekdays(known_to + timedelta(days=1), due))
+        return Bounds(ends["first_date"], newest, session or due, lag)
 
     def open_sessions(self) -> list[date]:
         """The sessions among the last ``ASHARE_HEAL_SESSIONS`` that are not complete, whoever works on them."""
@@ -137,12 +164,14 @@ class StatusReader:
 
     def counts(self, start: date | None = None, end: date | None = None) -> dict[str, int]:
         """Number of trade dates per status, from the first recorded date on."""
-        found = self.rows.counts(self.as_of, start, end)
-        return {status: found.get(status, 0) for status in STATUSES}
+        found = Counter(state.status for state in _within(self._others, start, end))
+        found["success"] += sum(1 for _ in _within(self._complete, start, end))
+        return {status: found[status] for status in STATUSES}
 
     def open_range(self) -> tuple[date | None, date | None]:
-        """The first and the last date with the status ``pending`` or ``failed``; ``None`` without such a date."""
-        return self.rows.open_range(self.as_of)
+        """The first and the last date that a sync would repair; ``None`` without such a date."""
+        days = [state.trade_date for state in self._others.values() if state.coverage in OPEN]
+        return min(days, default=None), max(days, default=None)
 
     def records(
         self,
@@ -154,23 +183,44 @@ class StatusReader:
         offset: int = 0,
     ) -> list[Row]:
         """Trade dates, newest first. A session without a record has the status ``pending``."""
-        return self.rows.dates(self.as_of, start=start, end=end, status=status, limit=limit, offset=offset)
+        others = _within(self._others, start, end)
+        days = [state.trade_date for state in others if status in (None, state.status)]
+        if status in (None, "success"):
+            days += [complete.trade_date for complete in _within(self._complete, start, end)]
+        days.sort(reverse=True)
+        return self.rows.dates(self.as_of, days[offset : None if limit is None else offset + limit])
 
     def record(self, day: date) -> Row | None:
         """One date; ``None`` for a weekday that has no record and is not in the calendar."""
-        found = self.rows.dates(self.as_of, start=day, end=day, status=None, limit=None, offset=0, derived=True)
-        if found:
+        if found := self.rows.dates(self.as_of, [day]):
             return found[0]
         return None if day.weekday() < 5 else self._beyond_the_calendar(day)
 
     def coverage(self, start: date, end: date) -> list[tuple[Any, ...]]:
         """One tuple per calendar day of a range: (date, coverage, expected, loaded, missing, rejected, revised)."""
-        known = {row[0]: row for row in self.rows.coverage(self.as_of, start, end)}
-        nothing = (None,) * 5
-        return [
-            known.get(day) or (day, self._beyond_the_calendar(day)["coverage"], *nothing)
-            for day in days_between(start, end)
-        ]
+        days, revised = list(days_between(start, end)), self.rows.revised(start, end)
+        others = [day for day in days if day not in self._complete]
+        known = {
+            state.trade_date: (state.coverage, state.expected, state.loaded, state.missing, state.rejected)
+            for state in self.rows.states(self.as_of, others)
+        }
+
+        def of(day: date) -> tuple[Any, ...]:
+            if complete := self._complete.get(day):
+                return (
+                    day,
+                    "complete",
+                    complete.expected,
+                    complete.loaded,
+                    0,
+                    complete.rejected,
+                    revised.get(day, 0),
+                )
+            if day not in known:
+                return (day, self._beyond_the_calendar(day)["coverage"], *(None,) * 5)
+            return (day, *known[day], None if known[day][2] is None else revised.get(day, 0))
+
+        return [of(day) for day in days]
 
     def wanting(self, start: date, end: date) -> list[date]:
         """Dates of a range that a sync would repair, newest first; includes weekdays beyond the calendar's end."""
@@ -298,7 +348,7 @@ class StatusReader:
         if found is None:
             return None
         reach, events = self.rows.bar_range(code), self.rows.events(code)
-        first_recorded = self.rows.bounds(self.as_of)["first_date"]
+        first_recorded = self.rows.ends()["first_date"]
         sessions = self._sessions_of(found, min(filter(None, (first_recorded, reach["first_bar"])), default=None))
         return {
             **found,
@@ -334,6 +384,12 @@ class StatusReader:
         if adjust == "none" or self.rows.events(code)["ex_dates"]:
             return rows, None
         return rows, "No ex-date of this security is known: the prices are as traded."
+
+
+def _within(states: Mapping[date, S], start: date | None, end: date | None) -> Iterator[S]:
+    for day, state in states.items():
+        if (start is None or day >= start) and (end is None or day <= end):
+            yield state
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import date
 from typing import Any
 
 import pytest
@@ -191,5 +192,5 @@ def test_one_old_date_by_hand_makes_nothing_missing(make_run: MakeRun, database:
     complete(make_run(NEWEST, **EVENING))  # 22 sessions later
     complete(make_run("2025-10-10", now=at("2025-10-10T20:30")))
     assert set(states(database)) == {"2025-09-01", NEWEST, "2025-10-10"}
-    since = "SELECT ashare.complete_since('{stock_bar}', %s)::text"
-    assert database.rows(since, "2025-10-10") == [(NEWEST,)]
+    store = make_run(NEWEST).store
+    assert str(store.coverage.complete_since(["stock_bar"], date(2025, 10, 10))) == NEWEST

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from ashare.session_spans import since_of
 from ashare.store.queries import queries
 from ashare.store.rows import BarCount, Expectation, Fact
 from ashare.texts import bounded
@@ -43,7 +44,7 @@ class DateState(NamedTuple):
 
 @dataclass(frozen=True)
 class Coverage:
-    """The tables ``counted_partition`` and ``bar_count``. Facts are written by counting, and by nothing else."""
+    """The tables ``counted_partition`` and ``row_count``. Facts are written by counting, and by nothing else."""
 
     store: Store
 
@@ -164,10 +165,13 @@ class Coverage:
         return [row[0] for row in self.store.rows("coverage", "live_runs", {"hours": hours})]
 
     def complete_since(self, datasets: Sequence[str], newest: date) -> date | None:
-        """Since when the database is meant to be complete, by its complete dates; ``None`` without one.
+        """Since when the database is meant to be complete, by its complete dates; see ``session_spans.since_of``.
 
         :param newest: the newest date whose bars should be loaded.
         """
         values = {"datasets": list(datasets), "newest": newest}
-        found: date | None = self.store.rows("coverage", "complete_since", values)[0][0]
-        return found
+        complete = [row[0] for row in self.store.rows("coverage", "complete_dates", values)]
+        if not complete:
+            return None
+        ends = {"start": complete[0], "end": newest}
+        return since_of(complete, [row[0] for row in self.store.rows("coverage", "sessions", ends)])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ashare.errors import StoreUnavailable
 from ashare.store.database import one_line
@@ -47,6 +47,33 @@ class AsOf:
         return {"datasets": list(self.datasets), "since": self.since, "newest": self.newest, "running": running}
 
 
+class CompleteDate(NamedTuple):
+    """A complete date with its figures."""
+
+    trade_date: date
+    expected: int | None
+    loaded: int
+    suspended: int | None
+    rejected: int | None
+
+
+class DayState(NamedTuple):
+    """The state of a day, as the SQL function ``trade_date_state`` derives it."""
+
+    trade_date: date
+    status: str
+    coverage: str
+    expected: int | None
+    loaded: int | None
+    missing: int | None
+    rejected: int | None
+    is_recorded: bool
+
+
+def _only(days: Collection[date]) -> dict[str, Any]:
+    return {"start": min(days), "end": max(days), "days": list(days)}
+
+
 @dataclass(frozen=True)
 class PageRows:
     """Rows of the schema ``ashare``, over a connection in a read-only transaction."""
@@ -64,14 +91,17 @@ class PageRows:
 
     # ------------------------------------------------------------------ trade dates
 
-    def complete_since(self, datasets: Sequence[str], newest: date) -> date | None:
-        """Since when the database is meant to be complete, by its complete dates; ``None`` without one."""
-        since: date | None = self._tuples("since", datasets=list(datasets), newest=newest)[0][0]
-        return since
+    def ends(self) -> Row:
+        """The first recorded date, and the calendar's end."""
+        return self._rows("ends")[0]
 
-    def bounds(self, as_of: AsOf) -> Row:
-        """The first recorded date, the calendar's end, and the newest complete date."""
-        return self._rows("bounds", **as_of.parameters)[0]
+    def complete_dates(self, datasets: Sequence[str]) -> dict[date, CompleteDate]:
+        """The dates that are complete for the datasets, by date, oldest first."""
+        return {row[0]: CompleteDate(*row) for row in self._tuples("complete_dates", datasets=list(datasets))}
+
+    def known_days(self, since: date | None, newest: date) -> set[date]:
+        """Every day that is recorded, holds bars, or should be complete: a session from ``since`` to ``newest``."""
+        return {row[0] for row in self._tuples("known_days", since=since, newest=newest)}
 
     def open_sessions(self, as_of: AsOf, most: int) -> list[date]:
         """The sessions among the last ``most`` that are not complete, by date, whoever works on them."""
@@ -83,45 +113,21 @@ class PageRows:
         newest: date | None = self._tuples("newest_session", newest=until)[0][0]
         return newest
 
-    def counts(self, as_of: AsOf, start: date | None, end: date | None) -> dict[str, int]:
-        """How many trade dates have each status."""
-        return dict(self._tuples("counts", **as_of.parameters, start=start, end=end))
+    def states(self, as_of: AsOf, days: Collection[date]) -> list[DayState]:
+        """The states of some days, without a text."""
+        return [DayState(*row) for row in self._tuples("states", **as_of.parameters, **_only(days))] if days else []
 
-    def open_range(self, as_of: AsOf) -> tuple[date | None, date | None]:
-        """The first and the last date whose status is ``pending`` or ``failed``."""
-        first, last = self._tuples("open_range", **as_of.parameters)[0]
-        return first, last
+    def dates(self, as_of: AsOf, days: Collection[date]) -> list[Row]:
+        """Some days with all that is known of them, newest first."""
+        return self._rows("dates", **as_of.parameters, **_only(days)) if days else []
 
-    def dates(
-        self,
-        as_of: AsOf,
-        *,
-        start: date | None,
-        end: date | None,
-        status: str | None,
-        limit: int | None,
-        offset: int,
-        derived: bool = False,
-    ) -> list[Row]:
-        """Trade dates, newest first.
-
-        :param derived: also days of the calendar without a record that are not missing: closed, before, unpublished.
-        """
-        values = {"start": start, "end": end, "status": status, "limit": limit, "offset": offset, "all": derived}
-        return self._rows("list", **as_of.parameters, **values)
-
-    def coverage(self, as_of: AsOf, start: date, end: date) -> list[tuple[Any, ...]]:
-        """The known days of a range: date, coverage, expected, loaded, missing, rejected, revised."""
-        # Thousands of days: tuples, and only the columns that are shown.
-        return self._tuples("coverage", **as_of.parameters, start=start, end=end)
+    def revised(self, start: date, end: date) -> dict[date, int]:
+        """The number of revised bars of each date of a range that has any."""
+        return dict(self._tuples("revised", start=start, end=end))
 
     def sessions(self, start: date, end: date) -> dict[date, bool]:
         """The calendar of a range: day to whether it is a session."""
         return dict(self._tuples("sessions", start=start, end=end))
-
-    def recorded(self, as_of: AsOf, days: Sequence[date]) -> dict[date, Row]:
-        """The records of some dates, by date."""
-        return {row["trade_date"]: row for row in self._rows("records_of", **as_of.parameters, days=list(days))}
 
     def loaded_since(self, days: Sequence[date], since: datetime) -> Row:
         """Rows and requests of the dates' batches that are done since a moment, and rows of the last minute."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ashare.datasets import KINDS, kept_with
 from ashare.store.migrate import applied
 from ashare.store.queries import queries
 
@@ -81,6 +82,7 @@ class SchemaHealth:
         :param datasets: the datasets that the database is meant to have; ``None``: those that were asked for.
         :param since: since when; ``None``: by its complete dates.
         """
+        since = since or self.store.coverage.complete_since(datasets or kept_with(KINDS), newest)
         values = {"newest": newest, "most": most, "datasets": datasets and list(datasets), "since": since}
         rows = self.store.rows("health", "last_sessions", values)
         return [SessionState(*row) for row in rows]

@@ -33,7 +33,7 @@ def progress(backfill: Backfill, reader: StatusReader, session: Session) -> dict
     """A backfill's progress, with the names of the API's model ``Progress``."""
     runs = runs_of_backfill(backfill.id, session)
     states = {run.trade_date: run.state for run in runs}
-    recorded = reader.rows.recorded(reader.as_of, list(states))
+    recorded = {row["trade_date"]: row for row in reader.rows.dates(reader.as_of, list(states))}
     ended = [day for day, state in states.items() if state not in UNFINISHED]
     failed = sorted(day for day in ended if states[day] == DagRunState.FAILED)
     skipped = [day for day in ended if day not in failed and recorded.get(day, {"status": ""})["status"] == "skipped"]

@@ -146,6 +146,15 @@ AS $$
 $$;
 COMMENT ON FUNCTION ashare.first_partition IS 'The first partition that Baostock has of a dataset; -infinity: as far back as there are securities.';
 
+CREATE FUNCTION ashare.is_complete(counted ashare.counted_partition, loaded integer)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT coalesce((counted).counted_at IS NOT NULL AND NOT (counted).is_closed AND (counted).missing = 0
+                    AND (counted).problem IS NULL AND loaded >= (counted).rows, false)
+$$;
+COMMENT ON FUNCTION ashare.is_complete IS 'Whether a partition is complete: it was counted, nothing was missing and nothing contradicted, and no row is gone since.';
+
 CREATE FUNCTION ashare.partition_coverage(first date, last date)
 RETURNS TABLE (dataset text, partition date, expected integer, loaded integer, absent integer, rejected integer,
                suspended integer, missing integer, is_complete boolean, problem text, note text,
@@ -154,10 +163,9 @@ LANGUAGE sql STABLE
 AS $$
     SELECT coalesce(c.dataset, l.dataset), coalesce(c.partition, l.partition), c.expected, coalesce(l.loaded, 0),
            c.absent, c.rejected, c.suspended, c.missing + greatest(c.rows - coalesce(l.loaded, 0), 0),
-           coalesce(c.counted_at IS NOT NULL AND NOT c.is_closed AND c.missing = 0 AND c.problem IS NULL
-                    AND coalesce(l.loaded, 0) >= c.rows, false),
+           ashare.is_complete(c.counted, coalesce(l.loaded, 0)),
            c.problem, c.note, c.counted_at, c.verified_at, c.run_id
-    FROM (SELECT * FROM ashare.counted_partition p WHERE p.partition BETWEEN first AND last) AS c
+    FROM (SELECT p.*, p AS counted FROM ashare.counted_partition p WHERE p.partition BETWEEN first AND last) AS c
     FULL JOIN ashare.loaded_rows(first, last) l ON l.dataset = c.dataset AND l.partition = c.partition
 $$;
 COMMENT ON FUNCTION ashare.partition_coverage IS 'The view coverage from the first to the last day.';
@@ -179,7 +187,8 @@ COMMENT ON COLUMN ashare.coverage.run_id IS 'The Airflow run that counted.';
 COMMENT ON COLUMN ashare.coverage.missing IS 'Expected securities with neither a row nor a recorded reason, and rows that are gone since the count.';
 COMMENT ON COLUMN ashare.coverage.is_complete IS 'Whether the partition was counted, nothing was missing and nothing contradicted, and no row is gone since.';
 
-CREATE FUNCTION ashare.partition_state(datasets text[], first date, last date, since date, newest date, running text[])
+CREATE FUNCTION ashare.partition_state(datasets text[], first date, last date, since date, newest date, running text[],
+                                       only_days date[] DEFAULT NULL)
 RETURNS TABLE (dataset text, partition date, state text, is_recorded boolean, expected integer, loaded integer,
                suspended integer, missing integer, rejected integer, problem text, note text, error text,
                waits_for text, is_asked boolean, is_counted boolean, run_id text, started_at timestamptz,
@@ -203,23 +212,25 @@ AS $$
                (array_agg(d.ended_at ORDER BY d.is_alive DESC, d.started_at DESC))[1] AS ended_at
         FROM doing d GROUP BY 1, 2
     ), history AS (
+        -- One history runs at a time.
         SELECT h.run_id, h.first_date, h.last_date, h.planned_at, h.kinds,
                running IS NULL OR h.run_id = ANY (running) AS is_alive
         FROM ashare.history_run h
         WHERE h.ended_at IS NULL AND h.kinds <> '{}' AND h.first_date <= last AND h.last_date >= first
+        ORDER BY is_alive DESC, h.planned_at DESC LIMIT 1
     ), day AS (
         SELECT c.calendar_date AS at, c.is_trading_day AS is_open FROM ashare.trade_calendar c
-        WHERE c.calendar_date BETWEEN first AND last
+        WHERE c.calendar_date BETWEEN first AND last AND (only_days IS NULL OR c.calendar_date = ANY (only_days))
         UNION ALL
         -- A first run may fail before it has read the calendar.
-        SELECT x.at, NOT EXISTS (SELECT FROM ashare.counted_partition k WHERE k.partition = x.at AND k.is_closed)
-        FROM (
-            SELECT w.partition FROM ashare.work w WHERE w.partition BETWEEN first AND last
-            UNION SELECT c.partition FROM ashare.counted_partition c WHERE c.partition BETWEEN first AND last
-            UNION SELECT l.partition FROM ashare.loaded_rows(first, last) l
-            WHERE l.dataset <> 'adjust_factor'
-        ) AS x (at)
-        WHERE NOT EXISTS (SELECT FROM ashare.trade_calendar k WHERE k.calendar_date = x.at)
+        SELECT x.at, NOT bool_or(x.is_closed) FROM (
+            SELECT w.partition, false FROM ashare.work w WHERE w.partition BETWEEN first AND last
+            UNION ALL
+            SELECT c.partition, c.is_closed FROM ashare.counted_partition c WHERE c.partition BETWEEN first AND last
+        ) AS x (at, is_closed)
+        WHERE (only_days IS NULL OR x.at = ANY (only_days))
+          AND NOT EXISTS (SELECT FROM ashare.trade_calendar k WHERE k.calendar_date = x.at)
+        GROUP BY x.at
     ), fact AS (
         SELECT name, d.at, d.is_open, c.expected, c.suspended, c.rejected, c.problem, c.note, c.run_id, c.started_at,
                c.counted_at, c.verified_at, c.is_closed, c.is_asked,
@@ -228,8 +239,7 @@ AS $$
                name NOT IN ('adjust_factor', 'index_bar') AS is_sought,
                coalesce(l.loaded, 0) AS loaded, greatest(coalesce(c.rows, 0) - coalesce(l.loaded, 0), 0) AS gone,
                c.missing + greatest(c.rows - coalesce(l.loaded, 0), 0) AS missing,
-               coalesce(c.counted_at IS NOT NULL AND NOT c.is_closed AND c.missing = 0 AND c.problem IS NULL
-                        AND coalesce(l.loaded, 0) >= c.rows, false) AS is_complete,
+               ashare.is_complete(c, coalesce(l.loaded, 0)) AS is_complete,
                a.trade_date IS NOT NULL
                AND (a.kinds @> ARRAY[replace(name, '_bar', '')] OR name = 'adjust_factor') AS is_accepted,
                'accepted by ' || a.accepted_by || ' on '
@@ -277,76 +287,78 @@ AS $$
            f.verified_at
     FROM fact f
     LEFT JOIN work w ON w.dataset = f.name AND w.partition = f.at
-    LEFT JOIN LATERAL (
-        SELECT x.run_id, x.planned_at, x.is_alive FROM history x
-        WHERE f.at BETWEEN x.first_date AND x.last_date
-          AND (x.kinds @> ARRAY[replace(f.name, '_bar', '')] OR f.name = 'adjust_factor')
-        ORDER BY x.is_alive DESC, x.planned_at DESC LIMIT 1
-    ) AS h ON true
+    LEFT JOIN history h ON f.at BETWEEN h.first_date AND h.last_date
+        AND (h.kinds @> ARRAY[replace(f.name, '_bar', '')] OR f.name = 'adjust_factor')
 $$;
-COMMENT ON FUNCTION ashare.partition_state IS 'The state of each partition of the given datasets, from the first to the last day: complete, accepted (a person takes it as it is), partial, missing, failed, running, waiting, closed, unpublished (after the newest day), before (the day since when the database is meant to be complete), none (Baostock has no such partition). `running` are the Airflow runs that are under way; NULL: not known, every work without an end goes on. What is complete stays complete while a run works on it.';
+COMMENT ON FUNCTION ashare.partition_state IS 'The state of each partition of the given datasets, from the first to the last day: complete, accepted (a person takes it as it is), partial, missing, failed, running, waiting, closed, unpublished (after the newest day), before (the day since when the database is meant to be complete), none (Baostock has no such partition). only_days: of the range, these days alone. `running` are the Airflow runs that are under way; NULL: not known, every work without an end goes on. What is complete stays complete while a run works on it.';
 
-CREATE FUNCTION ashare.trade_date_state(datasets text[], first date, last date, since date, newest date, running text[])
+CREATE FUNCTION ashare.trade_date_state(datasets text[], first date, last date, since date, newest date, running text[],
+                                        only_days date[] DEFAULT NULL)
 RETURNS TABLE (trade_date date, status text, coverage text, is_recorded boolean, kinds text[], complete_kinds text[],
                expected integer, loaded integer, suspended integer, missing integer, rejected integer, reason text,
                run_id text, started_at timestamptz, finished_at timestamptz, checked_at timestamptz)
 LANGUAGE sql STABLE
 AS $$
     WITH part AS (
-        SELECT p.*, p.dataset <> 'adjust_factor' AS is_bar, CASE p.dataset WHEN 'stock_bar' THEN 1 WHEN 'index_bar' THEN 2 WHEN 'etf_bar' THEN 3 ELSE 4 END AS n,
-               replace(p.dataset, '_bar', '') AS kind
-        FROM ashare.partition_state(
-            coalesce(datasets, '{stock_bar,index_bar,etf_bar,adjust_factor}'), first, last, since, newest, running) p
+        SELECT p.*, p.dataset <> 'adjust_factor' AS is_bar, replace(p.dataset, '_bar', '') AS kind,
+               array_position('{stock_bar,index_bar,etf_bar,adjust_factor}', p.dataset) AS n,
+               p.state = 'complete' AS is_complete
+        FROM ashare.partition_state(coalesce(datasets, '{stock_bar,index_bar,etf_bar,adjust_factor}'), first, last,
+                                    since, newest, running, only_days) p
     ), own AS (
         SELECT p.* FROM (
             SELECT q.*, bool_or(q.is_bar AND q.is_recorded) OVER day AS some_bars,
                    bool_or(q.is_bar AND q.is_recorded AND q.is_asked) OVER day AS some_asked
-            FROM part q WINDOW day AS (PARTITION BY q.partition)
+            FROM part q
+            -- The window also sorts: the aggregates below take a date's datasets in this order.
+            WINDOW day AS (PARTITION BY q.partition ORDER BY q.n
+                           ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
         ) AS p
         -- Without a list of datasets: those that were asked for, and others that are complete; if none was asked
         -- for, those that are recorded.
         WHERE datasets IS NOT NULL
            OR p.some_bars AND (NOT p.is_bar
-                               OR p.is_recorded AND (p.is_asked OR p.state = 'complete' OR NOT p.some_asked))
+                               OR p.is_recorded AND (p.is_asked OR p.is_complete OR NOT p.some_asked))
     ), day AS (
         SELECT o.partition,
-               CASE WHEN bool_and(o.state IN ('complete', 'none')) AND bool_or(o.state = 'complete') THEN 'complete'
-                    WHEN bool_and(o.state IN ('complete', 'accepted', 'none')) AND bool_or(o.state = 'accepted') THEN 'accepted'
+               CASE WHEN bool_and(o.is_complete OR o.state = 'none') AND bool_or(o.is_complete) THEN 'complete'
+                    WHEN bool_and(o.state IN ('complete', 'accepted', 'none')) AND bool_or(o.state = 'accepted')
+                    THEN 'accepted'
                     WHEN bool_and(o.state = 'closed') THEN 'closed'
                     WHEN bool_or(o.state IN ('running', 'waiting')) THEN 'running'
                     WHEN bool_or(o.is_bar AND o.loaded > 0 AND o.state IN ('complete', 'accepted', 'partial'))
-                         AND bool_or(o.is_bar AND o.state NOT IN ('complete', 'accepted', 'failed', 'none')) THEN 'partial'
-                    WHEN bool_or(o.state IN ('failed', 'partial') OR o.is_bar AND o.state = 'complete') THEN 'failed'
+                         AND bool_or(o.is_bar AND o.state NOT IN ('complete', 'accepted', 'failed', 'none'))
+                    THEN 'partial'
+                    WHEN bool_or(o.state IN ('failed', 'partial') OR o.is_bar AND o.is_complete) THEN 'failed'
                     WHEN bool_or(o.state = 'missing') THEN 'missing'
                     WHEN bool_or(o.state = 'before') THEN 'before'
                     WHEN bool_or(o.state = 'unpublished') THEN 'unpublished'
                     ELSE 'closed' END AS coverage,
                bool_or(o.is_bar AND o.is_recorded) AS is_recorded,
-               coalesce(array_agg(o.kind ORDER BY o.n) FILTER (WHERE o.is_bar AND o.is_recorded), '{}') AS kinds,
-               coalesce(array_agg(o.kind ORDER BY o.n) FILTER (WHERE o.is_bar AND o.state = 'complete'), '{}')
-                   AS complete_kinds,
-               coalesce(array_agg(o.kind ORDER BY o.n)
-                        FILTER (WHERE o.is_bar AND NOT o.is_recorded AND o.state <> 'none'), '{}') AS not_asked,
+               coalesce(array_agg(o.kind) FILTER (WHERE o.is_bar AND o.is_recorded), '{}') AS kinds,
+               coalesce(array_agg(o.kind) FILTER (WHERE o.is_bar AND o.is_complete), '{}') AS complete_kinds,
+               bool_or(o.is_bar AND NOT o.is_recorded AND o.state <> 'none') AS lacks_kinds,
                sum(o.expected) FILTER (WHERE o.is_bar AND o.state <> 'closed')::integer AS expected,
                CASE WHEN bool_or(o.is_bar AND (o.is_counted OR o.is_recorded AND o.loaded > 0))
                     THEN sum(o.loaded) FILTER (WHERE o.is_bar)::integer END AS loaded,
                sum(o.suspended) FILTER (WHERE o.is_bar AND o.state <> 'closed')::integer AS suspended,
                sum(o.missing) FILTER (WHERE o.is_bar AND o.state <> 'closed')::integer AS missing,
                sum(o.rejected) FILTER (WHERE o.is_bar AND o.state <> 'closed')::integer AS rejected,
-               array_to_string(array_agg(rtrim(o.problem, '.') ORDER BY o.n)
-                               FILTER (WHERE o.problem IS NOT NULL AND o.state <> 'accepted'), '; ') AS problems,
-               (array_agg(o.note ORDER BY o.n) FILTER (WHERE o.state = 'accepted'))[1] AS acceptance,
-               (array_agg(o.note ORDER BY o.n))[1] AS first_note,
-               array_to_string(array_agg(rtrim(o.note, '.') ORDER BY o.n) FILTER (WHERE o.note IS NOT NULL), '; ') AS notes,
-               (array_agg(o.error ORDER BY o.finished_at DESC, o.n) FILTER (WHERE o.error IS NOT NULL AND o.state <> 'complete'))[1] AS error,
-               (array_agg(o.waits_for ORDER BY o.n) FILTER (WHERE o.waits_for IS NOT NULL AND o.state = 'waiting'))[1]
-                   AS waits_for,
-               bool_or(o.dataset = 'adjust_factor' AND o.state IN ('missing', 'before', 'unpublished', 'failed')) AS lacks_factors,
-               (array_agg(o.run_id ORDER BY o.state = 'complete', o.started_at DESC)
-                FILTER (WHERE o.run_id IS NOT NULL AND o.is_bar))[1] AS run_id,
-               (array_agg(o.started_at ORDER BY o.state = 'complete', o.started_at DESC) FILTER (WHERE o.started_at IS NOT NULL AND o.is_bar))[1] AS started_at,
-               (array_agg(o.finished_at ORDER BY o.state = 'complete', o.started_at DESC)
-                FILTER (WHERE o.run_id IS NOT NULL AND o.is_bar))[1] AS finished_at, min(o.checked_at) AS checked_at
+               string_agg(rtrim(o.problem, '.'), '; ') FILTER (WHERE o.state <> 'accepted') AS problems,
+               max(o.note) FILTER (WHERE o.state = 'accepted') AS acceptance,
+               max(o.note) FILTER (WHERE o.state = 'closed') AS closed_note,
+               string_agg(o.note, '; ') AS notes,
+               (array_agg(o.error) FILTER (WHERE o.error IS NOT NULL AND NOT o.is_complete))[1] AS error,
+               (array_agg(o.waits_for) FILTER (WHERE o.waits_for IS NOT NULL AND o.state = 'waiting'))[1] AS waits_for,
+               bool_or(NOT o.is_bar AND o.state IN ('missing', 'before', 'unpublished', 'failed')) AS lacks_factors,
+               -- What is not complete comes before what is.
+               coalesce(max(o.run_id) FILTER (WHERE o.is_bar AND NOT o.is_complete),
+                        max(o.run_id) FILTER (WHERE o.is_bar)) AS run_id,
+               coalesce(max(o.started_at) FILTER (WHERE o.is_bar AND NOT o.is_complete),
+                        max(o.started_at) FILTER (WHERE o.is_bar)) AS started_at,
+               coalesce(max(o.finished_at) FILTER (WHERE o.is_bar AND NOT o.is_complete),
+                        max(o.finished_at) FILTER (WHERE o.is_bar)) AS finished_at,
+               min(o.checked_at) AS checked_at
         FROM own o GROUP BY o.partition
     )
     SELECT d.partition,
@@ -356,41 +368,36 @@ AS $$
            d.coverage, d.is_recorded, d.kinds, d.complete_kinds, d.expected, d.loaded, d.suspended, d.missing,
            d.rejected,
            CASE d.coverage
-                WHEN 'complete' THEN nullif(d.notes, '') WHEN 'accepted' THEN d.acceptance
-                WHEN 'closed' THEN d.first_note WHEN 'running' THEN d.waits_for
+                WHEN 'complete' THEN d.notes WHEN 'accepted' THEN d.acceptance
+                WHEN 'closed' THEN d.closed_note WHEN 'running' THEN d.waits_for
                 ELSE nullif(concat_ws(' ',
-                         CASE WHEN d.is_recorded AND d.not_asked <> '{}' AND d.kinds = d.complete_kinds
+                         CASE WHEN d.is_recorded AND d.lacks_kinds AND d.kinds = d.complete_kinds
                               THEN 'Only ' || array_to_string(d.kinds, ', ') || ' was asked for.' END,
-                         coalesce(d.error, nullif(concat_ws('; ', nullif(d.problems, ''),
-                             CASE WHEN d.is_recorded AND d.lacks_factors THEN 'the adjust factors of the date are not in' END) , '') || '.')),
-                     '') END,
+                         coalesce(d.error, nullif(concat_ws('; ', d.problems,
+                             CASE WHEN d.is_recorded AND d.lacks_factors
+                                  THEN 'the adjust factors of the date are not in' END), '') || '.')), '') END,
            d.run_id, d.started_at, CASE WHEN d.coverage <> 'running' THEN d.finished_at END, d.checked_at
     FROM day d
 $$;
 COMMENT ON FUNCTION ashare.trade_date_state IS 'The state of each trade date over the given datasets, by partition_state: coverage is complete, accepted, partial, missing, failed, running, closed, before or unpublished; status is what sync_status calls it. Datasets NULL: those that were asked for on the date, and others that it is complete for.';
 
-CREATE FUNCTION ashare.complete_since(datasets text[], newest date)
-RETURNS date
+CREATE FUNCTION ashare.complete_dates(datasets text[], first date, last date)
+RETURNS TABLE (trade_date date, expected integer, loaded integer, suspended integer, rejected integer)
 LANGUAGE sql STABLE
 AS $$
-    WITH session AS (
-        SELECT calendar_date AS day, row_number() OVER (ORDER BY calendar_date) AS n
-        FROM ashare.trade_calendar WHERE is_trading_day
-    ), complete AS (
-        SELECT DISTINCT s.day, s.n FROM ashare.coverage c JOIN session s ON s.day = c.partition
-        WHERE c.is_complete AND c.dataset = ANY (datasets) AND c.dataset <> 'adjust_factor'
-    ), island AS (
-        -- Complete dates that no longer gap than 20 sessions separates.
-        SELECT day, n, count(*) FILTER (WHERE is_first) OVER (ORDER BY n) AS number
-        FROM (SELECT day, n, n - lag(n) OVER (ORDER BY n) > 20 AS is_first FROM complete) AS c
-    ), sizes AS (
-        SELECT min(day) AS first_day, count(*) AS dates,
-               (SELECT count(*) FROM session s WHERE s.n > max(i.n) AND s.day <= newest) <= 20 AS is_new
-        FROM island i GROUP BY number
-    )
-    SELECT min(first_day) FROM sizes WHERE dates >= 20 OR is_new
+    SELECT c.partition, sum(c.expected) FILTER (WHERE c.dataset <> 'adjust_factor')::integer,
+           sum(coalesce(r.rows, 0) + coalesce(u.rows, 0)) FILTER (WHERE c.dataset <> 'adjust_factor')::integer,
+           sum(c.suspended)::integer, sum(c.rejected)::integer
+    FROM ashare.counted_partition c
+    LEFT JOIN ashare.row_count r ON r.dataset = c.dataset AND r.partition = c.partition
+    LEFT JOIN ashare.unfolded_rows u ON u.dataset = c.dataset AND u.partition = c.partition
+    WHERE c.dataset = ANY (datasets) AND c.partition BETWEEN first AND last
+      AND ashare.is_complete(c, coalesce(r.rows, 0) + coalesce(u.rows, 0))
+    GROUP BY c.partition
+    HAVING count(*) FILTER (WHERE ashare.first_partition(c.dataset) <= c.partition)
+           >= (SELECT count(*) FROM unnest(datasets) AS d (name) WHERE ashare.first_partition(d.name) <= c.partition)
 $$;
-COMMENT ON FUNCTION ashare.complete_since IS 'Since when the database is meant to be complete, unless ASHARE_FIRST_DATE says so: its earliest complete date, but not a few dates by themselves (fewer than 20, more than 20 sessions before the next one, or before the newest that is due).';
+COMMENT ON FUNCTION ashare.complete_dates IS 'The trade dates of a range that are complete for all of the given datasets, as trade_date_state has them, at a tenth of its cost.';
 
 CREATE VIEW ashare.sync_status AS
 SELECT s.trade_date, s.status, s.kinds, s.expected, s.loaded, s.suspended, s.missing, s.rejected,

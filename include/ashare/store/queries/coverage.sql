@@ -170,5 +170,9 @@ UNION
 SELECT b.run_id FROM ashare.history_batch b
 WHERE greatest(b.started_at, b.finished_at) > clock_timestamp() - make_interval(hours => %(hours)s)
 
--- name: complete_since
-SELECT ashare.complete_since(%(datasets)s, %(newest)s)
+-- name: complete_dates
+SELECT trade_date FROM ashare.complete_dates(%(datasets)s, '-infinity', %(newest)s) ORDER BY trade_date
+
+-- name: sessions
+SELECT calendar_date FROM ashare.trade_calendar
+WHERE is_trading_day AND calendar_date BETWEEN %(start)s AND %(end)s ORDER BY calendar_date

@@ -26,8 +26,7 @@ FROM ashare.trade_date_state(%(datasets)s::text[], (SELECT min(last.day) FROM (
         SELECT calendar_date FROM ashare.trade_calendar WHERE is_trading_day
         UNION SELECT partition FROM ashare.work
     ) AS known (day) WHERE known.day <= %(newest)s ORDER BY known.day DESC LIMIT %(most)s) AS last), %(newest)s,
-    coalesce(%(since)s, ashare.complete_since(coalesce(%(datasets)s::text[], '{stock_bar,index_bar,etf_bar}'), %(newest)s)),
-    %(newest)s, NULL) s
+    %(since)s, %(newest)s, NULL) s
 LEFT JOIN ashare.trade_calendar c ON c.calendar_date = s.trade_date
 WHERE coalesce(c.is_trading_day, true)
 ORDER BY s.trade_date DESC

@@ -2,37 +2,31 @@
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
 SET LOCAL statement_timeout = '10s'
 
--- name: since
-SELECT ashare.complete_since(%(datasets)s, %(newest)s)
-
--- name: bounds
--- The dates and counts of the page's head line.
-WITH newest AS (
-    SELECT trade_date, expected, loaded, suspended
-    FROM ashare.trade_date_state(%(datasets)s, '-infinity', 'infinity', %(since)s, %(newest)s, %(running)s)
-    WHERE status = 'success' ORDER BY trade_date DESC LIMIT 1
-)
+-- name: ends
+-- The first recorded date, and the calendar's end.
 SELECT (SELECT min(partition) FROM ashare.counted_partition WHERE counted_at IS NOT NULL) AS first_date,
-       (SELECT max(calendar_date) FROM ashare.trade_calendar) AS calendar_end,
-       n.trade_date, n.expected, n.loaded, n.suspended,
-       (SELECT count(*) FROM ashare.trade_calendar
-        WHERE is_trading_day AND calendar_date > n.trade_date AND calendar_date <= %(newest)s) AS sessions_since
-FROM (SELECT) AS one LEFT JOIN newest n ON true
+       (SELECT max(calendar_date) FROM ashare.trade_calendar) AS calendar_end
+
+-- name: complete_dates
+SELECT trade_date, expected, loaded, suspended, rejected
+FROM ashare.complete_dates(%(datasets)s, '-infinity', 'infinity') ORDER BY trade_date
+
+-- name: known_days
+-- Every day that is recorded, holds bars, or should be complete.
+SELECT partition FROM ashare.counted_partition WHERE counted_at IS NOT NULL AND dataset <> 'adjust_factor'
+UNION SELECT partition FROM ashare.work
+UNION SELECT partition FROM ashare.row_count WHERE dataset IN ('stock_bar', 'etf_bar') AND rows > 0
+UNION SELECT partition FROM ashare.unfolded_rows WHERE dataset IN ('stock_bar', 'etf_bar') AND rows > 0
+UNION SELECT c.calendar_date FROM ashare.trade_calendar c
+WHERE c.is_trading_day
+  AND (c.calendar_date BETWEEN %(since)s AND %(newest)s
+       OR EXISTS (SELECT FROM ashare.history_run h
+                  WHERE h.ended_at IS NULL AND h.kinds <> '{}' AND c.calendar_date BETWEEN h.first_date AND h.last_date))
 
 -- name: newest_session
 SELECT max(calendar_date) FROM ashare.trade_calendar WHERE is_trading_day AND calendar_date <= %(newest)s
 
--- name: counts
-SELECT status, count(*) FROM ashare.trade_date_state(%(datasets)s, coalesce(%(start)s::date, '-infinity'), coalesce(%(end)s::date, 'infinity'), %(since)s, %(newest)s, %(running)s)
-WHERE is_recorded OR coverage IN ('missing', 'partial')
-GROUP BY status
-
--- name: open_range
-SELECT min(trade_date) AS first, max(trade_date) AS last
-FROM ashare.trade_date_state(%(datasets)s, '-infinity', 'infinity', %(since)s, %(newest)s, %(running)s)
-WHERE status = 'failed' OR coverage IN ('missing', 'partial')
-
--- name: list
+-- name: dates
 SELECT trade_date, status, coverage, kinds, expected, loaded, suspended, missing, rejected,
        CASE WHEN loaded IS NOT NULL THEN
            (SELECT count(*) FROM ashare.bar_revision r WHERE r.trade_date = s.trade_date) END AS revised,
@@ -41,18 +35,15 @@ SELECT trade_date, status, coverage, kinds, expected, loaded, suspended, missing
        reason, run_id, started_at, finished_at,
        CASE WHEN EXISTS (SELECT FROM ashare.history_run h WHERE h.run_id = s.run_id) THEN 'ashare_history'
             ELSE 'ashare_daily' END AS dag_id
-FROM (
-    SELECT * FROM ashare.trade_date_state(%(datasets)s, coalesce(%(start)s::date, '-infinity'), coalesce(%(end)s::date, 'infinity'), %(since)s, %(newest)s, %(running)s)
-    WHERE (is_recorded OR coverage IN ('missing', 'partial') OR %(all)s) AND (%(status)s::text IS NULL OR status = %(status)s)
-    ORDER BY trade_date DESC LIMIT %(limit)s OFFSET %(offset)s
-) AS s
+FROM ashare.trade_date_state(%(datasets)s, %(start)s, %(end)s, %(since)s, %(newest)s, %(running)s, %(days)s) s
 ORDER BY trade_date DESC
 
--- name: coverage
-SELECT trade_date, coverage, expected, loaded, missing, rejected,
-       CASE WHEN loaded IS NOT NULL THEN
-           (SELECT count(*) FROM ashare.bar_revision r WHERE r.trade_date = s.trade_date) END AS revised
-FROM ashare.trade_date_state(%(datasets)s, coalesce(%(start)s::date, '-infinity'), coalesce(%(end)s::date, 'infinity'), %(since)s, %(newest)s, %(running)s) s
+-- name: states
+SELECT trade_date, status, coverage, expected, loaded, missing, rejected, is_recorded
+FROM ashare.trade_date_state(%(datasets)s, %(start)s, %(end)s, %(since)s, %(newest)s, %(running)s, %(days)s)
+
+-- name: revised
+SELECT trade_date, count(*) FROM ashare.bar_revision WHERE trade_date BETWEEN %(start)s AND %(end)s GROUP BY 1
 
 -- name: sessions
 -- The known part of a range's calendar.
@@ -129,11 +120,6 @@ SELECT coalesce(sum(b.rows), 0)::bigint AS rows, coalesce(sum(b.requests), 0)::i
        max(b.finished_at) AS last_at
 FROM ashare.sync_batch b
 WHERE b.trade_date = ANY (%(days)s::date[]) AND b.finished_at >= %(since)s AND b.status = 'success'
-
--- name: records_of
-SELECT trade_date, status, loaded, reason, run_id
-FROM ashare.trade_date_state(%(datasets)s, (SELECT min(d) FROM unnest(%(days)s::date[]) d), (SELECT max(d) FROM unnest(%(days)s::date[]) d), %(since)s, %(newest)s, %(running)s)
-WHERE is_recorded AND trade_date = ANY (%(days)s::date[])
 
 -- name: security
 SELECT code, name, kind, ipo_date, out_date FROM ashare.security WHERE code = %(code)s
