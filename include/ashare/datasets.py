@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, time
+from datetime import date, datetime, time, timedelta
 
-from ashare.dates import FIRST_TRADE_DATE
+from ashare.dates import FIRST_TRADE_DATE, SHANGHAI
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,21 @@ BARS_APPEAR = min(dataset.published for dataset in _BARS.values())
 """When Baostock starts to publish a day's bars."""
 BARS_ARE_FINAL = max(dataset.final for dataset in _BARS.values())
 """From this time on, an answer of no bar today is believed if other securities of the kind have bars."""
+
+
+def published_at(day: date) -> datetime:
+    """The time from which a trade date's bars should be out."""
+    return datetime.combine(day, BARS_APPEAR, SHANGHAI)
+
+
+def newest_published(at: datetime) -> date:
+    """The newest weekday whose bars should be out at ``at``."""
+    day = at.astimezone(SHANGHAI).date()
+    if at < published_at(day):
+        day -= timedelta(days=1)
+    while day.weekday() >= 5:
+        day -= timedelta(days=1)
+    return day
 
 
 def kept_with(kinds: Iterable[str]) -> tuple[str, ...]:

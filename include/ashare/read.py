@@ -7,6 +7,7 @@ connection; ``None`` means the connection in ``AIRFLOW_CONN_ASHARE_POSTGRES``.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +16,7 @@ from ashare.checks import is_code
 from ashare.datasets import KINDS
 from ashare.dates import FIRST_TRADE_DATE, SHANGHAI, beijing_now, parse_date, parse_trade_date
 from ashare.errors import InvalidInput
+from ashare.incomplete import Incomplete, IncompleteBars, RequestedBars, find_problem, parse_incomplete
 from ashare.store import arrow, loaded_bars
 from ashare.store.read_connection import read_only_connection, read_transaction
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     Connection = psycopg.Connection[Any]
+
+__all__ = ["IncompleteBars", "load_bars", "load_bars_arrow", "parse_kinds", "universe"]
 
 Adjust = Literal["qfq", "hfq"]
 Codes = str | Iterable[str] | None
@@ -54,12 +58,12 @@ def load_bars(
     adjust: Adjust | None = None,
     fields: str | Iterable[str] | None = None,
     *,
+    incomplete: Incomplete = "warn",
     connection: str | Connection | None = None,
 ) -> pd.DataFrame:
     """Daily bars as a frame: one row per code and trade date, sorted by both in this order; a default index.
 
-    A bar that is not loaded has no row; ``ashare.sync_status`` says which trade dates are complete. A suspended day
-    has a row, with ``is_trading`` false.
+    A bar that is not loaded has no row; ``incomplete`` says so. A suspended day has a row, with ``is_trading`` false.
 
     :param codes: one code or several, each with its exchange (``sh.600000``); ``None``: all codes.
     :param start: first trade date, ``YYYY-MM-DD`` or a date; ``None``: the first loaded date.
@@ -69,13 +73,23 @@ def load_bars(
         volume and amount stay as traded.
     :param fields: columns in addition to ``trade_date`` and ``code``; ``None``: all columns, with ``adjust`` also
         ``factor`` and ``adjusted_volume``.
+    :param incomplete: what to do if a trade date of the range is neither complete nor accepted: ``"warn"``: one
+        ``IncompleteBars`` warning, which says which dates, and how to load them; ``"raise"``: an ``IncompleteDate``
+        error with the same text; ``"ignore"``: nothing. Judged are the kinds of ``codes``, within the time when any
+        of them was listed; without ``codes``, the kinds of ``ASHARE_KINDS``, and others that a run was asked to
+        load; with ``adjust``, the adjust factors, too. From ``start`` on, every session counts up to the newest whose
+        bars should be out. Without ``start``, the range begins with the first bar, and a date on which no run has
+        worked counts from ``ASHARE_FIRST_DATE`` or the first complete date on.
     :returns: ``trade_date`` datetime64[ns], ``code`` str, ``is_trading`` bool, ``is_st`` boolean (``<NA>`` for a
         blank from Baostock, and for ETFs). All other columns, volume included, are float64 with NaN for a missing
         value; float64 holds volume's whole shares exactly. Units are ``daily_bar``'s: CNY, shares, percent.
-    :raises InvalidInput: a code, date, field, adjustment or the connection is wrong.
+    :raises InvalidInput: a code, date, field, adjustment, setting or the connection is wrong.
+    :raises IncompleteDate: a trade date is not complete, with ``incomplete="raise"``.
     :raises StoreUnavailable: the database cannot be reached or went away.
     """
-    table = load_bars_arrow(codes, start, end, adjust, fields, connection=connection)
+    table, warning = _read(codes, start, end, adjust, fields, incomplete, connection)
+    if warning:
+        warnings.warn(warning, IncompleteBars, stacklevel=2)
     return _frame(table)
 
 
@@ -86,6 +100,7 @@ def load_bars_arrow(
     adjust: Adjust | None = None,
     fields: str | Iterable[str] | None = None,
     *,
+    incomplete: Incomplete = "warn",
     connection: str | Connection | None = None,
 ) -> pa.Table:
     """The bars of ``load_bars`` as an Arrow table, each column one chunk. Parameters and errors: see ``load_bars``.
@@ -94,18 +109,38 @@ def load_bars_arrow(
         bool, all other columns float64; null for a missing value. float64 holds 15 digits, enough for every
         value as sent, except the last decimals of amounts over 100 billion CNY (indices).
     """
+    table, warning = _read(codes, start, end, adjust, fields, incomplete, connection)
+    if warning:
+        warnings.warn(warning, IncompleteBars, stacklevel=2)
+    return table
+
+
+def _read(
+    codes: Codes,
+    start: Day | None,
+    end: Day | None,
+    adjust: Adjust | None,
+    fields: str | Iterable[str] | None,
+    incomplete: Incomplete,
+    connection: str | Connection | None,
+) -> tuple[pa.Table, str | None]:
+    """The bars of ``load_bars``, and the warning that some of them are not complete."""
     import pyarrow as pa
 
     first, last = _range(start, end)
     chosen = None if codes is None else _codes(codes)
     types = _types(_adjustment(adjust), fields)
+    requested = RequestedBars(None if start is None else first, last, codes=chosen, with_factors=adjust is not None)
+    parse_incomplete(incomplete)
     with read_only_connection(connection) as opened, read_transaction(opened):
         if chosen:
             _refuse_unknown(opened, chosen)
+        # Before the bars are read: what a run completes in between is in the bars.
+        problem = find_problem(opened, requested, incomplete)
         columns = arrow.schema(types)
         with loaded_bars.copy_bars(opened, types, VIEWS[adjust], start=first, end=last, codes=chosen) as texts:
             tables = [arrow.parsed(text, columns) for text in texts]
-    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+    return pa.concat_tables(tables).unify_dictionaries().combine_chunks(), problem.sentence if problem else None
 
 
 def universe(

@@ -15,14 +15,14 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from ashare.cost import by_date
-from ashare.datasets import BARS_APPEAR, KINDS, MARKET_DAY_FROM, bars_of, kept_with
+from ashare.datasets import BARS_APPEAR, KINDS, MARKET_DAY_FROM, bars_of, kept_with, newest_published
 from ashare.dates import SHANGHAI, beijing_now, days_between, weekdays
 from ashare.session_spans import since_of, spans_of, years_of
 from ashare.settings import Settings
 from ashare.store import Expectation, Store
 from ashare.store.page_rows import AsOf, CompleteDate, DayState, PageRows, Row, page_rows
 from ashare.sync.reference import closed_reason
-from ashare.sync.run import GIVE_UP, newest_published
+from ashare.sync.run import GIVE_UP
 
 S = TypeVar("S", CompleteDate, DayState)
 

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from ashare.datasets import newest_published
 from ashare.dates import FIRST_TRADE_DATE, SHANGHAI, parse_date, parse_trade_date
 from ashare.errors import AshareError
 from ashare.params import check_names
-from ashare.sync import Run, newest_published
+from ashare.sync import Run
 from ashare.sync.history import HistoryRun
 from ashare_airflow.connections import source_config, store
 from ashare_airflow.report.run_metrics import task_measured

@@ -4,9 +4,9 @@ from datetime import date, datetime, timezone
 
 import pytest
 
+from ashare.datasets import newest_published
 from ashare.dates import SHANGHAI, parse_trade_date, parse_trade_date_range
 from ashare.errors import InvalidInput
-from ashare.sync import newest_published
 from ashare_airflow.context import trade_date_of
 
 TODAY = date(2026, 3, 2)

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from ashare.command import INTERRUPTED
 from ashare.datasets import KINDS
@@ -15,6 +16,7 @@ from ashare.environment import Environment
 from ashare.errors import InvalidInput
 from ashare.export.qlib import write_qlib
 from ashare.export.snapshot import Selection, Summary, export
+from ashare.incomplete import Incomplete
 from ashare.read import parse_kinds
 
 
@@ -25,7 +27,14 @@ def main(arguments: Sequence[str], environment: Environment) -> int:
     try:
         selection = _selection(given)
         conninfo = environment.conninfo()
-        done = export(given.directory, selection, rewrite=given.rewrite, connection=conninfo, say=_say)
+        done = export(
+            given.directory,
+            selection,
+            rewrite=given.rewrite,
+            incomplete=given.incomplete,
+            connection=conninfo,
+            say=_say,
+        )
         if given.qlib:
             written = write_qlib(given.directory, given.qlib)
             _say(f"{given.qlib}: {f'{written} instruments' if written else 'up to date'}, for Qlib")
@@ -43,6 +52,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--end", metavar="DATE", help="last trade date, included (default: the newest)")
     parser.add_argument("--kinds", metavar="KINDS", help=f"of {','.join(KINDS)} (default: all that is loaded)")
     parser.add_argument("--qlib", metavar="QLIB_DIR", type=Path, help="also write Qlib's own files there")
+    parser.add_argument(
+        "--incomplete",
+        choices=get_args(Incomplete),
+        default="warn",
+        help="if a trade date is not complete: raise (write nothing, exit code 1), warn (the default) or ignore",
+    )
     parser.add_argument("--rewrite", action="store_true", help="write all files anew, also those that are up to date")
     return parser
 
@@ -57,6 +72,8 @@ def _selection(given: argparse.Namespace) -> Selection:
 
 def _in_one_line(directory: Path, done: Summary, seconds: float) -> str:
     what = f"{done.bars} bars of {done.years[0]} to {done.years[-1]} in {directory}"
+    if done.incomplete:
+        what += f" ({done.incomplete} trade {'dates are' if done.incomplete > 1 else 'date is'} not complete)"
     if not done.written and not done.removed:
         return f"Nothing is new: {what} are up to date ({seconds:.1f} s)."
     removed = f", {len(done.removed)} removed" if done.removed else ""

@@ -7,11 +7,11 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 
-from ashare.datasets import kept_with
+from ashare.datasets import kept_with, newest_published
 from ashare.doctor.finding import BAD, NAMED, NEARLY_SPENT, OK, WARN, CheckedSystem, Finding, clock
 from ashare.errors import AshareError
 from ashare.store.schema_health import SessionState
-from ashare.sync.run import GIVE_UP, newest_published
+from ashare.sync.run import GIVE_UP
 from ashare.texts import named
 
 DATES = 5

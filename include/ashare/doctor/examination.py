@@ -16,7 +16,13 @@ from ashare.errors import AshareError, BudgetSpent, SourceBanned, SourceBusy
 from ashare.source import Session
 from ashare.store import SourceGate
 from ashare.store.migrate import newest_version
-from ashare.sync.run import GIVE_UP, newest_published
+<<<<<<< HEAD:include/ashare/doctor/examination.py
+from ashare.datasets import newest_published
+from ashare.sync.run import GIVE_UP
+=======
+from ashare.store.schema_health import SessionState
+from ashare.sync.run import GIVE_UP
+>>>>>>> 24b73dc (Readers and the export say which trade dates are not complete: half a year was read without a word):include/ashare/doctor.py
 from ashare.texts import named
 
 LOCK_SECONDS = 5.0

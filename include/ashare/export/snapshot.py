@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
@@ -12,11 +13,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from psycopg import IsolationLevel
-
 from ashare.dates import FIRST_TRADE_DATE, beijing_now
 from ashare.errors import InvalidInput
 from ashare.export import parquet_files
+from ashare.incomplete import Incomplete, IncompleteBars, RequestedBars, find_problem, parse_incomplete
 from ashare.read import FIELDS, KEY
 from ashare.store import arrow, export_rows
 from ashare.store.export_rows import YearState
@@ -93,6 +93,8 @@ class Summary:
     :ivar written: files that were written. All paths are relative to the directory.
     :ivar kept: files that were up to date.
     :ivar removed: files of years without a bar in the database's selection.
+    :ivar incomplete: number of trade dates of the selection that are not complete.
+    :ivar warning: which dates these are, and how to load them; ``None`` without such a date.
     """
 
     bars: int = 0
@@ -100,6 +102,8 @@ class Summary:
     written: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
+    incomplete: int = 0
+    warning: str | None = None
 
 
 def export(
@@ -107,27 +111,34 @@ def export(
     selection: Selection | None = None,
     *,
     rewrite: bool = False,
+    incomplete: Incomplete = "warn",
     connection: str | None = None,
-    say: Callable[[str], None] = lambda line: None,
+    say: Callable[[str], None] | None = None,
 ) -> Summary:
     """Bring a directory of Parquet files up to date with one snapshot of the database.
 
     :param rewrite: rewrite all files, even those that are up to date or of another selection or database.
+    :param incomplete: what to do if a trade date of the selection is neither complete nor accepted (as in
+        ``ashare.read.load_bars``, with the adjust factors): ``"warn"``: a line and ``Summary.warning``; ``"raise"``:
+        an ``IncompleteDate`` error, and no file is written; ``"ignore"``: nothing.
     :param connection: libpq's string or URI; ``None``: the connection in ``AIRFLOW_CONN_ASHARE_POSTGRES``.
-    :param say: called with a line for each file that was written or removed.
+    :param say: called with a line for each file that was written or removed, and before them with the warning;
+        ``None``: no lines, and the warning is Python's, an ``IncompleteBars``.
     :raises InvalidInput: the directory holds another selection or another database's bars, the selection has no
-        bars, or the connection is wrong.
+        bars, or the connection or a setting is wrong.
+    :raises IncompleteDate: a trade date is not complete, with ``incomplete="raise"``.
     :raises TransientError: another export holds the lock on the directory, the directory cannot be written, or the
         database cannot be reached.
     """
-    selection = selection or Selection()
+    selection, incomplete = selection or Selection(), parse_incomplete(incomplete)
     with parquet_files.claimed(directory):
         if not rewrite:
             _refuse_other(directory, selection)
-        with read_only_connection(connection) as opened:
-            opened.isolation_level = IsolationLevel.REPEATABLE_READ
-            with read_transaction(opened):
-                return _Export(directory, selection, rewrite, opened, say).run()
+        with read_only_connection(connection) as opened, read_transaction(opened):
+            done = _Export(directory, selection, rewrite, incomplete, opened, say or (lambda line: None)).run()
+    if done.warning and say is None:
+        warnings.warn(done.warning, IncompleteBars, stacklevel=2)
+    return done
 
 
 def _refuse_other(directory: Path, selection: Selection) -> None:
@@ -145,6 +156,7 @@ class _Export:
     directory: Path
     selection: Selection
     rewrite: bool
+    incomplete: Incomplete
     connection: Connection
     say: Callable[[str], None]
     done: Summary = field(default_factory=Summary)
@@ -160,12 +172,22 @@ class _Export:
                 f"({self.selection.options or ALL}), and nothing in {self.directory} was touched: look at "
                 "ashare.sync_status, or choose other options."
             )
+        self._judge()
         for name in TABLES:
             self._table(name)
         for state in years:
             self._year(state)
         self._remove_others({state.year for state in years})
         return self.done
+
+    def _judge(self) -> None:
+        """Say which trade dates are not complete, before any file is written."""
+        selection = self.selection
+        end = selection.values["end"]
+        requested = RequestedBars(selection.start, end, selection.kinds, with_factors=True)
+        if problem := find_problem(self.connection, requested, self.incomplete):
+            self.done.incomplete, self.done.warning = problem.dates, problem.sentence
+            self.say(f"Warning: {problem.sentence}")
 
     @cached_property
     def _database(self) -> str:

@@ -5,17 +5,48 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from psycopg import sql
 
 from ashare.store import arrow
 from ashare.store.queries import queries
+from ashare.texts import NAMED
 
 if TYPE_CHECKING:
     import psycopg
 
     Connection = psycopg.Connection[Any]
+
+
+class ListedSpan(NamedTuple):
+    """The kinds of some securities, and when any of them was listed; ``None``: no limit.
+
+    :ivar last: the last day listed.
+    """
+
+    kinds: Sequence[str]
+    first: date | None
+    last: date | None
+
+
+class OpenDates(NamedTuple):
+    """The trade dates of a range that are neither complete nor accepted.
+
+    :ivar dates: number of dates.
+    :ivar named: the first few.
+    :ivar last: the last; ``None`` without a date.
+    :ivar running: number of dates on which a run works, or was stopped without a record.
+    :ivar is_recorded: whether a run has worked on one of the dates.
+    :ivar datasets: the datasets that lack on any of the dates.
+    """
+
+    dates: int
+    named: Sequence[date]
+    last: date | None
+    running: int
+    is_recorded: bool
+    datasets: Sequence[str]
 
 
 def copy_bars(
@@ -35,6 +66,47 @@ def copy_bars(
 def unknown_codes(connection: Connection, codes: Sequence[str]) -> list[str]:
     """Those of ``codes`` that neither the list of securities nor any bar has."""
     return [row[0] for row in connection.execute(queries("read")["unknown"], {"codes": codes})]
+
+
+def listed_span(connection: Connection, codes: Sequence[str]) -> ListedSpan:
+    """The kinds of some securities, and when any of them was listed."""
+    ((kinds, first, last),) = connection.execute(queries("read")["listed_span"], {"codes": list(codes)})
+    return ListedSpan(kinds, first, last)
+
+
+def open_dates(
+    connection: Connection,
+    datasets: Sequence[str],
+    if_asked: Sequence[str],
+    *,
+    start: date,
+    has_start: bool,
+    end: date,
+    newest: date,
+    first_date: date | None,
+) -> OpenDates:
+    """The trade dates from ``start`` to ``end`` that are neither complete nor accepted.
+
+    :param datasets: the datasets to judge by.
+    :param if_asked: other datasets, each judged on the dates on which a run was asked to load it.
+    :param has_start: whether dates on which no run has worked count from ``start`` on. If not, the range begins with
+        the first bar, and they count from where the database is meant to be complete.
+    :param newest: the newest date whose bars should be out. Later dates count only if they have bars.
+    :param first_date: since when the database is meant to be complete; ``None``: since ``complete_since`` says.
+    """
+    values = {
+        "datasets": list(datasets),
+        "if_asked": list(if_asked),
+        "start": start,
+        "has_start": has_start,
+        "end": end,
+        "newest": newest,
+        "last": min(end, newest),
+        "first_date": first_date,
+        "named": NAMED,
+    }
+    (row,) = connection.execute(queries("read")["incomplete"], values)
+    return OpenDates(*row)
 
 
 def list_read_at(connection: Connection) -> datetime | None:

@@ -25,7 +25,8 @@ def read_only_connection(
     """A connection for reading the schema ``ashare``.
 
     :param connection: an open connection, which is left as it is; or libpq's string or URI, for a read-only
-        connection that is closed at the end; ``None``: the value of ``AIRFLOW_CONN_ASHARE_POSTGRES``.
+        connection that is closed at the end, each of whose transactions reads one snapshot; ``None``: the value of
+        ``AIRFLOW_CONN_ASHARE_POSTGRES``.
     :raises InvalidInput: no connection is given, or it is not well-formed.
     :raises StoreUnavailable: PostgreSQL cannot be reached or refuses; the text never holds a password.
     """
@@ -96,6 +97,7 @@ def _open(parameters: dict[str, Any]) -> psycopg.Connection[Any]:
             "connection that was given."
         ) from None
     opened.read_only = True
+    opened.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     return opened
 
 

@@ -7,7 +7,7 @@ from ashare.sync.factors import sync_adjust_factors
 from ashare.sync.plan import plan_batches
 from ashare.sync.reachability import check_source
 from ashare.sync.record import record_status
-from ashare.sync.run import Run, newest_published
+from ashare.sync.run import Run
 from ashare.sync.trading_day import Readiness, TradingDayAnswer, wait_for_trading_day
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "TradingDayAnswer",
     "check_source",
     "fetch_and_copy",
-    "newest_published",
     "plan_batches",
     "record_status",
     "sync_adjust_factors",

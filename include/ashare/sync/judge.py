@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
 
-from ashare.datasets import ETFS_FROM, PLURALS, bars_of
+from ashare.datasets import ETFS_FROM, PLURALS, bars_of, published_at
 from ashare.store.rows import BarCount, Fact
-from ashare.sync.run import Run, published_at
+from ashare.sync.run import Run
 from ashare.sync.verify import Verdict, verify
 from ashare.texts import joined, named
 

@@ -7,13 +7,13 @@ from collections.abc import Collection
 from datetime import date, timedelta
 from itertools import pairwise
 
-from ashare.datasets import MARKET_DAY_FROM
+from ashare.datasets import MARKET_DAY_FROM, published_at
 from ashare.dates import FIRST_TRADE_DATE, SHANGHAI
 from ashare.errors import BadReply, TerminalError
 from ashare.source import Session, Table
 from ashare.source.replies import PAGE_ROWS
 from ashare.sync.publication import not_yet
-from ashare.sync.run import Run, published_at
+from ashare.sync.run import Run
 from ashare.sync.securities import check_securities
 
 log = logging.getLogger(__name__)

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 
-from ashare.datasets import BARS_APPEAR, KINDS, MARKET_DAY_FROM, kept_with
-from ashare.dates import SHANGHAI, beijing_now, parse_trade_date
+from ashare.datasets import KINDS, MARKET_DAY_FROM, kept_with, newest_published
+from ashare.dates import beijing_now, parse_trade_date
 from ashare.errors import AshareError, IncompleteDate, InvalidInput, Postponed
 from ashare.settings import Settings
 from ashare.source import Session, SourceConfig
@@ -172,18 +172,3 @@ def recording(what: str) -> Iterator[None]:
         yield
     except AshareError as problem:
         log.error("Why %s ended could not be recorded; the database has of it what it had before. %s", what, problem)
-
-
-def published_at(day: date) -> datetime:
-    """The time from which a trade date's bars should be out."""
-    return datetime.combine(day, BARS_APPEAR, SHANGHAI)
-
-
-def newest_published(at: datetime) -> date:
-    """The newest weekday whose bars should be out at ``at``."""
-    day = at.astimezone(SHANGHAI).date()
-    if at < published_at(day):
-        day -= timedelta(days=1)
-    while day.weekday() >= 5:
-        day -= timedelta(days=1)
-    return day

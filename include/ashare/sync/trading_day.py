@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from ashare.datasets import BARS_APPEAR
+from ashare.datasets import BARS_APPEAR, published_at
 from ashare.errors import NotPublishedYet, TerminalError
 from ashare.sync.publication import SAMPLE, check_is_out
 from ashare.sync.reference import (
@@ -19,7 +19,7 @@ from ashare.sync.reference import (
     refresh_universe,
     universe_is_known,
 )
-from ashare.sync.run import Run, published_at
+from ashare.sync.run import Run
 
 
 class Readiness(Enum):

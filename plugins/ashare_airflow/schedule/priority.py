@@ -24,7 +24,7 @@ class TradeDatePriority(PriorityWeightStrategy):
     """
 
     def get_weight(self, ti: TaskInstance) -> int:
-        from ashare.sync.run import newest_published
+        from ashare.datasets import newest_published
 
         weight = get_airflow_priority_weight_strategies()["downstream"]().get_weight(ti)
         # While Airflow creates a task instance, the run's id is all that the instance has of its run.

@@ -1,0 +1,147 @@
+"""Tells a reader of bars which trade dates of the requested range are not complete."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from ashare.datasets import ADJUST_FACTORS, DATASETS, KINDS, bars_of, newest_published
+from ashare.dates import FIRST_TRADE_DATE, beijing_now
+from ashare.errors import IncompleteDate, InvalidInput
+from ashare.settings import Settings
+from ashare.store import loaded_bars
+from ashare.store.loaded_bars import OpenDates
+from ashare.texts import NAMED
+
+if TYPE_CHECKING:
+    import psycopg
+
+Incomplete = Literal["raise", "warn", "ignore"]
+"""What a reader does about trade dates that are not complete."""
+
+MOST_BY_DATE = 250
+"""Maximum number of dates to load date by date; ``ashare_history`` loads more of them faster."""
+
+
+class IncompleteBars(UserWarning):
+    """A trade date of the bars that were read is not complete. The text says which dates, and how to load them."""
+
+
+@dataclass(frozen=True)
+class RequestedBars:
+    """Which bars a reader requests.
+
+    :ivar start: first trade date; ``None``: the range begins with the first bar that the table holds.
+    :ivar end: last trade date, included; it may be in the future.
+    :ivar kinds: the kinds of securities; ``None``: all.
+    :ivar codes: only these securities; ``None``: all of the kinds.
+    :ivar with_factors: whether the adjust factors are read, too.
+    """
+
+    start: date | None
+    end: date
+    kinds: Sequence[str] | None = None
+    codes: Sequence[str] | None = None
+    with_factors: bool = False
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The trade dates that are not complete.
+
+    :ivar dates: number of dates.
+    :ivar sentence: which dates these are, and how to load them.
+    """
+
+    dates: int
+    sentence: str
+
+
+def parse_incomplete(given: Any) -> Incomplete:
+    """Validate the option ``incomplete``.
+
+    :raises InvalidInput: it is none of the three words.
+    """
+    if given not in list(get_args(Incomplete)):
+        raise InvalidInput(
+            f"There is no incomplete={given!r}: write 'warn' for a warning if a trade date of the range is not "
+            "complete, 'raise' for an error, or 'ignore'."
+        )
+    incomplete: Incomplete = given
+    return incomplete
+
+
+def find_problem(
+    connection: psycopg.Connection[Any], requested: RequestedBars, incomplete: Incomplete
+) -> Problem | None:
+    """Judge the trade dates of the request. Call it before the bars are read, in the same transaction.
+
+    A date counts if a dataset that is read is neither complete nor accepted: of ``ASHARE_KINDS`` by default, and of
+    any other kind that a run was asked to load on that date. Sessions whose bars are not out yet do not count.
+
+    :returns: ``None`` if all dates are complete, or if ``incomplete`` is ``ignore``.
+    :raises IncompleteDate: a date is not complete, and ``incomplete`` is ``raise``.
+    :raises InvalidInput: a setting ``ASHARE_*`` is wrong.
+    """
+    if incomplete == "ignore":
+        return None
+    settings = Settings()
+    found = _open_dates(connection, requested, settings)
+    if not found or not found.dates:
+        return None
+    problem = Problem(found.dates, _sentence(found, settings))
+    if incomplete == "raise":
+        raise IncompleteDate(problem.sentence)
+    return problem
+
+
+def _open_dates(
+    connection: psycopg.Connection[Any], requested: RequestedBars, settings: Settings
+) -> OpenDates | None:
+    start, end, kinds = requested.start, requested.end, requested.kinds
+    first = max(start or FIRST_TRADE_DATE, FIRST_TRADE_DATE)
+    if requested.codes is not None:
+        listed = loaded_bars.listed_span(connection, requested.codes)
+        kinds, first, end = listed.kinds, max(first, listed.first or first), min(end, listed.last or end)
+    judged = settings.kinds if kinds is None else [kind for kind in kinds if kind in KINDS]
+    if not judged or end < first:
+        return None
+    factors = [ADJUST_FACTORS.name] if requested.with_factors else []
+    return loaded_bars.open_dates(
+        connection,
+        [bars_of(kind).name for kind in judged] + factors,
+        [bars_of(kind).name for kind in KINDS if kinds is None and kind not in judged],
+        start=first,
+        has_start=start is not None,
+        end=end,
+        newest=newest_published(beijing_now()),
+        first_date=settings.first_date,
+    )
+
+
+def _sentence(found: OpenDates, settings: Settings) -> str:
+    first, last, many = found.named[0], found.last, found.dates > 1
+    what = f"{found.dates} trade dates are not complete" if many else "1 trade date is not complete"
+    lacking = ", ".join(dataset.plural for dataset in DATASETS.values() if dataset.name in found.datasets)
+    days = ", ".join(map(str, found.named)) if found.dates <= NAMED else f"from {first} to {last}"
+    at_work = ""
+    if found.running:
+        which = f"{found.running} of them are" if found.running < found.dates else ("they are" if many else "it is")
+        at_work = f" ({which} in the hands of a run that goes on or was stopped)"
+    return f"{what}: {days}, of {lacking}{at_work}; load {'them' if many else 'it'} with: {_command(found, settings)}"
+
+
+def _command(found: OpenDates, settings: Settings) -> str:
+    first, last = str(found.named[0]), str(found.last)
+    kinds = [dataset.kind for dataset in DATASETS.values() if dataset.kind and dataset.name in found.datasets]
+    conf: dict[str, Any] = {} if set(kinds) <= set(settings.kinds) else {"kinds": kinds}
+    if found.dates > MOST_BY_DATE:
+        conf = {"start_date": first, "end_date": last, **conf}
+        return f"airflow dags trigger ashare_history --conf {shlex.quote(json.dumps(conf))}"
+    options = " --rerun-failed-tasks" if found.is_recorded else ""
+    options += f" --conf {shlex.quote(json.dumps(conf))}" if conf else ""
+    return f"airflow dags backfill -s {first} -e {last}{options} ashare_daily"
