@@ -130,8 +130,8 @@ def _sentence(found: OpenDates, settings: Settings) -> str:
     days = ", ".join(map(str, found.named)) if found.dates <= NAMED else f"from {first} to {last}"
     at_work = ""
     if found.running:
-        which = f"{found.running} of them are" if found.running < found.dates else ("they are" if many else "it is")
-        at_work = f" ({which} in the hands of a run that goes on or was stopped)"
+        which = f"{found.running} of them" if found.running < found.dates else ("them" if many else "it")
+        at_work = f" (a run works on {which}, or was stopped)"
     return f"{what}: {days}, of {lacking}{at_work}; load {'them' if many else 'it'} with: {_command(found, settings)}"
 
 

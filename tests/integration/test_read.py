@@ -29,6 +29,9 @@ from ashare_local.ports import free_port
 from tests.conftest import Database, MakeRun
 from tests.integration.trade_date import DAY, complete
 
+pytestmark = pytest.mark.filterwarnings("ignore::ashare.read.IncompleteBars")
+"""The market ends in 2025. See test_incomplete.py."""
+
 NEXT = "2025-10-10"
 COLUMNS = [*KEY, *FIELDS]
 
@@ -310,7 +313,7 @@ def test_a_database_that_is_away_is_one_sentence_without_its_password(
 
 
 def test_a_database_without_the_schema_and_a_user_without_the_right(bare_database: Database) -> None:
-    with pytest.raises(InvalidInput, match=rf"The database {bare_database.name} lacks what is read \(relation"):
+    with pytest.raises(InvalidInput, match=rf"The database {bare_database.name} lacks what is read \(schema"):
         load_bars(connection=conninfo(bare_database))
     with Store(bare_database.connect) as store:
         store.migrate()

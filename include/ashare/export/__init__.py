@@ -2,7 +2,8 @@
 
 ``DIR/daily_bar/year=2025/part-0.parquet`` has a year's bars as traded, sorted by code and trade date, each with its
 adjust factor. ``DIR`` also has ``adjust_factor.parquet``, ``security.parquet``, ``trade_calendar.parquet`` and
-``sync_status.parquet``. A file is rewritten only if its data has changed.
+``sync_status.parquet``. A file is rewritten only if its data has changed. Trade dates that are not complete are a
+warning, or an error before any file is written.
 """
 
 from __future__ import annotations
