@@ -113,7 +113,8 @@ def test_years_that_are_not_loaded_count_if_they_were_requested(loaded: Database
     sessions = len(weekdays(date(2024, 1, 2), date(2025, 2, 28))) - 1  # without 1 January 2025
     assert years == (
         f"{sessions} trade dates are not complete: from 2024-01-02 to 2025-02-28, of stocks, indices; "
-        'load them with: airflow dags trigger ashare_history --conf \'{"start_date": "2024-01-02", "end_date": "2025-02-28"}\''
+        "load them with: airflow dags trigger ashare_history --conf "
+        '\'{"start_date": "2024-01-02", "end_date": "2025-02-28"}\''
     )
     assert warning_of() == ""
 
