@@ -62,10 +62,26 @@ WITH first_bar AS (
     UNION SELECT w.dataset FROM ashare.work w WHERE w.is_asked AND w.dataset = ANY (%(if_asked)s)
     UNION SELECT k.kind || '_bar' FROM ashare.history_run h, unnest(h.kinds) AS k (kind)
     WHERE h.ended_at IS NULL AND k.kind || '_bar' = ANY (%(if_asked)s)
+), fact AS MATERIALIZED (
+    SELECT c.partition AS day, c.is_complete, c.dataset <> 'adjust_factor' OR c.counted_at IS NOT NULL AS is_trade_date
+    FROM ashare.partition_coverage((SELECT first_day FROM span), %(end)s) c
+    WHERE c.dataset IN (SELECT name FROM dataset)
+), unfinished AS (
+    -- The state is derived from the first to the last day that is not complete at sight: mostly a few days.
+    SELECT min(x.day) AS first_day, max(x.day) AS last_day
+    FROM (
+        SELECT k.calendar_date AS day FROM ashare.trade_calendar k
+        WHERE k.is_trading_day AND k.calendar_date BETWEEN (SELECT first_day FROM span) AND %(last)s
+        UNION ALL SELECT day FROM fact WHERE is_trade_date
+        UNION ALL SELECT w.partition FROM ashare.work w
+        WHERE w.partition BETWEEN (SELECT first_day FROM span) AND %(end)s
+    ) AS x
+    WHERE x.day NOT IN (SELECT day FROM fact WHERE is_complete
+                        GROUP BY day HAVING count(*) = (SELECT count(*) FROM dataset))
 ), open_partition AS (
     SELECT p.partition AS day, p.dataset, p.state IN ('running', 'waiting') AS is_running, p.is_recorded
-    FROM ashare.partition_state((SELECT array_agg(name) FROM dataset), (SELECT first_day FROM span), %(end)s, NULL,
-                                %(newest)s, NULL) p
+    FROM ashare.partition_state((SELECT array_agg(name) FROM dataset), (SELECT first_day FROM unfinished),
+                                (SELECT last_day FROM unfinished), NULL, %(newest)s, NULL) p
     LEFT JOIN ashare.trade_calendar c ON c.calendar_date = p.partition
     -- Without a bar and a start, the first day is NULL, which is no limit to least() and greatest().
     WHERE p.partition >= (SELECT first_day FROM span WHERE has_bars OR %(has_start)s)
