@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 
 from ashare.dates import SHANGHAI
+from ashare.dry_run import dry_run
 from ashare.settings import DEFAULT_INDICES, SERVICE_LIMIT, Settings
 from ashare.status import StatusReader, status_reader
 from ashare.store import Store
@@ -90,7 +91,7 @@ def cases(chosen: Chosen) -> dict[str, Case]:
         "list, last page": lambda r, _: _page(r, -1),
         "recent, 365 days": lambda r, _: r.records(start=LAST - YEAR),
         "pending, 90 days": lambda r, _: r.wanting(quarter, LAST),
-        "preview, 90 days": lambda r, _: r.plan(quarter, LAST),
+        "preview, 90 days": lambda r, _: dry_run(r, quarter, LAST),
         "progress, 90 days": lambda r, _: (
             r.rows.dates(r.as_of, last_days),
             r.rows.loaded_since(last_days, NOW - YEAR),

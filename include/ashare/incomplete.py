@@ -14,6 +14,7 @@ from ashare.dates import FIRST_TRADE_DATE, beijing_now
 from ashare.errors import IncompleteDate, InvalidInput
 from ashare.settings import Settings
 from ashare.store import loaded_bars
+from ashare.store.coverage import complete_since
 from ashare.store.loaded_bars import OpenDates
 from ashare.texts import NAMED
 
@@ -110,16 +111,18 @@ def _open_dates(
     judged = settings.kinds if kinds is None else [kind for kind in kinds if kind in KINDS]
     if not judged or end < first:
         return None
-    factors = [ADJUST_FACTORS.name] if requested.with_factors else []
+    datasets = [bars_of(kind).name for kind in judged] + ([ADJUST_FACTORS.name] if requested.with_factors else [])
+    newest = newest_published(beijing_now())
+    since = settings.first_date if start else settings.first_date or complete_since(connection, datasets, newest)
     return loaded_bars.open_dates(
         connection,
-        [bars_of(kind).name for kind in judged] + factors,
+        datasets,
         [bars_of(kind).name for kind in KINDS if kinds is None and kind not in judged],
         start=first,
         has_start=start is not None,
         end=end,
-        newest=newest_published(beijing_now()),
-        first_date=settings.first_date,
+        newest=newest,
+        since=since,
     )
 
 

@@ -14,8 +14,7 @@ from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any, TypeVar
 
-from ashare.cost import by_date
-from ashare.datasets import BARS_APPEAR, KINDS, MARKET_DAY_FROM, bars_of, kept_with, newest_published
+from ashare.datasets import BARS_APPEAR, KINDS, bars_of, kept_with, newest_published
 from ashare.dates import SHANGHAI, beijing_now, days_between, weekdays
 from ashare.session_spans import since_of, spans_of, years_of
 from ashare.settings import Settings
@@ -51,28 +50,6 @@ class Bounds:
     newest: Row | None
     newest_due: date
     lag: int | None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Dry run of a sync of a range, from the status tables.
-
-    :ivar weekdays: weekdays of the range; ``closed`` and ``complete`` count those among them.
-    :ivar to_sync: dates to sync, newest first.
-    :ivar requests: estimated requests to Baostock.
-    :ivar requests_left: requests left today for these dates.
-    :ivar seconds: estimated duration without waits.
-    :ivar notes: sentences worth knowing before the start.
-    """
-
-    weekdays: int
-    closed: int
-    complete: int
-    to_sync: list[date]
-    requests: int
-    requests_left: int
-    seconds: float
-    notes: list[str]
 
 
 def newest_due(now: datetime) -> date:
@@ -289,38 +266,6 @@ class StatusReader:
         rows = self.rows.reasons(day, codes)
         asked_for = "Not asked for yet." if record["coverage"] != "running" else "Waits for its batch."
         return len(codes), [{**row, "reason": row["reason"] or asked_for} for row in rows]
-
-    # ------------------------------------------------------------------ a sync
-
-    def plan(self, start: date, end: date) -> Plan:
-        """Dry run of a sync of a range, with the estimated cost."""
-        recorded = {row[0]: row[1] for row in self.coverage(start, end)}
-        working_days = weekdays(start, end)
-        wanting = self.wanting(start, end)
-        cost, by_code = by_date(self.rows.connection, wanting)
-        notes = []
-        if by_code:
-            notes.append(f"Before {MARKET_DAY_FROM['stock']} each of {by_code} stocks is asked for by itself.")
-        # Dates before the newest one leave a reserve of the day's requests to the newest.
-        is_earlier = any(day < newest_published(self.now()) for day in wanting)
-        a_day = self.settings.request_budget - (self.settings.reserve if is_earlier else 0)
-        left = max(a_day - self.rows.source_limit().used_today, 0)
-        if cost.requests > left:
-            more = cost.quota_days(left, a_day) - int(left > 0)
-            notes.append(
-                f"About {cost.requests} requests, and {left} are left today: it waits for midnight, Beijing time, "
-                f"and goes on by itself, {more} {'day' if more == 1 else 'days'} long."
-            )
-        return Plan(
-            weekdays=len(working_days),
-            closed=sum(recorded.get(day) == "closed" for day in working_days),
-            complete=sum(recorded.get(day) in ("complete", "accepted") for day in working_days),
-            to_sync=wanting,
-            requests=cost.requests,
-            requests_left=left,
-            seconds=cost.seconds,
-            notes=notes,
-        )
 
     # ------------------------------------------------------------------ the source
 

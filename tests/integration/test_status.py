@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from ashare.dates import read_range
+from ashare.dry_run import dry_run
 from ashare.errors import IncompleteDate, InvalidInput, StoreUnavailable
 from ashare.settings import Settings
 from ashare.status import StatusReader, newest_due, status_reader
@@ -241,15 +242,15 @@ def test_a_plan_tells_dates_requests_and_what_the_budget_means(
     complete(make_run(DAY))
     start, end = date(2025, 10, 1), date(2025, 10, 17)
     with reading() as reader:
-        plan = reader.plan(start, end)
+        plan = dry_run(reader, start, end)
         assert (plan.weekdays, plan.closed, plan.complete, len(plan.to_sync)) == (13, 6, 1, 6)
         assert plan.requests_left == 40_000 - 1_000 - len(emulator.requests)
         assert plan.notes == []
-        assert reader.plan(date(2025, 10, 9), date(2025, 10, 9)).requests == 0
+        assert dry_run(reader, date(2025, 10, 9), date(2025, 10, 9)).requests == 0
     with reading(request_budget=len(emulator.requests) + 15, history_reserve=5) as reader:
-        note = reader.plan(start, end).notes[0]
+        note = dry_run(reader, start, end).notes[0]
         assert "and 10 are left today: it waits for midnight" in note
-        old = reader.plan(date(2005, 1, 3), date(2005, 1, 31))
+        old = dry_run(reader, date(2005, 1, 3), date(2005, 1, 31))
         listed = reader.rows.connection.execute(
             "SELECT count(*) FROM ashare.expected_security('2005-01-31', '{stock}', '{}')"
         ).fetchone()
@@ -262,7 +263,7 @@ def test_the_estimate_of_requests_is_near_the_truth(make_run: MakeRun, reading: 
     complete(make_run(DAY))
     days = ("2025-10-10", "2025-10-13", "2025-10-14", "2025-10-15", "2025-10-16", "2025-10-17")
     with reading() as reader:
-        estimate = reader.plan(date(2025, 10, 10), date(2025, 10, 17)).requests
+        estimate = dry_run(reader, date(2025, 10, 10), date(2025, 10, 17)).requests
     before = len(emulator.requests)
     for day in days:
         complete(make_run(day))

@@ -10,19 +10,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 from ashare import __version__
+from ashare.datasets import newest_published
 from ashare.doctor.date_checks import NOTHING_LOADED, trade_dates
 from ashare.doctor.finding import BAD, NAMED, NEARLY_SPENT, OK, WARN, CheckedSystem, Finding, clock
 from ashare.errors import AshareError, BudgetSpent, SourceBanned, SourceBusy
 from ashare.source import Session
 from ashare.store import SourceGate
 from ashare.store.migrate import newest_version
-<<<<<<< HEAD:include/ashare/doctor/examination.py
-from ashare.datasets import newest_published
 from ashare.sync.run import GIVE_UP
-=======
-from ashare.store.schema_health import SessionState
-from ashare.sync.run import GIVE_UP
->>>>>>> 24b73dc (Readers and the export say which trade dates are not complete: half a year was read without a word):include/ashare/doctor.py
 from ashare.texts import named
 
 LOCK_SECONDS = 5.0

@@ -42,10 +42,10 @@ class Corrections:
         values = {"day": day, "datasets": [bars_of(kind).name for kind in kinds], "days": days, "since": since}
         return dict(self.store.rows("cross_check", "due_rereads", values))
 
-    def complete_since(self, day: date, kind: str, *, days: int) -> date | None:
+    def earliest_complete(self, day: date, kind: str, *, days: int) -> date | None:
         """The earliest date, among the last ``days`` sessions before ``day``, that is complete for the kind."""
         values = {"day": day, "dataset": bars_of(kind).name, "days": days}
-        found: date | None = self.store.rows("cross_check", "complete_since", values)[0][0]
+        found: date | None = self.store.rows("cross_check", "earliest_complete", values)[0][0]
         return found
 
     def factors_may_be_late(self, day: date) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ashare.session_spans import since_of
 from ashare.store.queries import queries
@@ -13,6 +13,8 @@ from ashare.store.rows import BarCount, Expectation, Fact
 from ashare.texts import bounded
 
 if TYPE_CHECKING:
+    import psycopg
+
     from ashare.store.store import Store
 
 
@@ -165,13 +167,20 @@ class Coverage:
         return [row[0] for row in self.store.rows("coverage", "live_runs", {"hours": hours})]
 
     def complete_since(self, datasets: Sequence[str], newest: date) -> date | None:
-        """Since when the database is meant to be complete, by its complete dates; see ``session_spans.since_of``.
+        """Since when the database is meant to be complete; see ``complete_since``."""
+        with self.store.transaction() as connection:
+            return complete_since(connection, datasets, newest)
 
-        :param newest: the newest date whose bars should be loaded.
-        """
-        values = {"datasets": list(datasets), "newest": newest}
-        complete = [row[0] for row in self.store.rows("coverage", "complete_dates", values)]
-        if not complete:
-            return None
-        ends = {"start": complete[0], "end": newest}
-        return since_of(complete, [row[0] for row in self.store.rows("coverage", "sessions", ends)])
+
+def complete_since(connection: psycopg.Connection[Any], datasets: Sequence[str], newest: date) -> date | None:
+    """Since when the database is meant to be complete, by its complete dates; see ``session_spans.since_of``.
+
+    :param newest: the newest date whose bars should be loaded.
+    """
+    sql = queries("coverage")
+    values = {"datasets": list(datasets), "newest": newest}
+    complete = [row[0] for row in connection.execute(sql["complete_dates"], values)]
+    if not complete:
+        return None
+    ends = {"start": complete[0], "end": newest}
+    return since_of(complete, [row[0] for row in connection.execute(sql["sessions"], ends)])

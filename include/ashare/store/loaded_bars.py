@@ -83,7 +83,7 @@ def open_dates(
     has_start: bool,
     end: date,
     newest: date,
-    first_date: date | None,
+    since: date | None,
 ) -> OpenDates:
     """The trade dates from ``start`` to ``end`` that are neither complete nor accepted.
 
@@ -92,7 +92,7 @@ def open_dates(
     :param has_start: whether dates on which no run has worked count from ``start`` on. If not, the range begins with
         the first bar, and they count from where the database is meant to be complete.
     :param newest: the newest date whose bars should be out. Later dates count only if they have bars.
-    :param first_date: since when the database is meant to be complete; ``None``: since ``complete_since`` says.
+    :param since: since when the database is meant to be complete.
     """
     values = {
         "datasets": list(datasets),
@@ -102,7 +102,7 @@ def open_dates(
         "end": end,
         "newest": newest,
         "last": min(end, newest),
-        "first_date": first_date,
+        "since": since,
         "named": NAMED,
     }
     (row,) = connection.execute(queries("read")["incomplete"], values)

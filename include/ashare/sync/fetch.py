@@ -111,7 +111,7 @@ def _first(run: Run, kind: str, codes: Sequence[str]) -> date:
     It also includes the last complete dates (``ASHARE_RECHECK_DAYS``), which are checked for corrections.
     """
     waiting = run.store.batches.earliest_waiting(run.day, kind, codes, since=run.day - ONE_PAGE)
-    complete = run.store.corrections.complete_since(run.day, kind, days=run.settings.recheck_days)
+    complete = run.store.corrections.earliest_complete(run.day, kind, days=run.settings.recheck_days)
     return min(waiting, complete or waiting)
 
 

@@ -12,6 +12,7 @@ from fastapi import APIRouter, BackgroundTasks, Path, Query
 from sqlalchemy.orm import Session
 
 from ashare.dates import beijing_now, parse_date, parse_trade_date, read_range
+from ashare.dry_run import dry_run
 from ashare.status import StatusReader
 from ashare.sync.accept import accept, undo
 from ashare_airflow.backfills import DAG_ID
@@ -206,7 +207,7 @@ def preview(
 ) -> Reply[Preview]:
     """What a sync of a range would do and cost, without starting it."""
     start, end = read_range(start_date, end_date)
-    plan = reader.plan(start, end)
+    plan = dry_run(reader, start, end)
     whole = BackfillRequest(start, end, _REPROCESS[reprocess])
     request = whole if reprocess == "all" else whole.narrowed(plan.to_sync, session)
     to_create = len(request.dates_to_run(session)) if request else 0

@@ -85,7 +85,7 @@ WHERE c.partition IN (SELECT calendar_date FROM ashare.trade_calendar
 GROUP BY c.partition
 ORDER BY c.partition
 
--- name: complete_since
+-- name: earliest_complete
 SELECT min(partition) FROM ashare.partition_coverage(%(day)s::date - 366, %(day)s)
 WHERE partition IN (SELECT calendar_date FROM ashare.trade_calendar
                     WHERE is_trading_day AND calendar_date < %(day)s ORDER BY calendar_date DESC LIMIT %(days)s)

@@ -51,10 +51,8 @@ WITH first_bar AS (
                 ELSE greatest(f.day, %(start)s::date) END AS first_day, f.day IS NOT NULL AS has_bars
     FROM first_bar f
 ), since AS (
-    -- Read only if there is a date on which no run has worked.
     SELECT CASE WHEN %(has_start)s THEN s.first_day
-                WHEN s.has_bars THEN greatest(s.first_day, coalesce(%(first_date)s::date,
-                                                                    ashare.complete_since(%(datasets)s))) END AS day
+                WHEN s.has_bars THEN greatest(s.first_day, %(since)s::date) END AS day
     FROM span s
 ), dataset AS (
     SELECT unnest(%(datasets)s::text[]) AS name
