@@ -21,7 +21,7 @@ import psycopg
 from ashare.errors import AshareError
 from ashare_local.postgres import EmbeddedPostgres, PostgresError
 from ashare_local.terminal import Phases, Stopped, console, errors, shown, stop_signals
-from bench import growth, loading, pipeline
+from bench import growth, loading, migration, pipeline
 from bench.figures import RESULTS, Figure, keep, show, values_before
 from bench.running import NotRunning
 
@@ -30,12 +30,14 @@ PARTS: dict[str, Callable[[Path, Callable[[str], None]], Sequence[Figure]]] = {
     "loading": loading.measure,
     "growth": growth.measure,
 }
+BY_NAME: dict[str, Callable[[Path, Callable[[str], None]], Sequence[Figure]]] = {"migration": migration.measure}
+"""Measured only if named: the figures of a release's migrations are not kept."""
 
 
 def main() -> int:
     """Run the benchmark and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="How fast all of it is.")
-    parser.add_argument("part", nargs="*", help=f"{', '.join(PARTS)} (default: all)")
+    parser.add_argument("part", nargs="*", help=f"{', '.join(PARTS)} (default: all of these), {', '.join(BY_NAME)}")
     parser.add_argument(
         "--years",
         type=int,
@@ -44,9 +46,9 @@ def main() -> int:
         help="of growth: how many years are loaded, with which the page is read",
     )
     given = parser.parse_args()
-    if unknown := set(given.part) - set(PARTS):
-        parser.error(f"there is no part {min(unknown)!r}: choose of {', '.join(PARTS)}")
-    chosen = [name for name in PARTS if name in (given.part or PARTS)]
+    if unknown := set(given.part) - set(PARTS | BY_NAME):
+        parser.error(f"there is no part {min(unknown)!r}: choose of {', '.join(PARTS | BY_NAME)}")
+    chosen = [name for name in PARTS | BY_NAME if name in (given.part or PARTS)]
     years = tuple(given.years or growth.YEARS)
     directory = Path(tempfile.mkdtemp(prefix="ashare-bench-"))
     try:
@@ -76,7 +78,7 @@ def _has_room(directory: Path, years: int) -> bool:
 def _run(directory: Path, chosen: Sequence[str], years: Sequence[int]) -> None:
     phases = Phases()
     figures: list[Figure] = []
-    parts = PARTS | {"growth": functools.partial(growth.measure, years=years)}
+    parts = PARTS | BY_NAME | {"growth": functools.partial(growth.measure, years=years)}
     for name in chosen:
         figures += parts[name](directory, phases.begin)
     phases.end()
