@@ -62,6 +62,8 @@ RETURNS trigger
 LANGUAGE plpgsql
 AS $$
 BEGIN
+    -- Another session may change the kind of a security: each of the two would count without the other's rows.
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('ashare kinds of bars', 0));
     INSERT INTO ashare.row_count_change (dataset, partitions, changes)
     SELECT dataset, array_agg(trade_date), array_agg(bars)
     FROM (
@@ -109,6 +111,7 @@ RETURNS trigger
 LANGUAGE plpgsql
 AS $$
 BEGIN
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('ashare kinds of bars', 0));
     INSERT INTO ashare.row_count_change (dataset, partitions, changes)
     SELECT coalesce((SELECT s.kind FROM ashare.security s WHERE s.code = moved.code), 'stock') || '_bar',
            ARRAY[moved.trade_date], ARRAY[moved.change]
@@ -133,6 +136,12 @@ RETURNS trigger
 LANGUAGE plpgsql
 AS $$
 BEGIN
+    IF NOT EXISTS (SELECT FROM old_rows o FULL JOIN new_rows n USING (code)
+                   WHERE coalesce(o.kind, 'stock') <> coalesce(n.kind, 'stock')) THEN
+        RETURN NULL;
+    END IF;
+    -- Bars that other sessions have counted by the old kind are visible from here on.
+    PERFORM pg_advisory_xact_lock(hashtextextended('ashare kinds of bars', 0));
     -- LATERAL: each security's bars by the index, never by a scan of the whole table.
     INSERT INTO ashare.row_count_change (dataset, partitions, changes)
     SELECT m.dataset, array_agg(b.trade_date), array_agg(m.change)
@@ -156,6 +165,10 @@ RETURNS trigger
 LANGUAGE plpgsql
 AS $$
 BEGIN
+    IF NOT EXISTS (SELECT FROM new_rows WHERE kind <> 'stock') THEN
+        RETURN NULL;
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtextextended('ashare kinds of bars', 0));
     INSERT INTO ashare.row_count_change (dataset, partitions, changes)
     SELECT m.dataset, array_agg(b.trade_date), array_agg(m.change)
     FROM (
@@ -170,6 +183,22 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION ashare.count_bars_without_securities()
+RETURNS trigger
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('ashare kinds of bars', 0));
+    INSERT INTO ashare.row_count_change (dataset, partitions, changes)
+    SELECT d.dataset, array_agg(l.partition), array_agg(d.sign * l.loaded)
+    FROM ashare.loaded_rows('-infinity', 'infinity') l
+    CROSS JOIN LATERAL (VALUES (l.dataset, -1), ('stock_bar', 1)) AS d (dataset, sign)
+    WHERE l.dataset NOT IN ('stock_bar', 'adjust_factor')
+    GROUP BY d.dataset;
+    RETURN NULL;
+END
+$$;
+
 -- CREATE TRIGGER keeps writers out from here to the end of this file, and lets readers read.
 CREATE TRIGGER count_inserted AFTER INSERT ON ashare.daily_bar
     REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION ashare.count_changed_bars();
@@ -177,7 +206,8 @@ CREATE TRIGGER count_deleted AFTER DELETE ON ashare.daily_bar
     REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION ashare.count_changed_bars();
 -- A merge sets neither of these columns, so that the trigger does not fire for its rows.
 CREATE TRIGGER count_moved AFTER UPDATE OF trade_date, code ON ashare.daily_bar
-    FOR EACH ROW EXECUTE FUNCTION ashare.count_moved_bar();
+    FOR EACH ROW WHEN (OLD.trade_date <> NEW.trade_date OR OLD.code <> NEW.code)
+    EXECUTE FUNCTION ashare.count_moved_bar();
 CREATE TRIGGER forget_counts AFTER TRUNCATE ON ashare.daily_bar
     FOR EACH STATEMENT EXECUTE FUNCTION ashare.forget_row_counts();
 CREATE TRIGGER count_inserted AFTER INSERT ON ashare.adjust_factor
@@ -195,6 +225,8 @@ CREATE TRIGGER count_bars_deleted AFTER DELETE ON ashare.security
 CREATE TRIGGER count_bars_updated AFTER UPDATE ON ashare.security
     REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
     FOR EACH STATEMENT EXECUTE FUNCTION ashare.count_bars_of_changed_kinds();
+CREATE TRIGGER count_bars_truncated AFTER TRUNCATE ON ashare.security
+    FOR EACH STATEMENT EXECUTE FUNCTION ashare.count_bars_without_securities();
 
 INSERT INTO ashare.row_count (dataset, partition, rows)
 SELECT coalesce(s.kind, 'stock') || '_bar', b.trade_date, count(*)
@@ -203,6 +235,7 @@ GROUP BY 1, 2;
 
 INSERT INTO ashare.row_count (dataset, partition, rows)
 SELECT 'adjust_factor', ex_date, count(*) FROM ashare.adjust_factor GROUP BY ex_date;
+ANALYZE ashare.row_count;
 
 CREATE VIEW ashare.unfolded_rows AS
 SELECT c.dataset, p.day AS partition, sum(p.change)::integer AS rows

@@ -73,20 +73,33 @@ COMMENT ON COLUMN ashare.history_run.ended_at IS 'When the run recorded its end;
 -- Nobody writes sync_status from here on, and nobody waits long for this file: a table of some thousand rows is copied.
 LOCK TABLE ashare.sync_status IN ACCESS EXCLUSIVE MODE;
 
--- Figures of all kinds go to the first dataset, less what the others hold: the sums stay.
+-- The figures of a row are sums over its kinds. They go to the first of them, less what the others hold: the sums stay.
+-- What a run under way, or one that failed before it counted, had found complete stays so: its figures are still those
+-- of the count before.
 WITH status AS (
-    SELECT s.*, a.problem AS accepted_problem,
-           CASE WHEN s.status = 'success' OR s.status = 'syncing' AND s.complete_kinds <> '{}' THEN s.complete_kinds
-                ELSE s.kinds END AS own_kinds,
-           s.status = 'success' OR s.status = 'syncing' AND s.complete_kinds <> '{}' AS is_complete
+    SELECT s.*, a.problem AS accepted_problem, coalesce(a.kinds, '{}') AS accepted_kinds, c.is_counted,
+           CASE WHEN NOT c.is_counted THEN s.complete_kinds WHEN s.kinds = '{}' THEN '{stock}' ELSE s.kinds END
+               AS counted_kinds
     FROM ashare.sync_status s
+    CROSS JOIN LATERAL (
+        SELECT s.status IN ('success', 'skipped') OR s.status = 'failed' AND s.expected IS NOT NULL
+    ) AS c (is_counted)
     LEFT JOIN ashare.accepted_date a ON a.trade_date = s.trade_date AND a.ended_at IS NULL
 ), kind AS (
-    SELECT s.trade_date, k.kind, k.n = min(k.n) OVER (PARTITION BY s.trade_date) AS is_first, coalesce(l.loaded, 0) AS loaded,
-           sum(coalesce(l.loaded, 0)) OVER (PARTITION BY s.trade_date) - coalesce(l.loaded, 0) AS of_others
+    SELECT s.*, k.kind, o.is_own, coalesce(l.loaded, 0) AS bars,
+           -- The problem of a failed date is not that of a kind which a person accepted.
+           first_value(k.kind) OVER (PARTITION BY s.trade_date
+                                     ORDER BY NOT o.is_own, k.kind = ANY (s.accepted_kinds) = (s.status = 'failed'), k.n)
+               AS first_kind,
+           sum(coalesce(l.loaded, 0)) FILTER (WHERE o.is_own) OVER (PARTITION BY s.trade_date)
+           - coalesce(l.loaded, 0) AS of_others,
+           CASE WHEN s.status = 'failed' AND s.is_counted AND o.is_own THEN coalesce(s.reason, 'No reason was recorded.')
+                WHEN s.status <> 'skipped' AND k.kind = ANY (s.accepted_kinds) THEN s.accepted_problem END
+               AS shared_problem
     FROM status s
-    CROSS JOIN LATERAL unnest(s.own_kinds) AS own (kind)
-    JOIN (VALUES ('stock', 1), ('index', 2), ('etf', 3)) AS k (kind, n) ON k.kind = own.kind
+    JOIN (VALUES ('stock', 1), ('index', 2), ('etf', 3)) AS k (kind, n)
+        ON k.kind = ANY (s.counted_kinds) OR k.kind = ANY (s.complete_kinds) AND s.status <> 'skipped'
+    CROSS JOIN LATERAL (SELECT k.kind = ANY (s.counted_kinds)) AS o (is_own)
     LEFT JOIN ashare.loaded_rows('-infinity', 'infinity') l
         ON l.dataset = k.kind || '_bar' AND l.partition = s.trade_date
 )
@@ -94,36 +107,47 @@ INSERT INTO ashare.counted_partition
     (dataset, partition, expected, rows, suspended, absent, rejected, missing, problem, note, is_closed, started_at,
      counted_at, verified_at, run_id)
 SELECT k.kind || '_bar', k.trade_date,
-       CASE WHEN k.is_first THEN s.expected - k.of_others ELSE k.loaded END,
-       CASE WHEN k.is_first THEN coalesce(s.loaded - k.of_others, k.loaded) ELSE k.loaded END,
-       CASE WHEN k.is_first THEN s.suspended ELSE 0 END,
-       CASE WHEN k.is_first THEN greatest(s.expected - s.loaded - coalesce(s.missing, 0) - coalesce(s.rejected, 0), 0)
+       CASE WHEN k.status = 'skipped' THEN NULL
+            WHEN f.is_first THEN coalesce(k.expected, k.loaded) - k.of_others ELSE k.bars END,
+       CASE WHEN f.is_first THEN coalesce(k.loaded - k.of_others, k.bars) ELSE k.bars END,
+       CASE WHEN f.is_first THEN k.suspended WHEN k.status <> 'skipped' THEN 0 END,
+       CASE WHEN k.status = 'skipped' THEN NULL
+            WHEN f.is_first THEN greatest(k.expected - k.loaded - coalesce(k.missing, 0) - coalesce(k.rejected, 0), 0)
             ELSE 0 END,
-       CASE WHEN k.is_first THEN s.rejected ELSE 0 END,
-       CASE WHEN k.is_first THEN coalesce(s.missing, 0) ELSE 0 END,
-       CASE WHEN NOT k.is_first OR s.status = 'skipped' THEN NULL
-            WHEN s.is_complete THEN s.accepted_problem ELSE s.reason END,
-       CASE WHEN k.is_first AND (s.status = 'skipped' OR s.is_complete AND s.accepted_problem IS NULL) THEN s.reason END,
-       s.status = 'skipped', s.started_at,
+       CASE WHEN f.is_first THEN k.rejected WHEN k.status <> 'skipped' THEN 0 END,
+       CASE WHEN k.status = 'skipped' THEN NULL WHEN f.is_first THEN coalesce(k.missing, 0) ELSE 0 END,
+       -- Which of the kinds the problem is of, the row does not say: none of them is complete.
+       CASE WHEN f.is_first THEN k.shared_problem
+            WHEN k.shared_problem IS NOT NULL THEN 'counted together with ' || k.first_kind END,
+       CASE WHEN f.is_first AND k.status IN ('success', 'skipped') AND k.shared_problem IS NULL THEN k.reason END,
+       k.status = 'skipped', k.started_at,
        -- A syncing date that was complete before has no end yet.
-       coalesce(s.finished_at, s.started_at, '-infinity'),
-       CASE WHEN k.kind <> 'index' THEN s.checked_at END, s.run_id
-FROM status s JOIN kind k ON k.trade_date = s.trade_date
-WHERE s.is_complete OR s.status = 'skipped' OR s.status = 'failed' AND s.expected IS NOT NULL;
+       coalesce(k.finished_at, k.started_at, '-infinity'),
+       CASE WHEN k.kind <> 'index' THEN k.checked_at END, k.run_id
+FROM kind k CROSS JOIN LATERAL (SELECT k.is_own AND k.kind = k.first_kind) AS f (is_first);
+
+-- Bars that were verified before the date was counted.
+INSERT INTO ashare.counted_partition (dataset, partition, is_asked, verified_at)
+SELECT k.kind || '_bar', s.trade_date, false, s.checked_at
+FROM ashare.sync_status s CROSS JOIN LATERAL unnest(s.kinds) AS k (kind)
+WHERE s.checked_at IS NOT NULL AND k.kind <> 'index' AND s.complete_kinds = '{}'
+ON CONFLICT DO NOTHING;
 
 INSERT INTO ashare.counted_partition
     (dataset, partition, expected, rows, missing, started_at, counted_at, run_id)
-SELECT 'adjust_factor', b.trade_date, coalesce(b.rows, 0),
+SELECT DISTINCT ON (b.trade_date) 'adjust_factor', b.trade_date, coalesce(b.rows, 0),
        (SELECT count(*) FROM ashare.adjust_factor a WHERE a.ex_date = b.trade_date), 0,
        b.started_at, coalesce(b.finished_at, b.started_at, '-infinity'), b.run_id
-FROM ashare.sync_batch b WHERE b.kind = 'factor' AND b.status = 'success';
+FROM ashare.sync_batch b WHERE b.kind = 'factor' AND b.status = 'success'
+ORDER BY b.trade_date, b.finished_at DESC NULLS LAST;
 
--- A date that was taken for complete without a batch of factors.
+-- A date that was taken for complete without a batch of factors, or with one that a run has begun anew.
 INSERT INTO ashare.counted_partition (dataset, partition, rows, missing, started_at, counted_at, run_id)
 SELECT 'adjust_factor', s.trade_date,
        (SELECT count(*) FROM ashare.adjust_factor a WHERE a.ex_date = s.trade_date), 0, s.started_at,
        coalesce(s.finished_at, s.started_at, '-infinity'), s.run_id
-FROM ashare.sync_status s WHERE s.status = 'success'
+FROM ashare.sync_status s
+WHERE s.status = 'success' OR s.status <> 'skipped' AND s.complete_kinds <> '{}'
 ON CONFLICT DO NOTHING;
 
 INSERT INTO ashare.work (dataset, partition, run_id, started_at, waits_for, error, ended_at)
@@ -133,6 +157,8 @@ SELECT k.kind || '_bar', s.trade_date, coalesce(s.run_id, ''), coalesce(s.starte
 FROM ashare.sync_status s
 CROSS JOIN LATERAL unnest(CASE WHEN s.kinds = '{}' THEN '{stock}' ELSE s.kinds END) AS k (kind)
 WHERE s.status IN ('syncing', 'failed');
+ANALYZE ashare.counted_partition;
+ANALYZE ashare.work;
 
 DROP FUNCTION ashare.trade_date_state(date, text[]);
 DROP VIEW ashare.daily_sync_status;
@@ -164,7 +190,7 @@ AS $$
     SELECT coalesce(c.dataset, l.dataset), coalesce(c.partition, l.partition), c.expected, coalesce(l.loaded, 0),
            c.absent, c.rejected, c.suspended, c.missing + greatest(c.rows - coalesce(l.loaded, 0), 0),
            ashare.is_complete(c.counted, coalesce(l.loaded, 0)),
-           c.problem, c.note, c.counted_at, c.verified_at, c.run_id
+           c.problem, c.note, nullif(c.counted_at, '-infinity'), c.verified_at, c.run_id
     FROM (SELECT p.*, p AS counted FROM ashare.counted_partition p WHERE p.partition BETWEEN first AND last) AS c
     FULL JOIN ashare.loaded_rows(first, last) l ON l.dataset = c.dataset AND l.partition = c.partition
 $$;
@@ -344,7 +370,8 @@ AS $$
                sum(o.suspended) FILTER (WHERE o.is_bar AND o.state <> 'closed')::integer AS suspended,
                sum(o.missing) FILTER (WHERE o.is_bar AND o.state <> 'closed')::integer AS missing,
                sum(o.rejected) FILTER (WHERE o.is_bar AND o.state <> 'closed')::integer AS rejected,
-               string_agg(rtrim(o.problem, '.'), '; ') FILTER (WHERE o.state <> 'accepted') AS problems,
+               array_agg(rtrim(o.problem, '.'))
+                   FILTER (WHERE o.problem IS NOT NULL AND o.state <> 'accepted') AS problems,
                max(o.note) FILTER (WHERE o.state = 'accepted') AS acceptance,
                max(o.note) FILTER (WHERE o.state = 'closed') AS closed_note,
                string_agg(o.note, '; ') AS notes,
@@ -373,10 +400,16 @@ AS $$
                 ELSE nullif(concat_ws(' ',
                          CASE WHEN d.is_recorded AND d.lacks_kinds AND d.kinds = d.complete_kinds
                               THEN 'Only ' || array_to_string(d.kinds, ', ') || ' was asked for.' END,
-                         coalesce(d.error, nullif(concat_ws('; ', d.problems,
+                         coalesce(d.error, nullif(concat_ws('; ',
+                             -- Datasets may share a problem.
+                             (SELECT string_agg(u.problem, '; ' ORDER BY u.n) FROM (
+                                  SELECT x.problem, min(x.n) AS n
+                                  FROM unnest(d.problems) WITH ORDINALITY AS x (problem, n) GROUP BY 1) AS u),
                              CASE WHEN d.is_recorded AND d.lacks_factors
                                   THEN 'the adjust factors of the date are not in' END), '') || '.')), '') END,
-           d.run_id, d.started_at, CASE WHEN d.coverage <> 'running' THEN d.finished_at END, d.checked_at
+           -- Of rows of earlier versions, a moment may not be known.
+           nullif(d.run_id, ''), nullif(d.started_at, '-infinity'),
+           CASE WHEN d.coverage <> 'running' THEN nullif(d.finished_at, '-infinity') END, d.checked_at
     FROM day d
 $$;
 COMMENT ON FUNCTION ashare.trade_date_state IS 'The state of each trade date over the given datasets, by partition_state: coverage is complete, accepted, partial, missing, failed, running, closed, before or unpublished; status is what sync_status calls it. Datasets NULL: those that were asked for on the date, and others that it is complete for.';

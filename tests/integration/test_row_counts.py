@@ -1,0 +1,242 @@
+"""The triggers of ``row_count``: after whatever changes the bars or the kinds, the counts are those of the rows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import Database, Databases
+from tests.waiting import until
+
+Statement = Callable[[psycopg.Connection[Any]], object]
+
+DIFFERENCE = """
+SELECT dataset, partition, c.loaded, b.bars
+FROM (SELECT * FROM ashare.loaded_rows('-infinity', 'infinity') WHERE dataset <> 'adjust_factor') AS c
+FULL JOIN (
+    SELECT coalesce(s.kind, 'stock') || '_bar', b.trade_date, count(*)
+    FROM ashare.daily_bar b LEFT JOIN ashare.security s USING (code) GROUP BY 1, 2
+) AS b (dataset, partition, bars) USING (dataset, partition)
+WHERE c.loaded IS DISTINCT FROM b.bars
+"""
+INSERT = """
+INSERT INTO ashare.daily_bar (trade_date, code, is_trading)
+SELECT date '2025-01-01' + %(day)s + n, code, true FROM generate_series(0, %(days)s) n,
+     unnest(%(codes)s::text[]) AS c (code)
+ON CONFLICT (trade_date, code) DO
+"""
+TABLES = "TRUNCATE ashare.daily_bar, ashare.security"
+
+
+def assert_counted(connection: psycopg.Connection[Any]) -> None:
+    assert connection.execute(DIFFERENCE).fetchall() == []
+
+
+def insert(
+    connection: psycopg.Connection[Any], *codes: str, day: int = 0, days: int = 0, then: str = "NOTHING"
+) -> None:
+    connection.execute((INSERT + then).encode(), {"codes": list(codes), "day": day, "days": days})
+
+
+def list_security(connection: psycopg.Connection[Any], code: str, kind: str) -> None:
+    connection.execute(
+        "INSERT INTO ashare.security (code, kind) VALUES (%s, %s) "
+        "ON CONFLICT (code) DO UPDATE SET kind = excluded.kind",
+        (code, kind),
+    )
+
+
+# ---------------------------------------------------------------------- any sequence of statements
+
+codes = st.sampled_from(["sh.600000", "sh.000001", "sh.510300"])
+days = st.integers(0, 2)
+kinds = st.sampled_from(["stock", "index", "etf", "bond"])
+
+
+def inserted(chosen: list[str], day: int, more: int, then: str) -> Statement:
+    return lambda connection: insert(connection, *chosen, day=day, days=more, then=then)
+
+
+def copied(code: str, day: int) -> Statement:
+    def copy(connection: psycopg.Connection[Any]) -> None:
+        with connection.cursor().copy("COPY ashare.daily_bar (trade_date, code, is_trading) FROM STDIN") as rows:
+            rows.write(f"2025-02-{day + 1:02}\t{code}\tt\n2025-03-{day + 1:02}\t{code}\tt\n")
+
+    return copy
+
+
+def done(statement: str, *values: object) -> Statement:
+    return lambda connection: connection.execute(statement.encode(), values)
+
+
+UPSERTS = ["NOTHING", "UPDATE SET close = 1", "UPDATE SET trade_date = daily_bar.trade_date + 40"]
+FIRST = "date '2025-01-01' + %s"
+statements: st.SearchStrategy[Statement] = st.one_of(
+    st.builds(inserted, st.lists(codes, min_size=1, max_size=3, unique=True), days, days, st.sampled_from(UPSERTS)),
+    st.builds(copied, codes, days),
+    st.builds(lambda code: done("DELETE FROM ashare.daily_bar WHERE code = %s", code), codes),
+    st.builds(lambda day: done(f"DELETE FROM ashare.daily_bar WHERE trade_date <= {FIRST}", day), days),
+    st.builds(
+        lambda code, by: done(
+            "UPDATE ashare.daily_bar SET trade_date = trade_date + %s::int WHERE code = %s", by, code
+        ),
+        codes,
+        st.sampled_from([0, 50]),
+    ),
+    st.builds(lambda old, new: done("UPDATE ashare.daily_bar SET code = %s WHERE code = %s", new, old), codes, codes),
+    st.builds(lambda code: done("UPDATE ashare.daily_bar SET close = 2 WHERE code = %s", code), codes),
+    st.builds(lambda code, kind: lambda connection: list_security(connection, code, kind), codes, kinds),
+    st.builds(lambda code: done("DELETE FROM ashare.security WHERE code = %s", code), codes),
+    st.builds(lambda old, new: done("UPDATE ashare.security SET code = %s WHERE code = %s", new, old), codes, codes),
+    st.builds(lambda kind: done("UPDATE ashare.security SET kind = %s", kind), kinds),
+    st.sampled_from(["daily_bar", "security"]).map(lambda table: done(f"TRUNCATE ashare.{table}")),
+    st.just(done("SELECT ashare.fold_row_count_changes()")),
+)
+groups = st.lists(
+    st.tuples(st.lists(statements, min_size=1, max_size=4), st.sampled_from(["commit", "rollback", "savepoint"])),
+    max_size=6,
+)
+
+
+class Undo(Exception):
+    """Rolls a transaction or a savepoint back."""
+
+
+@pytest.fixture(scope="module")
+def shared(databases: Databases) -> Any:
+    """A database for all examples, each of which empties it."""
+    with databases.copied("migrated") as made, made.connect() as connection:
+        connection.autocommit = True
+        yield connection
+
+
+@given(groups)
+@settings(max_examples=60)
+def test_the_counts_are_those_of_the_rows(
+    shared: psycopg.Connection[Any], groups: list[tuple[list[Statement], str]]
+) -> None:
+    shared.execute(TABLES)
+    for group, end in groups:
+        try:
+            with shared.transaction():
+                for statement in group:
+                    try:
+                        with shared.transaction():
+                            statement(shared)
+                            assert_counted(shared)
+                            if end == "savepoint":
+                                raise Undo
+                    except (psycopg.errors.UniqueViolation, Undo):  # back to the savepoint
+                        assert_counted(shared)
+                if end == "rollback":
+                    raise Undo
+        except Undo:
+            pass
+        assert_counted(shared)
+
+
+# ---------------------------------------------------------------------- one by one
+
+
+def test_many_statements_are_folded(database: Database) -> None:
+    with database.connect() as connection:
+        list_security(connection, "sh.000001", "index")
+        for day in range(120):
+            insert(connection, "sh.600000", "sh.000001", day=day)
+            connection.execute("DELETE FROM ashare.daily_bar WHERE trade_date = date '2025-01-01' + %s - 1", (day,))
+            connection.commit()
+            assert_counted(connection)
+            row = connection.execute("SELECT count(*) FROM ashare.row_count_change").fetchone()
+            assert row is not None
+            assert row[0] <= 52
+    assert database.rows("SELECT count(*) > 0 FROM ashare.row_count") == [(True,)]
+
+
+def test_a_merge_of_changed_values_counts_nothing(database: Database) -> None:
+    with database.connect() as connection:
+        insert(connection, "sh.600000", "sz.000001", days=3)
+        insert(connection, "sh.600000", "sz.000001", days=3, then="UPDATE SET close = 3")
+        connection.execute("UPDATE ashare.daily_bar SET code = code, trade_date = trade_date, close = 4")
+    assert database.rows("SELECT count(*) FROM ashare.row_count_change") == [(1,)]
+
+
+def test_whoever_empties_the_table_forgets_the_counts(database: Database) -> None:
+    with database.connect() as connection:
+        insert(connection, "sh.600000", days=3)
+        connection.execute("TRUNCATE ashare.daily_bar")
+        assert_counted(connection)
+    assert database.rows("SELECT * FROM ashare.loaded_rows('-infinity', 'infinity')") == []
+
+
+def test_two_sessions_count_and_fold_at_once(database: Database) -> None:
+    def load(code: str) -> None:
+        with database.connect() as connection:
+            for day in range(80):
+                insert(connection, code, day=day)
+                if day % 3 == 0:
+                    connection.execute("DELETE FROM ashare.daily_bar WHERE code = %s AND is_trading", (code,))
+                if day % 5 == 0:
+                    connection.rollback()
+                connection.commit()
+
+    over = threading.Event()
+
+    def read() -> None:
+        with database.connect() as connection:
+            connection.autocommit = True
+            while not over.is_set():
+                assert_counted(connection)
+
+    with ThreadPoolExecutor() as beside:
+        reading = beside.submit(read)
+        for loading in [beside.submit(load, code) for code in ("sh.600000", "sh.000001", "sz.000001")]:
+            loading.result(timeout=60)
+        over.set()
+        reading.result(timeout=60)
+
+
+def test_a_kind_that_changes_while_another_session_loads_bars(database: Database) -> None:
+    """Neither session sees the other's rows before it commits."""
+    with database.connect() as loading, database.connect() as listing, ThreadPoolExecutor() as beside:
+        insert(loading, "sh.000001", days=3)
+        listed = beside.submit(list_security, listing, "sh.000001", "index")
+        until(
+            lambda: (
+                database.rows(
+                    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = "
+                    "(SELECT oid FROM pg_database WHERE datname = current_database())"
+                )
+                == [(1,)]
+            )
+        )
+        loading.commit()
+        listed.result(timeout=30)
+        inserting = beside.submit(insert, loading, "sh.000001", day=9)
+        until(lambda: bool(database.rows("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")))
+        listing.commit()
+        inserting.result(timeout=30)
+        loading.commit()
+        assert_counted(loading)
+    assert database.rows("SELECT DISTINCT dataset FROM ashare.loaded_rows('-infinity', 'infinity')") == [
+        ("index_bar",)
+    ]
+
+
+def test_a_list_of_securities_that_changes_no_kind_waits_for_nobody(database: Database) -> None:
+    with database.connect() as loading, database.connect() as listing:
+        list_security(loading, "sh.000001", "index")
+        loading.commit()
+        insert(loading, "sh.000001", "sh.600000")
+        listing.execute("SET lock_timeout = '1s'")
+        list_security(listing, "sh.000001", "index")
+        list_security(listing, "sh.600000", "stock")
+        listing.commit()
+        loading.commit()
+        assert_counted(loading)
