@@ -11,6 +11,7 @@ import pytest
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from ashare.errors import InvalidInput
 from ashare.store import migrate
 from tests.conftest import Database
 from tests.integration.test_migrations import bring_to
@@ -317,6 +318,16 @@ def test_what_was_verified_stays_so(database: Database, tmp_path: Path) -> None:
         "FROM ashare.counted_partition ORDER BY 2",
         CHECKED,
     ) == [("stock_bar", "2025-10-09", True, None, False), ("stock_bar", "2025-10-10", False, None, False)]
+
+
+def test_a_view_of_somebody_else_on_the_old_table_is_named(database: Database, tmp_path: Path) -> None:
+    bring_to(database, 11, tmp_path)
+    database.do("CREATE VIEW public.board AS SELECT status FROM ashare.sync_status")
+    with database.connect() as connection, pytest.raises(InvalidInput, match="view board depends on"):
+        migrate(connection)
+    database.do("DROP VIEW public.board")
+    with database.connect() as connection:
+        assert migrate(connection) == ["0013_coverage.sql"]
 
 
 def fill(database: Database, case: Case) -> None:

@@ -118,11 +118,14 @@ def shared(databases: Databases) -> Any:
 
 
 @given(groups)
-@settings(max_examples=60)
+@settings(max_examples=200)
 def test_the_counts_are_those_of_the_rows(
     shared: psycopg.Connection[Any], groups: list[tuple[list[Statement], str]]
 ) -> None:
     shared.execute(TABLES)
+    for code, kind in (("sh.600000", "stock"), ("sh.000001", "index")):
+        list_security(shared, code, kind)
+        insert(shared, code, "sh.510300", days=2)
     for group, end in groups:
         try:
             with shared.transaction():

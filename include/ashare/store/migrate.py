@@ -48,7 +48,8 @@ def migrate(connection: psycopg.Connection[Any], wait_seconds: float = LOCK_SECO
 
     :param connection: a connection without an open transaction.
     :param wait_seconds: how long to wait for the advisory lock, and then for tables in use.
-    :raises InvalidInput: the database user may not create the schema, or the database's encoding cannot hold names.
+    :raises InvalidInput: the database user may not create the schema, the database's encoding cannot hold names, or
+        an object of somebody else's depends on one that a migration replaces.
     :raises StoreBusy: another session held a lock for too long; the text says who. Files applied so far stay.
     :raises TerminalError: the database is newer than this code.
     """
@@ -69,6 +70,11 @@ def migrate(connection: psycopg.Connection[Any], wait_seconds: float = LOCK_SECO
             f"({error.diag.message_primary}): as its owner run "
             f"GRANT CREATE ON DATABASE {info.dbname} TO {info.user}, or where the schema is there, "
             f"GRANT ALL ON SCHEMA ashare TO {info.user}."
+        ) from error
+    except errors.DependentObjectsStillExist as error:
+        raise InvalidInput(
+            f"The schema ashare cannot be brought up to date while others' objects depend on it "
+            f"({error.diag.message_detail}): drop those, and make them anew afterwards. Files before are applied."
         ) from error
 
 
