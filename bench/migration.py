@@ -169,6 +169,9 @@ def _migrations(connect: Connect, environment: dict[str, str], begin: Callable[[
             future.result()
     _expect(connect, len(migration_files()))
     _check(connect)
+    with connect() as connection:
+        date_ms = 1000 * statistics.median(_seconds(connection, READS["sync_status"]) for _ in range(TIMES))
+    yield Figure(PART, "a date of sync_status, afterwards", round(date_ms, 1), "ms", detail=f"of {SESSIONS} dates")
     yield Figure(
         PART, "0012 (bar counts)", round(counted, 1), "s", detail=f"writers wait for {outsiders:.1f} s of it"
     )
