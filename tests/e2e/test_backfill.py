@@ -115,7 +115,7 @@ def test_a_ban_is_waited_out_without_a_worker_or_a_try(
         "INSERT INTO ashare.source_request (requested_at, method, detail, who, outcome, seconds) VALUES "
         "(clock_timestamp() - interval '6 hours' + interval '25 seconds', 'login', '', 'somebody', '10001011', 0)"
     )
-    query("UPDATE ashare.sync_status SET status = 'failed' WHERE trade_date = '2025-10-28'")
+    query("UPDATE ashare.counted_partition SET problem = 'doubted' WHERE partition = '2025-10-28'")
     before = source.count()
     run = api("POST", "/api/v2/dags/ashare_daily/dagRuns", {"logical_date": None, "partition_key": "2025-10-28"})
     path = f"/api/v2/dags/ashare_daily/dagRuns/{run['dag_run_id']}/taskInstances"

@@ -377,14 +377,14 @@ def missing(query: Query, stack: Stack) -> Iterator[list[str]]:
     ]
     tables = {
         "daily_bar": "trade_date = %s AND code = ANY (%s)",
-        "sync_status": "trade_date = %s OR trade_date::text = ANY (%s)",
+        "counted_partition": "partition = %s OR dataset = ANY (%s)",
         "sync_batch": "trade_date = %s OR label = ANY (%s)",
     }
     kept = {name: query(f"SELECT * FROM ashare.{name} WHERE {where}", HURT, codes) for name, where in tables.items()}
     query("DELETE FROM ashare.daily_bar WHERE trade_date = %s AND code = ANY (%s)", HURT, codes)
     query(
-        "UPDATE ashare.sync_status SET status = 'failed', loaded = loaded - 2, missing = 2, revised = 1, reason = %s "
-        "WHERE trade_date = %s",
+        "UPDATE ashare.counted_partition SET rows = rows - 2, missing = 2, problem = %s "
+        "WHERE partition = %s AND dataset = 'stock_bar'",
         REASON,
         HURT,
     )

@@ -325,13 +325,12 @@ def test_coverage_and_a_days_page(as_user: Ask) -> None:
 def test_a_red_date_is_accepted_as_it_is_shown_so_and_taken_back(as_user: Ask, query: Query) -> None:
     complete = as_user("POST", "accept/2025-09-26", {"reason": "x"})
     assert (complete.code, complete.sentence) == (400, "2025-09-26 is complete: there is nothing to accept.")
-    kept = query("SELECT reason, missing FROM ashare.sync_status WHERE trade_date = '2025-09-26'")[0]
     bars = query("SELECT * FROM ashare.daily_bar WHERE trade_date = '2025-09-26' ORDER BY code LIMIT 2")
     codes = [row[1] for row in bars]
     query("DELETE FROM ashare.daily_bar WHERE trade_date = '2025-09-26' AND code = ANY (%s)", codes)
     query(
-        "UPDATE ashare.sync_status SET status = 'failed', missing = 2, reason = 'two are lost.' "
-        "WHERE trade_date = '2025-09-26'"
+        "UPDATE ashare.counted_partition SET rows = rows - 2, missing = 2, problem = 'two are lost.' "
+        "WHERE partition = '2025-09-26' AND dataset = 'stock_bar'"
     )
     try:
         done = as_user("POST", "accept/2025-09-26", {"reason": "lost at the source"})
@@ -362,10 +361,8 @@ def test_a_red_date_is_accepted_as_it_is_shown_so_and_taken_back(as_user: Ask, q
         for row in bars:
             query(f"INSERT INTO ashare.daily_bar VALUES ({', '.join(['%s'] * len(row))})", *row)
         query(
-            "UPDATE ashare.sync_status SET status = 'success', complete_kinds = kinds, loaded = loaded + 2, "
-            "reason = %s, missing = %s "
-            "WHERE trade_date = '2025-09-26'",
-            *kept,
+            "UPDATE ashare.counted_partition SET rows = rows + 2, missing = 0, problem = NULL "
+            "WHERE partition = '2025-09-26' AND dataset = 'stock_bar'"
         )
 
 
@@ -419,7 +416,8 @@ def test_a_paused_dag_and_a_missing_pool_keep_a_sync_from_starting(as_user: Ask,
     assert "'baostock', which does not exist" in poolless.sentence
 
 
-def test_health_says_one_word(ask: Ask) -> None:
+def test_health_says_one_word_and_names_open_sessions(ask: Ask) -> None:
     for path in ("/ashare/health", API + "health"):
         answer = ask("GET", path)
-        assert (answer.code, answer.body) == (503, {"status": "stale"})  # the market ends in 2025
+        assert (answer.code, answer.body["status"]) == (503, "stale")  # the market ends in 2025
+        assert len(answer.body["open_sessions"]) <= 20
