@@ -64,6 +64,7 @@ def stack(own_directory: Path, source: Emulator, listener: Listener, metrics: so
         "AIRFLOW_CONN_BAOSTOCK": baostock_json("127.0.0.1", source.port),
         "AIRFLOW_CONN_ASHARE_ALERTS": json.dumps({"conn_type": "generic", "password": listener.address}),
         "ASHARE_DEADLINE": "23:59",
+        "ASHARE_FIRST_DATE": "2025-09-01",  # the few dates of the tests are a year old
         "AIRFLOW__METRICS__STATSD_ON": "True",
         "AIRFLOW__METRICS__STATSD_PORT": str(metrics.getsockname()[1]),
         "AIRFLOW__METRICS__METRICS_ALLOW_LIST": "ashare",

@@ -330,7 +330,7 @@ def test_a_red_date_is_accepted_as_it_is_shown_so_and_taken_back(as_user: Ask, q
     query("DELETE FROM ashare.daily_bar WHERE trade_date = '2025-09-26' AND code = ANY (%s)", codes)
     query(
         "UPDATE ashare.counted_partition SET rows = rows - 2, missing = 2, problem = 'two are lost.' "
-        "WHERE partition = '2025-09-26' AND dataset = 'stock_bar'"
+        "WHERE partition = '2025-09-26' AND dataset = 'index_bar'"
     )
     try:
         done = as_user("POST", "accept/2025-09-26", {"reason": "lost at the source"})
@@ -362,7 +362,7 @@ def test_a_red_date_is_accepted_as_it_is_shown_so_and_taken_back(as_user: Ask, q
             query(f"INSERT INTO ashare.daily_bar VALUES ({', '.join(['%s'] * len(row))})", *row)
         query(
             "UPDATE ashare.counted_partition SET rows = rows + 2, missing = 0, problem = NULL "
-            "WHERE partition = '2025-09-26' AND dataset = 'stock_bar'"
+            "WHERE partition = '2025-09-26' AND dataset = 'index_bar'"
         )
 
 
