@@ -205,3 +205,16 @@ def test_the_readme_names_the_kinds() -> None:
 )
 def test_the_documents_name_the_same_days_and_times(text: str, pattern: str, value: str) -> None:
     assert sole(pattern, text) == value
+
+
+def test_the_schema_knows_the_datasets_of_the_registry() -> None:
+    migration = (MIGRATIONS / "0013_coverage.sql").read_text(encoding="utf-8")
+    begin = dict(re.findall(r"WHEN '(\w+)' THEN date '([\d-]+)' ELSE date '-infinity'", migration))
+    assert begin == {name: f"{dataset.first_date}" for name, dataset in DATASETS.items() if dataset.first_date}
+    lists = set(re.findall(r"'\{(\w+_bar,[\w,]+)\}'", migration))
+    bars = [dataset.name for dataset in DATASETS.values() if dataset.kind]
+    assert lists == {",".join([*bars, ADJUST_FACTORS.name])}
+    counts = (MIGRATIONS / "0012_row_counts.sql").read_text(encoding="utf-8")
+    of_bars = re.search(r"dataset IN \(([^)]*)\) THEN 'daily_bar'", counts)
+    assert of_bars is not None
+    assert of_bars[1].replace("'", "").split(", ") == bars

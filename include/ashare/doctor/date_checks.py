@@ -45,7 +45,8 @@ def trade_dates(system: CheckedSystem) -> Iterator[Finding]:
 def _coverage(system: CheckedSystem, before: date, datasets: Sequence[str] | None) -> Iterator[Finding]:
     """Older trade dates that hold bars and are not complete; no finding without any."""
     day = before - timedelta(days=1)
-    states = system.store.coverage.states(date.min, day, datasets, newest=day, recorded_only=False)
+    live = system.store.coverage.live_runs(DIED_AFTER // timedelta(hours=1))
+    states = system.store.coverage.states(date.min, day, datasets, newest=day, running=live, recorded_only=False)
     if partial := [state.trade_date for state in states if state.coverage == "partial"]:
         conf = json.dumps({"start_date": str(partial[0]), "end_date": str(partial[-1])})
         text = (

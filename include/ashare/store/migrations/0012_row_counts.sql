@@ -24,6 +24,14 @@ COMMENT ON COLUMN ashare.row_count_change.dataset IS 'As in row_count.';
 COMMENT ON COLUMN ashare.row_count_change.partitions IS 'Partitions whose number of rows has changed.';
 COMMENT ON COLUMN ashare.row_count_change.changes IS 'For each of them: rows inserted, less rows deleted.';
 
+CREATE FUNCTION ashare.table_of(dataset text)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT CASE WHEN dataset IN ('stock_bar', 'index_bar', 'etf_bar') THEN 'daily_bar' ELSE dataset END
+$$;
+COMMENT ON FUNCTION ashare.table_of IS 'The table that holds the rows of a dataset.';
+
 CREATE FUNCTION ashare.fold_row_count_changes()
 RETURNS void
 LANGUAGE plpgsql
@@ -125,8 +133,8 @@ RETURNS trigger
 LANGUAGE plpgsql
 AS $$
 BEGIN
-    DELETE FROM ashare.row_count WHERE (dataset = 'adjust_factor') = (TG_TABLE_NAME = 'adjust_factor');
-    DELETE FROM ashare.row_count_change WHERE (dataset = 'adjust_factor') = (TG_TABLE_NAME = 'adjust_factor');
+    DELETE FROM ashare.row_count WHERE ashare.table_of(dataset) = TG_TABLE_NAME;
+    DELETE FROM ashare.row_count_change WHERE ashare.table_of(dataset) = TG_TABLE_NAME;
     RETURN NULL;
 END
 $$;
@@ -193,7 +201,7 @@ BEGIN
     SELECT d.dataset, array_agg(l.partition), array_agg(d.sign * l.loaded)
     FROM ashare.loaded_rows('-infinity', 'infinity') l
     CROSS JOIN LATERAL (VALUES (l.dataset, -1), ('stock_bar', 1)) AS d (dataset, sign)
-    WHERE l.dataset NOT IN ('stock_bar', 'adjust_factor')
+    WHERE l.dataset <> 'stock_bar' AND ashare.table_of(l.dataset) = 'daily_bar'
     GROUP BY d.dataset;
     RETURN NULL;
 END

@@ -279,7 +279,8 @@ AS $$
     )
     SELECT f.name, f.at,
            CASE WHEN f.is_complete THEN 'complete'
-                WHEN NOT f.is_open AND f.loaded = 0 AND NOT coalesce(w.is_alive, false) THEN 'closed'
+                WHEN NOT f.is_open AND (f.loaded = 0 OR f.name = 'adjust_factor') AND NOT coalesce(w.is_alive, false)
+                THEN 'closed'
                 WHEN f.is_accepted AND f.gone = 0 THEN 'accepted'
                 WHEN w.is_alive OR h.is_alive
                 THEN CASE WHEN w.waits_for IS NOT NULL THEN 'waiting' ELSE 'running' END

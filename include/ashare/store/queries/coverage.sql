@@ -75,8 +75,8 @@ VALUES (%(dataset)s, %(partition)s, %(expected)s, %(rows)s, %(suspended)s, %(abs
         %(problem)s, %(note)s, %(is_closed)s,
         %(is_asked)s OR NOT EXISTS (
             SELECT FROM ashare.counted_partition o
-            WHERE o.partition = %(partition)s AND o.dataset NOT IN (%(dataset)s, 'adjust_factor')
-              AND o.counted_at IS NOT NULL),
+            WHERE o.partition = %(partition)s AND o.dataset <> %(dataset)s
+              AND ashare.table_of(o.dataset) = 'daily_bar' AND o.counted_at IS NOT NULL),
         (SELECT started_at FROM ashare.work w
          WHERE w.dataset = %(dataset)s AND w.partition = %(partition)s AND w.run_id = %(run_id)s),
         clock_timestamp(), %(run_id)s)
@@ -135,7 +135,7 @@ WHERE dataset = 'adjust_factor' AND is_complete
 
 -- name: recorded_kinds
 SELECT replace(dataset, '_bar', '') FROM ashare.counted_partition
-WHERE partition = %(day)s AND dataset <> 'adjust_factor' AND counted_at IS NOT NULL AND NOT is_closed
+WHERE partition = %(day)s AND ashare.table_of(dataset) = 'daily_bar' AND counted_at IS NOT NULL AND NOT is_closed
 ORDER BY array_position('{stock_bar,index_bar,etf_bar}', dataset)
 
 -- name: problems

@@ -13,7 +13,7 @@ FROM ashare.complete_dates(%(datasets)s, '-infinity', 'infinity') ORDER BY trade
 
 -- name: known_days
 -- Every day that is recorded, holds bars, or should be complete.
-SELECT partition FROM ashare.counted_partition WHERE counted_at IS NOT NULL AND dataset <> 'adjust_factor'
+SELECT partition FROM ashare.counted_partition WHERE counted_at IS NOT NULL AND ashare.table_of(dataset) = 'daily_bar'
 UNION SELECT partition FROM ashare.work
 UNION SELECT partition FROM ashare.row_count WHERE dataset IN ('stock_bar', 'etf_bar') AND rows > 0
 UNION SELECT partition FROM ashare.unfolded_rows WHERE dataset IN ('stock_bar', 'etf_bar') AND rows > 0
