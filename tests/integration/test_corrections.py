@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Literal
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from ashare.errors import BadReply, SourceBanned
 from ashare.settings import DEFAULT_INDICES, Settings
 from ashare.sync import (
+    Run,
     fetch_and_copy,
     plan_batches,
     record_status,
@@ -26,6 +27,17 @@ from tests.integration.trade_date import BY_CODE, DAY, MARKET, assert_table_equa
 
 EARLIER = ("2025-09-26", "2025-09-29", "2025-09-30")
 CORRECTED = "2025-09-30"
+
+
+@pytest.fixture
+def make_run(make_run: MakeRun) -> MakeRun:
+    """Runs on the morning after their date: only the newest date's run reads earlier ones again."""
+
+    def make(day: str, **options: Any) -> Run:
+        options.setdefault("now", at(f"{date.fromisoformat(day) + timedelta(days=1)}T09:00"))
+        return make_run(day, **options)
+
+    return make
 
 
 class Correcting(GeneratedMarket):
@@ -192,8 +204,9 @@ def test_a_wrong_reply_about_an_earlier_date_changes_nothing_and_holds_nothing_u
     before = everything(database)
     run = make_run(DAY)
     wait_for_trading_day(run)
-    stocks, again = plan_batches(run)
-    fetch_and_copy(run, stocks.batch_no)
+    *own, again = plan_batches(run)
+    for batch in own:
+        fetch_and_copy(run, batch.batch_no)
     arguments = {"rows": 10} if wrong == "exact_rows" else {}
     emulator.add_fault(fault(MARKET, wrong, times=0, **arguments))
     with pytest.raises(BadReply):
@@ -249,8 +262,9 @@ def test_the_runs_own_date_does_not_wait_for_corrections(
 ) -> None:
     run = make_run(DAY)
     wait_for_trading_day(run)
-    stocks, again = plan_batches(run)
-    fetch_and_copy(run, stocks.batch_no)
+    *own, again = plan_batches(run)
+    for batch in own:
+        fetch_and_copy(run, batch.batch_no)
     sync_adjust_factors(run)
     emulator.add_fault(fault(MARKET, "error", code="10001011"))
     fetch_and_copy(run, again.batch_no)  # banned: left to a later run
@@ -366,11 +380,7 @@ def test_a_date_that_was_wrong_is_mended_by_its_own_rerun_and_frees_the_one_afte
 def test_etfs_are_read_again_beside_the_stocks(make_run: MakeRun, database: Database) -> None:
     new = GeneratedMarket(start=date(2026, 1, 5), end=date(2026, 1, 30), stocks=20, etfs=60)
     with Emulator(new) as server:
-        options: dict[str, Any] = {
-            "source": source_of(server),
-            "kinds": ("stock", "etf"),
-            "now": at("2026-01-30T20:00"),
-        }
+        options: dict[str, Any] = {"source": source_of(server), "kinds": ("stock", "etf")}
         complete(make_run("2026-01-12", **options))
         age(database)
         complete(make_run("2026-01-13", **options))
@@ -388,3 +398,12 @@ def test_an_index_that_comes_late_counts_in_its_date(
     complete(make_run(DAY))  # its requests by code bring the days before along
     state, expected, loaded, missing, reason = status(database, CORRECTED)
     assert (state, loaded, missing, reason) == ("success", expected, 0, None)
+
+
+@pytest.mark.usefixtures("loaded")
+def test_dates_that_are_run_again_ask_for_no_market(make_run: MakeRun, emulator: Emulator) -> None:
+    """As after `airflow dags backfill --reset-dagruns`: each would read the five before it again."""
+    asked = emulator.count()
+    for day in EARLIER:
+        assert complete(make_run(day, now=at("2025-11-03T20:00"))) == "success"
+    assert emulator.count() == asked

@@ -37,9 +37,20 @@ class Corrections:
         """Kinds whose last cross-check of the date failed, and those in doubt (``Coverage.doubt``)."""
         return {row[0] for row in self.store.rows("cross_check", "contradicted", {"day": day, "kinds": list(kinds)})}
 
-    def due_rereads(self, day: date, kinds: Sequence[str], *, days: int, since: date) -> dict[date, list[str]]:
-        """Complete dates, among the last ``days`` sessions before ``day``, due for a reread; with their kinds."""
-        values = {"day": day, "datasets": [bars_of(kind).name for kind in kinds], "days": days, "since": since}
+    def due_rereads(
+        self, day: date, kinds: Sequence[str], *, days: int, since: date, only_doubted: bool
+    ) -> dict[date, list[str]]:
+        """Complete dates, among the last ``days`` sessions before ``day``, due for a reread; with their kinds.
+
+        :param only_doubted: only those in doubt (``Coverage.doubt``).
+        """
+        values = {
+            "day": day,
+            "datasets": [bars_of(kind).name for kind in kinds],
+            "days": days,
+            "since": since,
+            "only_doubted": only_doubted,
+        }
         return dict(self.store.rows("cross_check", "due_rereads", values))
 
     def earliest_complete(self, day: date, kind: str, *, days: int) -> date | None:

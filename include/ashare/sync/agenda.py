@@ -44,12 +44,17 @@ def heal_batches(run: Run) -> list[Batch]:
 
 
 def due_rereads(run: Run) -> list[Run]:
-    """The earlier complete dates that are due to be read again for corrections, as one ``Run`` each."""
+    """The earlier complete dates that are to be read again, as one ``Run`` each.
+
+    The newest date's run reads those again that Baostock may have corrected. Any other run reads only those in doubt:
+    a backfill, or a date that is run again, asks for no more markets than its own.
+    """
     kinds = [kind for kind in run.kinds if run.has_market_call(kind)]
     if not kinds:
         return []
-    since = min(MARKET_DAY_FROM[kind] for kind in kinds)
-    due = run.store.corrections.due_rereads(run.day, kinds, days=run.settings.recheck_days, since=since)
+    since, days = min(MARKET_DAY_FROM[kind] for kind in kinds), run.settings.recheck_days
+    only_doubted = not run.is_newest
+    due = run.store.corrections.due_rereads(run.day, kinds, days=days, since=since, only_doubted=only_doubted)
     found = []
     for day, complete_kinds in due.items():
         asked = tuple(kind for kind in kinds if kind in complete_kinds and day >= MARKET_DAY_FROM[kind])

@@ -81,7 +81,9 @@ WHERE c.partition IN (SELECT calendar_date FROM ashare.trade_calendar
                       WHERE is_trading_day AND calendar_date < %(day)s ORDER BY calendar_date DESC LIMIT %(days)s)
   AND c.dataset = ANY (%(datasets)s) AND c.is_complete
   AND NOT EXISTS (SELECT FROM ashare.accepted_date a WHERE a.trade_date = c.partition AND a.ended_at IS NULL)
-  AND coalesce(c.verified_at, c.counted_at) < clock_timestamp() - interval '20 hours'
+  AND (c.verified_at = '-infinity'
+       OR NOT %(only_doubted)s
+          AND coalesce(c.verified_at, c.counted_at) < clock_timestamp() - interval '20 hours')
 GROUP BY c.partition
 ORDER BY c.partition
 
