@@ -9,6 +9,7 @@ from datetime import date
 from functools import cache
 from operator import itemgetter
 
+from ashare.datasets import BAR_COLUMNS
 from ashare.source import Table
 from ashare.store.rows import BlankedBar, RejectedBar
 
@@ -18,11 +19,8 @@ VALUATIONS = ("peTTM", "pbMRQ", "psTTM", "pcfNcfTTM")
 NOT_NEGATIVE = (*PRICES, "amount", "turn")
 BLANK_WHEN_SUSPENDED = ("volume", "amount", "turn", "pctChg")
 
-# Baostock's column names, in the column order of ashare.daily_bar.
-COPY_ORDER = (
-    *("date", "code", *PRICES, "volume", "amount", "turn", "pctChg", "tradestatus", "isST"),
-    *VALUATIONS,
-)
+COPY_ORDER = ("date", "code", *BAR_COLUMNS)
+"""Baostock's column names, in the order of COPY."""
 
 # The length limits admit every real value, and no value that PostgreSQL refuses.
 is_number = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?([eE][-+]?[0-9]{1,2})?").fullmatch

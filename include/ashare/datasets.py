@@ -115,6 +115,18 @@ DATASETS = {
 
 ADJUST_FACTORS = DATASETS["adjust_factor"]
 
+BAR_COLUMNS = {
+    **{name: name for name in ("open", "high", "low", "close", "preclose", "volume", "amount", "turn")},
+    "pctChg": "pct_chg",
+    "tradestatus": "is_trading",
+    "isST": "is_st",
+    "peTTM": "pe_ttm",
+    "pbMRQ": "pb_mrq",
+    "psTTM": "ps_ttm",
+    "pcfNcfTTM": "pcf_ncf_ttm",
+}
+"""The columns of ``daily_bar`` beside its key and ``loaded_at``, by Baostock's names."""
+
 _BARS = {dataset.kind: dataset for dataset in DATASETS.values() if dataset.kind}
 
 KINDS = tuple(_BARS)

@@ -17,7 +17,7 @@ from ashare.store.queries import queries
 from ashare.store.rows import BatchRows, MergeCounts
 from ashare.store.work import Scope
 from ashare_emulator.server import Emulator
-from tests.conftest import Database, MakeRun
+from tests.conftest import Database, MakeRun, at
 from tests.integration.trade_date import MARKET, complete
 
 DAY = date(2026, 3, 2)
@@ -67,7 +67,7 @@ def test_a_database_of_the_first_version_goes_on_with_what_it_holds(
     database.do(
         "INSERT INTO ashare.daily_bar (trade_date, code, is_trading) VALUES ('2025-09-30', 'sh.600000', true)"
     )
-    run = make_run("2025-10-09")  # brings it up to date
+    run = make_run("2025-10-09", now=at("2025-10-10T09:00"))  # brings it up to date
     assert complete(run) == "success"
     asked = [request.params["date"] for request in emulator.requests if request.method == MARKET]
     assert asked == ["2025-10-09", "2025-09-30"]  # what an earlier version loaded is read again, too

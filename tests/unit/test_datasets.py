@@ -11,8 +11,18 @@ from unittest.mock import MagicMock
 import baostock
 import pytest
 
-from ashare.datasets import ADJUST_FACTORS, BARS_APPEAR, BARS_ARE_FINAL, DATASETS, KINDS, MARKET_DAY_FROM, bars_of
+from ashare.datasets import (
+    ADJUST_FACTORS,
+    BAR_COLUMNS,
+    BARS_APPEAR,
+    BARS_ARE_FINAL,
+    DATASETS,
+    KINDS,
+    MARKET_DAY_FROM,
+    bars_of,
+)
 from ashare.source import Session, SourceConfig
+from ashare.source.session import BAR_FIELDS
 from ashare.store import cross_check
 from ashare.store.migrate import MIGRATIONS
 from ashare.sync.securities import KIND_OF_TYPE
@@ -218,3 +228,12 @@ def test_the_schema_knows_the_datasets_of_the_registry() -> None:
     of_bars = re.search(r"dataset IN \(([^)]*)\) THEN 'daily_bar'", counts)
     assert of_bars is not None
     assert of_bars[1].replace("'", "").split(", ") == bars
+
+
+def test_the_columns_of_bars_are_those_of_the_table_and_of_what_is_asked_for() -> None:
+    tables = (MIGRATIONS / "0001_tables.sql").read_text(encoding="utf-8")
+    columns = re.findall(r"^    (\w+) +\w", tables.split("CREATE TABLE ashare.daily_bar (")[1].split(");")[0], re.M)
+    assert ["trade_date", "code", *BAR_COLUMNS.values(), "loaded_at"] == [
+        name for name in columns if name != "PRIMARY"
+    ]
+    assert {"date", "code", "adjustflag", *BAR_COLUMNS} == set(BAR_FIELDS.split(","))

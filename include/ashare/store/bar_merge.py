@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from ashare.datasets import BAR_COLUMNS
 from ashare.store.accepted import ROWS_CHANGED
 from ashare.store.database import lock_merging
 from ashare.store.queries import queries
@@ -14,6 +16,8 @@ from ashare.store.rows import AbsentRange, BatchRows, MergeCounts, RejectedBar, 
 
 if TYPE_CHECKING:
     import psycopg
+    from psycopg import sql
+    from typing_extensions import LiteralString  # in typing since Python 3.11
 
 BEFORE_THE_FIRST_BAR = "before its first bar at the source"
 
@@ -74,6 +78,26 @@ def record_rejected(
         cursor.executemany(queries("universe")["reject"], values)
 
 
+@cache
+def _of_columns(name: str) -> sql.Composed:
+    """A statement of ``queries/bars.sql`` with the columns of ``daily_bar``."""
+    from psycopg import sql
+
+    columns = BAR_COLUMNS.values()
+
+    def each(template: LiteralString) -> sql.Composed:
+        parts = (sql.SQL(template).format(column=sql.Identifier(column), name=column) for column in columns)
+        return sql.SQL(", ").join(parts)
+
+    return sql.SQL(queries("bars")[name]).format(
+        columns=each("{column}"),
+        columns_of_x=each("x.{column}"),
+        columns_of_i=each("i.{column}"),
+        names_of_equal=each("CASE WHEN x.{column} IS NOT DISTINCT FROM i.{column} THEN {name} END"),
+        assignments=each("{column} = f.{column}"),
+    )
+
+
 def _merge_rows(connection: psycopg.Connection[Any], batch_rows: BatchRows, run_id: str) -> MergeCounts:
     bars = queries("bars")
     if not batch_rows.rows:
@@ -81,7 +105,7 @@ def _merge_rows(connection: psycopg.Connection[Any], batch_rows: BatchRows, run_
         return MergeCounts(0, 0, 0)
     connection.execute(bars["stage"])
     with connection.cursor() as cursor:
-        with cursor.copy(bars["copy"]) as copy:
+        with cursor.copy(_of_columns("copy")) as copy:
             batch_rows.bars.seek(0)
             while chunk := batch_rows.bars.read(1 << 18):
                 copy.write(chunk)
@@ -90,7 +114,7 @@ def _merge_rows(connection: psycopg.Connection[Any], batch_rows: BatchRows, run_
         came_late = frozenset(row[0] for row in cursor.execute(bars["no_longer_absent"]).fetchall())
         cursor.execute(bars["no_longer_rejected"])
         cursor.execute(bars["no_longer_blanked"])
-        row = cursor.execute(bars["merge"], {"run_id": run_id, "because": ROWS_CHANGED}).fetchone()
+        row = cursor.execute(_of_columns("merge"), {"run_id": run_id, "because": ROWS_CHANGED}).fetchone()
         assert row is not None
         inserted, revised, no_longer_accepted = row
         came_late |= frozenset(no_longer_accepted or ())

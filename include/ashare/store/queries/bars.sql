@@ -3,10 +3,7 @@ CREATE TEMPORARY TABLE incoming (LIKE ashare.daily_bar) ON COMMIT DROP;
 ALTER TABLE incoming DROP COLUMN loaded_at
 
 -- name: copy
-COPY incoming
-    (trade_date, code, open, high, low, close, preclose, volume, amount, turn, pct_chg,
-     is_trading, is_st, pe_ttm, pb_mrq, ps_ttm, pcf_ncf_ttm)
-FROM STDIN
+COPY incoming (trade_date, code, {columns}) FROM STDIN
 
 -- name: unstage
 DROP TABLE incoming
@@ -33,48 +30,19 @@ WITH found AS MATERIALIZED (
                CASE WHEN e.equal IS NOT NULL THEN to_jsonb(i) - e.equal END AS new
         FROM ashare.daily_bar x
         -- Names of the unchanged columns, with those not compared; NULL if the row is identical.
-        CROSS JOIN LATERAL (SELECT CASE WHEN
-            (x.open, x.high, x.low, x.close, x.preclose, x.volume, x.amount, x.turn, x.pct_chg,
-             x.is_trading, x.is_st, x.pe_ttm, x.pb_mrq, x.ps_ttm, x.pcf_ncf_ttm)
-            IS DISTINCT FROM
-            (i.open, i.high, i.low, i.close, i.preclose, i.volume, i.amount, i.turn, i.pct_chg,
-             i.is_trading, i.is_st, i.pe_ttm, i.pb_mrq, i.ps_ttm, i.pcf_ncf_ttm)
-            THEN ARRAY[
-                'trade_date', 'code', 'loaded_at',
-                CASE WHEN x.open IS NOT DISTINCT FROM i.open THEN 'open' END,
-                CASE WHEN x.high IS NOT DISTINCT FROM i.high THEN 'high' END,
-                CASE WHEN x.low IS NOT DISTINCT FROM i.low THEN 'low' END,
-                CASE WHEN x.close IS NOT DISTINCT FROM i.close THEN 'close' END,
-                CASE WHEN x.preclose IS NOT DISTINCT FROM i.preclose THEN 'preclose' END,
-                CASE WHEN x.volume IS NOT DISTINCT FROM i.volume THEN 'volume' END,
-                CASE WHEN x.amount IS NOT DISTINCT FROM i.amount THEN 'amount' END,
-                CASE WHEN x.turn IS NOT DISTINCT FROM i.turn THEN 'turn' END,
-                CASE WHEN x.pct_chg IS NOT DISTINCT FROM i.pct_chg THEN 'pct_chg' END,
-                CASE WHEN x.is_trading IS NOT DISTINCT FROM i.is_trading THEN 'is_trading' END,
-                CASE WHEN x.is_st IS NOT DISTINCT FROM i.is_st THEN 'is_st' END,
-                CASE WHEN x.pe_ttm IS NOT DISTINCT FROM i.pe_ttm THEN 'pe_ttm' END,
-                CASE WHEN x.pb_mrq IS NOT DISTINCT FROM i.pb_mrq THEN 'pb_mrq' END,
-                CASE WHEN x.ps_ttm IS NOT DISTINCT FROM i.ps_ttm THEN 'ps_ttm' END,
-                CASE WHEN x.pcf_ncf_ttm IS NOT DISTINCT FROM i.pcf_ncf_ttm THEN 'pcf_ncf_ttm' END
-            ] END AS equal OFFSET 0
-        ) AS e
+        CROSS JOIN LATERAL (SELECT CASE WHEN ({columns_of_x}) IS DISTINCT FROM ({columns_of_i})
+                                        THEN ARRAY['trade_date', 'code', 'loaded_at', {names_of_equal}] END AS equal
+                            OFFSET 0) AS e
         WHERE x.trade_date = i.trade_date AND x.code = i.code LIMIT 1
     ) AS b ON true
 ), inserted AS (
-    INSERT INTO ashare.daily_bar
-        (trade_date, code, open, high, low, close, preclose, volume, amount, turn, pct_chg,
-         is_trading, is_st, pe_ttm, pb_mrq, ps_ttm, pcf_ncf_ttm)
-    SELECT trade_date, code, open, high, low, close, preclose, volume, amount, turn, pct_chg,
-           is_trading, is_st, pe_ttm, pb_mrq, ps_ttm, pcf_ncf_ttm
-    FROM found WHERE is_there IS NULL
+    INSERT INTO ashare.daily_bar (trade_date, code, {columns})
+    SELECT trade_date, code, {columns} FROM found WHERE is_there IS NULL
 ), recorded AS (
     INSERT INTO ashare.bar_revision (trade_date, code, old, new, run_id)
     SELECT trade_date, code, old, new, %(run_id)s FROM found WHERE old IS NOT NULL
 ), revised AS (
-    UPDATE ashare.daily_bar b
-    SET open = f.open, high = f.high, low = f.low, close = f.close, preclose = f.preclose, volume = f.volume,
-        amount = f.amount, turn = f.turn, pct_chg = f.pct_chg, is_trading = f.is_trading, is_st = f.is_st,
-        pe_ttm = f.pe_ttm, pb_mrq = f.pb_mrq, ps_ttm = f.ps_ttm, pcf_ncf_ttm = f.pcf_ncf_ttm, loaded_at = now()
+    UPDATE ashare.daily_bar b SET {assignments}, loaded_at = now()
     FROM found f
     WHERE f.old IS NOT NULL AND b.trade_date = f.trade_date AND b.code = f.code
 ), no_longer_accepted AS (
