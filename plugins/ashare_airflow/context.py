@@ -77,6 +77,7 @@ def history_of(context: Context) -> Iterator[HistoryRun]:
             source_config(),
             kinds=tuple(params["kinds"]),
             codes=params["codes"] or None,
+            datasets=params["datasets"] or None,
             batch_size=params["batch_size"],
             run_id=dag_run.run_id,
             who=label,

@@ -11,7 +11,7 @@ from typing import Any
 from airflow.sdk import Asset, ExceptionRetryPolicy, Param, RetryAction, RetryRule
 from airflow.sdk.exceptions import AirflowRescheduleException
 
-from ashare.datasets import KINDS
+from ashare.datasets import DATASETS, KINDS
 from ashare.dates import FIRST_TRADE_DATE, SHANGHAI, beijing_now
 from ashare.errors import Postponed
 from ashare.settings import Settings
@@ -72,6 +72,12 @@ HISTORY_PARAMS = {
     "end_date": Param(None, type=["null", "string"], format="date", description="The last day. Empty: yesterday."),
     "years": Param(10, type="integer", minimum=1, maximum=50, description="How far back, without a start_date."),
     "kinds": _KINDS,
+    "datasets": Param(
+        None,
+        type=["null", "array"],
+        items={"type": "string", "enum": list(DATASETS)},
+        description="Only these datasets, whatever `kinds` says. Empty: bars of the kinds, and adjust factors.",
+    ),
     "codes": Param(
         None,
         type=["null", "array"],

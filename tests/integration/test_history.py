@@ -886,3 +886,18 @@ def test_a_range_without_a_session(scene: Scene) -> None:
     assert scene.run(history) == "2025-10-01 to 2025-10-08 is complete."
     assert scene.statuses() == {"skipped": 6}
     assert scene.emulator.count(BY_CODE) == 0
+
+
+def test_one_dataset_alone(january: tuple[Scene, Without]) -> None:
+    scene, _ = january
+    stocks = len(scene.market.securities())
+    assert scene.run(scene.of_2026(datasets=["adjust_factor"])).endswith("is complete.")
+    assert scene.database.rows("SELECT count(*) FROM ashare.daily_bar") == [(0,)]
+    asked = scene.emulator.count("query_adjust_factor")
+    assert 0 < asked <= stocks
+    assert scene.run(scene.of_2026(datasets=["stock_bar"])).endswith("is complete.")
+    assert scene.emulator.count("query_adjust_factor") == asked
+    kinds = "SELECT DISTINCT kind FROM ashare.daily_bar JOIN ashare.security USING (code)"
+    assert scene.database.rows(kinds) == [("stock",)]
+    with pytest.raises(InvalidInput, match="There is no dataset dividends: datasets is a list of stock_bar,"):
+        scene.of_2026(datasets=["dividends"])

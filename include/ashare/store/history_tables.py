@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, time
 from typing import Any
 
-from ashare.datasets import kept_with
+from ashare.datasets import ADJUST_FACTORS, bars_of
 from ashare.store.bar_merge import merge, record_absent_range, record_rejected_factors
 from ashare.store.cross_check import DAYS_MOVE
 from ashare.store.queries import queries
@@ -27,6 +27,7 @@ class HistoryRange:
     codes: tuple[str, ...] | None
     run_id: str
     rejected_limit: int
+    datasets: tuple[str, ...]
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -38,7 +39,7 @@ class HistoryRange:
             "codes": None if self.codes is None else list(self.codes),
             "run_id": self.run_id,
             "rejected_limit": self.rejected_limit,
-            "datasets": list(kept_with(self.kinds)),
+            "datasets": list(self.datasets),
         }
 
 
@@ -103,16 +104,26 @@ class HistoryTables:
     def wanted(self) -> list[SecurityGap]:
         """Every security that was listed in the range, with its gap; stocks first."""
         without = self.wants_factors()
-        return [SecurityGap(code, kind, missing, code in without) for code, kind, missing in self._all("wanted")]
+        return [
+            SecurityGap(code, kind, missing if self._loads_bars_of(kind) else 0, code in without)
+            for code, kind, missing in self._all("wanted")
+        ]
 
     def wants_factors(self, codes: Sequence[str] | None = None) -> set[str]:
         """The stocks of the range (or of ``codes``) whose adjust factors are to be read."""
+        if ADJUST_FACTORS.name not in self._span.datasets:
+            return set()
         given = {} if codes is None else {"codes": list(codes)}
         return {row[0] for row in self._all("wants_factors", **given)}
 
-    def gaps(self, code: str) -> list[tuple[date, date]]:
-        """A security's missing sessions, as (first, last) of each span of consecutive sessions."""
+    def gaps(self, code: str, kind: str) -> list[tuple[date, date]]:
+        """A security's missing sessions, as (first, last) of each span; empty if no bars of the kind are loaded."""
+        if not self._loads_bars_of(kind):
+            return []
         return [(row[0], row[1]) for row in self._all("gaps", code=code)]
+
+    def _loads_bars_of(self, kind: str) -> bool:
+        return bars_of(kind).name in self._span.datasets
 
     def first_bar(self, code: str) -> date | None:
         """The day of a security's first bar."""

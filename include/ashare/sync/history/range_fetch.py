@@ -66,7 +66,9 @@ def fetch_and_copy(history: HistoryRun, batch_no: int) -> MergeCounts:
 
 
 def _lacks_anything(history: HistoryRun, batch: HistoryBatch) -> bool:
-    return bool(history.tables.wants_factors(batch.codes)) or any(map(history.tables.gaps, batch.codes))
+    return bool(history.tables.wants_factors(batch.codes)) or any(
+        history.tables.gaps(code, batch.kind) for code in batch.codes
+    )
 
 
 @contextmanager
@@ -170,7 +172,7 @@ class _Fetcher:
             raise BadReply(joined(self._problems, " "))
 
     def _fetch_one(self, code: str, *, wants_factors: bool) -> None:
-        pages = cut_pages(self._history.tables.gaps(code), self._sessions)
+        pages = cut_pages(self._history.tables.gaps(code, self._batch.kind), self._sessions)
         rest = self._find_first_bar(code, pages) if self._batch.kind == "index" else pages
         for page in rest:
             self._absent += [(day, code) for day in self._fetch_page(code, page, page[0])]

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from ashare.checks import is_code
 from ashare.cost import CODES_A_BATCH
-from ashare.datasets import bars_of
+from ashare.datasets import DATASETS, bars_of, kept_with
 from ashare.dates import beijing_now, parse_trade_date_range
 from ashare.errors import InvalidInput
 from ashare.settings import Settings
@@ -24,6 +24,8 @@ class HistoryRun:
     """A run over many years.
 
     :ivar kinds: kinds of securities; default: those of the settings.
+    :ivar datasets: names of the datasets to load, which determine the kinds; ``None``: the bars of the kinds, and the
+        adjust factors.
     :ivar codes: only these securities; ``None``: all securities of the kinds, delisted ones included.
     :ivar who: the requester's name in the request ledger, shown also to sessions that wait for the connection.
     :raises InvalidInput: a date, a kind, a code or the batch size is invalid.
@@ -35,6 +37,7 @@ class HistoryRun:
     source: SourceConfig
     kinds: Sequence[str] = KINDS_OF_SETTINGS
     codes: Sequence[str] | None = None
+    datasets: Sequence[str] | None = None
     batch_size: int = CODES_A_BATCH
     run_id: str = "manual"
     who: str = "manual"
@@ -42,7 +45,9 @@ class HistoryRun:
     now: Callable[[], datetime] = beijing_now
 
     def __post_init__(self) -> None:
-        if self.kinds is KINDS_OF_SETTINGS:
+        if self.datasets is not None:
+            object.__setattr__(self, "kinds", _kinds_of(self.datasets))
+        elif self.kinds is KINDS_OF_SETTINGS:
             object.__setattr__(self, "kinds", self.settings.kinds)
         parse_trade_date_range(self.start, self.end)
         if self.end >= self.today:
@@ -54,9 +59,9 @@ class HistoryRun:
             if not is_code(code):
                 raise InvalidInput(f"{code!r} is not a code: write it with its exchange, for example sh.600000.")
         self.on(self.start)  # validates like a trade date's run, and names the store's sessions
-        datasets = [bars_of(kind) for kind in self.kinds]
-        if all(dataset.begins_after(self.end) for dataset in datasets):
-            begin = " and ".join(f"{dataset.plural} begin on {dataset.first_date}" for dataset in datasets)
+        bars = [bars_of(kind) for kind in self.kinds]
+        if all(dataset.begins_after(self.end) for dataset in bars):
+            begin = " and ".join(f"{dataset.plural} begin on {dataset.first_date}" for dataset in bars)
             raise InvalidInput(
                 f"Baostock's bars of {begin}, and the end date is {self.end}: choose a later one, or other kinds."
             )
@@ -67,8 +72,16 @@ class HistoryRun:
 
     @property
     def is_part(self) -> bool:
-        """Whether this run alone cannot complete the range's dates: it loads only some codes, or no stocks."""
-        return self.codes is not None or "stock" not in self.kinds
+        """Whether this run alone cannot complete the range's dates.
+
+        It loads only some codes, no bars of stocks, or no adjust factors.
+        """
+        return self.codes is not None or not set(kept_with(["stock"])) <= set(self.loaded)
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """The names of the datasets that the run loads."""
+        return kept_with(self.kinds) if self.datasets is None else tuple(self.datasets)
 
     def as_planned(self) -> HistoryRun:
         """The run with its planned range, which begins on the first day with bars at Baostock."""
@@ -87,7 +100,8 @@ class HistoryRun:
         if codes:
             indices = (*indices, *(code for code in codes if code not in indices))  # any index may be requested
         kinds, limit = tuple(self.kinds), self.settings.max_rejected
-        return HistoryTables(store, HistoryRange(self.start, self.end, kinds, indices, codes, self.run_id, limit))
+        span = HistoryRange(self.start, self.end, kinds, indices, codes, self.run_id, limit, self.loaded)
+        return HistoryTables(store, span)
 
     def on(self, day: date, kinds: Sequence[str] | None = None) -> Run:
         """The run of one trade date of the range, also with per-security requests."""
@@ -115,3 +129,17 @@ class HistoryRun:
             party=self.run_id,  # batches of one run do not give way to each other
         )
         return Session(self.source, gate, requests)
+
+
+def _kinds_of(datasets: Sequence[str]) -> tuple[str, ...]:
+    """The kinds of securities of some datasets; adjust factors are of stocks.
+
+    :raises InvalidInput: there is no such dataset, or none is given.
+    """
+    unknown = [str(name) for name in datasets if name not in DATASETS]
+    if unknown or not datasets:
+        raise InvalidInput(
+            f"There is no dataset {', '.join(unknown) or '(none was given)'}: datasets is a list of "
+            f"{', '.join(DATASETS)}."
+        )
+    return tuple(dict.fromkeys(DATASETS[name].kind or "stock" for name in datasets))
