@@ -36,6 +36,12 @@ class Bars:
         found: date | None = self.store.rows("bars", "first_bar", {"code": code})[0][0]
         return found
 
+    def absent_beside(self, day: date, today: date, codes: Sequence[str]) -> int:
+        """The number of securities, beside ``codes``, whose recorded absence explains a gap of the day."""
+        values = {"day": day, "today": today, "codes": list(codes)}
+        found: int = self.store.rows("bars", "absent_beside", values)[0][0]
+        return found
+
     def load(
         self,
         day: date,

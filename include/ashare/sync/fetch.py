@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -12,9 +12,10 @@ from ashare.errors import AshareError, BadReply
 from ashare.source import Session
 from ashare.store import Batch
 from ashare.store.cross_check import Contradiction
-from ashare.store.rows import MergeCounts
+from ashare.store.rows import AbsentRange, MergeCounts
+from ashare.sync.absence import BELIEVED, ENOUGH_ANSWERS, Evidence, Others, Verdict, begins_later, judge_absence
 from ashare.sync.fetched_bars import ONE_PAGE, FetchedBars, fetch_market
-from ashare.sync.first_bars import ask_witnesses, before_the_first_bar
+from ashare.sync.first_bars import ask_witnesses, empty_span
 from ashare.sync.publication import LATE_CODES, PUBLICATION, not_yet, sample_of
 from ashare.sync.record import recount
 from ashare.sync.run import FEW, Run
@@ -60,8 +61,7 @@ def _fetch(run: Run, batch: Batch, fetched: FetchedBars) -> None:
         with session:
             lacking = fetch_market(run, batch.kind, wanted, session, fetched) if market else wanted
             _ask_by_code(run, fetched, lacking, session)
-            if batch.by == "code":
-                _ask_once_more(run, fetched, session)
+            _ask_once_more(run, batch, fetched, session)
     finally:
         fetched.requests = session.requests
 
@@ -69,10 +69,12 @@ def _fetch(run: Run, batch: Batch, fetched: FetchedBars) -> None:
 def _asked_first(run: Run, codes: Sequence[str]) -> Sequence[str]:
     """The codes to request first: all of them, or a sample of a long list of today's.
 
-    An answer of no bar for so many codes would not be believed today.
+    A sample, if the policy would not believe an answer of no bar for so many codes today.
     """
-    most = FEW if run.is_today_before(BARS_ARE_FINAL) else max(FEW, run.settings.max_absent)
-    return sample_of(codes) if run.day == run.today and len(codes) > most else codes
+    if run.day < run.today or len(codes) <= FEW:
+        return codes
+    none_comes = Evidence(run.clock, run.settings.max_absent, len(codes), ENOUGH_ANSWERS, Others.SAME_KIND)
+    return codes if judge_absence(none_comes) is Verdict.BELIEVED else sample_of(codes)
 
 
 def _ask_by_code(run: Run, fetched: FetchedBars, codes: Sequence[str], session: Session) -> None:
@@ -86,22 +88,56 @@ def _ask_by_code(run: Run, fetched: FetchedBars, codes: Sequence[str], session: 
         fetched.ask_for(others, session)
 
 
-def _ask_once_more(run: Run, fetched: FetchedBars, session: Session) -> None:
-    """Request absent codes a second time: in a batch by code, one empty answer would be the only evidence.
+def _ask_once_more(run: Run, batch: Batch, fetched: FetchedBars, session: Session) -> None:
+    """Request absent codes a second time, where one answer of no bar would be the only evidence.
 
-    If no security of the kind has a bar, the cause is the same for all codes, and one repeated request is enough.
+    If no second answer could be believed, the cause is the same for all codes: one repeated request is enough.
     """
-    others_come = _has_some(run, fetched) or (fetched.kind == "index" and bool(fetched.begins))
-    absent = fetched.absent if others_come else fetched.absent[:1]
-    if len(absent) > run.settings.max_absent or run.is_today_before(BARS_ARE_FINAL):
-        return  # the absence is not believed in any case
-    fetched.ask_for(absent, session)
+    if not _once_answered(run, batch, fetched):
+        return
     ask_witnesses(fetched, session)
+    again = _once_answered(run, batch, fetched)
+    if not any(judge_absence(replace(found, answers=ENOUGH_ANSWERS)) in BELIEVED for found in again.values()):
+        fetched.ask_for(sorted(again)[:1], session)
+        again = _once_answered(run, batch, fetched) if fetched.answered else {}
+    fetched.ask_for(sorted(again), session)
 
 
-def _has_some(run: Run, fetched: FetchedBars) -> bool:
-    """Whether the table or this batch holds a bar of the kind for the date. If so, the date is published."""
-    return bool(fetched.answered) or run.store.bars.has_bars(run.day, fetched.kind)
+def _once_answered(run: Run, batch: Batch, fetched: FetchedBars) -> dict[str, Evidence]:
+    """The evidence of the absent codes that are to be requested again."""
+    found = _evidence(run, batch, fetched)
+    return {code: each for code, each in found.items() if judge_absence(each) is Verdict.ASK_AGAIN}
+
+
+def _evidence(run: Run, batch: Batch, fetched: FetchedBars) -> dict[str, Evidence]:
+    """What is known of each code that lacks the trade date."""
+    missing = sorted({*fetched.absent, *fetched.unasked} - fetched.answered)
+    if not missing:
+        return {}
+    others = _others(run, fetched)
+    # A few codes are requested one by one because an earlier whole-market reply lacked them.
+    by_market = fetched.is_market or (batch.by == "market_day" and others is Others.SAME_KIND)
+    common = Evidence(
+        run.clock,
+        run.settings.max_absent,
+        others=others,
+        bars=len(fetched.answered) if fetched.is_market else None,
+        witness=True if fetched.begins else fetched.witness,
+    )
+    found = {
+        code: replace(common, answers=by_market + fetched.asked_by_code[code], span=empty_span(fetched, code))
+        for code in missing
+    }
+    later = [code for code, each in found.items() if begins_later(each)]
+    absent = len(missing) - len(later) + run.store.bars.absent_beside(run.day, run.today, missing)
+    return {code: replace(each, absent=absent) for code, each in found.items()}
+
+
+def _others(run: Run, fetched: FetchedBars) -> Others:
+    """Which securities have a bar of the trade date, in the table or in this batch."""
+    if fetched.answered or run.store.bars.has_bars(run.day, fetched.kind):
+        return Others.SAME_KIND
+    return Others.OTHER_KIND if run.store.bars.has_bars(run.day) else Others.NONE
 
 
 def _first(run: Run, kind: str, codes: Sequence[str]) -> date:
@@ -116,11 +152,15 @@ def _first(run: Run, kind: str, codes: Sequence[str]) -> date:
 
 
 def _load(run: Run, batch: Batch, fetched: FetchedBars) -> MergeCounts:
-    missing = sorted({*before_the_first_bar(fetched), *fetched.unasked})
-    doubt = _doubt_absence(run, batch, fetched, missing) if missing else None
+    found = _evidence(run, batch, fetched)
+    for code, each in found.items():
+        if each.span and judge_absence(each) is Verdict.BEFORE_FIRST_BAR:
+            fetched.ranges.append(AbsentRange(code, fetched.first, each.span.last))
+    missing = sorted(found.keys() - {span.code for span in fetched.ranges})
+    doubt = _doubt(run, batch, {code: found[code] for code in missing})
     believed = () if doubt else missing
     batch_rows = fetched.batch_rows(
-        absent=believed, follow_ups=() if doubt else _follow_up(batch, fetched.asked_by_code)
+        absent=believed, follow_ups=() if doubt else _follow_up(batch, list(fetched.asked_by_code))
     )
     market = (batch.kind, tolerance(run, all_there=False)) if fetched.is_market and fetched.rows else None
     try:
@@ -144,31 +184,38 @@ def _load(run: Run, batch: Batch, fetched: FetchedBars) -> MergeCounts:
     return merged
 
 
-def _doubt_absence(run: Run, batch: Batch, fetched: FetchedBars, missing: Sequence[str]) -> AshareError | None:
+def _doubt(run: Run, batch: Batch, found: Mapping[str, Evidence]) -> AshareError | None:
     """The error that says why the absence of these codes is not believed; ``None`` if it is believed."""
-    plural, most = PLURALS[batch.kind], run.settings.max_absent
-    has_some = _has_some(run, fetched)
-    late = f"{len(missing)} {plural} have no bar yet, {missing[0]} for one"
-    pace = LATE_CODES if has_some else PUBLICATION
-    if run.is_today_before(BARS_ARE_FINAL):
-        return not_yet(run, batch.label, f"{late}; an absence is believed from {BARS_ARE_FINAL:%H:%M} on", pace)
-    if run.day == run.today and (len(missing) > most or not has_some):
-        why = f"more than ASHARE_MAX_ABSENT ({most})" if has_some else f"and no other of the {plural} has one"
-        return not_yet(run, batch.label, f"{late}, {why}", pace)
-    if len(missing) > most:
-        return BadReply(
-            f"{len(missing)} {plural} have no bar on {run.day} even when asked for one by one, more than "
-            f"ASHARE_MAX_ABSENT ({most}): the others are loaded, these are not believed."
-        )
-    if has_some:
+    verdicts = {code: judge_absence(each) for code, each in found.items()}
+    if Verdict.NO_OTHER in verdicts.values():
+        # A load of the whole market may be running: its bars prove that the day is published.
+        with run.store.mutex(_work(run, "stock"), run.settings.lock_timeout):
+            if run.store.bars.has_bars(run.day):
+                verdicts = {code: judge_absence(replace(found[code], others=Others.OTHER_KIND)) for code in found}
+    doubted = [code for code, verdict in verdicts.items() if verdict is not Verdict.BELIEVED]
+    if not doubted:
         return None
-    # Before a day is published, every answer is empty. Wait for a running load of the whole market: its bars prove
-    # that the day is published.
-    with run.store.mutex(_work(run, "stock"), run.settings.lock_timeout):
-        if run.store.bars.has_bars(run.day):
-            return None
+    code = doubted[0]
+    verdict, evidence, plural = verdicts[code], found[code], PLURALS[batch.kind]
+    beside = f", besides {more} recorded as absent" if (more := evidence.absent - len(found)) else ""
+    many = f"more than ASHARE_MAX_ABSENT ({evidence.most})" if evidence.absent > evidence.most else "more than have one"
+    if evidence.clock is not None:
+        why = {
+            Verdict.NOT_FINAL: f"; an absence is believed from {BARS_ARE_FINAL:%H:%M} on",
+            Verdict.TOO_MANY_TODAY: f"{beside}, {many}",
+            Verdict.NO_OTHER_TODAY: f", and no other of the {plural} has one",
+        }.get(verdict, f", and {code} was asked for only once")
+        pace = LATE_CODES if evidence.others is Others.SAME_KIND else PUBLICATION
+        return not_yet(run, batch.label, f"{len(found)} {plural} have no bar yet, {code} for one{why}", pace)
+    nothing = f"Baostock has no bar of {run.day} for any of {batch.label}"
     return BadReply(
-        f"Baostock has no bar of {run.day} for any of {batch.label}: the day is not published yet, or data is lost."
+        {
+            Verdict.DISPROVED: f"Baostock sends no bars of {code} of years of which it has some: not believed.",
+            Verdict.TOO_MANY: f"{len(found)} {plural} have no bar on {run.day} even when asked for one by one"
+            f"{beside}, {many}: the others are loaded, these are not believed.",
+            Verdict.SILENT: f"{nothing}, and sends no bars of other securities now.",
+            Verdict.NO_OTHER: f"{nothing}: the day is not published yet, or data is lost.",
+        }.get(verdict, f"Baostock has no bar of {code} on {run.day}, asked for only once: not believed.")
     )
 
 

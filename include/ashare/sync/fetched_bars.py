@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -42,15 +43,16 @@ class FetchedBars:
     blanked: list[BlankedBar] = field(default_factory=list)
     answered: set[str] = field(default_factory=set)
     """Codes with a row, good or not, on the trade date."""
-    asked_by_code: list[str] = field(default_factory=list)
+    asked_by_code: Counter[str] = field(default_factory=Counter)
+    """Number of per-security requests by code."""
     unasked: Sequence[str] = ()
     """Codes whose per-security request was not sent, because the first codes of the list had no bar."""
     is_market: bool = False
     """Whether a whole-market reply was added."""
     begins: dict[str, date] = field(default_factory=dict)
     """Earliest date of the rows sent for each code that was requested by itself."""
-    is_witnessed: bool = False
-    """Whether ``WITNESS`` has a bar, which proves that the source answers at all."""
+    witness: bool | None = None
+    """Whether a bar of ``WITNESS`` comes, which proves that the source answers at all; ``None``: not asked for."""
     contradicted: Collection[str] = ()
     """Codes whose answer had no bar at all, although the source has recent bars of them."""
     ranges: list[AbsentRange] = field(default_factory=list)
@@ -83,7 +85,7 @@ class FetchedBars:
                 begins = date.fromisoformat(min(sent))
                 self.begins[code] = min(begins, self.begins.get(code, begins))
             self._add(check_bars(table, code, self.first, self.last, day=self.run.day, kind=self.kind), table)
-        self.asked_by_code += [code for code in codes if code not in self.asked_by_code]
+        self.asked_by_code.update(codes)
 
     def _add(self, checked: CheckedBars, table: Table) -> None:
         self.bars.write("".join(checked.lines))

@@ -117,10 +117,16 @@ class Run:
         )
         return Session(self.source, gate, requests)
 
+    @property
+    def clock(self) -> time | None:
+        """Beijing's time, if the trade date is today; else ``None``."""
+        now = self.now()
+        return now.time() if self.day == now.date() else None
+
     def is_today_before(self, moment: time) -> bool:
         """Whether the trade date is today and Beijing's clock shows less than ``moment``."""
-        now = self.now()
-        return self.day == now.date() and now.time() < moment
+        clock = self.clock
+        return clock is not None and clock < moment
 
     @contextmanager
     def end_recorded(self) -> Iterator[None]:

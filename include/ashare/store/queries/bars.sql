@@ -71,6 +71,11 @@ WHERE NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = %(day)s AN
 ON CONFLICT (trade_date, code) DO UPDATE
 SET reason = excluded.reason, recorded_at = now(), run_id = excluded.run_id
 
+-- name: absent_beside
+SELECT count(*) FROM ashare.absent_bar
+WHERE trade_date = %(day)s AND NOT code = ANY (%(codes)s::text[])
+  AND (trade_date = %(today)s OR (recorded_at AT TIME ZONE 'Asia/Shanghai')::date > trade_date)
+
 -- name: no_longer_absent
 DELETE FROM ashare.absent_bar a USING incoming i WHERE a.trade_date = i.trade_date AND a.code = i.code
 RETURNING a.trade_date
