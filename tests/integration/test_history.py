@@ -729,6 +729,16 @@ def test_years_without_any_bar_of_an_index_are_not_believed_while_it_has_one_of_
     assert database.rows("SELECT code FROM ashare.absent_range WHERE code = %s", Silent.silent) == []
 
 
+def test_an_index_without_bars_in_a_short_range_begins_no_later_for_that(lossy: tuple[Scene, Without]) -> None:
+    """Two months prove less than ninety days: each session is held against other securities."""
+    scene, market = lossy
+    market.lose(lambda code, day: code == Silent.silent)
+    scene.run(scene.history())
+    assert scene.database.rows("SELECT count(*) FROM ashare.absent_range") == [(0,)]
+    absent = scene.database.rows("SELECT count(*) FROM ashare.absent_bar WHERE code = %s", Silent.silent)
+    assert absent == [(len(market.bars_of("sh.000001", date(2025, 9, 1), LAST)),)]
+
+
 # ---------------------------------------------------------------------- limits, interruptions
 
 

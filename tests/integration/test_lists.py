@@ -536,6 +536,36 @@ def test_an_empty_answer_about_years_is_believed_only_while_the_source_answers(
         assert database.rows(found) == [("sh.000001", "2004-03-01", "2006-05-31")]
 
 
+def test_a_silent_source_is_not_believed_even_where_other_indices_have_a_bar(
+    database: Database, old: Emulator
+) -> None:
+    others = Settings(lock_timeout=20.0, indices=("sz.399106",))
+    assert complete(a_day(database, old, "2004-03-01", settings=others)) == "success"
+    old.add_fault(fault(BY_CODE, "empty", times=0))
+    with pytest.raises(BadReply, match="for any of indices 1-2, and sends no bars of other securities now"):
+        complete(a_day(database, old, "2004-03-01"))
+    assert database.rows("SELECT count(*) FROM ashare.absent_bar") == [(0,)]
+
+
+class Short(GeneratedMarket):
+    """A market that has no bar of one index in a reply over more than a month."""
+
+    def bars_of(self, code: str, start: date, end: date) -> list[list[str]]:
+        return [] if code == "sh.000001" and (end - start).days > 31 else super().bars_of(code, start, end)
+
+
+def test_an_empty_answer_about_years_that_another_answer_disproves_is_not_believed(database: Database) -> None:
+    market = Short(start=date(2004, 1, 5), end=date(2006, 5, 31), stocks=6)
+    with Emulator(market, now=at("2006-06-01T20:00")) as server:
+        run = a_day(database, server, "2004-03-01", kinds=("stock", "index"), settings=ONE)
+        with pytest.raises(
+            BadReply, match=r"sends no bars of sh\.000001 of years of which it has some: not believed"
+        ):
+            complete(run)
+    assert database.rows("SELECT count(*) FROM ashare.absent_bar") == [(0,)]
+    assert database.rows("SELECT count(*) FROM ashare.absent_range") == [(0,)]
+
+
 def test_bars_of_etfs_before_their_first_day_are_neither_asked_for_nor_expected(
     make_run: MakeRun, database: Database
 ) -> None:

@@ -341,6 +341,31 @@ def test_more_absences_than_allowed_are_not_believed(make_run: MakeRun, database
             record_status(run)
 
 
+def test_absences_are_counted_over_all_kinds_of_a_date(make_run: MakeRun, database: Database, gappy: Without) -> None:
+    settings = Settings(max_absent=1, lock_timeout=20.0, indices=("sh.000001", LACKED[0]))
+    with Emulator(gappy) as server:
+        run = make_run(DAY, source=source_of(server), settings=settings)
+        wait_for_trading_day(run)
+        stocks, indices = plan_batches(run)
+        fetch_and_copy(run, stocks.batch_no)
+        with pytest.raises(
+            BadReply, match=r"one by one, besides 1 recorded as absent, more than ASHARE_MAX_ABSENT \(1\)"
+        ):
+            fetch_and_copy(run, indices.batch_no)
+    assert database.rows("SELECT code FROM ashare.absent_bar") == [(gappy.lacks,)]
+
+
+def test_where_no_index_has_a_bar_each_is_asked_for_twice_before_it_is_believed(
+    make_run: MakeRun, database: Database, gappy: Without
+) -> None:
+    settings = Settings(lock_timeout=20.0, indices=LACKED)
+    with Emulator(gappy) as server:
+        assert complete(make_run(DAY, source=source_of(server), settings=settings)) == "success"
+        asked = [request.params["code"] for request in server.requests if request.method == BY_CODE]
+    assert [asked.count(code) for code in (gappy.lacks, *LACKED)] == [1, 2, 2, 2]
+    assert database.rows("SELECT count(*) FROM ashare.absent_bar") == [(4,)]
+
+
 def test_before_a_day_is_published_an_empty_answer_is_not_absence(
     make_run: MakeRun, database: Database, market: GeneratedMarket
 ) -> None:

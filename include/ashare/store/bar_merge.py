@@ -38,11 +38,19 @@ def merge(connection: psycopg.Connection[Any], batch_rows: BatchRows, run_id: st
 
 def record_absence(connection: psycopg.Connection[Any], day: date, batch_rows: BatchRows, run_id: str) -> None:
     """Record which codes have no bar at the source, within the caller's transaction."""
-    for absent in batch_rows.absent_ranges:
-        record_absent_range(connection, absent, run_id)
-    if batch_rows.absence:
-        absence = {"codes": list(batch_rows.absence.codes), "reason": batch_rows.absence.reason}
-        connection.execute(queries("bars")["record_absent"], {**absence, "day": day, "run_id": run_id})
+    for absent_range in batch_rows.absent_ranges:
+        record_absent_range(connection, absent_range, run_id)
+    if absence := batch_rows.absence:
+        record_absent(connection, [(day, code) for code in absence.codes], absence.reason, run_id)
+
+
+def record_absent(
+    connection: psycopg.Connection[Any], absent: Sequence[tuple[date, str]], reason: str, run_id: str
+) -> None:
+    """Record dates on which a security has no bar at the source, within the caller's transaction."""
+    days, codes = [day for day, _ in absent], [code for _, code in absent]
+    values = {"days": days, "codes": codes, "reason": reason, "run_id": run_id}
+    connection.execute(queries("bars")["record_absent"], values)
 
 
 def record_absent_range(connection: psycopg.Connection[Any], absent: AbsentRange, run_id: str) -> None:

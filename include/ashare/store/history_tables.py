@@ -8,7 +8,7 @@ from datetime import date, time
 from typing import Any
 
 from ashare.datasets import ADJUST_FACTORS, bars_of
-from ashare.store.bar_merge import merge, record_absent_range, record_rejected_factors
+from ashare.store.bar_merge import merge, record_absent, record_absent_range, record_rejected_factors
 from ashare.store.cross_check import DAYS_MOVE
 from ashare.store.queries import queries
 from ashare.store.rows import AbsentRange, BatchRows, MergeCounts, RejectedRow
@@ -177,18 +177,14 @@ class HistoryTables:
             connection.execute(queries("history")["add_rows"], row_counts)
         return merged
 
-    def record_absent(
-        self, absent: Sequence[tuple[date, str]], reason: str, seen: Collection[date] = ()
-    ) -> list[tuple[date, str]]:
-        """Record sessions without a bar as absent, if the session is proven to be published.
+    def days_with_bars(self, days: Collection[date]) -> set[date]:
+        """Those of the days of which the table has a bar, of any security. They are published."""
+        return {row[0] for row in self._all("days_with_bars", days=list(days))}
 
-        :param absent: session and code.
-        :param seen: days with a bar at the source, of any security.
-        :returns: the absences that are not believed: neither the table nor ``seen`` has a bar of the session.
-        """
-        days, codes = [day for day, _ in absent], [code for _, code in absent]
-        values = {"days": days, "codes": codes, "reason": reason, "seen": list(seen)}
-        return [(row[0], row[1]) for row in self._all("record_absent", **values)]
+    def record_absent(self, absent: Sequence[tuple[date, str]], reason: str) -> None:
+        """Record sessions without a bar as absent: session and code."""
+        with self.store.transaction() as connection:
+            record_absent(connection, absent, reason, self._span.run_id)
 
     def record_absent_range(self, absent: AbsentRange) -> None:
         """Record days before an index's first bar."""
@@ -231,13 +227,16 @@ class HistoryTables:
         """Update the planner's statistics. PostgreSQL skips tables of another owner; autovacuum does them later."""
         self._do("analyze")
 
-    def disbelieve_absences(self, most: int, *, all_loaded: bool) -> set[date]:
-        """Delete the absences that this run recorded on dates with too many of them; returns these dates.
+    def absences(self, most: int) -> list[tuple[date, int, int]]:
+        """Each date with absences that this run recorded: the date, all its absences, its bars.
 
-        :param most: more absences than this are too many.
-        :param all_loaded: more absences than bars are too many, too.
+        :param most: more bars than this are not counted.
         """
-        return {row[0] for row in self._all("too_many_absent", most=most, all_loaded=all_loaded)}
+        return [(row[0], row[1], row[2]) for row in self._all("absences", most=most)]
+
+    def forget_absences(self, days: Collection[date]) -> None:
+        """Delete the absences that this run recorded on some dates."""
+        self._do("forget_absences", days=list(days))
 
     def record_factors(self, most: int) -> set[date]:
         """Record the adjust factors of a date as read, if at most ``most`` of its listed stocks lack theirs.

@@ -48,7 +48,8 @@ class Evidence:
 
     :ivar clock: Beijing's time, if the trade date is today; ``None`` on a later day.
     :ivar most: ``ASHARE_MAX_ABSENT``.
-    :ivar absent: number of securities that lack a bar of the trade date, with those recorded before.
+    :ivar absent: number of securities that lack a bar of the trade date, with those recorded before; 0: not counted
+        yet.
     :ivar answers: answers of no bar for each of the securities, at least. A whole-market reply is one, too.
     :ivar bars: number of bars of the trade date, if all securities were asked for; else ``None``.
     :ivar witness: whether a bar that Baostock has comes now; ``None``: not asked for.
@@ -57,7 +58,7 @@ class Evidence:
 
     clock: time | None
     most: int
-    absent: int = 1
+    absent: int = 0
     answers: int = 0
     others: Others = Others.NONE
     bars: int | None = None
@@ -130,6 +131,6 @@ def judge_absence(evidence: Evidence) -> Verdict:
 def begins_later(evidence: Evidence) -> bool:
     """Whether an index begins after its span without a bar: no day of the span counts among the absent ones."""
     span = evidence.span
-    if span is None or span.is_disproved or span.has_bar_before:
+    if span is None or span.has_bar_before:
         return False
     return span.has_bar_after or (evidence.witness is True and span.last - span.first >= LEAST_EMPTY)

@@ -73,7 +73,7 @@ def _asked_first(run: Run, codes: Sequence[str]) -> Sequence[str]:
     """
     if run.day < run.today or len(codes) <= FEW:
         return codes
-    none_comes = Evidence(run.clock, run.settings.max_absent, len(codes), ENOUGH_ANSWERS, Others.SAME_KIND)
+    none_comes = replace(run.evidence, absent=len(codes), answers=ENOUGH_ANSWERS, others=Others.SAME_KIND)
     return codes if judge_absence(none_comes) is Verdict.BELIEVED else sample_of(codes)
 
 
@@ -117,9 +117,8 @@ def _evidence(run: Run, batch: Batch, fetched: FetchedBars) -> dict[str, Evidenc
     others = _others(run, fetched)
     # A few codes are requested one by one because an earlier whole-market reply lacked them.
     by_market = fetched.is_market or (batch.by == "market_day" and others is Others.SAME_KIND)
-    common = Evidence(
-        run.clock,
-        run.settings.max_absent,
+    common = replace(
+        run.evidence,
         others=others,
         bars=len(fetched.answered) if fetched.is_market else None,
         witness=True if fetched.begins else fetched.witness,
@@ -198,7 +197,8 @@ def _doubt(run: Run, batch: Batch, found: Mapping[str, Evidence]) -> AshareError
     code = doubted[0]
     verdict, evidence, plural = verdicts[code], found[code], PLURALS[batch.kind]
     beside = f", besides {more} recorded as absent" if (more := evidence.absent - len(found)) else ""
-    many = f"more than ASHARE_MAX_ABSENT ({evidence.most})" if evidence.absent > evidence.most else "more than have one"
+    is_over = evidence.absent > evidence.most
+    many = f"more than ASHARE_MAX_ABSENT ({evidence.most})" if is_over else "more than have one"
     if evidence.clock is not None:
         why = {
             Verdict.NOT_FINAL: f"; an absence is believed from {BARS_ARE_FINAL:%H:%M} on",

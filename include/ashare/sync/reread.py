@@ -14,6 +14,7 @@ from ashare.source import Session
 from ashare.store import Batch
 from ashare.store.cross_check import Contradiction
 from ashare.store.rows import MergeCounts, RereadDate
+from ashare.sync.absence import ENOUGH_ANSWERS, Others, Verdict, judge_absence
 from ashare.sync.agenda import due_rereads
 from ashare.sync.factors import read_factors
 from ashare.sync.fetched_bars import FetchedBars, fetch_market
@@ -97,13 +98,16 @@ def _read_one(run: Run, kind: str, session: Session) -> FetchedBars:
 def _refuse_what_says_little(fetched: FetchedBars) -> None:
     """Refuse a reply with too few usable rows: loading it would count as a check of the date.
 
-    :raises BadReply: more rows are rejected than ``ASHARE_MAX_REJECTED``, or more codes have no row than
-        ``ASHARE_MAX_ABSENT``.
+    :raises BadReply: more rows are rejected than ``ASHARE_MAX_REJECTED``, or the absence of the codes without a row
+        is not believed.
     """
     run = fetched.run
     expected = run.store.universe.expected(run.expectation, fetched.kind)
     unsaid = set(expected) - fetched.answered
-    if len(fetched.rejects) > run.settings.max_rejected or len(unsaid) > run.settings.max_absent:
+    # The whole-market reply and the per-security one are two answers.
+    absence = replace(run.evidence, absent=len(unsaid), answers=ENOUGH_ANSWERS, bars=len(fetched.answered))
+    verdict = judge_absence(replace(absence, others=Others.SAME_KIND if fetched.answered else Others.NONE))
+    if (unsaid and verdict is not Verdict.BELIEVED) or len(fetched.rejects) > run.settings.max_rejected:
         raise BadReply(
             f"Baostock's reply for {run.day}, read again, lacks {len(unsaid)} of {len(expected)} "
             f"{PLURALS[fetched.kind]} and has {len(fetched.rejects)} rows that broke a rule; nothing of it was "

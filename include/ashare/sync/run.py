@@ -15,6 +15,7 @@ from ashare.settings import Settings
 from ashare.source import Session, SourceConfig
 from ashare.store import Expectation, SourceGate, Store
 from ashare.store.work import Scope
+from ashare.sync.absence import Evidence
 
 log = logging.getLogger(__name__)
 
@@ -118,15 +119,15 @@ class Run:
         return Session(self.source, gate, requests)
 
     @property
-    def clock(self) -> time | None:
-        """Beijing's time, if the trade date is today; else ``None``."""
+    def evidence(self) -> Evidence:
+        """What an absence on the trade date is judged by, before any request."""
         now = self.now()
-        return now.time() if self.day == now.date() else None
+        return Evidence(now.time() if self.day == now.date() else None, self.settings.max_absent)
 
     def is_today_before(self, moment: time) -> bool:
         """Whether the trade date is today and Beijing's clock shows less than ``moment``."""
-        clock = self.clock
-        return clock is not None and clock < moment
+        now = self.now()
+        return self.day == now.date() and now.time() < moment
 
     @contextmanager
     def end_recorded(self) -> Iterator[None]:

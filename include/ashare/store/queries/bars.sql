@@ -65,9 +65,9 @@ SET rejected_at = now(), run_id = excluded.run_id, superseded_at = NULL
 
 -- name: record_absent
 INSERT INTO ashare.absent_bar (trade_date, code, reason, run_id)
-SELECT %(day)s, s.code, %(reason)s, %(run_id)s
-FROM unnest(%(codes)s::text[]) AS s (code)
-WHERE NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = %(day)s AND b.code = s.code)
+SELECT t.trade_date, t.code, %(reason)s, %(run_id)s
+FROM unnest(%(days)s::date[], %(codes)s::text[]) AS t (trade_date, code)
+WHERE NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = t.trade_date AND b.code = t.code)
 ON CONFLICT (trade_date, code) DO UPDATE
 SET reason = excluded.reason, recorded_at = now(), run_id = excluded.run_id
 

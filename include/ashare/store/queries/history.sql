@@ -143,35 +143,21 @@ SELECT label || ': ' || coalesce(error, 'work on it began at '
                                  'it was not begun')
 FROM ashare.history_batch WHERE run_id = %(run_id)s AND status <> 'success' ORDER BY batch_no
 
--- name: record_absent
--- An absence is believed if the table has, or the source sent, any bar of the day, which proves that the day is
--- published. The other absences are returned.
-WITH answered AS (
-    SELECT * FROM unnest(%(days)s::date[], %(codes)s::text[]) AS t (trade_date, code)
-    WHERE NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = t.trade_date AND b.code = t.code)
-), believed AS (
-    INSERT INTO ashare.absent_bar (trade_date, code, reason, run_id)
-    SELECT trade_date, code, %(reason)s, %(run_id)s FROM answered t
-    WHERE t.trade_date = ANY (%(seen)s::date[])
-       OR EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = t.trade_date)
-    ON CONFLICT (trade_date, code) DO UPDATE
-    SET reason = excluded.reason, recorded_at = now(), run_id = excluded.run_id
-    RETURNING trade_date, code
-)
-SELECT trade_date, code FROM answered EXCEPT SELECT trade_date, code FROM believed ORDER BY 1, 2
+-- name: days_with_bars
+SELECT day FROM unnest(%(days)s::date[]) AS d (day)
+WHERE EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = d.day)
 
--- name: too_many_absent
--- Deletes this run's absences on dates with more absences than allowed, or than bars.
-WITH crowded AS (
-    SELECT trade_date FROM ashare.absent_bar a WHERE trade_date BETWEEN %(start)s AND %(end)s
-    GROUP BY trade_date
-    HAVING count(*) > %(most)s
-        OR %(all_loaded)s
-           AND count(*) > (SELECT count(*) FROM ashare.daily_bar b WHERE b.trade_date = a.trade_date)
-)
-DELETE FROM ashare.absent_bar a USING crowded c
-WHERE a.trade_date = c.trade_date AND a.run_id = %(run_id)s
-RETURNING a.trade_date
+-- name: absences
+-- The dates on which this run recorded absences. Of the bars, no more are counted than the comparison needs.
+SELECT a.trade_date, count(*)::integer,
+       (SELECT count(*) FROM (SELECT FROM ashare.daily_bar b WHERE b.trade_date = a.trade_date
+                              LIMIT %(most)s) AS bar)::integer
+FROM ashare.absent_bar a
+WHERE a.trade_date BETWEEN %(start)s AND %(end)s
+GROUP BY a.trade_date HAVING bool_or(a.run_id = %(run_id)s)
+
+-- name: forget_absences
+DELETE FROM ashare.absent_bar WHERE trade_date = ANY (%(days)s::date[]) AND run_id = %(run_id)s
 
 -- name: known_factors
 SELECT ex_date FROM ashare.adjust_factor WHERE code = %(code)s ORDER BY ex_date

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import date
 from io import StringIO
 
@@ -18,6 +19,7 @@ from ashare.errors import AshareError, BadReply, InvalidInput, Postponed
 from ashare.source import Session
 from ashare.store.history_tables import HistoryBatch, HistoryTables
 from ashare.store.rows import AbsentRange, BatchRows, MergeCounts
+from ashare.sync.absence import EmptySpan, Others, Verdict, judge_absence
 from ashare.sync.factors import FactorRows, read_factors
 from ashare.sync.fetched_bars import ABSENT, ONE_PAGE, ask_by_code
 from ashare.sync.first_bars import WITNESS
@@ -197,16 +199,25 @@ class _Fetcher:
             first_bar = self._first_bar(code)
             before += [day for day in never if day < first_bar]
             self._absent += [(day, code) for day in never if day > first_bar]
-        a_week_ago = self._history.tables.session_of_a_week_ago(self._history.today)
-        has_none = bool(before) and self._first_bar(code) == date.max and before[0] <= a_week_ago <= before[-1]
-        # An index's own later bars prove that it begins later. Without later bars, a bar of last week disproves the
-        # empty answers.
-        if has_none and self._session.bars(code, a_week_ago, a_week_ago).rows:
-            raise BadReply(f"Baostock sends no bars of {code} of years of which it has some: not believed.")
         if before:
+            self._judge_span(code, before)
+        return rest
+
+    def _judge_span(self, code: str, before: Sequence[date]) -> None:
+        has_bars = self._first_bar(code) < date.max
+        a_week_ago = self._history.tables.session_of_a_week_ago(self._history.today)
+        asks = not has_bars and before[0] <= a_week_ago <= before[-1]
+        is_disproved = asks and bool(self._session.bars(code, a_week_ago, a_week_ago).rows)
+        span = EmptySpan(before[0], before[-1], has_bar_after=has_bars, is_disproved=is_disproved)
+        # Each page was asked for twice; without a row, a known bar came.
+        verdict = judge_absence(replace(self._history.evidence, witness=True, span=span))
+        if verdict is Verdict.DISPROVED:
+            raise BadReply(f"Baostock sends no bars of {code} of years of which it has some: not believed.")
+        if verdict is Verdict.BEFORE_FIRST_BAR:
             self._history.tables.record_absent_range(AbsentRange(code, before[0], before[-1]))
             log.info("%s has no bar at Baostock from %s to %s.", code, before[0], before[-1])
-        return rest
+        else:
+            self._absent += [(day, code) for day in before]
 
     def _first_bar(self, code: str) -> date:
         """The date of a security's first bar in the table, after the running load; ``date.max`` without a bar."""
@@ -227,7 +238,7 @@ class _Fetcher:
             sent |= self._ask(code, wanting[0], wanting[-1])[1]
         if sent:
             self._known = (code, date.fromisoformat(min(sent)))
-        elif not self._answers_at_all():
+        elif judge_absence(replace(self._history.evidence, witness=self._answers_at_all())) is Verdict.SILENT:
             raise BadReply("Baostock sends no bars now, of other securities neither: not believed.")
         return [day for day in wanting if str(day) not in sent]
 
@@ -294,11 +305,7 @@ class _Fetcher:
             )
 
     def _judge_absent(self) -> None:
-        """Record the bars that never came as absent.
-
-        An absence is believed only for a day with a bar of another security. For the other days, the bars of
-        ``INDEX`` are requested.
-        """
+        """Record the bars that never came as absent. Of days without any bar, the bars of ``INDEX`` are requested."""
         doubted = self._record_absent()
         if doubted:
             days = [day for day, _ in doubted]
@@ -315,10 +322,16 @@ class _Fetcher:
     def _record_absent(self, seen: Collection[date] = ()) -> list[tuple[date, str]]:
         if not self._absent:
             return []
-        doubted = self._history.tables.record_absent(self._absent, ABSENT, seen)
-        log.info("%d bars are absent at the source (asked for twice).", len(self._absent) - len(doubted))
-        self._absent = doubted
-        return doubted
+        tables = self._history.tables
+        published = {*seen, *tables.days_with_bars({day for day, _ in self._absent})}
+        # How many lack a day is counted at the end of the run.
+        others = {day: Others.OTHER_KIND if day in published else Others.NONE for day, _ in self._absent}
+        verdicts = {day: judge_absence(replace(self._history.evidence, others=others[day])) for day in others}
+        believed = [(day, code) for day, code in self._absent if verdicts[day] is Verdict.BELIEVED]
+        tables.record_absent(believed, ABSENT)
+        log.info("%d bars are absent at the source (asked for twice).", len(believed))
+        self._absent = sorted(set(self._absent).difference(believed))
+        return self._absent
 
 
 def _lacking(factors: FactorRows, ex_dates: set[date]) -> list[date]:

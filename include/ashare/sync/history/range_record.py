@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from itertools import groupby
 
 from ashare.errors import IncompleteDate
+from ashare.sync.absence import Others, Verdict, judge_absence
 from ashare.sync.history.span import HistoryRun
 from ashare.sync.judge import judge
 from ashare.sync.record import RECORD_WORK, look_at_following, record_closed, recount
@@ -29,8 +31,9 @@ def record_status(history: HistoryRun) -> str:
     if not tables.is_planned():
         raise IncompleteDate(f"{history.start} to {history.end}: the plan could not be made, see plan_batches.")
     tables.analyze()
-    doubted = tables.disbelieve_absences(history.settings.max_absent, all_loaded=not history.is_part)
+    doubted = _doubted(history)
     if doubted:
+        tables.forget_absences(doubted)
         log.warning("%d dates lack more than ASHARE_MAX_ABSENT, or than they have: not believed.", len(doubted))
     with_new_factors = tables.record_factors(history.settings.max_deviating)
     if not history.is_part:
@@ -47,6 +50,16 @@ def record_status(history: HistoryRun) -> str:
     if problems:
         raise IncompleteDate(f"{history.start} to {history.end}: {joined(problems)}.")
     return f"{history.start} to {history.end} is complete."
+
+
+def _doubted(history: HistoryRun) -> set[date]:
+    """The dates on which too many securities lack a bar for this run's absences to be believed."""
+    proven = replace(history.evidence, others=Others.OTHER_KIND)  # else the absences had not been recorded
+    found = {
+        day: replace(proven, absent=absent, bars=None if history.is_part else bars)
+        for day, absent, bars in history.tables.absences(history.settings.max_absent)
+    }
+    return {day for day, evidence in found.items() if judge_absence(evidence) is not Verdict.BELIEVED}
 
 
 def _record_sessions(history: HistoryRun, days: Sequence[date]) -> None:

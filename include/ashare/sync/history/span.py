@@ -16,6 +16,7 @@ from ashare.settings import Settings
 from ashare.source import Session, SourceConfig
 from ashare.store import SourceGate, Store
 from ashare.store.history_tables import HistoryRange, HistoryTables
+from ashare.sync.absence import ENOUGH_ANSWERS, Evidence
 from ashare.sync.run import KINDS_OF_SETTINGS, Run
 
 
@@ -102,6 +103,11 @@ class HistoryRun:
         kinds, limit = tuple(self.kinds), self.settings.max_rejected
         span = HistoryRange(self.start, self.end, kinds, indices, codes, self.run_id, limit, self.loaded)
         return HistoryTables(store, span)
+
+    @property
+    def evidence(self) -> Evidence:
+        """What an absence is judged by: all days of the range are over, and each bar is requested twice."""
+        return Evidence(None, self.settings.max_absent, answers=ENOUGH_ANSWERS)
 
     def on(self, day: date, kinds: Sequence[str] | None = None) -> Run:
         """The run of one trade date of the range, also with per-security requests."""
