@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ashare.datasets import BARS_ARE_FINAL
-from ashare.sync.absence import BELIEVED, LEAST_EMPTY, EmptySpan, Evidence, Others, Verdict, judge_absence
+from ashare.sync.absence import LEAST_EMPTY, EmptySpan, Evidence, Others, Verdict, judge_absence
 
+BELIEVED = (Verdict.BELIEVED, Verdict.BEFORE_FIRST_BAR)
 MOST = 100
 EARLY, LATE = time(19, 59), BARS_ARE_FINAL
 DAY = date(2004, 3, 1)

@@ -50,7 +50,8 @@ class Evidence:
     :ivar most: ``ASHARE_MAX_ABSENT``.
     :ivar absent: number of securities that lack a bar of the trade date, with those recorded before; 0: not counted
         yet.
-    :ivar answers: answers of no bar for each of the securities, at least. A whole-market reply is one, too.
+    :ivar answers: answers of no bar for the security. A whole-market reply is one, too. If no security of the kind
+        has a bar, the cause is the same for all: a second answer for one of them counts for the others.
     :ivar bars: number of bars of the trade date, if all securities were asked for; else ``None``.
     :ivar witness: whether a bar that Baostock has comes now; ``None``: not asked for.
     :ivar span: the index's span without a bar; ``None`` for another kind, and for many securities.
@@ -79,9 +80,6 @@ class Verdict(Enum):
     TOO_MANY = "fail: too many lack a bar"
     SILENT = "fail: the source answers nothing now"
     NO_OTHER = "fail: the day is not published, or lost"
-
-
-BELIEVED = (Verdict.BELIEVED, Verdict.BEFORE_FIRST_BAR)
 
 
 def judge_absence(evidence: Evidence) -> Verdict:

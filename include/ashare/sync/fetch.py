@@ -13,7 +13,7 @@ from ashare.source import Session
 from ashare.store import Batch
 from ashare.store.cross_check import Contradiction
 from ashare.store.rows import AbsentRange, MergeCounts
-from ashare.sync.absence import BELIEVED, ENOUGH_ANSWERS, Evidence, Others, Verdict, begins_later, judge_absence
+from ashare.sync.absence import ENOUGH_ANSWERS, Evidence, Others, Verdict, begins_later, judge_absence
 from ashare.sync.fetched_bars import ONE_PAGE, FetchedBars, fetch_market
 from ashare.sync.first_bars import ask_witnesses, empty_span
 from ashare.sync.publication import LATE_CODES, PUBLICATION, not_yet, sample_of
@@ -91,16 +91,21 @@ def _ask_by_code(run: Run, fetched: FetchedBars, codes: Sequence[str], session: 
 def _ask_once_more(run: Run, batch: Batch, fetched: FetchedBars, session: Session) -> None:
     """Request absent codes a second time, where one answer of no bar would be the only evidence.
 
-    If no second answer could be believed, the cause is the same for all codes: one repeated request is enough.
+    If no security of the kind has a bar, one repeated request is enough.
     """
-    if not _once_answered(run, batch, fetched):
-        return
-    ask_witnesses(fetched, session)
     again = _once_answered(run, batch, fetched)
-    if not any(judge_absence(replace(found, answers=ENOUGH_ANSWERS)) in BELIEVED for found in again.values()):
+    if not again:
+        return
+    if _has_one_cause(fetched, next(iter(again.values())).others):
         fetched.ask_for(sorted(again)[:1], session)
-        again = _once_answered(run, batch, fetched) if fetched.answered else {}
+        again = _once_answered(run, batch, fetched)
     fetched.ask_for(sorted(again), session)
+    ask_witnesses(fetched, session)
+
+
+def _has_one_cause(fetched: FetchedBars, others: Others) -> bool:
+    """Whether no security of the kind has a bar. The cause is the same for all: a second answer for one counts."""
+    return others is not Others.SAME_KIND and not (fetched.kind == "index" and fetched.begins)
 
 
 def _once_answered(run: Run, batch: Batch, fetched: FetchedBars) -> dict[str, Evidence]:
@@ -123,9 +128,11 @@ def _evidence(run: Run, batch: Batch, fetched: FetchedBars) -> dict[str, Evidenc
         bars=len(fetched.answered) if fetched.is_market else None,
         witness=True if fetched.begins else fetched.witness,
     )
+    asked = {code: fetched.asked_by_code[code] for code in missing}
+    if _has_one_cause(fetched, others):
+        asked = dict.fromkeys(missing, max(asked.values()))
     found = {
-        code: replace(common, answers=by_market + fetched.asked_by_code[code], span=empty_span(fetched, code))
-        for code in missing
+        code: replace(common, answers=by_market + asked[code], span=empty_span(fetched, code)) for code in missing
     }
     later = [code for code, each in found.items() if begins_later(each)]
     absent = len(missing) - len(later) + run.store.bars.absent_beside(run.day, run.today, missing)
