@@ -292,7 +292,10 @@ AS $$
                 WHEN f.at < since OR since IS NULL THEN 'before'
                 ELSE 'missing' END,
            f.counted_at IS NOT NULL AND NOT (f.is_open AND f.is_closed) OR w.dataset IS NOT NULL
-           OR h.run_id IS NOT NULL AND f.is_open,
+           OR h.run_id IS NOT NULL AND f.is_open
+           -- A day that is closed for one kind is closed for all.
+           OR NOT f.is_open
+              AND EXISTS (SELECT FROM ashare.counted_partition k WHERE k.partition = f.at AND k.is_closed),
            f.expected, f.loaded, f.suspended, f.missing, f.rejected,
            CASE WHEN f.gone > 0 THEN concat_ws('; ', rtrim(f.problem, '.'), f.gone || CASE f.name WHEN 'adjust_factor'
                      THEN ' adjust factors' ELSE ' bars' END
