@@ -126,3 +126,15 @@ def defined(file: Path) -> Iterator[str]:
 def test_names_are_nouns_and_verbs() -> None:
     for name, file in MODULES.items():
         assert PUNS.isdisjoint(defined(file)), name
+
+
+def test_the_document_has_a_line_for_each_module() -> None:
+    lines = Counter[str]()
+    for folder in ("dags", "ashare_airflow", "ashare"):
+        for file in FOLDERS[folder].rglob("*.py"):
+            says = (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+            path = file.relative_to(FOLDERS[folder]).as_posix()
+            lines[f"| `{path}` | " + says.removeprefix("### ").replace("|", r"\|") + " |"] += 1
+    document = (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert lines - Counter(document.splitlines()) == Counter()
+    assert len(re.findall(r"^\| `\S+\.py` \|", document, re.M)) == lines.total()
