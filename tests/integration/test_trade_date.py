@@ -672,3 +672,15 @@ def test_nulls_and_numbers_of_json_are_read_as_the_blanks_and_texts_they_stand_f
         assert server.count(BY_CODE) == 0
     assert_table_equals(database, GeneratedMarket.bars_on(market, date(2025, 10, 9), "stock"), DAY)
     assert not database.rows("SELECT FROM ashare.rejected_bar")
+
+
+def test_a_batch_that_another_run_is_at_is_not_said_to_have_been_killed(
+    make_run: MakeRun, database: Database
+) -> None:
+    other, own = make_run(DAY, run_id="other"), make_run(DAY, run_id="own")
+    (batch, *_) = plan_batches(other)
+    other.store.batches.start(other.day, batch.batch_no)
+    with pytest.raises(IncompleteDate, match=r"the run other has been at work on it since \d\d:\d\d:\d\d"):
+        record_status(own)
+    with pytest.raises(IncompleteDate, match="and did not end: its process was killed"):
+        record_status(other)

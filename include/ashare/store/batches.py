@@ -75,12 +75,14 @@ class Batches:
         with self.store.transaction() as connection:
             finish(connection, day, batch_no, "success", rows, requests)
 
-    def errors(self, day: date, *, only_earlier: bool = False) -> list[str]:
+    def errors(self, day: date, run_id: str, *, only_earlier: bool = False) -> list[str]:
         """The errors of batches that failed, are pending after an error, or are running (also after a kill).
 
+        :param run_id: the run that asks; of the running batches, only its own were killed for sure.
         :param only_earlier: only of batches that read earlier dates again or heal them.
         """
-        return [row[0] for row in self.store.rows("batches", "errors", {"day": day, "only_earlier": only_earlier})]
+        values = {"day": day, "run_id": run_id, "only_earlier": only_earlier}
+        return [row[0] for row in self.store.rows("batches", "errors", values)]
 
 
 def add(connection: psycopg.Connection[Any], day: date, batch: Batch, run_id: str) -> Batch:

@@ -36,10 +36,14 @@ SET status = %(status)s, rows = coalesce(rows + %(rows)s, rows, %(rows)s),
 WHERE trade_date = %(day)s AND batch_no = %(batch_no)s
 
 -- name: errors
--- A batch whose process was killed has no error: the text says when work on it began.
-SELECT label || ': ' || coalesce(error, 'work on it began at '
-                                        || to_char(started_at AT TIME ZONE 'Asia/Shanghai', 'HH24:MI:SS')
-                                        || ' and did not end: its process was killed, or the database went away')
+-- A batch whose process was killed has no error: the text says when work on it began. A batch of another run may be
+-- under way.
+SELECT label || ': ' || coalesce(error, CASE
+           WHEN run_id = %(run_id)s
+           THEN 'work on it began at ' || to_char(started_at AT TIME ZONE 'Asia/Shanghai', 'HH24:MI:SS')
+                || ' and did not end: its process was killed, or the database went away'
+           ELSE 'the run ' || run_id || ' has been at work on it since '
+                || to_char(started_at AT TIME ZONE 'Asia/Shanghai', 'HH24:MI:SS') END)
 FROM ashare.sync_batch
 WHERE trade_date = %(day)s AND (status IN ('failed', 'running') OR status = 'pending' AND error IS NOT NULL)
   AND (again IS NOT NULL OR heals IS NOT NULL OR NOT %(only_earlier)s)
