@@ -243,3 +243,14 @@ def test_a_list_of_securities_that_changes_no_kind_waits_for_nobody(database: Da
         listing.commit()
         loading.commit()
         assert_counted(loading)
+
+
+@pytest.mark.parametrize("table", ["daily_bar", "security"])
+def test_bars_of_a_kind_that_is_not_loaded_are_forgotten_with_the_others(database: Database, table: str) -> None:
+    with database.connect() as connection:
+        list_security(connection, "sh.000001", "index")
+        insert(connection, "sh.000001", "sh.600000", days=2)
+        list_security(connection, "sh.000001", "bond")
+        assert_counted(connection)
+        connection.execute(f"TRUNCATE ashare.{table}".encode())
+        assert_counted(connection)

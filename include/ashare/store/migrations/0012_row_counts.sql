@@ -28,7 +28,9 @@ CREATE FUNCTION ashare.table_of(dataset text)
 RETURNS text
 LANGUAGE sql IMMUTABLE
 AS $$
-    SELECT CASE WHEN dataset IN ('stock_bar', 'index_bar', 'etf_bar') THEN 'daily_bar' ELSE dataset END
+    -- A security of another kind may have bars: its kind has changed since they were loaded.
+    SELECT CASE WHEN dataset IN ('stock_bar', 'index_bar', 'etf_bar', 'bond_bar', 'other_bar') THEN 'daily_bar'
+                ELSE dataset END
 $$;
 COMMENT ON FUNCTION ashare.table_of IS 'The table that holds the rows of a dataset.';
 
