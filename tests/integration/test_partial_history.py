@@ -88,8 +88,9 @@ def test_a_history_that_was_stopped_shows_everywhere(
     found = {finding.name: finding for finding in examine(system)}
     assert found["coverage"].state == WARN
     assert f"{len(days) - 4} older trade dates hold bars and are not complete" in found["coverage"].text
-    with pytest.warns(IncompleteBars, match=f"{len(days)} trade dates are not complete"):
-        load_bars(start=FIRST, end=LAST, connection=database.connect())
+    warned = pytest.warns(IncompleteBars, match=f"{len(days)} trade dates are not complete")
+    with database.connect() as connection, warned:
+        load_bars(start=FIRST, end=LAST, connection=connection)
     with pytest.raises(IncompleteDate, match="trade dates are not complete"):
         dsn = f"host={database.server.socket_dir} user=postgres dbname={database.name}"
         export(tmp_path / "lake", connection=dsn, incomplete="raise")
@@ -107,9 +108,9 @@ def test_the_next_history_completes_what_a_stopped_one_left(
     assert set(database.rows("SELECT status, run_id FROM ashare.sync_status WHERE status <> 'skipped'")) == {
         ("success", "next")
     }
-    with warnings.catch_warnings():
+    with database.connect() as connection, warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert len(load_bars(start=FIRST, end=LAST, connection=database.connect())) > 0
+        assert len(load_bars(start=FIRST, end=LAST, connection=connection)) > 0
 
 
 def test_histories_and_a_backfill_over_overlapping_ranges_at_once_bring_each_bar_once(
