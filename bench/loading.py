@@ -16,9 +16,10 @@ from typing import Any, ClassVar
 import psycopg
 
 from ashare.checks import check_bars
+from ashare.datasets import BAR_COLUMNS
 from ashare.source import Table
 from ashare.store import Store
-from ashare.store.bar_merge import merge
+from ashare.store.bar_merge import merge, with_columns
 from ashare.store.queries import queries
 from ashare.store.rows import BatchRows
 from ashare_emulator.generated import GeneratedMarket
@@ -38,6 +39,11 @@ NAMES = {text: name for name, text in queries("bars").items()}
 """Names of the merge's statements, by their text."""
 
 
+def _name(query: Any) -> str:
+    """The name of a statement; the merge's own is made from a list of columns, once."""
+    return "merge" if query is with_columns("merge") else NAMES.get(query, "") if isinstance(query, str) else ""
+
+
 class TimedCursor(psycopg.Cursor[Any]):
     """Adds up the seconds of each executed statement. COPY does not use ``execute`` and is not included."""
 
@@ -47,7 +53,7 @@ class TimedCursor(psycopg.Cursor[Any]):
         """Like psycopg's ``execute``."""
         began = time.perf_counter()
         super().execute(query, *arguments, **named)
-        TimedCursor.seconds[NAMES.get(query, "")] += time.perf_counter() - began
+        TimedCursor.seconds[_name(query)] += time.perf_counter() - began
         return self
 
 
@@ -142,7 +148,7 @@ def _by_us(store: Store, market: Market, days: Sequence[date]) -> Took:
 
 
 def _by_psql(server: EmbeddedPostgres, files: dict[date, Path], days: Sequence[date]) -> Took:
-    columns = queries("bars")["copy"].partition("(")[2].partition(")")[0].replace("\n", " ")
+    columns = ", ".join(["trade_date", "code", *BAR_COLUMNS.values()])
     script = "".join(f"\\copy ashare.daily_bar ({columns}) FROM '{files[day]}'\n" for day in days)
     command = [bin_dir() / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", server.socket_dir, "-U", "postgres"]
     began = time.perf_counter()

@@ -87,7 +87,7 @@ def record_rejected(
 
 
 @cache
-def _of_columns(name: str) -> sql.Composed:
+def with_columns(name: str) -> sql.Composed:
     """A statement of ``queries/bars.sql`` with the columns of ``daily_bar``."""
     from psycopg import sql
 
@@ -113,7 +113,7 @@ def _merge_rows(connection: psycopg.Connection[Any], batch_rows: BatchRows, run_
         return MergeCounts(0, 0, 0)
     connection.execute(bars["stage"])
     with connection.cursor() as cursor:
-        with cursor.copy(_of_columns("copy")) as copy:
+        with cursor.copy(with_columns("copy")) as copy:
             batch_rows.bars.seek(0)
             while chunk := batch_rows.bars.read(1 << 18):
                 copy.write(chunk)
@@ -122,7 +122,7 @@ def _merge_rows(connection: psycopg.Connection[Any], batch_rows: BatchRows, run_
         came_late = frozenset(row[0] for row in cursor.execute(bars["no_longer_absent"]).fetchall())
         cursor.execute(bars["no_longer_rejected"])
         cursor.execute(bars["no_longer_blanked"])
-        row = cursor.execute(_of_columns("merge"), {"run_id": run_id, "because": ROWS_CHANGED}).fetchone()
+        row = cursor.execute(with_columns("merge"), {"run_id": run_id, "because": ROWS_CHANGED}).fetchone()
         assert row is not None
         inserted, revised, no_longer_accepted = row
         came_late |= frozenset(no_longer_accepted or ())
