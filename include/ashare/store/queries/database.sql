@@ -8,6 +8,8 @@ SELECT set_config('client_encoding', 'UTF8', false),
        set_config('tcp_keepalives_idle', '30', false),
        set_config('tcp_keepalives_interval', '10', false),
        set_config('tcp_keepalives_count', '3', false),
+       -- Compiling the statement that derives the states of trade dates takes longer than executing it.
+       set_config('jit', 'off', false),
        -- The server must not end a session that waits for Baostock's reply.
        set_config('idle_session_timeout', '0', false),
        set_config('application_name', %(name)s, false),
