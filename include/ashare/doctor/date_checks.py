@@ -11,6 +11,7 @@ from ashare.datasets import kept_with, newest_published
 from ashare.doctor.finding import BAD, NAMED, NEARLY_SPENT, OK, WARN, CheckedSystem, Finding, clock
 from ashare.errors import AshareError
 from ashare.store.schema_health import SessionState
+from ashare.sync.agenda import DEAD_AFTER_HOURS
 from ashare.sync.run import GIVE_UP
 from ashare.texts import named
 
@@ -18,7 +19,7 @@ DATES = 5
 RUN_AGAIN = "run again"
 REASON_WIDTH = 110
 """Maximum characters of a trade date's reason: all dates fit on one screen. ``sync_status`` has the full reason."""
-DIED_AFTER = timedelta(hours=6)
+DIED_AFTER = timedelta(hours=DEAD_AFTER_HOURS)
 """Timeout of a ``syncing`` date: if no batch began or ended for longer, the date has lost its run. The timeout
 does not apply while the date waits (a ban, a spent budget, today's data); it starts anew after a ban or a spent
 budget."""
@@ -45,7 +46,7 @@ def trade_dates(system: CheckedSystem) -> Iterator[Finding]:
 def _coverage(system: CheckedSystem, before: date, datasets: Sequence[str] | None) -> Iterator[Finding]:
     """Older trade dates that hold bars and are not complete; no finding without any."""
     day = before - timedelta(days=1)
-    live = system.store.coverage.live_runs(DIED_AFTER // timedelta(hours=1))
+    live = system.store.coverage.live_runs(DEAD_AFTER_HOURS)
     states = system.store.coverage.states(date.min, day, datasets, newest=day, running=live, recorded_only=False)
     if partial := [state.trade_date for state in states if state.coverage == "partial"]:
         conf = json.dumps({"start_date": str(partial[0]), "end_date": str(partial[-1])})

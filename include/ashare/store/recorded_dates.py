@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from ashare.datasets import kept_with
 from ashare.errors import StoreRefused
@@ -12,8 +12,6 @@ from ashare.store.coverage import DateState
 
 if TYPE_CHECKING:
     from ashare.store.store import Store
-
-T = TypeVar("T")
 
 
 class RecordedDates:
@@ -53,16 +51,13 @@ class RecordedDates:
         return next(((state.trade_date, state.reason or "") for state in waiting if state.trade_date in days), None)
 
     def _states(self, start: date, end: date) -> list[DateState]:
-        return self._read(lambda: self.store.coverage.states(start, end, kept_with(self.kinds)), [])
-
-    def _read(self, read: Callable[[], T], without_schema: T) -> T:
         from psycopg.errors import InvalidSchemaName, UndefinedFunction, UndefinedTable
 
         try:
-            found = read()
+            found = self.store.coverage.states(start, end, kept_with(self.kinds))
         except StoreRefused as refused:
             if not isinstance(refused.__cause__, InvalidSchemaName | UndefinedTable | UndefinedFunction):
                 raise
-            found = without_schema
+            found = []
         self.was_read = True
         return found

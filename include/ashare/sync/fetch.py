@@ -1,4 +1,4 @@
-"""The third step, once per batch: fetch, check, COPY and merge. A batch is loaded in one transaction."""
+"""The bars of one batch: fetch, check, COPY and merge. A batch is loaded in one transaction."""
 
 from __future__ import annotations
 

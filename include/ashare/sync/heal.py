@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 def heal_date(run: Run, batch: Batch) -> MergeCounts:
     """Sync an earlier date as its own run would: plan, fetch, load and record it.
 
-    The run's own date neither waits nor fails for an earlier one: what cannot be done now is left to a later run. The
-    earlier date's own record says why.
+    The run's own date does not fail for an earlier one: what cannot be done now is left to a later run, and the
+    record of the earlier date says why. The run's own date is recorded after this batch has ended.
 
     :returns: row counts of the merges.
     """
