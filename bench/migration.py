@@ -1,8 +1,8 @@
 """The migrations 0012 and 0013 of a large database: seconds, waits of readers, kills, and what the triggers cost.
 
 10 million bars at schema version 11 are migrated while readers read and one reader holds a transaction open. The
-process that migrates is killed twice: in the first count of the bars, and while it waits for the lock on the record of
-trade dates.
+process that migrates is killed twice: in the first count of the bars, and while it waits for the lock on the record
+of trade dates.
 """
 
 from __future__ import annotations
