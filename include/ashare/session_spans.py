@@ -60,7 +60,7 @@ def since_of(complete: Sequence[date], sessions: Sequence[date]) -> date | None:
     """
     numbers = [bisect_left(sessions, day) for day in complete]
     since, size = None, 0
-    for day, number, following in zip(complete, numbers, [*numbers[1:], len(sessions) - 1], strict=True):
+    for day, number, following in zip(complete, numbers, [*numbers[1:], len(sessions) - 1], strict=False):
         since, size = (since, size + 1) if since else (day, 1)
         if following - number > LONG_GAP:
             if size >= FEW_DATES:
