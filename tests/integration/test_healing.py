@@ -177,6 +177,7 @@ def test_what_another_run_is_at_work_on_or_a_person_has_accepted_is_left_alone(
 ) -> None:
     complete(make_run(FIRST))
     plan_batches(make_run(HOLES[0], run_id="another"))
+    database.do("UPDATE ashare.work SET started_at = started_at - interval '5 hours'")
     record(database, HOLES[1], "failed", missing=3, reason="3 stocks have no bar.")
     database.do(
         "INSERT INTO ashare.accepted_date (trade_date, kinds, reason, problem, fingerprint, accepted_by) "

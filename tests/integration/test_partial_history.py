@@ -108,6 +108,8 @@ def test_the_next_history_completes_what_a_stopped_one_left(
     assert set(database.rows("SELECT status, run_id FROM ashare.sync_status WHERE status <> 'skipped'")) == {
         ("success", "next")
     }
+    # Neither the stopped one nor this one is at work any more.
+    assert database.rows("SELECT run_id FROM ashare.history_run WHERE ended_at IS NULL") == []
     with database.connect() as connection, warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(load_bars(start=FIRST, end=LAST, connection=connection)) > 0
