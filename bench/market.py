@@ -164,8 +164,10 @@ WHERE NOT is_trading_day AND extract(isodow FROM calendar_date) < 6
   AND calendar_date >= (SELECT day FROM bench.session WHERE n = %(first)s)
   AND calendar_date <= (SELECT day FROM bench.session WHERE n = %(end)s - 1);
 
-INSERT INTO ashare.sync_batch
-SELECT d.day, no, (ARRAY['factor', 'stock', 'index'])[no + 1], (ARRAY['code', 'market_day', 'code'])[no + 1],
+INSERT INTO ashare.batch (plan, trade_date, batch_no, kind, by, codes, label, status, rows, requests, error, run_id,
+                          started_at, finished_at)
+SELECT d.day::text, d.day, no, (ARRAY['factor', 'stock', 'index'])[no + 1],
+       (ARRAY['code', 'market_day', 'code'])[no + 1],
        CASE no WHEN 2 THEN (SELECT array_agg(code) FROM bench.security WHERE kind = 'index') END, 'batch ' || no,
        CASE WHEN no = 1 AND fate <> 'complete' THEN 'failed' ELSE 'success' END, (ARRAY[3, 5500, 12])[no + 1], 20,
        CASE WHEN no = 1 AND fate <> 'complete' THEN 'Baostock did not answer in time.' END, 'scheduled__' || d.day,

@@ -45,7 +45,7 @@ def plan_batches() -> list[dict[str, Any]]:
 
 @task(pool=POOL, map_index_template="{{ task.op_kwargs['batch']['label'] }}")
 def fetch_and_copy(batch: dict[str, Any]) -> dict[str, int]:
-    """Fetch a batch from Baostock, check every row, COPY and merge: the whole batch is there, or nothing of it.
+    """Fetch a batch from Baostock, check every row, COPY and merge: a whole market at once, codes page by page.
 
     **Red:** the log's last line says why; `sync_batch.error` too. Clear it: what is loaded is not fetched again.
     Waiting (up for reschedule): today's bars are not all out. From 20:00 on, a missing bar is believed absent, if

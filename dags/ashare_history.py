@@ -26,7 +26,7 @@ from ashare_airflow.defaults import DEFAULT_ARGS, HISTORY_PARAMS, rescheduled
 
 @task(pool=POOL)
 def plan_batches() -> list[dict[str, Any]]:
-    """Find what the securities of the range lack, and write it as batches of codes to `history_batch`.
+    """Find what the securities of the range lack, and write it as batches of codes to `batch`.
 
     **Red:** a param is wrong, or the calendar or the list of securities could not be read. No batches: nothing is
     lacking.

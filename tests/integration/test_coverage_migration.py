@@ -327,7 +327,7 @@ def test_a_view_of_somebody_else_on_the_old_table_is_named(database: Database, t
         migrate(connection)
     database.do("DROP VIEW public.board")
     with database.connect() as connection:
-        assert migrate(connection) == ["0013_coverage.sql"]
+        assert "0013_coverage.sql" in migrate(connection)
 
 
 def fill(database: Database, case: Case) -> None:

@@ -371,9 +371,9 @@ def test_a_reason_and_an_error_are_bounded_wherever_they_are_stored(
     for batch in plan_batches(run):
         with suppress(AshareError):
             fetch_and_copy(run, batch.batch_no)
-    run.store.batches.stop(run.day, 2, "failed", "y" * 10_000, 0)
+    run.store.batches.finish(run.plan, 2, "failed", 0, "y" * 10_000)
     for number in range(3, 13):
-        run.store.batches.stop(run.day, number, "failed", "y" * 1_500, 0)
+        run.store.batches.finish(run.plan, number, "failed", 0, "y" * 1_500)
     with pytest.raises(IncompleteDate) as told:
         record_status(run)
     assert status(database)[4].endswith(" more.")

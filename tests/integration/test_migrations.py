@@ -51,6 +51,7 @@ RELEASED = {
     "0011_accepted_dates.sql": "495bb042c282d1cab174b2c05b5886a6f2e95e9e37188d2f0433b5d757bc82e9",
     "0012_row_counts.sql": "1f43d3fe3b29ddc4a6bdc6cbd6fedf6bc89ca4019992f77824849ff71dcf0a47",
     "0013_coverage.sql": "2fc578fa6d0aef21b5c604ca717f51240ba503138196300fc8df6cd4282bc411",
+    "0014_batch.sql": "023abe16f09a34c19bc5521d801bf1ab59f11fb794cd73aef50719fa1ae5ab0b",
 }
 """Databases have run these: whoever has one never runs it again."""
 
@@ -335,6 +336,24 @@ ROWS: dict[str, Sequence[Row]] = {
         *each("status", "pending running success failed", PIECE, "batch_no"),
         *each("kind", "stock index etf", {**PIECE, "run_id": "gone"}, "batch_no"),
         {"run_id": "new", "batch_no": "1", "kind": "stock", "codes": "{}", "label": "none"},
+    ],
+    "batch": [
+        *each("kind", "stock index etf factor", {**BATCH, "plan": DAY}, "batch_no"),
+        *each(
+            "status",
+            "pending running success failed superseded",
+            {**PIECE, "plan": "history", "by": "code"},
+            "batch_no",
+        ),
+        {
+            "plan": BEFORE,
+            "trade_date": BEFORE,
+            "batch_no": "1",
+            "kind": "stock",
+            "by": "market_day",
+            "label": "x",
+            "status": "pending",
+        },
     ],
     "publication_look": [{"trade_date": DAY, "waits_for": "stocks", "looks": "2", "looked_at": MOMENT}],
     "unlisted_index": [{"code": "sh.000688", "trade_date": DAY, "noticed_at": MOMENT}],

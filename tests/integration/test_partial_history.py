@@ -83,7 +83,7 @@ def test_a_history_that_was_stopped_shows_everywhere(
         assert reader.bounds().lag is None
     system = CheckedSystem(store, lambda: source_of(emulator), Settings, None, list, NOW)
     assert "coverage" not in {finding.name for finding in examine(system)}  # it may well be alive
-    for table in ("history_batch SET started_at = started_at", "history_batch SET finished_at = finished_at"):
+    for table in ("batch SET started_at = started_at", "batch SET finished_at = finished_at"):
         database.do(f"UPDATE ashare.{table} - interval '7 hours'")
     found = {finding.name: finding for finding in examine(system)}
     assert found["coverage"].state == WARN

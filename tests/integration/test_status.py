@@ -80,8 +80,8 @@ def test_a_history_that_is_under_way_is_shown_with_its_plan(
         )
     for number, state in enumerate(("success", "success", "pending")):
         database.do(
-            "INSERT INTO ashare.history_batch (run_id, batch_no, kind, codes, label, status) "
-            "VALUES ('under way', %s, 'stock', ARRAY['sh.600000'], 'x', %s)",
+            "INSERT INTO ashare.batch (plan, batch_no, kind, by, codes, label, status) "
+            "VALUES ('under way', %s, 'stock', 'code', ARRAY['sh.600000'], 'x', %s)",
             number,
             state,
         )

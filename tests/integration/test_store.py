@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -14,13 +15,14 @@ from ashare.errors import InvalidInput, SourceBusy, StoreBusy, StoreRefused, Sto
 from ashare.store import Batch, Store, migrate
 from ashare.store.migrate import MIGRATIONS
 from ashare.store.queries import queries
-from ashare.store.rows import BatchRows, MergeCounts
+from ashare.store.rows import BatchRows, MergeCounts, Plan
 from ashare.store.work import Scope
 from ashare_emulator.server import Emulator
 from tests.conftest import Database, MakeRun, at
 from tests.integration.trade_date import MARKET, complete
 
 DAY = date(2026, 3, 2)
+PLAN = Plan(str(DAY), DAY, "run")
 FILES = [file.name for file in sorted(MIGRATIONS.glob("*.sql"))]
 
 LINE = "2026-03-02 {code} 9.69 9.77 9.58 {close} 9.72 73404604 710795803.74 0.2204 -0.4115 1 0 \\N \\N \\N \\N"
@@ -38,8 +40,9 @@ def store(database: Database) -> Store:
 
 
 def load(store: Store, *lines: str, run_id: str = "run") -> MergeCounts:
-    (batch,) = store.batches.replace(DAY, [Batch("stock", "market_day", None, "stocks")], "run")
-    return store.bars.load(DAY, batch.batch_no, BatchRows(io.StringIO("".join(lines)), len(lines)), run_id)
+    (batch,) = store.batches.replace(PLAN, [Batch("stock", "market_day", None, "stocks")])
+    rows = BatchRows(io.StringIO("".join(lines)), len(lines))
+    return store.bars.load(replace(PLAN, run_id=run_id), batch.batch_no, rows)
 
 
 # ---------------------------------------------------------------------- migrations
@@ -158,16 +161,14 @@ def test_a_batch_with_a_bad_line_leaves_nothing_behind(store: Store, database: D
 
 def test_batches_that_bring_the_same_bars_at_once_do_not_fail(store: Store, database: Database) -> None:
     codes = [f"sh.{600000 + n}" for n in range(500)]
-    plans = store.batches.replace(DAY, [Batch("stock", "code", codes, f"part {n}") for n in range(4)], "run")
+    plans = store.batches.replace(PLAN, [Batch("stock", "code", codes, f"part {n}") for n in range(4)])
     ready, merged = threading.Barrier(4), []
 
     def start(batch: Batch, order: int) -> None:
         lines = [bar(code) for code in codes[:: order or 1]]
         ready.wait()
         with Store(database.connect) as own:
-            merged.append(
-                own.bars.load(DAY, batch.batch_no, BatchRows(io.StringIO("".join(lines)), len(lines)), "run")
-            )
+            merged.append(own.bars.load(PLAN, batch.batch_no, BatchRows(io.StringIO("".join(lines)), len(lines))))
 
     threads = [threading.Thread(target=start, args=(plan, (-1) ** n)) for n, plan in enumerate(plans)]
     for thread in threads:
@@ -206,14 +207,14 @@ def test_an_unreachable_database_is_one_sentence_without_a_password() -> None:
 def test_a_wait_for_a_lock_of_the_store_ends_and_says_for_whom(
     store: Store, database: Database, lock: str, what: str
 ) -> None:
-    (batch,) = store.batches.replace(DAY, [Batch("stock", "market_day", None, "stocks")], "run")
+    (batch,) = store.batches.replace(PLAN, [Batch("stock", "market_day", None, "stocks")])
     store.name_sessions("fetch_and_copy", 0.3)
 
     def work() -> None:
         if what == "load":
-            store.bars.load(DAY, batch.batch_no, BatchRows(io.StringIO(bar("sh.600000")), 1), "run")
+            store.bars.load(PLAN, batch.batch_no, BatchRows(io.StringIO(bar("sh.600000")), 1))
         else:
-            store.batches.replace(DAY, [batch], "run")
+            store.batches.replace(PLAN, [batch])
 
     with database.connect() as other:
         other.execute("SELECT set_config('application_name', 'somebody', false)")

@@ -370,10 +370,10 @@ def test_before_a_day_is_published_an_empty_answer_is_not_absence(
     make_run: MakeRun, database: Database, market: GeneratedMarket
 ) -> None:
     with Emulator(market, published_until=lambda: date(2025, 10, 8)) as server:
-        run = make_run(DAY, source=source_of(server), kinds=("index",))
+        run = make_run(DAY, source=source_of(server), kinds=("index",), now=at("2025-10-10T20:00"))
         wait_for_trading_day(run)
         (batch,) = plan_batches(run)
-        with pytest.raises(BadReply, match="not published yet, or data is lost"):
+        with pytest.raises(BadReply, match="not published yet, or is lost"):
             fetch_and_copy(run, batch.batch_no)
     assert database.rows("SELECT * FROM ashare.absent_bar") == []
 
@@ -679,7 +679,7 @@ def test_a_batch_that_another_run_is_at_is_not_said_to_have_been_killed(
 ) -> None:
     other, own = make_run(DAY, run_id="other"), make_run(DAY, run_id="own")
     (batch, *_) = plan_batches(other)
-    other.store.batches.start(other.day, batch.batch_no)
+    other.store.batches.start(other.plan, batch.batch_no)
     with pytest.raises(IncompleteDate, match=r"the run other has been at work on it since \d\d:\d\d:\d\d"):
         record_status(own)
     with pytest.raises(IncompleteDate, match="and did not end: its process was killed"):

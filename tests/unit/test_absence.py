@@ -59,8 +59,6 @@ CASES: list[tuple[int, Evidence, Verdict]] = [
     (12, evidence(), Verdict.BELIEVED),
     (12, evidence(clock=LATE, absent=MOST), Verdict.BELIEVED),
     (12, evidence(others=Others.OTHER_KIND, absent=8, bars=8), Verdict.BELIEVED),
-    (12, evidence(span=replace(BEGINS, has_bar_before=True)), Verdict.BELIEVED),
-    (12, evidence(span=replace(YEARS, has_bar_before=True), witness=True), Verdict.BELIEVED),
 ]
 
 
@@ -113,7 +111,6 @@ def stronger(found: Evidence) -> list[Evidence]:
         known += [
             {"span": replace(found.span, last=found.span.last + LEAST_EMPTY)},
             {"span": replace(found.span, has_bar_after=True)},
-            {"span": replace(found.span, has_bar_before=False)},
             {"span": replace(found.span, is_disproved=False)},
         ]
     return [replace(found, **each) for each in known]

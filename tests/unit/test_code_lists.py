@@ -8,8 +8,8 @@ from collections.abc import Collection
 import pytest
 
 from ashare.settings import DEFAULT_INDICES
-from ashare.sync.first_bars import WITNESS
-from ashare.sync.history import range_fetch
+from ashare.sync.by_code import INDEX as WITNESS_OF_BARS
+from ashare.sync.history.stock_factors import WITNESS as WITNESS_OF_FACTORS
 from ashare_emulator import names
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.market import INDEX
@@ -19,7 +19,7 @@ pytestmark = needs_shared_data
 
 LISTS: dict[str, Collection[str]] = {
     "settings.DEFAULT_INDICES": DEFAULT_INDICES,
-    "the witnesses of absence": (WITNESS, range_fetch.INDEX),
+    "the witnesses of absence": (WITNESS_OF_BARS, WITNESS_OF_FACTORS),
     "names.ALWAYS": names.ALWAYS,
     "names.INDICES": names.INDICES,
     "names.BEIJING": names.BEIJING,

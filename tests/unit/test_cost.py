@@ -63,10 +63,10 @@ def test_pages_hold_exactly_what_is_lacking_and_are_as_few_as_can_be(lacking: se
         else:
             gaps.append([n, n])
     found = cut_pages([(SESSIONS[first], SESSIONS[last]) for first, last in gaps], SESSIONS)
-    assert [day for page in found for day in page] == [SESSIONS[n] for n in sorted(lacking)]
+    assert [day for page in found for day in page.days] == [SESSIONS[n] for n in sorted(lacking)]
     at = {day: n for n, day in enumerate(SESSIONS)}
-    starts = [at[page[0]] for page in found]
-    assert all(at[page[-1]] - at[page[0]] < PAGE_SESSIONS for page in found)
+    starts = [at[page.first] for page in found]
+    assert all(at[page.last] - at[page.first] < PAGE_SESSIONS for page in found)
     # What begins a page was out of the reach of the page before it: no cut with fewer pages exists.
     assert all(later - earlier >= PAGE_SESSIONS for earlier, later in pairwise(starts))
 

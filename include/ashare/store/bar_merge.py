@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from psycopg import sql
     from typing_extensions import LiteralString  # in typing since Python 3.11
 
+ABSENT = "absent at the source: the per-security call brings no bar"
 BEFORE_THE_FIRST_BAR = "before its first bar at the source"
 
 
@@ -36,20 +37,10 @@ def merge(connection: psycopg.Connection[Any], batch_rows: BatchRows, run_id: st
     return merged
 
 
-def record_absence(connection: psycopg.Connection[Any], day: date, batch_rows: BatchRows, run_id: str) -> None:
-    """Record which codes have no bar at the source, within the caller's transaction."""
-    for absent_range in batch_rows.absent_ranges:
-        record_absent_range(connection, absent_range, run_id)
-    if absence := batch_rows.absence:
-        record_absent(connection, [(day, code) for code in absence.codes], absence.reason, run_id)
-
-
-def record_absent(
-    connection: psycopg.Connection[Any], absent: Sequence[tuple[date, str]], reason: str, run_id: str
-) -> None:
+def record_absent(connection: psycopg.Connection[Any], absent: Sequence[tuple[date, str]], run_id: str) -> None:
     """Record dates on which a security has no bar at the source, within the caller's transaction."""
     days, codes = [day for day, _ in absent], [code for _, code in absent]
-    values = {"days": days, "codes": codes, "reason": reason, "run_id": run_id}
+    values = {"days": days, "codes": codes, "reason": ABSENT, "run_id": run_id}
     connection.execute(queries("bars")["record_absent"], values)
 
 

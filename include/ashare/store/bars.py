@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ashare.datasets import bars_of
 from ashare.store import cross_check
-from ashare.store.bar_merge import merge, record_absence, record_rejected_factors
-from ashare.store.batches import FACTOR_BATCH, add, finish
+from ashare.store.bar_merge import merge, record_absent, record_absent_range, record_rejected_factors
+from ashare.store.batches import FACTOR_BATCH, add, add_rows, finish
 from ashare.store.cross_check import Contradiction, Tolerance
 from ashare.store.queries import queries
-from ashare.store.rows import BatchRows, MergeCounts, RejectedRow, RereadDate
+from ashare.store.rows import AbsentRange, BatchRows, MergeCounts, Plan, RejectedRow, RereadDate
 
 if TYPE_CHECKING:
     import psycopg
@@ -29,7 +29,12 @@ class Bars:
 
     def has_bars(self, day: date, kind: str | None = None) -> bool:
         """Whether the table holds any bar of the day (of ``kind``, if given). If so, the day is published."""
-        return bool(self.store.rows("bars", "has_bars", {"day": day, "kind": kind})[0][0])
+        return bool(self.days_with_bars([day], kind))
+
+    def days_with_bars(self, days: Collection[date], kind: str | None = None) -> set[date]:
+        """Those of the days of which the table has a bar (of ``kind``, if given)."""
+        values = {"days": list(days), "kind": kind}
+        return {row[0] for row in self.store.rows("bars", "days_with_bars", values)} if days else set()
 
     def first_bar(self, code: str) -> date | None:
         """The day of a security's first bar in the table; ``None`` without bars."""
@@ -44,31 +49,31 @@ class Bars:
 
     def load(
         self,
-        day: date,
+        plan: Plan,
         batch_no: int,
         batch_rows: BatchRows,
-        run_id: str,
         *,
         market: tuple[str, Tolerance] | None = None,
     ) -> MergeCounts:
-        """Load the rows of a batch and record the batch as done, in one transaction: all or nothing.
+        """Load rows of a batch and count them for it, in one transaction: all or nothing.
 
-        :param market: for a whole market: its kind, and the tolerance of its cross-check.
+        :param market: for a whole market of a trade date: its kind, and the tolerance of its cross-check.
         :raises Contradiction: the cross-check failed; only its figures are written.
         """
+        day, run_id = plan.day, plan.run_id
         try:
             with self.store.transaction() as connection:
                 merged = merge(connection, batch_rows, run_id)
-                record_absence(connection, day, batch_rows, run_id)
-                if market:
+                record_absent(connection, batch_rows.absent, run_id)
+                if market and day:
                     _verify(connection, day, *market, run_id)
-                finish(connection, day, batch_no, "success", batch_rows.rows, batch_rows.requests)
+                add_rows(connection, plan, batch_no, batch_rows.rows)
                 for batch in batch_rows.follow_ups:
-                    numbered = add(connection, day, batch, run_id)
+                    numbered = add(connection, plan, batch)
                     # The batch that found the follow-up counts its rows and requests.
-                    finish(connection, day, numbered.batch_no, "success", 0, 0)
+                    finish(connection, plan, numbered.batch_no, "success", 0)
         except Contradiction as found:
-            if market:
+            if market and day:
                 with self.store.transaction() as connection:
                     cross_check.record(connection, day, market[0], found.checks, run_id)
             raise
@@ -84,7 +89,7 @@ class Bars:
             merged = []
             for date_ in again:
                 merged.append(merge(connection, date_.batch_rows, run_id))
-                record_absence(connection, date_.day, date_.batch_rows, run_id)
+                record_absent(connection, date_.batch_rows.absent, run_id)
             for date_ in again:
                 _verify(connection, date_.day, date_.kind, date_.tolerance, run_id)
             for date_ in again:
@@ -94,15 +99,24 @@ class Bars:
                         raise Contradiction(checks)
         return merged
 
+    def record_absent(self, absent: Sequence[tuple[date, str]], run_id: str) -> None:
+        """Record bars that do not exist at the source: date and code."""
+        if absent:
+            with self.store.transaction() as connection:
+                record_absent(connection, absent, run_id)
+
+    def record_absent_range(self, absent: AbsentRange, run_id: str) -> None:
+        """Record days before an index's first bar."""
+        with self.store.transaction() as connection:
+            record_absent_range(connection, absent, run_id)
+
     def save_factors(
         self,
-        day: date,
+        plan: Plan,
         factors: Sequence[tuple[str, date, str, str]],
-        requests: int,
         odd: Sequence[RejectedRow] = (),
-        run_id: str | None = None,
     ) -> None:
-        """Write a date's adjust factors, record rejected rows, and record batch 0 as done, in one transaction.
+        """Write a date's adjust factors, record rejected rows, and count the rows for batch 0, in one transaction.
 
         :param factors: (code, ex_date, fore, back).
         :param odd: rows that broke a rule.
@@ -111,13 +125,13 @@ class Bars:
         values = {"codes": codes, "ex_dates": ex_dates, "fore": fore, "back": back}
         with self.store.transaction() as connection:
             named = [*codes, *(row.code for row in odd)] if codes else []
-            connection.execute(queries("bars")["drop_wrong_factors"], {"codes": named, "day": day})
+            connection.execute(queries("bars")["drop_wrong_factors"], {"codes": named, "day": plan.day})
             connection.execute(queries("bars")["save_factors"], values)
-            record_rejected_factors(connection, odd, run_id, day=day)
+            record_rejected_factors(connection, odd, plan.run_id, day=plan.day)
             note = f"{len(odd)} adjust factors set aside (ashare.rejected_row)" if odd else None
-            recorded = {"day": day, "expected": len(factors), "note": note, "run_id": run_id}
+            recorded = {"day": plan.day, "expected": len(factors), "note": note, "run_id": plan.run_id}
             connection.execute(queries("coverage")["record_factors"], recorded)
-            finish(connection, day, FACTOR_BATCH, "success", len(factors), requests)
+            add_rows(connection, plan, FACTOR_BATCH, len(factors))
 
 
 def _verify(connection: psycopg.Connection[Any], day: date, kind: str, tolerance: Tolerance, run_id: str) -> None:

@@ -1,4 +1,4 @@
-"""The table ``sync_batch``: the plan of each trade date, and the outcome of each batch."""
+"""The table ``batch``: the plans of trade dates and of histories, and the outcome of each batch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ashare.datasets import ADJUST_FACTORS, bars_of
 from ashare.store.database import take_lock
 from ashare.store.queries import queries
-from ashare.store.rows import Batch
+from ashare.store.rows import Batch, Plan
 from ashare.texts import bounded
 
 if TYPE_CHECKING:
@@ -23,18 +23,18 @@ FACTOR_BATCH = 0
 
 @dataclass(frozen=True)
 class Batches:
-    """The batches of trade dates."""
+    """The batches of plans."""
 
     store: Store
 
-    def replace(self, day: date, batches: Iterable[Batch], run_id: str) -> list[Batch]:
-        """Write a new plan for the date, and return its batches with their numbers.
+    def replace(self, plan: Plan, batches: Iterable[Batch]) -> list[Batch]:
+        """Write a plan anew, and return its batches with their numbers.
 
-        Unfinished batches of an earlier plan become ``superseded``, except batch 0.
+        Unfinished batches that the plan had before become ``superseded``, except batch 0.
         """
         with self.store.transaction() as connection:
-            connection.execute(queries("batches")["supersede"], {"day": day})
-            return [add(connection, day, batch, run_id) for batch in batches]
+            connection.execute(queries("batches")["supersede"], plan.parameters)
+            return [add(connection, plan, batch) for batch in batches]
 
     def earliest_waiting(self, day: date, kind: str, codes: Sequence[str], *, since: date) -> date:
         """The earliest trade date from ``since`` to ``day`` with an open batch, of any run, for one of the codes.
@@ -45,73 +45,80 @@ class Batches:
         found: date | None = self.store.rows("batches", "earliest_waiting", values)[0][0]
         return found or day
 
-    def start_factors(self, day: date, run_id: str) -> None:
-        """Start batch 0 of the date: its adjust factors."""
-        values = {"day": day, "label": f"adjust factors {day}", "run_id": run_id}
-        self.store.execute("batches", "add_factor", values)
-        self.start(day, FACTOR_BATCH)
+    def start_factors(self, plan: Plan) -> None:
+        """Start batch 0 of a trade date: its adjust factors."""
+        self.store.execute("batches", "add_factor", {**plan.parameters, "label": f"adjust factors {plan.name}"})
+        self.start(plan, FACTOR_BATCH)
 
-    def get(self, day: date, batch_no: int) -> Batch | None:
-        """Read one batch of the plan; ``None`` without it."""
-        rows = self.store.rows("batches", "get", {"day": day, "batch_no": batch_no})
-        return Batch(*rows[0]) if rows else None
+    def start(self, plan: Plan, batch_no: int) -> Batch | None:
+        """Mark a batch as running, and return it; ``None`` if the plan has no such batch.
 
-    def start(self, day: date, batch_no: int) -> None:
-        """Mark a batch as running. Clear what its dataset waits for, unless another batch still waits."""
+        Clears what the dataset of a trade date waits for, unless another batch still waits.
+        """
         with self.store.transaction() as connection:
-            row = connection.execute(queries("batches")["start"], {"day": day, "batch_no": batch_no}).fetchone()
-            if row is not None:
-                kind: str = row[0]
-                dataset = ADJUST_FACTORS if kind == "factor" else bars_of(kind)
-                connection.execute(queries("work")["resume"], {"day": day, "kind": kind, "dataset": dataset.name})
+            values = {**plan.parameters, "batch_no": batch_no}
+            row = connection.execute(queries("batches")["start"], values).fetchone()
+            if row is None:
+                return None
+            batch = Batch(*row)
+            dataset = ADJUST_FACTORS if batch.kind == "factor" else bars_of(batch.kind)
+            connection.execute(queries("work")["resume"], {**values, "kind": batch.kind, "dataset": dataset.name})
+        return batch
 
-    def stop(self, day: date, batch_no: int, status: str, error: str, requests: int) -> None:
-        """Record why a batch stopped; ``status`` is ``failed``, ``pending`` (again) or ``superseded``."""
+    def finish(self, plan: Plan, batch_no: int, status: str, requests: int, error: str | None = None) -> None:
+        """Record how a try of a batch ended: ``success``, ``failed``, ``pending`` (again) or ``superseded``.
+
+        :param requests: number of requests that the try has sent.
+        """
         with self.store.transaction() as connection:
-            finish(connection, day, batch_no, status, None, requests, error)
+            finish(connection, plan, batch_no, status, requests, error)
 
-    def finish(self, day: date, batch_no: int, rows: int, requests: int) -> None:
-        """Record a batch as done. Its rows were loaded under other dates: it read earlier dates again."""
+    def add_rows(self, plan: Plan, batch_no: int, rows: int) -> None:
+        """Count rows that a batch has loaded."""
         with self.store.transaction() as connection:
-            finish(connection, day, batch_no, "success", rows, requests)
+            add_rows(connection, plan, batch_no, rows)
 
-    def errors(self, day: date, run_id: str, *, only_earlier: bool = False) -> list[str]:
-        """The errors of batches that failed, are pending after an error, or are running (also after a kill).
+    def errors(self, plan: Plan, *, only_earlier: bool = False) -> list[str]:
+        """The error of each batch that is not done, with the batch's label.
 
-        :param run_id: the run that asks; of the running batches, only its own were killed for sure.
+        Of the running batches, only those of the plan's run were killed for sure.
+
         :param only_earlier: only of batches that read earlier dates again or heal them.
         """
-        values = {"day": day, "run_id": run_id, "only_earlier": only_earlier}
+        values = {**plan.parameters, "only_earlier": only_earlier}
         return [row[0] for row in self.store.rows("batches", "errors", values)]
 
 
-def add(connection: psycopg.Connection[Any], day: date, batch: Batch, run_id: str) -> Batch:
-    """Add a batch to the plan, within the caller's transaction; returns the batch with its number."""
+def add(connection: psycopg.Connection[Any], plan: Plan, batch: Batch) -> Batch:
+    """Add a batch to a plan, within the caller's transaction; returns the batch with its number."""
     values = {
-        "day": day,
+        **plan.parameters,
         "kind": batch.kind,
         "by": batch.by,
         "codes": batch.codes,
         "label": batch.label,
         "again": batch.again,
         "heals": batch.heals,
-        "run_id": run_id,
     }
-    take_lock(connection, queries("batches")["lock"], f"ashare batches {day}", {"day": day})
+    take_lock(connection, queries("batches")["lock"], f"ashare batches {plan.name}", values)
     row = connection.execute(queries("batches")["add"], values).fetchone()
     assert row is not None
     return replace(batch, batch_no=row[0])
 
 
+def add_rows(connection: psycopg.Connection[Any], plan: Plan, batch_no: int, rows: int) -> None:
+    """Count rows that a batch has loaded, within the caller's transaction."""
+    connection.execute(queries("batches")["add_rows"], {**plan.parameters, "batch_no": batch_no, "rows": rows})
+
+
 def finish(
     connection: psycopg.Connection[Any],
-    day: date,
+    plan: Plan,
     batch_no: int,
     status: str,
-    rows: int | None,
     requests: int,
     error: str | None = None,
 ) -> None:
-    """Record how a batch ended, within the caller's transaction."""
-    values = {"day": day, "batch_no": batch_no, "status": status, "rows": rows, "requests": requests}
-    connection.execute(queries("batches")["finish"], {**values, "error": error and bounded(error)})
+    """Record how a try of a batch ended, within the caller's transaction."""
+    values = {"batch_no": batch_no, "status": status, "requests": requests, "error": error and bounded(error)}
+    connection.execute(queries("batches")["finish"], {**plan.parameters, **values})

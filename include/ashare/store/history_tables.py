@@ -1,4 +1,4 @@
-"""What a history run reads and writes beside the bars: gaps, its batches, its trade dates."""
+"""What a history run reads and writes beside bars and batches: gaps, adjust factors, its trade dates."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from datetime import date, time
 from typing import Any
 
 from ashare.datasets import ADJUST_FACTORS, bars_of
-from ashare.store.bar_merge import merge, record_absent, record_absent_range, record_rejected_factors
+from ashare.store.bar_merge import record_rejected_factors
 from ashare.store.cross_check import DAYS_MOVE
 from ashare.store.queries import queries
-from ashare.store.rows import AbsentRange, BatchRows, MergeCounts, RejectedRow
+from ashare.store.rows import RejectedRow
 from ashare.store.store import Store
-from ashare.texts import bounded
 
 
 @dataclass(frozen=True)
@@ -53,16 +52,6 @@ class SecurityGap:
     factors: bool = False
 
 
-@dataclass(frozen=True)
-class HistoryBatch:
-    """A batch: some securities over the whole range."""
-
-    batch_no: int
-    kind: str
-    codes: Sequence[str]
-    label: str
-
-
 class HistoryTables:
     """The tables of a history run, over a store's connection."""
 
@@ -90,11 +79,6 @@ class HistoryTables:
     def first_day(self) -> date | None:
         """The first day with a bar in the table; ``None`` for an empty table."""
         found: date | None = self._all("first_day")[0][0]
-        return found
-
-    def session_of_a_week_ago(self, today: date) -> date:
-        """The last session at least a week before ``today``: surely published. It may lie outside the range."""
-        found: date = self._all("session_of_a_week_ago", today=today)[0][0]
         return found
 
     def kinds_of(self, codes: Sequence[str]) -> dict[str, str]:
@@ -125,14 +109,10 @@ class HistoryTables:
     def _loads_bars_of(self, kind: str) -> bool:
         return bars_of(kind).name in self._span.datasets
 
-    def first_bar(self, code: str) -> date | None:
-        """The day of a security's first bar."""
-        return self.store.bars.first_bar(code)
-
-    # ------------------------------------------------------------------ batches
+    # ------------------------------------------------------------------ plan
 
     def forget_plan(self) -> None:
-        """Delete the run's plan, if it has one."""
+        """Delete the record of the run's plan, if it has one."""
         self._do("forget")
 
     def planned_start(self) -> date | None:
@@ -144,52 +124,11 @@ class HistoryTables:
         """Whether the run has a plan."""
         return bool(self._all("is_planned")[0][0])
 
-    def plan(self, batches: Sequence[HistoryBatch], in_words: str) -> None:
-        """Write the run's plan."""
-        with self.store.transaction() as connection:
-            values = self._span.parameters
-            connection.execute(queries("history")["plan"], {**values, "plan": in_words})
-            for batch in batches:
-                numbered = {"batch_no": batch.batch_no, "kind": batch.kind, "label": batch.label}
-                connection.execute(queries("history")["add"], {**values, **numbered, "codes": list(batch.codes)})
+    def plan(self, in_words: str) -> None:
+        """Record the run's plan."""
+        self._do("plan", plan=in_words)
 
-    def start(self, batch_no: int) -> HistoryBatch | None:
-        """Mark a batch as running, and return it; ``None`` without such a batch."""
-        rows = self._all("start", batch_no=batch_no)
-        return HistoryBatch(batch_no, *rows[0]) if rows else None
-
-    def finish(self, batch_no: int, status: str, requests: int, error: str | None = None) -> None:
-        """Record how a try of a batch ended."""
-        why = error and bounded(error)
-        self._do("finish", batch_no=batch_no, status=status, requests=requests, error=why)
-
-    def errors(self) -> list[str]:
-        """The error of each batch that is not done, with the batch's label."""
-        return [row[0] for row in self._all("errors")]
-
-    # ------------------------------------------------------------------ loading
-
-    def load(self, batch_no: int, batch_rows: BatchRows) -> MergeCounts:
-        """Merge the rows of one request, and count them for the batch, in one transaction."""
-        with self.store.transaction() as connection:
-            merged = merge(connection, batch_rows, self._span.run_id)
-            row_counts = {**self._span.parameters, "batch_no": batch_no, "rows": batch_rows.rows}
-            connection.execute(queries("history")["add_rows"], row_counts)
-        return merged
-
-    def days_with_bars(self, days: Collection[date]) -> set[date]:
-        """Those of the days of which the table has a bar, of any security. They are published."""
-        return {row[0] for row in self._all("days_with_bars", days=list(days))}
-
-    def record_absent(self, absent: Sequence[tuple[date, str]], reason: str) -> None:
-        """Record sessions without a bar as absent: session and code."""
-        with self.store.transaction() as connection:
-            record_absent(connection, absent, reason, self._span.run_id)
-
-    def record_absent_range(self, absent: AbsentRange) -> None:
-        """Record days before an index's first bar."""
-        with self.store.transaction() as connection:
-            record_absent_range(connection, absent, self._span.run_id)
+    # ------------------------------------------------------------------ adjust factors
 
     def known_factors(self, code: str) -> set[date]:
         """The known ex-dates of a stock."""

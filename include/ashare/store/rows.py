@@ -36,8 +36,26 @@ class Expectation:
 
 
 @dataclass(frozen=True)
+class Plan:
+    """Whose batches: those of a trade date, or those of a run of ``ashare_history``.
+
+    :ivar name: the trade date (``YYYY-MM-DD``), or the id of the history's run.
+    :ivar day: the trade date; ``None`` for a history.
+    :ivar run_id: the run that works on the plan.
+    """
+
+    name: str
+    day: date | None
+    run_id: str
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return {"plan": self.name, "day": self.day, "run_id": self.run_id}
+
+
+@dataclass(frozen=True)
 class Batch:
-    """One piece of a trade date's work; ``codes`` is ``None`` for the whole market."""
+    """One piece of a plan; ``codes`` is ``None`` for the whole market."""
 
     kind: str
     by: str
@@ -146,24 +164,18 @@ class AbsentRange:
 
 
 @dataclass(frozen=True)
-class AbsentBars:
-    """Codes that the per-security call answered without a bar of the trade date."""
-
-    codes: Sequence[str]
-    reason: str
-
-
-@dataclass(frozen=True)
 class BatchRows:
-    """The rows of a batch: bars as text for COPY, in ``daily_bar``'s order; rejected, blanked and absent bars."""
+    """Rows of a batch.
+
+    :ivar bars: bars as text for COPY, in ``daily_bar``'s order.
+    :ivar absent: date and code of bars that do not exist at the source.
+    """
 
     bars: IO[str]
     rows: int
     rejects: Sequence[RejectedBar] = ()
     blanked: Sequence[BlankedBar] = ()
-    absence: AbsentBars | None = None
-    absent_ranges: Sequence[AbsentRange] = ()
-    requests: int = 0
+    absent: Sequence[tuple[date, str]] = ()
     follow_ups: Sequence[Batch] = field(default=())
     """Batches that this batch found necessary and did itself; they are recorded beside it."""
 

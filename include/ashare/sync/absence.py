@@ -28,16 +28,14 @@ class Others(IntEnum):
 
 @dataclass(frozen=True)
 class EmptySpan:
-    """An index's span without a bar, from the trade date on.
+    """An index's span without a bar, from the first wanted session on. No bar of the index before it is known.
 
-    :ivar has_bar_before: the table or the reply has a bar of the index before the span.
     :ivar has_bar_after: the table or the reply has a bar of the index right after the span.
     :ivar is_disproved: another request brought a bar of the index within the span.
     """
 
     first: date
     last: date
-    has_bar_before: bool = False
     has_bar_after: bool = False
     is_disproved: bool = False
 
@@ -102,13 +100,13 @@ def judge_absence(evidence: Evidence) -> Verdict:
     12    any       none of these                                                                 BELIEVED
     ====  ========  ============================================================================  ================
 
-    An index begins later (``begins_later``) if no bar of it before the span is known, and either its own bar follows
-    the span, or a witness comes and the span has at least ``LEAST_EMPTY``.
+    An index begins later if its own bar follows the span, or if a witness comes and the span has at least
+    ``LEAST_EMPTY``.
     """
     is_today = evidence.clock is not None
     if evidence.span and evidence.span.is_disproved:
         return Verdict.DISPROVED
-    if begins_later(evidence):
+    if _begins_later(evidence):
         return Verdict.ASK_AGAIN if evidence.answers < ENOUGH_ANSWERS else Verdict.BEFORE_FIRST_BAR
     if evidence.clock is not None and evidence.clock < BARS_ARE_FINAL:
         return Verdict.NOT_FINAL
@@ -126,9 +124,9 @@ def judge_absence(evidence: Evidence) -> Verdict:
     return Verdict.BELIEVED
 
 
-def begins_later(evidence: Evidence) -> bool:
-    """Whether an index begins after its span without a bar: no day of the span counts among the absent ones."""
+def _begins_later(evidence: Evidence) -> bool:
+    """Whether an index begins after its span without a bar."""
     span = evidence.span
-    if span is None or span.has_bar_before:
+    if span is None:
         return False
     return span.has_bar_after or (evidence.witness is True and span.last - span.first >= LEAST_EMPTY)

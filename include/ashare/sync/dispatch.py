@@ -16,10 +16,9 @@ def fetch_and_copy(run: Run, batch_no: int) -> MergeCounts:
     :returns: row counts of the merges.
     :raises InvalidInput: the plan has no such batch.
     """
-    batch = run.store.batches.get(run.day, batch_no)
+    batch = run.store.batches.start(run.plan, batch_no)
     if batch is None:
         raise InvalidInput(f"There is no batch {batch_no} for {run.day}: clear the task plan_batches first.")
-    run.store.batches.start(run.day, batch_no)
     if batch.again:
         return reread_dates(run, batch)
     return heal_date(run, batch) if batch.heals else fetch_bars(run, batch)

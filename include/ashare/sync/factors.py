@@ -42,16 +42,16 @@ def sync_adjust_factors(run: Run) -> None:
 
 
 def _read_and_save(run: Run) -> None:
-    run.store.batches.start_factors(run.day, run.run_id)
-    session = run.session()
-    with run.batch_end_recorded(FACTOR_BATCH, lambda: session.requests, ADJUST_FACTORS.name):
+    run.store.batches.start_factors(run.plan)
+    with run.batch_recorded(FACTOR_BATCH, ADJUST_FACTORS.name) as tried:
+        tried.session = session = run.session()
         with session:
             table = session.daily_factors(run.day)
         factors = read_factors(table, run.day, run.day)
         if not factors.good and run.is_today_before(final := ADJUST_FACTORS.final):
             reason = f"no adjust factors yet; an answer of none is believed from {final:%H:%M} on"
             raise not_yet(run, "adjust factors", reason, LATE_CODES, final)
-        run.store.bars.save_factors(run.day, factors.good, session.requests, factors.odd, run.run_id)
+        run.store.bars.save_factors(run.plan, factors.good, factors.odd)
     log.info("%d stocks go ex on %s.", len(factors.good), run.day)
 
 

@@ -35,22 +35,20 @@ def heal_date(run: Run, batch: Batch) -> MergeCounts:
         status, error = "superseded" if isinstance(problem, Postponed) else "failed", in_words(problem)
         log.warning("%s is left to a later run. %s", earlier.day, problem)
     with recording(f"batch {batch.batch_no} of {run.day}"):
-        if status == "success":
-            run.store.batches.finish(run.day, batch.batch_no, merged.inserted + merged.revised + merged.unchanged, 0)
-        else:
-            run.store.batches.stop(run.day, batch.batch_no, status, error, 0)
+        run.store.batches.add_rows(run.plan, batch.batch_no, merged.inserted + merged.revised + merged.unchanged)
+        run.store.batches.finish(run.plan, batch.batch_no, status, 0, error or None)
     return merged
 
 
 def _sync(run: Run) -> MergeCounts:
     merged = MergeCounts(0, 0, 0)
     for batch in plan_batches(run, own_date_only=True):
-        run.store.batches.start(run.day, batch.batch_no)
+        run.store.batches.start(run.plan, batch.batch_no)
         try:
             merged += fetch_bars(run, batch)
         except Postponed:
             raise
-        except AshareError as problem:  # recorded in sync_batch; the record of the date counts what is there
+        except AshareError as problem:  # recorded with the batch; the record of the date counts what is there
             log.warning("%s: %s", batch.label, problem)
     with run.end_recorded():
         sync_adjust_factors(run)

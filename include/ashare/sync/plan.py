@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 def plan_batches(run: Run, *, own_date_only: bool = False) -> list[Batch]:
-    """Write the run's agenda to ``sync_batch`` and return its batches; none if nothing remains.
+    """Write the run's agenda as batches and return its batches; none if nothing remains.
 
     :param own_date_only: leave earlier dates to other runs.
     """
@@ -29,7 +29,7 @@ def plan_batches(run: Run, *, own_date_only: bool = False) -> list[Batch]:
             *cut_batches(run, remaining),
             *(() if own_date_only else (*heal_batches(run), *reread_batches(run))),
         ]
-        batches = run.store.batches.replace(run.day, planned, run.run_id)
+        batches = run.store.batches.replace(run.plan, planned)
     for batch in batches:
         log.info("Batch %d: %s", batch.batch_no, batch.label)
     if not batches:
@@ -53,13 +53,17 @@ def cut_batches(run: Run, remaining: Mapping[str, Sequence[str]]) -> list[Batch]
     A kind gets one whole-market batch if one call serves it and more than ``FEW`` codes remain; else batches of up
     to ``batch_size`` codes.
     """
-    batches = []
+    batches: list[Batch] = []
     # Stocks first: their bars prove that the day is published, which gives a later empty answer its meaning.
     for kind, codes in sorted(remaining.items(), reverse=True):
         if run.has_market_call(kind) and len(codes) > FEW:
             batches.append(Batch(kind, "market_day", None, f"{PLURALS[kind]} {run.day}, whole market"))
             continue
-        for at in range(0, len(codes), run.batch_size):
-            part = list(codes[at : at + run.batch_size])
-            batches.append(Batch(kind, "code", part, f"{PLURALS[kind]} {at + 1}-{at + len(part)}"))
+        batches += code_batches(kind, codes, run.batch_size)
     return batches
+
+
+def code_batches(kind: str, codes: Sequence[str], size: int) -> list[Batch]:
+    """Cut codes of one kind into batches of up to ``size`` codes."""
+    parts = [(at, list(codes[at : at + size])) for at in range(0, len(codes), size)]
+    return [Batch(kind, "code", part, f"{PLURALS[kind]} {at + 1}-{at + len(part)}") for at, part in parts]

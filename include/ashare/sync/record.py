@@ -94,7 +94,7 @@ def _record(run: Run, run_id: str | None, *, calendar_is_known: bool = True) -> 
         changed = end_acceptance(run, accepted, is_complete=not problems)
         problems += changed
         facts[0] = _with_problems(facts[0], changed)
-    facts[0] = _with_note(facts[0], run.store.batches.errors(run.day, run.run_id, only_earlier=True))
+    facts[0] = _with_note(facts[0], run.store.batches.errors(run.plan, only_earlier=True))
     run.store.coverage.record(facts, run_id, asked=run.asked)
     if run_id is None:
         run.store.work.forget_failures(run.day, run.datasets)
@@ -126,5 +126,5 @@ def end_acceptance(run: Run, accepted: Acceptance, *, is_complete: bool) -> list
 
 
 def _causes(run: Run) -> Iterable[str]:
-    yield from run.store.batches.errors(run.day, run.run_id)
+    yield from run.store.batches.errors(run.plan)
     yield from run.store.work.errors(run.day, run.datasets)

@@ -14,6 +14,7 @@ from ashare.errors import AshareError, IncompleteDate, InvalidInput, Postponed
 from ashare.settings import Settings
 from ashare.source import Session, SourceConfig
 from ashare.store import Expectation, SourceGate, Store
+from ashare.store.rows import Plan
 from ashare.store.work import Scope
 from ashare.sync.absence import Evidence
 
@@ -29,6 +30,13 @@ FEW = 10
 
 GIVE_UP = time(23, 0)
 """The time at which polling for today's bars is given up."""
+
+
+@dataclass
+class BatchTry:
+    """One try of a batch, and its session, once it has one."""
+
+    session: Session | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,11 @@ class Run:
     def scope(self) -> Scope:
         """What the run works on."""
         return Scope(self.day, self.datasets, self.asked, self.run_id)
+
+    @property
+    def plan(self) -> Plan:
+        """The batches of the trade date."""
+        return Plan(str(self.day), self.day, self.run_id)
 
     @property
     def expectation(self) -> Expectation:
@@ -145,24 +158,33 @@ class Run:
             raise
 
     @contextmanager
-    def batch_end_recorded(
-        self, batch_no: int, requests: Callable[[], int], dataset: str | None = None
-    ) -> Iterator[None]:
-        """Record in ``sync_batch`` why a batch failed, or what it waits for.
-
-        :param requests: returns the number of requests that the batch has sent.
-        :param dataset: the dataset of the trade date that waits with the batch; ``None``: the date does not wait.
-        """
+    def batch_recorded(self, batch_no: int, dataset: str) -> Iterator[BatchTry]:
+        """Record how a try of a batch ended, and what its dataset of the trade date waits for."""
         try:
-            yield
-        except Exception as error:
-            text = in_words(error)
+            with batch_recorded(self.store, self.plan, batch_no) as tried:
+                yield tried
+        except Postponed as error:
             with recording(f"batch {batch_no} of {self.day}"):
-                status = "pending" if isinstance(error, Postponed) else "failed"
-                self.store.batches.stop(self.day, batch_no, status, text, requests())
-                if isinstance(error, Postponed) and dataset:
-                    self.store.work.wait(self.scope, text, error.until, only=[dataset])
+                self.store.work.wait(self.scope, in_words(error), error.until, only=[dataset])
             raise
+
+
+@contextmanager
+def batch_recorded(store: Store, plan: Plan, batch_no: int) -> Iterator[BatchTry]:
+    """Record how a try of a batch ended: that it is done, why it failed, or what it waits for."""
+    tried = BatchTry()
+    try:
+        yield tried
+    except Exception as error:
+        status = "pending" if isinstance(error, Postponed) else "failed"
+        with recording(f"batch {batch_no} of {plan.name}"):
+            store.batches.finish(plan, batch_no, status, _requests(tried), in_words(error))
+        raise
+    store.batches.finish(plan, batch_no, "success", _requests(tried))
+
+
+def _requests(tried: BatchTry) -> int:
+    return tried.session.requests if tried.session else 0
 
 
 def in_words(error: Exception) -> str:

@@ -126,6 +126,7 @@ WHERE (adjust_factor.fore_factor, adjust_factor.back_factor)
 -- name: first_bar
 SELECT min(trade_date) FROM ashare.daily_bar WHERE code = %(code)s
 
--- name: has_bars
-SELECT EXISTS (SELECT FROM ashare.daily_bar b LEFT JOIN ashare.security s USING (code)
-               WHERE b.trade_date = %(day)s AND (%(kind)s::text IS NULL OR s.kind = %(kind)s))
+-- name: days_with_bars
+SELECT day FROM unnest(%(days)s::date[]) AS d (day)
+WHERE EXISTS (SELECT FROM ashare.daily_bar b LEFT JOIN ashare.security s USING (code)
+              WHERE b.trade_date = d.day AND (%(kind)s::text IS NULL OR s.kind = %(kind)s))

@@ -167,8 +167,8 @@ SELECT w.run_id FROM ashare.work w
 WHERE w.ended_at IS NULL
   AND (w.started_at > clock_timestamp() - make_interval(hours => %(hours)s) OR w.until > clock_timestamp())
 UNION
-SELECT b.run_id FROM ashare.history_batch b
-WHERE greatest(b.started_at, b.finished_at) > clock_timestamp() - make_interval(hours => %(hours)s)
+SELECT b.run_id FROM ashare.batch b
+WHERE b.trade_date IS NULL AND greatest(b.started_at, b.finished_at) > clock_timestamp() - make_interval(hours => %(hours)s)
 
 -- name: complete_dates
 SELECT trade_date FROM ashare.complete_dates(%(datasets)s, '-infinity', %(newest)s) ORDER BY trade_date

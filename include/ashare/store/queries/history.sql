@@ -13,9 +13,6 @@ WHERE is_trading_day AND calendar_date BETWEEN %(start)s AND %(end)s ORDER BY ca
 -- name: first_day
 SELECT min(trade_date) FROM ashare.daily_bar
 
--- name: session_of_a_week_ago
-SELECT max(calendar_date) FROM ashare.trade_calendar WHERE is_trading_day AND calendar_date <= %(today)s::date - 7
-
 -- name: closed_days
 -- Weekdays without a session that are not recorded as skipped.
 SELECT c.calendar_date FROM ashare.trade_calendar c
@@ -101,7 +98,6 @@ WITH listed AS (
 SELECT min(day), max(day) FROM lacking GROUP BY span ORDER BY 1
 
 -- name: forget
-WITH batches AS (DELETE FROM ashare.history_batch WHERE run_id = %(run_id)s)
 DELETE FROM ashare.history_run WHERE run_id = %(run_id)s
 
 -- name: plan
@@ -117,35 +113,6 @@ SELECT first_date FROM ashare.history_run WHERE run_id = %(run_id)s
 
 -- name: is_planned
 SELECT EXISTS (SELECT FROM ashare.history_run WHERE run_id = %(run_id)s)
-
--- name: add
-INSERT INTO ashare.history_batch (run_id, batch_no, kind, codes, label)
-VALUES (%(run_id)s, %(batch_no)s, %(kind)s, %(codes)s, %(label)s)
-
--- name: start
-UPDATE ashare.history_batch
-SET status = 'running', started_at = clock_timestamp(), finished_at = NULL, error = NULL
-WHERE run_id = %(run_id)s AND batch_no = %(batch_no)s
-RETURNING kind, codes, label
-
--- name: add_rows
-UPDATE ashare.history_batch SET rows = rows + %(rows)s WHERE run_id = %(run_id)s AND batch_no = %(batch_no)s
-
--- name: finish
-UPDATE ashare.history_batch
-SET status = %(status)s, requests = requests + %(requests)s, error = %(error)s, finished_at = clock_timestamp()
-WHERE run_id = %(run_id)s AND batch_no = %(batch_no)s
-
--- name: errors
-SELECT label || ': ' || coalesce(error, 'work on it began at '
-                                        || to_char(started_at AT TIME ZONE 'Asia/Shanghai', 'HH24:MI:SS')
-                                        || ' and did not end: its process was killed, or the database went away',
-                                 'it was not begun')
-FROM ashare.history_batch WHERE run_id = %(run_id)s AND status <> 'success' ORDER BY batch_no
-
--- name: days_with_bars
-SELECT day FROM unnest(%(days)s::date[]) AS d (day)
-WHERE EXISTS (SELECT FROM ashare.daily_bar b WHERE b.trade_date = d.day)
 
 -- name: absences
 -- The dates on which this run recorded absences. Of the bars, no more are counted than the comparison needs.

@@ -10,13 +10,15 @@ from itertools import groupby
 
 from ashare import cost
 from ashare.cost import PAGE_SESSIONS, Cost
-from ashare.datasets import BARS_APPEAR, ETFS_FROM, PLURALS
+from ashare.datasets import BARS_APPEAR, ETFS_FROM
 from ashare.errors import InvalidInput
 from ashare.source import Session
-from ashare.store.history_tables import HistoryBatch, SecurityGap
-from ashare.sync.history.range_fetch import INDEX
+from ashare.store import Batch
+from ashare.store.history_tables import SecurityGap
+from ashare.sync.by_code import INDEX, lately
 from ashare.sync.history.span import HistoryRun
 from ashare.sync.judge import NO_ETFS
+from ashare.sync.plan import code_batches
 from ashare.sync.publication import SAMPLE
 from ashare.sync.reference import (
     REFERENCE_WORK,
@@ -60,7 +62,7 @@ class Estimate:
         return self.by_code.is_less_than(self.by_date, self.left, self.a_day)
 
 
-def plan_batches(history: HistoryRun) -> tuple[list[HistoryBatch], str]:
+def plan_batches(history: HistoryRun) -> tuple[list[Batch], str]:
     """Write the missing data of the range as batches of codes.
 
     :returns: the batches, and the plan in words.
@@ -85,7 +87,8 @@ def plan_batches(history: HistoryRun) -> tuple[list[HistoryBatch], str]:
     text = in_words(history, found, len(batches))
     if begins is not None:
         text = f"Baostock has no bars before {begins}: the range begins there. {text}"
-    history.tables.plan(batches, text)
+    batches = history.store.batches.replace(history.plan, batches)
+    history.tables.plan(text)
     log.info("%s", text)
     return batches, text
 
@@ -128,8 +131,8 @@ def first_day_with_bars(history: HistoryRun) -> date | None:
             if first_bar is not None and first_bar <= early:
                 return None
             first_bars += [first_bar] if first_bar else []
-        a_week_ago = history.tables.session_of_a_week_ago(history.today)
-        if not first_bars and a_week_ago > history.end and session.bars(INDEX, a_week_ago, a_week_ago).rows:
+        recent = lately(history.today)
+        if not first_bars and recent[0] > history.end and session.bars(INDEX, *recent).rows:
             raise InvalidInput(
                 f"Baostock has no bars from {history.start} to {history.end} (asked for {', '.join(listed)}, which "
                 "were listed then): choose a later range."
@@ -180,17 +183,14 @@ def estimate(history: HistoryRun) -> Estimate:
     return Estimate(wanted, len(listed), len(days), by_code, by_date, left, a_day)
 
 
-def cut_batches(history: HistoryRun, wanted: Sequence[SecurityGap]) -> list[HistoryBatch]:
+def cut_batches(history: HistoryRun, wanted: Sequence[SecurityGap]) -> list[Batch]:
     """Cut the securities into batches of up to ``batch_size`` codes of one kind, stocks first."""
-    batches: list[HistoryBatch] = []
-    size = history.batch_size
+    batches: list[Batch] = []
     for kind, securities in groupby(wanted, key=lambda security: security.kind):
-        codes = [security.code for security in securities]
-        for at in range(0, len(codes), size):
-            part = codes[at : at + size]
-            label = f"{PLURALS[kind]} {at + 1}-{at + len(part)}, {part[0]} to {part[-1]}"
-            batches.append(HistoryBatch(len(batches) + 1, kind, part, label))
-    return batches
+        batches += code_batches(kind, [security.code for security in securities], history.batch_size)
+    return [
+        replace(each, label=f"{each.label}, {each.codes[0]} to {each.codes[-1]}") for each in batches if each.codes
+    ]
 
 
 def in_words(history: HistoryRun, found: Estimate, batches: int) -> str:

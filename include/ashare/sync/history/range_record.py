@@ -46,7 +46,7 @@ def record_status(history: HistoryRun) -> str:
     for day in sorted(changed & accepted):
         recount(history.on(day))
     tables.end()
-    problems = [*tables.errors(), *_still_lacking(history)]
+    problems = [*history.store.batches.errors(history.plan), *_still_lacking(history)]
     if problems:
         raise IncompleteDate(f"{history.start} to {history.end}: {joined(problems)}.")
     return f"{history.start} to {history.end} is complete."

@@ -16,6 +16,7 @@ from ashare.settings import Settings
 from ashare.source import Session, SourceConfig
 from ashare.store import SourceGate, Store
 from ashare.store.history_tables import HistoryRange, HistoryTables
+from ashare.store.rows import Plan
 from ashare.sync.absence import ENOUGH_ANSWERS, Evidence
 from ashare.sync.run import KINDS_OF_SETTINGS, Run
 
@@ -88,6 +89,11 @@ class HistoryRun:
         """The run with its planned range, which begins on the first day with bars at Baostock."""
         start = self.tables.planned_start()
         return replace(self, start=start) if start and start != self.start else self
+
+    @property
+    def plan(self) -> Plan:
+        """The batches of this run."""
+        return Plan(self.run_id, None, self.run_id)
 
     @cached_property
     def tables(self) -> HistoryTables:

@@ -1,0 +1,55 @@
+"""A batch of codes as a stream: each page is loaded while the next one is on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from contextlib import suppress
+
+from ashare.errors import AshareError, BadReply
+from ashare.source import Session
+from ashare.store import Batch
+from ashare.store.rows import MergeCounts, Plan
+from ashare.sync.by_code import CodeFetcher
+from ashare.sync.doubts import doubt_error
+from ashare.sync.loader import Loader
+from ashare.sync.run import Run
+from ashare.texts import joined
+
+
+def fetch_stream(
+    run: Run,
+    plan: Plan,
+    batch: Batch,
+    session: Session,
+    fetch: Callable[[CodeFetcher, Loader], None],
+    *,
+    answers: int = 0,
+    sessions: Collection[str] | None = None,
+    counts: bool = True,
+) -> tuple[MergeCounts, AshareError | None]:
+    """Fetch a batch of codes in one session, load its pages, and record which bars do not exist.
+
+    The other params are those of ``CodeFetcher``.
+
+    :param run: the run of the trade date, or of any date of a history's range.
+    :param plan: whose batch it is.
+    :param fetch: sends the requests.
+    :returns: row counts of the merges, and the error for what is not believed; all other rows are loaded.
+    :raises AshareError: the stream broke off; what came before is loaded.
+    """
+    with run.store.second_store() as second, Loader(second, plan, batch.batch_no) as loader, session:
+        fetcher = CodeFetcher(run, batch.kind, session, loader, answers=answers, sessions=sessions, counts=counts)
+        try:
+            fetch(fetcher, loader)
+            loader.wait()
+        except AshareError:
+            with suppress(AshareError):  # the original error is the one to raise
+                # Else the next try would request these bars again.
+                run.store.bars.record_absent(fetcher.judge(asks=False)[0], plan.run_id)
+            raise
+        absent, doubts = fetcher.judge()
+        run.store.bars.record_absent(absent, plan.run_id)
+    doubt = doubt_error(run, batch.label, batch.kind, doubts) if doubts else None
+    if fetcher.problems:
+        return loader.merged, BadReply(joined([*fetcher.problems, *([str(doubt)] if doubt else [])], " "))
+    return loader.merged, doubt
