@@ -45,6 +45,9 @@ class Cost:
     requests: int
     seconds: float
 
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.requests + other.requests, self.seconds + other.seconds)
+
     def quota_days(self, left: int, a_day: int) -> int:
         """Number of days on which requests are sent.
 

@@ -30,7 +30,7 @@ def heal_date(run: Run, batch: Batch) -> MergeCounts:
     status, error = "success", ""
     merged = MergeCounts(0, 0, 0)
     try:
-        merged = _sync(earlier)
+        merged = sync_date(earlier)
     except AshareError as problem:
         status, error = "superseded" if isinstance(problem, Postponed) else "failed", in_words(problem)
         log.warning("%s is left to a later run. %s", earlier.day, problem)
@@ -40,7 +40,12 @@ def heal_date(run: Run, batch: Batch) -> MergeCounts:
     return merged
 
 
-def _sync(run: Run) -> MergeCounts:
+def sync_date(run: Run) -> MergeCounts:
+    """Plan, fetch, load and record a trade date as its own run would.
+
+    :raises Postponed: the rest has to wait.
+    :raises IncompleteDate: the date is not complete.
+    """
     merged = MergeCounts(0, 0, 0)
     for batch in plan_batches(run, own_date_only=True):
         run.store.batches.start(run.plan, batch.batch_no)

@@ -1,4 +1,4 @@
-"""The second step, once per batch of codes: fetch the missing bars of each code, and load them page by page.
+"""The second step, once per batch: fetch the missing bars of each code and load them page by page; or sync a date.
 
 Loaded bars are not requested again: a batch that was killed or met the budget resumes where it stopped.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 
 from ashare.cost import PAGE_SESSIONS
@@ -14,6 +15,7 @@ from ashare.errors import InvalidInput
 from ashare.store import Batch
 from ashare.store.rows import MergeCounts
 from ashare.sync.by_code import CodeFetcher, Page
+from ashare.sync.heal import sync_date
 from ashare.sync.history.span import HistoryRun
 from ashare.sync.history.stock_factors import StockFactors
 from ashare.sync.loader import NOTHING, Loader
@@ -35,6 +37,8 @@ def fetch_and_copy(history: HistoryRun, batch_no: int) -> MergeCounts:
     if batch is None:
         raise InvalidInput(f"There is no batch {batch_no} of {history.run_id}: clear the task plan_batches first.")
     with batch_recorded(history.store, history.plan, batch_no) as tried:
+        if batch.heals:
+            return sync_date(replace(history.on(batch.heals), fetch="auto"))
         codes = list(batch.codes or ())
         with_factors = history.tables.wants_factors(codes)
         if not with_factors and not any(history.tables.gaps(code, batch.kind) for code in codes):

@@ -10,7 +10,7 @@ from itertools import groupby
 
 from ashare import cost
 from ashare.cost import PAGE_SESSIONS, Cost
-from ashare.datasets import BARS_APPEAR, ETFS_FROM
+from ashare.datasets import BARS_APPEAR, ETFS_FROM, MARKET_DAY_FROM
 from ashare.errors import InvalidInput
 from ashare.source import Session
 from ashare.store import Batch
@@ -43,23 +43,27 @@ class Estimate:
 
     :ivar wanted: the securities that lack bars or adjust factors.
     :ivar securities: number of securities that were listed in the range.
-    :ivar dates: number of trade dates that are not complete.
+    :ivar days: the trade dates that are not complete.
+    :ivar by_code: the cost of fetching bars and adjust factors by code.
+    :ivar by_date: the cost of fetching the dates' bars date by date, and the adjust factors by code.
+    :ivar has_market_calls: whether date by date is possible: whole-market calls bring all of each date.
     :ivar left: requests that this run may still send today.
     :ivar a_day: requests that this run may send on any other day.
     """
 
     wanted: Sequence[SecurityGap]
     securities: int
-    dates: int
+    days: Sequence[date]
     by_code: Cost
     by_date: Cost
+    has_market_calls: bool
     left: int
     a_day: int
 
     @property
-    def code_is_cheaper(self) -> bool:
-        """Whether fetching by code ends sooner than fetching date by date."""
-        return self.by_code.is_less_than(self.by_date, self.left, self.a_day)
+    def goes_by_date(self) -> bool:
+        """Whether fetching date by date is possible and ends sooner than fetching by code."""
+        return self.has_market_calls and self.by_date.is_less_than(self.by_code, self.left, self.a_day)
 
 
 def plan_batches(history: HistoryRun) -> tuple[list[Batch], str]:
@@ -78,7 +82,7 @@ def plan_batches(history: HistoryRun) -> tuple[list[Batch], str]:
         history = replace(history, start=begins)
     history.tables.analyze()
     found = estimate(history)
-    batches = cut_batches(history, found.wanted)
+    batches = cut_batches(history, found)
     if len(batches) > MOST_BATCHES:
         raise InvalidInput(
             f"batch_size {history.batch_size} makes {len(batches)} batches, and Airflow takes {MOST_BATCHES}: choose "
@@ -172,18 +176,29 @@ def estimate(history: HistoryRun) -> Estimate:
     """Estimate the missing data of the range and their cost, from the tables alone."""
     listed = history.tables.wanted()
     wanted = [security for security in listed if security.missing > 0 or security.factors]
-    days = list(history.tables.unsettled())
-    requests = sum(cost.pages(security.missing) + security.factors for security in wanted)
-    batches = len(cut_batches(history, wanted))
+    days = history.tables.unsettled()
+    factors = sum(security.factors for security in wanted)
+    requests = sum(cost.pages(security.missing) for security in wanted) + factors
     with history.store.transaction() as connection:
-        by_code = cost.by_code(connection, requests, batches)
+        by_code = cost.by_code(connection, requests, len(wanted) // history.batch_size + len(history.kinds))
         by_date, _ = cost.by_date(connection, days)
+        by_date += cost.by_code(connection, factors, factors // history.batch_size + 1)
+    is_possible = not history.is_part and bool(days) and min(days) >= MARKET_DAY_FROM["stock"]
     a_day = history.settings.request_budget - history.settings.reserve
     left = max(a_day - history.store.ledger.limit().used_today, 0)
-    return Estimate(wanted, len(listed), len(days), by_code, by_date, left, a_day)
+    return Estimate(wanted, len(listed), days, by_code, by_date, is_possible, left, a_day)
 
 
-def cut_batches(history: HistoryRun, wanted: Sequence[SecurityGap]) -> list[Batch]:
+def cut_batches(history: HistoryRun, found: Estimate) -> list[Batch]:
+    """Cut the work into batches: a trade date each, then those of codes; or, by code alone, only those of codes."""
+    if not found.goes_by_date:
+        return _code_batches(history, found.wanted)
+    # `heals`: the batch syncs the date as its own run would.
+    dates = [Batch("stock", "market_day", None, f"{day}, whole market", heals=day) for day in found.days]
+    return dates + _code_batches(history, [security for security in found.wanted if security.factors])
+
+
+def _code_batches(history: HistoryRun, wanted: Sequence[SecurityGap]) -> list[Batch]:
     """Cut the securities into batches of up to ``batch_size`` codes of one kind, stocks first."""
     batches: list[Batch] = []
     for kind, securities in groupby(wanted, key=lambda security: security.kind):
@@ -202,14 +217,11 @@ def in_words(history: HistoryRun, found: Estimate, batches: int) -> str:
             f"{span}: nothing is lacking of {found.securities} securities, and nothing is asked of Baostock.{no_etfs}"
         )
     left, a_day = found.left, found.a_day
-    text = (
-        f"{span}: {len(found.wanted)} of {found.securities} securities lack bars or adjust factors. By code "
-        f"{found.by_code.describe(left, a_day)}, in {batches} batches; {left} of {a_day} requests are left today."
-    )
-    text += no_etfs
-    if history.is_part or not found.dates:
-        return text
-    text += f" Its {found.dates} trade dates one by one would take {found.by_date.describe(left, a_day)}"
-    if not found.code_is_cheaper:
-        text += f", which is less: airflow dags backfill -s {history.start} -e {history.end} ashare_daily"
-    return f"{text}."
+    text = f"{span}: {len(found.wanted)} of {found.securities} securities lack bars or adjust factors."
+    by_code = f"by code {found.by_code.describe(left, a_day)}"
+    by_date = f"its {len(found.days)} trade dates one by one {found.by_date.describe(left, a_day)}"
+    ways = [by_date, by_code] if found.goes_by_date else [by_code, by_date]
+    text += f" {ways[0][0].upper()}{ways[0][1:]}"
+    if not history.is_part and found.days:
+        text += f", {ways[1]} would be more" if found.has_market_calls else f", {ways[1]}"
+    return f"{text}; in {batches} batches. {left} of {a_day} requests are left today.{no_etfs}"
