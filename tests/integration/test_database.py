@@ -247,7 +247,7 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize("table", ["daily_bar", "security", "sync_batch", "adjust_factor"])
+@pytest.mark.parametrize("table", ["daily_bar", "security", "batch", "adjust_factor"])
 @pytest.mark.parametrize(("how", "kind", "said"), REFUSALS, ids=[how.split("'")[1] for how, *_ in REFUSALS])
 def test_whatever_the_database_refuses_is_the_dates_reason(
     database: Database, emulator: Emulator, how: str, kind: type[AshareError], said: str, table: str

@@ -724,7 +724,7 @@ def test_years_without_any_bar_of_an_index_are_not_believed_while_it_has_one_of_
         history = scene.history(kinds=("index",))
         (batch,), _ = plan_batches(history)
         with pytest.raises(
-            BadReply, match=r"sz\.399330: Baostock sends no bars of sz\.399330 of years of which it has"
+            BadReply, match=r"sz\.399330: Baostock sends no bars of years of which it has some: not believed"
         ):
             fetch_and_copy(history, batch.batch_no)
     assert database.rows("SELECT code FROM ashare.absent_range WHERE code = %s", Silent.silent) == []

@@ -465,7 +465,7 @@ def test_indices_are_asked_for_from_their_own_first_day(database: Database, old:
     assert database.rows(first) == [("0.0000",)]
     # That there is nothing is recorded once, as a range, and neither a history nor a date asks for it again.
     assert database.rows("SELECT code, first_date::text, last_date::text FROM ashare.absent_range") == [
-        ("sh.000001", "1999-01-04", "1999-12-30")
+        ("sh.000001", "1999-01-04", "2000-01-03")
     ]
     assert database.rows("SELECT count(*) FROM ashare.absent_bar") == [(0,)]
     asked = old.count(BY_CODE)
@@ -559,7 +559,7 @@ def test_an_empty_answer_about_years_that_another_answer_disproves_is_not_believ
     with Emulator(market, now=at("2006-06-01T20:00")) as server:
         run = a_day(database, server, "2004-03-01", kinds=("stock", "index"), settings=ONE)
         with pytest.raises(
-            BadReply, match=r"sends no bars of sh\.000001 of years of which it has some: not believed"
+            BadReply, match=r"sh\.000001: Baostock sends no bars of years of which it has some: not believed"
         ):
             complete(run)
     assert database.rows("SELECT count(*) FROM ashare.absent_bar") == [(0,)]

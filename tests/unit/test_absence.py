@@ -79,7 +79,7 @@ def test_the_table_in_the_docstring_is_the_one_that_is_tested() -> None:
 
 SPANS = st.builds(
     lambda days, *facts: EmptySpan(DAY, DAY + timedelta(days=days), *facts),
-    st.sampled_from([0, 89, 90, 3000]), st.booleans(), st.booleans(), st.booleans(),
+    st.sampled_from([0, 89, 90, 3000]), st.booleans(), st.booleans(),
 )  # fmt: skip
 EVIDENCE = st.builds(
     Evidence,

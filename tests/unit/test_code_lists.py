@@ -8,8 +8,7 @@ from collections.abc import Collection
 import pytest
 
 from ashare.settings import DEFAULT_INDICES
-from ashare.sync.by_code import INDEX as WITNESS_OF_BARS
-from ashare.sync.history.stock_factors import WITNESS as WITNESS_OF_FACTORS
+from ashare.sync import by_code
 from ashare_emulator import names
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.market import INDEX
@@ -19,7 +18,7 @@ pytestmark = needs_shared_data
 
 LISTS: dict[str, Collection[str]] = {
     "settings.DEFAULT_INDICES": DEFAULT_INDICES,
-    "the witnesses of absence": (WITNESS_OF_BARS, WITNESS_OF_FACTORS),
+    "the witnesses of absence": (by_code.WITNESS, by_code.INDEX),
     "names.ALWAYS": names.ALWAYS,
     "names.INDICES": names.INDICES,
     "names.BEIJING": names.BEIJING,

@@ -12,7 +12,7 @@ from ashare.checks import CheckedBars, check_bars, is_date
 from ashare.errors import BadReply
 from ashare.source import Session
 from ashare.store.rows import AbsentRange
-from ashare.sync.absence import ENOUGH_ANSWERS, EmptySpan, Others, Verdict, judge_absence
+from ashare.sync.absence import ENOUGH_ANSWERS, LEAST_EMPTY, EmptySpan, Others, Verdict, judge_absence
 from ashare.sync.doubts import Doubt
 from ashare.sync.publication import sample_of
 from ashare.sync.run import FEW, Run
@@ -24,6 +24,9 @@ ONE_PAGE = timedelta(days=8 * 365)
 
 INDEX = "sh.000001"
 """An index that has a bar for every session since 2000."""
+
+WITNESS = "sh.600000"
+"""A stock that is listed since 1999, has a bar for every session, and has gone ex nearly every year since 2000."""
 
 MOST_PROBLEMS = 10
 """A batch is given up after this many securities with bad replies: the securities are not the cause."""
@@ -64,19 +67,6 @@ class Sink(Protocol):
     def bars(self, checked: CheckedBars) -> None: ...
 
 
-class _Answer(NamedTuple):
-    """What came of a page.
-
-    :ivar never: the wanted sessions of which no answer had a row.
-    :ivar begins: the first day with a row; ``date.max`` without a row.
-    :ivar answers: the answers so far, of a whole-market reply too.
-    """
-
-    never: Sequence[date]
-    begins: date
-    answers: int
-
-
 class CodeFetcher:
     """One try of a batch of codes.
 
@@ -85,7 +75,8 @@ class CodeFetcher:
     :param market: the codes that a whole-market reply of the trade date had; ``None``: there was no such reply.
     :param answers: answers of no bar before the first request: 1 if a whole-market reply lacked the codes.
     :param sessions: trading days (``YYYY-MM-DD``) of all pages, if known: a row of any other day is rejected.
-    :param counts: whether the absent securities of a date are counted here. A history counts them at its end.
+    :param of_one_date: whether the run's date alone is wanted, so that its absent securities are counted here. A
+        history counts them at its end, and holds each page without a row against a bar that Baostock has.
     :ivar asked: the codes that were requested.
     :ivar answered: the codes that had a row, good or not, of each wanted session.
     :ivar problems: the bad replies, each with its code.
@@ -101,17 +92,21 @@ class CodeFetcher:
         market: Collection[str] | None = None,
         answers: int = 0,
         sessions: Collection[str] | None = None,
-        counts: bool = True,
+        of_one_date: bool = True,
     ) -> None:
         self._run, self._kind, self._session, self._sink = run, kind, session, sink
-        self._market, self._answers, self._counts = market, answers, counts
+        self._market, self._answers, self._of_one_date = market, answers, of_one_date
         self._sessions = None if sessions is None else frozenset(sessions)
         self._absent: dict[date, dict[str, int]] = {}
         """The wanted sessions without a row: by date, the number of answers of each code."""
         self._seen = {str(run.day)} if market else set[str]()
         """The days of which a row came."""
-        self._known = (INDEX, *lately(run.today))
-        """Code and days of a bar that Baostock has: of ``INDEX``, then the first of the last reply with rows."""
+        self._spans: dict[str, EmptySpan] = {}
+        """The days without a bar before an index's first bar."""
+        self._not_repeated: list[tuple[str, Page]] = []
+        self._witness: bool | None = None
+        self._known = (WITNESS, *lately(run.today))
+        """Code and days of a bar that Baostock has: of ``WITNESS``, then the first of the last reply with rows."""
         self.asked: list[str] = []
         self.answered: set[str] = set()
         self.problems: list[str] = []
@@ -160,59 +155,31 @@ class CodeFetcher:
             self._session.expect(len(others))
             self.fetch(others, lambda _: [page])
 
-    def _add_absent(self, answers: dict[str, int], days: Sequence[date]) -> None:
-        for day in days:
-            self._absent.setdefault(day, {}).update(answers)
-
     def _fetch_code(self, code: str, pages: Sequence[Page]) -> None:
         for page in self._find_first_bar(code, pages) if self._kind == "index" else pages:
-            answer = self._fetch_page(code, page)
-            self._add_absent({code: answer.answers}, answer.never)
+            self._fetch_page(code, page)
 
     def _find_first_bar(self, code: str, pages: Sequence[Page]) -> Sequence[Page]:
-        """Request an index's first pages until one brings a bar; record the days before that bar as a range.
+        """Request an index's first pages until one brings a bar.
 
         :returns: the pages that are still to be requested.
-        :raises BadReply: Baostock sends no bars of years, although it has some of the index.
         """
-        rest, before = list(pages), list[date]()
-        answers, last = {code: 0}, date.min
+        rest, last = list(pages), date.min
         first_bar = self._run.store.bars.first_bar(code) or date.max
         while rest and first_bar > rest[0].days[0]:
             page = rest.pop(0)
-            answer = self._fetch_page(code, page)
-            first_bar, last, answers = min(first_bar, answer.begins), page.last, {code: answer.answers}
-            before += [day for day in answer.never if day < first_bar]
-            self._add_absent(answers, [day for day in answer.never if day > first_bar])
-        if before:
+            first_bar, last = min(first_bar, self._fetch_page(code, page)), page.last
+        first = next((day for day, codes in sorted(self._absent.items()) if code in codes), date.max)
+        if first < first_bar:
             has_bar = first_bar < date.max
             last = first_bar - timedelta(days=1) if has_bar else min(last, self._run.today - timedelta(days=1))
-            if not self._begins_later(code, EmptySpan(before[0], last, has_bar_after=has_bar), answers[code]):
-                self._add_absent(answers, before)
+            self._spans[code] = EmptySpan(first, last, has_bar_after=has_bar)
         return rest
 
-    def _begins_later(self, code: str, span: EmptySpan, answers: int) -> bool:
-        """Whether an index has no bar before the end of a span. If so, the span is recorded as a range.
-
-        :raises BadReply: Baostock sends no bars of the span, although it has some.
-        """
-        first, last = lately(self._run.today)
-        if not span.has_bar_after and span.first <= last <= span.last:
-            is_disproved = bool(self._session.bars(code, max(first, span.first), last).rows)
-            span = replace(span, is_disproved=is_disproved)
-        # Without any row of the index, another bar did come: see _fetch_page.
-        verdict = judge_absence(replace(self._run.evidence, answers=answers, witness=True, span=span))
-        if verdict is Verdict.DISPROVED:
-            raise BadReply(f"Baostock sends no bars of {code} of years of which it has some: not believed.")
-        if verdict is not Verdict.BEFORE_FIRST_BAR:
-            return False
-        self._run.store.bars.record_absent_range(AbsentRange(code, span.first, span.last), self._run.run_id)
-        log.info("%s has no bar at Baostock from %s to %s.", code, span.first, span.last)
-        return True
-
-    def _fetch_page(self, code: str, page: Page) -> _Answer:
+    def _fetch_page(self, code: str, page: Page) -> date:
         """Request a page, and its wanted sessions without a good row a second time, if the policy asks for that.
 
+        :returns: the first day with a row; ``date.max`` without a row.
         :raises BadReply: no row came at all, and a bar that Baostock has does not come either.
         """
         self._session.give_way()
@@ -220,27 +187,41 @@ class CodeFetcher:
         answers = self._answers + 1
         wanting = [day for day in page.days if str(day) not in good]
         if wanting and self._asks_again(wanting, answers):
-            sent |= self._ask(code, wanting[0], wanting[-1], wanting[0])[1]
             answers += 1
-            if not sent and not self._session.bars(*self._known).rows:
-                raise BadReply("Baostock sends no bars now, of other securities neither: not believed.")
+            if not self._seen and self._has_enough_answers(wanting[0]):
+                # As long as no bar of any security came, the cause is the same for all: one repeated request counts.
+                self._not_repeated.append((code, page))
+            else:
+                first, last = (wanting[0], wanting[-1]) if sent else (page.first, page.last)
+                sent |= self._ask(code, first, last, wanting[0])[1]
+        if not sent and not self._of_one_date and not self._answers_at_all():
+            raise BadReply("Baostock sends no bars now, of other securities neither: not believed.")
         never = [day for day in wanting if str(day) not in sent]
+        self._add_absent({code: answers}, never)
         if not never:
             self.answered.add(code)
-        begins = date.fromisoformat(min(sent)) if sent else date.max
-        if sent:
-            self._known = (code, begins, begins)
-        return _Answer(never, begins, answers)
+        if not sent:
+            return date.max
+        begins = date.fromisoformat(min(sent))
+        self._known = (code, begins, begins)
+        return begins
+
+    def _add_absent(self, answers: dict[str, int], days: Sequence[date]) -> None:
+        for day in days:
+            self._absent.setdefault(day, {}).update(answers)
 
     def _asks_again(self, wanting: Sequence[date], answers: int) -> bool:
         evidence = replace(self._run.evidence, answers=answers)
-        if self._counts:
-            absent = self._absent.get(wanting[0], {})
-            if str(wanting[0]) not in self._seen and ENOUGH_ANSWERS in absent.values():
-                return False  # as long as no security of the kind has a bar, the cause is the same for all
-            if self._kind != "index":  # the days before an index's first bar do not count
-                evidence = replace(evidence, absent=len(absent) + 1)
+        if self._of_one_date and self._kind != "index":  # the days before an index's first bar do not count
+            evidence = replace(evidence, absent=len(self._absent.get(wanting[0], ())) + 1)
         return judge_absence(evidence) is Verdict.ASK_AGAIN
+
+    def _has_enough_answers(self, day: date) -> bool:
+        return ENOUGH_ANSWERS in self._absent.get(day, {}).values()
+
+    def _answers_at_all(self) -> bool:
+        """Whether a bar that Baostock is known to have still comes."""
+        return bool(self._session.bars(*self._known).rows)
 
     def _ask(self, code: str, first: date, last: date, day: date) -> tuple[set[str], set[str]]:
         """Request a span of one security, check the rows, and hand them on.
@@ -265,18 +246,18 @@ class CodeFetcher:
     # ------------------------------------------------------------------ which bars do not exist
 
     def judge(self, *, asks: bool = True) -> tuple[list[tuple[date, str]], list[Doubt]]:
-        """Judge the bars that did not come.
+        """Judge the bars that did not come. The days before an index's first bar are recorded as a range.
 
-        :param asks: whether a request may be sent to learn which days are published.
-        :returns: date and code of those that do not exist, and the doubted ones by date.
+        :param asks: whether requests may be sent to learn more; otherwise, only what is certain is believed.
+        :returns: date and code of the bars that do not exist, and the doubted ones by date.
         """
+        if self._seen:
+            self._repeat(asks)
+        for code, span in self._spans.items():
+            if not asks or self._begins_later(code, span):
+                self._forget(code, span.last)
         others = self._others()
         doubts = self._doubts(others)
-        once = [doubt for doubt in doubts if doubt.verdict is Verdict.ASK_AGAIN]
-        if once and asks:
-            for doubt in once:
-                self._ask_once_more(doubt)
-            doubts = self._doubts(others := self._others())
         unpublished = [doubt.day for doubt in doubts if doubt.verdict is Verdict.NO_OTHER]
         if unpublished and asks:
             # The bars of INDEX show which days are published.
@@ -286,15 +267,42 @@ class CodeFetcher:
         doubted = {doubt.day for doubt in doubts}
         return [(day, code) for day in self._absent if day not in doubted for code in self._absent[day]], doubts
 
-    def _ask_once_more(self, doubt: Doubt) -> None:
-        """Request the bars again that were requested only once, because no security of the kind had a bar yet."""
-        absent = self._absent[doubt.day]
-        for code in [code for code, answers in absent.items() if answers < ENOUGH_ANSWERS]:
-            if str(doubt.day) in self._ask(code, doubt.day, doubt.day, doubt.day)[1]:
-                del absent[code]
-                self.answered.add(code)
-            else:
-                absent[code] += 1
+    def _repeat(self, asks: bool) -> None:
+        """Request the pages again whose repeated request was left out because no bar of any security had come."""
+        pages, self._not_repeated = dict(self._not_repeated), []
+        for code in pages:
+            self._forget(code)
+            self._spans.pop(code, None)
+        if asks:
+            self.fetch(list(pages), lambda code: [pages[code]])
+
+    def _forget(self, code: str, last: date = date.max) -> None:
+        for day, codes in self._absent.items():
+            if day <= last:
+                codes.pop(code, None)
+
+    def _begins_later(self, code: str, span: EmptySpan) -> bool:
+        """Whether an index begins after a span, whose days are then recorded as a range.
+
+        Also ``True`` if another request brings a bar of the span: that is a problem, and no absence.
+        """
+        first, last = lately(self._run.today)
+        is_long = span.last - span.first >= LEAST_EMPTY
+        if not span.has_bar_after and (is_long or not self._of_one_date):
+            if self._witness is None:
+                # In a history, each page without a row was held against a bar that Baostock has.
+                self._witness = not self._of_one_date or bool(self._seen) or self._answers_at_all()
+            if span.first <= last <= span.last:
+                is_disproved = bool(self._session.bars(code, max(first, span.first), last).rows)
+                span = replace(span, is_disproved=is_disproved)
+        answers = self._absent[span.first][code]
+        verdict = judge_absence(replace(self._run.evidence, answers=answers, witness=self._witness, span=span))
+        if verdict is Verdict.DISPROVED:
+            self.problems.append(f"{code}: Baostock sends no bars of years of which it has some: not believed.")
+        elif verdict is Verdict.BEFORE_FIRST_BAR:
+            self._run.store.bars.record_absent_range(AbsentRange(code, span.first, span.last), self._run.run_id)
+            log.info("%s has no bar at Baostock from %s to %s.", code, span.first, span.last)
+        return verdict in (Verdict.DISPROVED, Verdict.BEFORE_FIRST_BAR)
 
     def _others(self) -> dict[date, Others]:
         """Which other securities have a bar of each date, in this batch or in the table."""
@@ -310,10 +318,10 @@ class CodeFetcher:
         for day, codes in sorted(self._absent.items()):
             if not codes:
                 continue
-            evidence = replace(self._run.evidence, others=others[day], answers=min(codes.values()))
-            if self._counts:
-                if others[day] is not Others.SAME_KIND:
-                    evidence = replace(evidence, answers=max(codes.values()))
+            evidence = replace(
+                self._run.evidence, others=others[day], answers=min(codes.values()), witness=self._witness
+            )
+            if self._of_one_date:
                 beside = self._run.store.bars.absent_beside(day, self._run.today, list(codes))
                 bars = None if self._market is None else len(self.answered.union(self._market))
                 evidence = replace(evidence, absent=len(codes) + beside, bars=bars)

@@ -37,6 +37,10 @@ def doubt_error(run: Run, label: str, kind: str, doubts: Sequence[Doubt]) -> Ash
         }.get(verdict, f", and {code} was asked for only once")
         pace = LATE_CODES if evidence.others is Others.SAME_KIND else PUBLICATION
         return not_yet(run, label, f"{len(codes)} {plural} have no bar yet, {code} for one{why}", pace)
+    if verdict is Verdict.SILENT:
+        return BadReply(
+            f"Baostock has no bar of {day} for any of {label}, and sends no bars of other securities now."
+        )
     why = {
         Verdict.TOO_MANY: f" even when asked for one by one{many}: the others are loaded, these are not believed",
         Verdict.NO_OTHER: f", {code} for one, nor has any other security: the day is not published yet, or is lost",

@@ -15,7 +15,7 @@ from ashare.store.rows import MergeCounts
 from ashare.sync.by_code import ONE_PAGE, asked_first
 from ashare.sync.doubts import doubt_error
 from ashare.sync.loader import NOTHING
-from ashare.sync.market import MarketBars
+from ashare.sync.market_day import MarketBars
 from ashare.sync.record import recount
 from ashare.sync.run import FEW, BatchTry, Run
 from ashare.sync.stream import fetch_stream

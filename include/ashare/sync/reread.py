@@ -18,7 +18,7 @@ from ashare.sync.absence import ENOUGH_ANSWERS, Others, Verdict, judge_absence
 from ashare.sync.agenda import due_rereads
 from ashare.sync.factors import read_factors
 from ashare.sync.loader import NOTHING
-from ashare.sync.market import MarketBars
+from ashare.sync.market_day import MarketBars
 from ashare.sync.record import recount
 from ashare.sync.run import Run, batch_recorded
 from ashare.sync.verify import contradiction_error, tolerance

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from ashare.errors import AshareError, BadReply
 from ashare.source import Session
@@ -22,32 +23,28 @@ def fetch_stream(
     batch: Batch,
     session: Session,
     fetch: Callable[[CodeFetcher, Loader], None],
-    *,
-    answers: int = 0,
-    sessions: Collection[str] | None = None,
-    counts: bool = True,
+    **options: Any,
 ) -> tuple[MergeCounts, AshareError | None]:
     """Fetch a batch of codes in one session, load its pages, and record which bars do not exist.
-
-    The other params are those of ``CodeFetcher``.
 
     :param run: the run of the trade date, or of any date of a history's range.
     :param plan: whose batch it is.
     :param fetch: sends the requests.
+    :param options: of ``CodeFetcher``.
     :returns: row counts of the merges, and the error for what is not believed; all other rows are loaded.
     :raises AshareError: the stream broke off; what came before is loaded.
     """
     with run.store.second_store() as second, Loader(second, plan, batch.batch_no) as loader, session:
-        fetcher = CodeFetcher(run, batch.kind, session, loader, answers=answers, sessions=sessions, counts=counts)
+        fetcher = CodeFetcher(run, batch.kind, session, loader, **options)
         try:
             fetch(fetcher, loader)
             loader.wait()
+            absent, doubts = fetcher.judge()
         except AshareError:
             with suppress(AshareError):  # the original error is the one to raise
                 # Else the next try would request these bars again.
                 run.store.bars.record_absent(fetcher.judge(asks=False)[0], plan.run_id)
             raise
-        absent, doubts = fetcher.judge()
         run.store.bars.record_absent(absent, plan.run_id)
     doubt = doubt_error(run, batch.label, batch.kind, doubts) if doubts else None
     if fetcher.problems:

@@ -58,7 +58,7 @@ def fetch_and_copy(history: HistoryRun, batch_no: int) -> MergeCounts:
             session,
             fetch,
             sessions=list(map(str, sessions)),
-            counts=False,
+            of_one_date=False,
         )
         log.info(
             "%s: %d new bars, %d changed, %d as they were, %d requests.",

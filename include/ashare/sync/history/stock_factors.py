@@ -9,6 +9,7 @@ from datetime import date
 from ashare.source import Session
 from ashare.store import Store
 from ashare.store.rows import MergeCounts
+from ashare.sync.by_code import WITNESS
 from ashare.sync.factors import FactorRows, read_factors
 from ashare.sync.history.span import HistoryRun
 from ashare.sync.loader import NOTHING, Loader
@@ -18,9 +19,6 @@ log = logging.getLogger(__name__)
 
 FACTORS_FROM = date(1990, 1, 1)
 """A stock's factors are cumulative from its first ex-date on. Without a start date, Baostock begins in 2015."""
-
-WITNESS = "sh.600000"
-"""A stock that has gone ex nearly every year since 2000."""
 
 
 class StockFactors:
