@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,12 @@ from ashare.datasets import (
     MARKET_DAY_FROM,
     bars_of,
 )
+from ashare.export.qlib import FILE_OF_KIND
+from ashare.read import FIELDS
 from ashare.source import Session, SourceConfig
 from ashare.source.session import BAR_FIELDS
 from ashare.store import cross_check
-from ashare.store.migrate import MIGRATIONS
+from ashare.store.migrate import MIGRATIONS, migration_files
 from ashare.sync.securities import KIND_OF_TYPE
 from ashare_airflow.defaults import DAILY_PARAMS, HISTORY_PARAMS
 from ashare_emulator.__main__ import BARS_OUT, FACTORS_OUT
@@ -38,6 +41,7 @@ PAGE = (PROJECT / "plugins" / "ashare_airflow" / "page" / "static" / "text.js").
 DAILY_DAG = (PROJECT / "dags" / "ashare_daily.py").read_text(encoding="utf-8")
 RELIABILITY = (PROJECT / "docs" / "reliability.md").read_text(encoding="utf-8")
 FUNCTION = re.compile(r"FUNCTION ashare\.listed_security\(.*?\$\$\n(.*?)\$\$;", re.DOTALL)
+QUERIES = MIGRATIONS.parent / "queries"
 REFERENCE_CALLS = {"login", "logout", "query_trade_dates", "query_all_stock", "query_stock_basic"}
 MARKET_CALLS = {dataset.market_call.function for dataset in DATASETS.values() if dataset.market_call}
 CODE_CALLS = {dataset.code_call for dataset in DATASETS.values()}
@@ -181,6 +185,49 @@ def test_the_cross_checks_of_a_kind_are_its_rules(kind: str) -> None:
     tolerance = cross_check.Tolerance(15, 100, factors_in=True)
     found = cross_check.cross_check(connection, date(2026, 3, 3), kind, tolerance)
     assert sorted(check.rule for check in found) == sorted(bars_of(kind).checks)
+
+
+def values(text: str) -> tuple[str, ...]:
+    """The texts of a list in SQL."""
+    return tuple(re.findall(r"'(\w+)'", text))
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "allowed"),
+    [
+        ("security", "kind", set(KIND_OF_TYPE.values())),
+        ("sync_batch", "kind", (*KINDS, "factor")),
+        ("history_batch", "kind", KINDS),
+        ("cross_check", "kind", cross_check.KINDS),
+        ("cross_check", "rule", {rule for dataset in DATASETS.values() for rule in dataset.checks}),
+    ],
+)
+def test_a_column_takes_what_the_registry_names(table: str, column: str, allowed: Collection[str]) -> None:
+    migrations = "".join(file.read_text(encoding="utf-8") for file in migration_files())
+    columns = migrations.split(f"CREATE TABLE ashare.{table} (")[1].split("\n);")[0]
+    (check,) = re.findall(rf"^    {column} .* CHECK \({column} IN \((.*?)\)\)", columns, re.MULTILINE)
+    assert sorted(values(check)) == sorted(allowed)
+
+
+def test_a_list_of_kinds_in_sql_is_that_of_the_registry() -> None:
+    lists = {
+        f"{file.name}: {found}": values(found)
+        for file in sorted(QUERIES.glob("*.sql"))
+        for found in re.findall(r"\bkind IN \((.*?)\)", file.read_text(encoding="utf-8"))
+    }
+    assert lists
+    assert lists == dict.fromkeys(lists, KINDS)
+
+
+# ---------------------------------------------------------------------- what is written and read elsewhere
+
+
+def test_qlib_has_a_list_of_instruments_for_every_kind() -> None:
+    assert tuple(FILE_OF_KIND) == KINDS
+
+
+def test_readers_have_a_type_for_every_column_of_bars() -> None:
+    assert set(FIELDS) == set(BAR_COLUMNS.values())
 
 
 # ---------------------------------------------------------------------- the page, the DAGs, the documents
