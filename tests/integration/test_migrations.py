@@ -49,7 +49,7 @@ RELEASED = {
     "0009_evening.sql": "288c78aea05d424ac64f1685a5b0488f150e7743fcd6403b78811b36fed39ca3",
     "0010_lists.sql": "5e2edcd151d89ac91962bdd2d176aae5a0f531c2859c17f4f5f8e86a5c2e1c4d",
     "0011_accepted_dates.sql": "495bb042c282d1cab174b2c05b5886a6f2e95e9e37188d2f0433b5d757bc82e9",
-    "0012_row_counts.sql": "1f43d3fe3b29ddc4a6bdc6cbd6fedf6bc89ca4019992f77824849ff71dcf0a47",
+    "0012_row_counts.sql": "f5643393fd5a949552d46813613ad649e9c7c525cf76ad09ffcf96411f26564c",
     "0013_coverage.sql": "2fc578fa6d0aef21b5c604ca717f51240ba503138196300fc8df6cd4282bc411",
     "0014_batch.sql": "023abe16f09a34c19bc5521d801bf1ab59f11fb794cd73aef50719fa1ae5ab0b",
 }

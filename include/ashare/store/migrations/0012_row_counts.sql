@@ -141,54 +141,49 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION ashare.count_bars_of_changed_kinds()
-RETURNS trigger
+CREATE FUNCTION ashare.count_bars_anew(codes text[], old_kinds text[], new_kinds text[])
+RETURNS void
 LANGUAGE plpgsql
 AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM old_rows o FULL JOIN new_rows n USING (code)
-                   WHERE coalesce(o.kind, 'stock') <> coalesce(n.kind, 'stock')) THEN
-        RETURN NULL;
+    IF codes IS NULL THEN
+        RETURN;
     END IF;
     -- Bars that other sessions have counted by the old kind are visible from here on.
     PERFORM pg_advisory_xact_lock(hashtextextended('ashare kinds of bars', 0));
     -- LATERAL: each security's bars by the index, never by a scan of the whole table.
     INSERT INTO ashare.row_count_change (dataset, partitions, changes)
-    SELECT m.dataset, array_agg(b.trade_date), array_agg(m.change)
-    FROM (
-        SELECT code, coalesce(o.kind, 'stock') || '_bar' AS dataset, -1 AS change
-        FROM old_rows o FULL JOIN new_rows n USING (code)
-        WHERE coalesce(o.kind, 'stock') <> coalesce(n.kind, 'stock')
-        UNION ALL
-        SELECT code, coalesce(n.kind, 'stock') || '_bar', 1
-        FROM old_rows o FULL JOIN new_rows n USING (code)
-        WHERE coalesce(o.kind, 'stock') <> coalesce(n.kind, 'stock')
-    ) AS m
-    CROSS JOIN LATERAL (SELECT trade_date FROM ashare.daily_bar WHERE code = m.code OFFSET 0) AS b
-    GROUP BY m.dataset, m.code;
-    RETURN NULL;
+    SELECT d.kind || '_bar', array_agg(b.trade_date), array_agg(d.change)
+    FROM unnest(codes, old_kinds, new_kinds) AS s (code, old_kind, new_kind)
+    CROSS JOIN LATERAL (VALUES (s.old_kind, -1), (s.new_kind, 1)) AS d (kind, change)
+    CROSS JOIN LATERAL (SELECT trade_date FROM ashare.daily_bar WHERE code = s.code OFFSET 0) AS b
+    GROUP BY d.kind, s.code;
 END
 $$;
+COMMENT ON FUNCTION ashare.count_bars_anew IS 'Counts the bars of some securities by their new kinds, and no longer by the old ones. NULL: of no security.';
 
-CREATE FUNCTION ashare.count_bars_of_new_securities()
+CREATE FUNCTION ashare.count_bars_of_changed_kinds()
 RETURNS trigger
 LANGUAGE plpgsql
 AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM new_rows WHERE kind <> 'stock') THEN
-        RETURN NULL;
-    END IF;
-    PERFORM pg_advisory_xact_lock(hashtextextended('ashare kinds of bars', 0));
-    INSERT INTO ashare.row_count_change (dataset, partitions, changes)
-    SELECT m.dataset, array_agg(b.trade_date), array_agg(m.change)
-    FROM (
-        SELECT n.code, d.dataset, d.change * CASE TG_OP WHEN 'DELETE' THEN -1 ELSE 1 END AS change
-        FROM new_rows n
-        CROSS JOIN LATERAL (VALUES ('stock_bar', -1), (n.kind || '_bar', 1)) AS d (dataset, change)
-        WHERE n.kind <> 'stock'
-    ) AS m
-    CROSS JOIN LATERAL (SELECT trade_date FROM ashare.daily_bar WHERE code = m.code OFFSET 0) AS b
-    GROUP BY m.dataset, m.code;
+    PERFORM ashare.count_bars_anew(array_agg(code), array_agg(m.old_kind), array_agg(m.new_kind))
+    FROM (SELECT code, coalesce(o.kind, 'stock') AS old_kind, coalesce(n.kind, 'stock') AS new_kind
+          FROM old_rows o FULL JOIN new_rows n USING (code)) AS m
+    WHERE m.old_kind <> m.new_kind;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION ashare.count_bars_of_listed_kinds()
+RETURNS trigger
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    -- Without its row in the table, a security counts as a stock.
+    PERFORM ashare.count_bars_anew(array_agg(code), array_agg(CASE TG_OP WHEN 'DELETE' THEN kind ELSE 'stock' END),
+                                   array_agg(CASE TG_OP WHEN 'DELETE' THEN 'stock' ELSE kind END))
+    FROM changed WHERE kind <> 'stock';
     RETURN NULL;
 END
 $$;
@@ -229,9 +224,9 @@ CREATE TRIGGER count_moved AFTER UPDATE OF ex_date ON ashare.adjust_factor
 CREATE TRIGGER forget_counts AFTER TRUNCATE ON ashare.adjust_factor
     FOR EACH STATEMENT EXECUTE FUNCTION ashare.forget_row_counts();
 CREATE TRIGGER count_bars_inserted AFTER INSERT ON ashare.security
-    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION ashare.count_bars_of_new_securities();
+    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION ashare.count_bars_of_listed_kinds();
 CREATE TRIGGER count_bars_deleted AFTER DELETE ON ashare.security
-    REFERENCING OLD TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION ashare.count_bars_of_new_securities();
+    REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION ashare.count_bars_of_listed_kinds();
 CREATE TRIGGER count_bars_updated AFTER UPDATE ON ashare.security
     REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
     FOR EACH STATEMENT EXECUTE FUNCTION ashare.count_bars_of_changed_kinds();
