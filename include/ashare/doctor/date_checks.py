@@ -7,10 +7,10 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 
-from ashare.datasets import kept_with, newest_published
+from ashare.datasets import KINDS, kept_with, newest_published
 from ashare.doctor.finding import BAD, NAMED, NEARLY_SPENT, OK, WARN, CheckedSystem, Finding, clock
 from ashare.errors import AshareError
-from ashare.store.schema_health import SessionState
+from ashare.store.coverage import DateState
 from ashare.sync.agenda import DEAD_AFTER_HOURS
 from ashare.sync.run import GIVE_UP
 from ashare.texts import named
@@ -27,12 +27,15 @@ NOTHING_LOADED = "Nothing is loaded yet. Begin with: airflow dags backfill -s {d
 
 
 def trade_dates(system: CheckedSystem) -> Iterator[Finding]:
-    newest = newest_published(system.now())
+    newest, coverage = newest_published(system.now()), system.store.coverage
     datasets, since = _expected(system)
-    sessions = system.store.health.last_sessions(newest, DATES, datasets, since)
-    if not any(system.store.coverage.states(date.min, date.max)):
+    since = since or coverage.complete_since(datasets or kept_with(KINDS), newest)
+    first = system.store.health.first_of_last_sessions(newest, DATES)
+    states = coverage.states(first, newest, datasets, since=since, newest=newest, recorded_only=False)
+    if not any(coverage.states(date.min, date.max)):
         yield Finding("trade dates", WARN, NOTHING_LOADED.format(day=newest))
         return
+    sessions = [state for state in reversed(states) if state.coverage != "closed"][:DATES]
     found = [_trade_date(system, session) for session in sessions]
     yield from found
     # One command for the whole range: it leaves complete dates alone.
@@ -40,12 +43,11 @@ def trade_dates(system: CheckedSystem) -> Iterator[Finding]:
         pending = any(session.status == "pending" and session.reason for session in sessions)
         how = "--reset-dagruns" if pending else "--rerun-failed-tasks"
         yield Finding(RUN_AGAIN, BAD, _backfill(bad[0], bad[-1], how))
-    yield from _coverage(system, sessions[-1].day, datasets)
+    yield from _coverage(system, first - timedelta(days=1), datasets)
 
 
-def _coverage(system: CheckedSystem, before: date, datasets: Sequence[str] | None) -> Iterator[Finding]:
-    """Older trade dates that hold bars and are not complete; no finding without any."""
-    day = before - timedelta(days=1)
+def _coverage(system: CheckedSystem, day: date, datasets: Sequence[str] | None) -> Iterator[Finding]:
+    """Trade dates up to a day that hold bars and are not complete; no finding without any."""
     live = system.store.coverage.live_runs(DEAD_AFTER_HOURS)
     states = system.store.coverage.states(date.min, day, datasets, newest=day, running=live, recorded_only=False)
     if partial := [state.trade_date for state in states if state.coverage == "partial"]:
@@ -66,8 +68,8 @@ def _expected(system: CheckedSystem) -> tuple[Sequence[str] | None, date | None]
     return kept_with(settings.kinds), settings.first_date
 
 
-def _trade_date(system: CheckedSystem, session: SessionState) -> Finding:
-    day, loaded, expected = str(session.day), session.loaded, session.expected
+def _trade_date(system: CheckedSystem, session: DateState) -> Finding:
+    day, loaded, expected = str(session.trade_date), session.loaded, session.expected
     why = textwrap.shorten(session.reason or "", REASON_WIDTH, placeholder=" ...")
     if session.status == "success":
         note = f"; {why}" if why else ""
@@ -81,20 +83,21 @@ def _trade_date(system: CheckedSystem, session: SessionState) -> Finding:
         return Finding(day, BAD, session.reason[:1].lower() + session.reason[1:])
     if session.coverage == "before":
         return Finding(day, WARN, "not loaded: before the dates that are (ASHARE_FIRST_DATE).")
-    return _pending(system, session.day)
+    return _pending(system, session.trade_date)
 
 
-def _syncing(system: CheckedSystem, session: SessionState, why: str) -> Finding:
-    day, since = str(session.day), f" since {clock(session.started_at)}" if session.started_at else ""
+def _syncing(system: CheckedSystem, session: DateState, why: str) -> Finding:
+    day, since = str(session.trade_date), f" since {clock(session.started_at)}" if session.started_at else ""
     limit = system.store.ledger.limit()
     settings = system.settings()
     most = min(NEARLY_SPENT * settings.request_budget, settings.request_budget - settings.reserve)
     spent = limit.used_today >= most
-    if why and (limit.is_banned or spent or session.day == system.now().date()):
+    if why and (limit.is_banned or spent or session.trade_date == system.now().date()):
         return Finding(day, WARN, f"waiting{since}: {why}")
     # The date does not wait, or its wait is over: the timeout counts from the last activity or the end of the wait.
     waited_until = (limit.banned_until, limit.day_ends - timedelta(days=1)) if why else ()
-    moved_at = max(filter(None, (session.active_at, *waited_until)), default=None)
+    active_at = system.store.health.active_at(session.trade_date)
+    moved_at = max(filter(None, (session.started_at, active_at, *waited_until)), default=None)
     if moved_at and system.now() - moved_at > DIED_AFTER:
         return Finding(day, BAD, f"worked on{since}, and nothing since {clock(moved_at)}: its run has died.")
     return Finding(day, OK, f"being worked on{since}.")

@@ -125,7 +125,7 @@ def _calendar(system: CheckedSystem) -> Iterator[Finding]:
 
 def _securities(system: CheckedSystem) -> Iterator[Finding]:
     """Anomalies of the list of securities; no finding without any."""
-    rejected, gone = system.store.health.odd_securities()
+    rejected, gone = sum(system.store.coverage.odd_securities()), system.store.health.gone_codes()
     sentences = [f"{rejected} rows of Baostock's list break a rule (ashare.rejected_row)"] if rejected else []
     if gone:
         sentences.append(f"{len(gone)} codes are gone from the list and no longer expected ({named(gone, NAMED)})")

@@ -1,4 +1,4 @@
-"""Queries of the doctor: server, schema version, calendar, and the last trade dates."""
+"""Queries of the doctor: server, schema version, calendar, list of securities, and adjust factors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ashare.datasets import KINDS, kept_with
 from ashare.store.migrate import applied
 from ashare.store.queries import queries
 
@@ -32,23 +31,6 @@ class ServerState(NamedTuple):
     schema_version: int
 
 
-class SessionState(NamedTuple):
-    """A session, and its state by the SQL function ``trade_date_state``; a figure is ``None`` if it is not known.
-
-    :ivar active_at: when work on the date last began or ended.
-    """
-
-    day: date
-    status: str
-    coverage: str
-    expected: int | None
-    loaded: int | None
-    missing: int | None
-    reason: str | None
-    started_at: datetime | None
-    active_at: datetime | None
-
-
 @dataclass(frozen=True)
 class SchemaHealth:
     """The health of the schema ``ashare`` and its server."""
@@ -69,23 +51,20 @@ class SchemaHealth:
         until, fetched_at = self.store.rows("health", "calendar_reach")[0]
         return until, fetched_at
 
-    def odd_securities(self) -> tuple[int, Sequence[str]]:
-        """How many rows of the list of securities break a rule, and the codes that are gone from the list."""
-        rejected, gone = self.store.rows("health", "odd_securities")[0]
-        return rejected, gone or ()
+    def gone_codes(self) -> list[str]:
+        """The codes that are gone from the list of securities, newest first."""
+        return [row[0] for row in self.store.rows("health", "gone_codes")]
 
-    def last_sessions(
-        self, newest: date, most: int, datasets: Sequence[str] | None, since: date | None
-    ) -> list[SessionState]:
-        """The last sessions up to a day, newest first.
+    def first_of_last_sessions(self, newest: date, most: int) -> date:
+        """The first of the last sessions up to a day, days on which a run works included; else the day itself."""
+        values = {"newest": newest, "most": most}
+        first: date = self.store.rows("health", "first_of_last_sessions", values)[0][0]
+        return first
 
-        :param datasets: the datasets that the database is meant to have; ``None``: those that were asked for.
-        :param since: since when; ``None``: by its complete dates.
-        """
-        since = since or self.store.coverage.complete_since(datasets or kept_with(KINDS), newest)
-        values = {"newest": newest, "most": most, "datasets": datasets and list(datasets), "since": since}
-        rows = self.store.rows("health", "last_sessions", values)
-        return [SessionState(*row) for row in rows]
+    def active_at(self, day: date) -> datetime | None:
+        """When a batch of a date last began or ended. A run that continues after a wait keeps its ``started_at``."""
+        found: datetime | None = self.store.rows("health", "active_at", {"day": day})[0][0]
+        return found
 
     def factor_mismatches(self, since: date, until: date, most: int) -> tuple[int, Sequence[str]]:
         """How often prices and adjust factors disagree, and the newest few mismatches in words."""
