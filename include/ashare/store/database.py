@@ -108,8 +108,25 @@ def lock_merging(connection: psycopg.Connection[Any]) -> None:
     take_lock(connection, queries("bars")["lock"], "ashare merge")
 
 
+def wait_for_lock(
+    connection: psycopg.Connection[Any], lock: str, connect: Callable[[], psycopg.Connection[Any]], waiting: str
+) -> None:
+    """Take an advisory lock for the session. While another session holds it, log its holder every minute.
+
+    :param lock: the lock's name.
+    :param connect: opens a connection over which the holder is asked for.
+    :param waiting: what is waited for: the beginning of the logged sentence.
+    :raises LockHeld: another session held the lock for longer than ``lock_timeout``.
+    """
+    sql, values = queries("database"), {"lock": lock}
+    row = connection.execute(sql["try_lock"], values).fetchone()
+    if row and not row[0]:
+        with _wait_logged(connect, lock, waiting):
+            take_lock(connection, sql["lock"], lock, values)
+
+
 @contextmanager
-def wait_logged(connect: Callable[[], psycopg.Connection[Any]], lock: str, waiting: str) -> Iterator[None]:
+def _wait_logged(connect: Callable[[], psycopg.Connection[Any]], lock: str, waiting: str) -> Iterator[None]:
     """While the block waits for an advisory lock, log the lock's holder every minute.
 
     The query runs over another connection: interrupting the wait would lose the place in the lock's queue.

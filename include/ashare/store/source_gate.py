@@ -29,8 +29,7 @@ from ashare.store.database import (
     is_lost,
     limit_wait,
     one_line,
-    take_lock,
-    wait_logged,
+    wait_for_lock,
 )
 from ashare.store.queries import queries
 from ashare.store.request_ledger import SourceLimit
@@ -117,10 +116,7 @@ class SourceGate:
                 if self._is_held_here(connection):
                     raise TerminalError(POOLED)  # the server process holds the lock for another client
                 connection.execute(sql["name_waiter"], {"name": f"{self._waiter}{self._who}"})
-                row = connection.execute(sql["try_lock"]).fetchone()
-                if row and not row[0]:
-                    with wait_logged(self._connect, LOCK, "Waiting for the one connection to Baostock"):
-                        take_lock(connection, sql["lock"], LOCK)
+                wait_for_lock(connection, LOCK, self._connect, "Waiting for the one connection to Baostock")
                 name = f"ashare source: {self._who}"
                 connection.execute(sql["name_holder"], {"name": name, "token": self._token})
         except LockHeld:

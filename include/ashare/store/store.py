@@ -21,8 +21,7 @@ from ashare.store.database import (
     lock_holders,
     one_line,
     set_up,
-    take_lock,
-    wait_logged,
+    wait_for_lock,
 )
 from ashare.store.migrate import applied, migrate
 from ashare.store.queries import queries
@@ -191,15 +190,13 @@ class Store:
 
         :raises SourceBusy: another task held the mutex for longer than ``wait_seconds``; the text says who.
         """
-        values, lock = {"work": work}, f"ashare work: {work}"
+        lock = f"ashare work: {work}"
         with self._connected() as connection:
             try:
                 with connection.transaction():
                     limit_wait(connection, wait_seconds)
-                    row = connection.execute(queries("universe")["try_mutex"], values).fetchone()
-                    if row and not row[0]:
-                        with wait_logged(self.connect, lock, f"Waiting for another task that is at work on {work}"):
-                            take_lock(connection, queries("universe")["mutex"], lock, values)
+                    waiting = f"Waiting for another task that is at work on {work}"
+                    wait_for_lock(connection, lock, self.connect, waiting)
             except LockHeld as held:
                 raise SourceBusy(
                     f"Another task has been at work on {work} for over {wait_seconds:g} s: "
@@ -211,7 +208,7 @@ class Store:
             # A lost connection has released the lock already, and must not hide the block's own error.
             with suppress(StoreUnavailable):
                 if self._connection is not None:
-                    self.rows("universe", "release_mutex", {"work": work})
+                    self.rows("database", "unlock", {"lock": lock})
 
     def rows(self, file: str, name: str, values: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """The rows of a named statement of ``queries/<file>.sql``."""

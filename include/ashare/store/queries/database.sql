@@ -19,6 +19,16 @@ SELECT set_config('client_encoding', 'UTF8', false),
 -- For this transaction only. A statement timeout of the role would cut the wait short.
 SELECT set_config('lock_timeout', %(lock_timeout)s, true), set_config('statement_timeout', '0', true)
 
+-- name: try_lock
+-- Fails also while other sessions wait for the lock: they came first.
+SELECT pg_try_advisory_lock(hashtextextended(%(lock)s, 0))
+
+-- name: lock
+SELECT pg_advisory_lock(hashtextextended(%(lock)s, 0))
+
+-- name: unlock
+SELECT pg_advisory_unlock(hashtextextended(%(lock)s, 0))
+
 -- name: lock_holders
 -- The sessions that hold the advisory lock of this name. PostgreSQL hides the times of other users' sessions.
 SELECT a.pid, a.application_name, a.usename, a.client_addr, a.state, coalesce(a.xact_start, a.state_change)

@@ -8,13 +8,6 @@ SELECT coalesce(max(version), 0) FROM ashare.schema_migration
 -- For psql: see psql_scripts.py.
 SELECT pg_advisory_xact_lock(hashtextextended('ashare schema', 0))
 
--- name: lock_session
--- The same lock at session level: it outlives a transaction, and each file has its own transaction.
-SELECT pg_advisory_lock(hashtextextended('ashare schema', 0))
-
--- name: unlock_session
-SELECT pg_advisory_unlock(hashtextextended('ashare schema', 0))
-
 -- name: create_schema
 DO $$
 BEGIN

@@ -1,10 +1,3 @@
--- name: try_lock
--- Fails also while other sessions wait for the lock: they came first.
-SELECT pg_try_advisory_lock(hashtextextended('ashare baostock', 0))
-
--- name: lock
-SELECT pg_advisory_lock(hashtextextended('ashare baostock', 0))
-
 -- name: is_held_here
 -- Whether this server process holds the lock.
 SELECT EXISTS (SELECT FROM pg_locks l

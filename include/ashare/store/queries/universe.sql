@@ -87,13 +87,3 @@ INSERT INTO ashare.rejected_row (dataset, code, day, rule, is_taken, raw, run_id
 VALUES (%(dataset)s, %(code)s, %(day)s, %(rule)s, %(is_taken)s, %(raw)s, %(run_id)s)
 ON CONFLICT (dataset, code, coalesce(day, '-infinity'), rule, md5(raw::text)) DO UPDATE
 SET rejected_at = now(), run_id = excluded.run_id, superseded_at = NULL
-
--- name: try_mutex
--- Fails also while other sessions wait for the lock: they came first.
-SELECT pg_try_advisory_lock(hashtextextended('ashare work: ' || %(work)s, 0))
-
--- name: mutex
-SELECT pg_advisory_lock(hashtextextended('ashare work: ' || %(work)s, 0))
-
--- name: release_mutex
-SELECT pg_advisory_unlock(hashtextextended('ashare work: ' || %(work)s, 0))
