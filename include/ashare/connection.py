@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from typing import Any
+
 from ashare.connection_variables import STORE_CONNECTION, ConnectionFields, parse_connection, variable_of
 from ashare.errors import InvalidInput
 
@@ -10,22 +14,19 @@ EXAMPLE = "postgresql://user:password@host:5432/ashare"
 CONNECT_SECONDS = "10"
 """libpq's connect timeout. Without it, libpq waits for minutes for a database host that does not answer."""
 
-LIBPQ_EXTRAS = {
-    "sslmode": "PGSSLMODE",
-    "sslrootcert": "PGSSLROOTCERT",
-    "sslcert": "PGSSLCERT",
-    "sslkey": "PGSSLKEY",
-    "options": "PGOPTIONS",
-    "target_session_attrs": "PGTARGETSESSIONATTRS",
-    "connect_timeout": "PGCONNECT_TIMEOUT",
-}
 PARAMETERS = {
     "PGHOST": "host",
     "PGPORT": "port",
     "PGUSER": "user",
     "PGPASSWORD": "password",
     "PGDATABASE": "dbname",
-    **{variable: extra for extra, variable in LIBPQ_EXTRAS.items()},
+    "PGSSLMODE": "sslmode",
+    "PGSSLROOTCERT": "sslrootcert",
+    "PGSSLCERT": "sslcert",
+    "PGSSLKEY": "sslkey",
+    "PGOPTIONS": "options",
+    "PGTARGETSESSIONATTRS": "target_session_attrs",
+    "PGCONNECT_TIMEOUT": "connect_timeout",
 }
 """libpq's environment variable -> libpq's connection keyword."""
 
@@ -37,37 +38,40 @@ def libpq_env(name: str, value: str) -> dict[str, str]:
     :param value: the connection in Airflow's JSON or URI form.
     :raises InvalidInput: ``value`` is malformed, or the URI's scheme is not PostgreSQL's.
     """
-    return libpq_env_of(postgres_fields(parse_connection(name, value), name))
+    parameters = parameters_of(parse_connection(name, value))
+    return {variable: parameters[keyword] for variable, keyword in PARAMETERS.items() if keyword in parameters}
 
 
-def postgres_fields(fields: ConnectionFields, name: str) -> ConnectionFields:
-    """Return the fields unchanged if they describe a PostgreSQL connection.
+def parameters_of(fields: ConnectionFields) -> dict[str, str]:
+    """libpq's connection keywords for the connection ``ashare_postgres``; no empty ones. They hold the password.
 
-    :param name: the environment variable of the connection, for the error message.
     :raises InvalidInput: the URI's scheme is not PostgreSQL's. (A connection in JSON form has no scheme.)
     """
     if fields.scheme and not fields.scheme.startswith("postgres"):
         raise InvalidInput(
-            f"{name} is not a PostgreSQL connection: write postgresql://user:password@host:5432/database."
+            f"{POSTGRES_VARIABLE} is not a PostgreSQL connection: "
+            "write postgresql://user:password@host:5432/database."
         )
-    return fields
-
-
-def libpq_env_of(fields: ConnectionFields) -> dict[str, str]:
-    """Environment variables with which ``psql`` and psycopg reach the PostgreSQL of a connection; no empty ones."""
-    env = {
-        "PGHOST": fields.host or fields.extra.get("host"),
-        "PGPORT": fields.port or fields.extra.get("port"),
-        "PGUSER": fields.login,
-        "PGPASSWORD": fields.password,
-        "PGDATABASE": fields.schema,
+    given = {
+        **fields.extra,
+        "host": fields.host or fields.extra.get("host"),
+        "port": fields.port or fields.extra.get("port"),
+        "user": fields.login,
+        "password": fields.password,
+        "dbname": fields.schema,
     }
-    env |= {variable: fields.extra.get(extra) for extra, variable in LIBPQ_EXTRAS.items()}
-    return {variable: str(text) for variable, text in env.items() if text not in (None, "")}
+    return {keyword: str(given[keyword]) for keyword in PARAMETERS.values() if given.get(keyword) not in (None, "")}
 
 
 def conninfo_of(fields: ConnectionFields) -> str:
-    """libpq's connection string for a connection. The string holds the password."""
+    """libpq's connection string for the connection ``ashare_postgres``. The string holds the password."""
     from psycopg.conninfo import make_conninfo
 
-    return make_conninfo(**{PARAMETERS[variable]: text for variable, text in libpq_env_of(fields).items()})
+    return make_conninfo(**parameters_of(fields))
+
+
+def with_time_limit(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters with libpq's ``connect_timeout``, unless they or ``PGCONNECT_TIMEOUT`` set one."""
+    # A number: of an Airflow connection's extra, Airflow takes every text for a secret.
+    limit = {} if "PGCONNECT_TIMEOUT" in os.environ else {"connect_timeout": int(CONNECT_SECONDS)}
+    return {**limit, **parameters}

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ashare.connection import CONNECT_SECONDS, EXAMPLE, conninfo_of, postgres_fields
+from ashare.connection import EXAMPLE, conninfo_of, parameters_of, with_time_limit
 from ashare.connection_variables import (
     ALERTS_CONNECTION,
     SOURCE_CONNECTION,
@@ -62,11 +61,8 @@ class Environment:
         :raises InvalidInput: the connection is not set or is malformed.
         """
         import psycopg
-        from psycopg.conninfo import conninfo_to_dict
 
-        parameters: dict[str, Any] = conninfo_to_dict(self.conninfo())
-        if "PGCONNECT_TIMEOUT" not in os.environ:
-            parameters.setdefault("connect_timeout", CONNECT_SECONDS)
+        parameters = with_time_limit(parameters_of(_required(STORE_CONNECTION, EXAMPLE)))
         return lambda: psycopg.connect(**parameters)
 
     def conninfo(self) -> str:
@@ -74,20 +70,14 @@ class Environment:
 
         :raises InvalidInput: the connection is not set or is malformed.
         """
-        fields = read_connection(STORE_CONNECTION)
-        if fields is None:
-            raise InvalidInput(missing(STORE_CONNECTION, EXAMPLE))
-        return conninfo_of(postgres_fields(fields, variable_of(STORE_CONNECTION)))
+        return conninfo_of(_required(STORE_CONNECTION, EXAMPLE))
 
     def source_config(self) -> SourceConfig:
         """Configuration of Baostock: the connection ``baostock``, and limits from the settings.
 
         :raises InvalidInput: the connection is not set, or the connection or a setting is invalid.
         """
-        fields = read_connection(SOURCE_CONNECTION)
-        if fields is None:
-            raise InvalidInput(missing(SOURCE_CONNECTION, SOURCE_EXAMPLE))
-        return source_config(fields)
+        return source_config(_required(SOURCE_CONNECTION, SOURCE_EXAMPLE))
 
     def alert_addresses(self) -> list[str]:
         """Apprise's addresses in the password of the connection ``ashare_alerts``; empty without the connection.
@@ -134,6 +124,12 @@ def alert_addresses(password: str | None) -> list[str]:
     )
 
 
-def missing(connection_id: str, example: str) -> str:
-    """The error message for a connection that is not set."""
-    return f"The connection {connection_id!r} is not set: set {variable_of(connection_id)}, for example to {example}."
+def _required(connection_id: str, example: str) -> ConnectionFields:
+    """The fields of a connection.
+
+    :raises InvalidInput: the connection is not set or is malformed.
+    """
+    if fields := read_connection(connection_id):
+        return fields
+    variable = variable_of(connection_id)
+    raise InvalidInput(f"The connection {connection_id!r} is not set: set {variable}, for example to {example}.")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ashare import environment
-from ashare.connection import CONNECT_SECONDS, EXAMPLE, conninfo_of
+from ashare.connection import EXAMPLE, conninfo_of, with_time_limit
 from ashare.connection_variables import (
     ALERTS_CONNECTION,
     SOURCE_CONNECTION,
@@ -79,15 +79,10 @@ def _fields(connection: Connection) -> ConnectionFields:
 
 def _with_time_limit(connection: Connection) -> Connection:
     """The connection with libpq's ``connect_timeout``, unless its extra or ``PGCONNECT_TIMEOUT`` sets one."""
-    extra = connection.extra_dejson
-    if "connect_timeout" in extra or "PGCONNECT_TIMEOUT" in os.environ:
-        return connection
     names = ("conn_id", "conn_type", "host", "login", "password", "schema", "port")
     # The class is the task SDK's, or Airflow's ORM model if the API server read the connection from its database.
-    return type(connection)(
-        **{name: getattr(connection, name) for name in names},
-        extra=json.dumps({**extra, "connect_timeout": int(CONNECT_SECONDS)}),
-    )
+    fields = {name: getattr(connection, name) for name in names}
+    return type(connection)(**fields, extra=json.dumps(with_time_limit(connection.extra_dejson)))
 
 
 def alert_addresses() -> list[str]:

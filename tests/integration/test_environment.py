@@ -1,8 +1,9 @@
-"""The connection `ashare_postgres` of the environment, as the command and as Airflow's processes open it."""
+"""The connection `ashare_postgres` of the environment, as the command, Airflow's processes and readers open it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import psycopg
@@ -11,14 +12,19 @@ import pytest
 from ashare.connection import CONNECT_SECONDS
 from ashare.environment import Environment
 from ashare.errors import InvalidInput
+from ashare.store.read_connection import read_only_connection
 from ashare_airflow import connections
 from ashare_local.postgres import EmbeddedPostgres
 
 VARIABLE = "AIRFLOW_CONN_ASHARE_POSTGRES"
-Connector = Callable[[], Callable[[], "psycopg.Connection[Any]"]]
+Connector = Callable[[], Callable[[], AbstractContextManager["psycopg.Connection[Any]"]]]
 
 
-@pytest.mark.parametrize("connector", [Environment().connector, connections.connector])
+def reader() -> Callable[[], AbstractContextManager[psycopg.Connection[Any]]]:
+    return read_only_connection
+
+
+@pytest.mark.parametrize("connector", [Environment().connector, connections.connector, reader])
 @pytest.mark.parametrize(
     ("in_the_uri", "in_the_environment", "seconds"),
     [("", None, str(int(CONNECT_SECONDS))), ("&connect_timeout=7", None, "7"), ("", "5", "5")],

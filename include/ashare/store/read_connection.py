@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ashare.connection import CONNECT_SECONDS, EXAMPLE, PARAMETERS, POSTGRES_VARIABLE, libpq_env
+from ashare.connection import EXAMPLE, POSTGRES_VARIABLE, parameters_of, with_time_limit
+from ashare.connection_variables import STORE_CONNECTION, read_connection
 from ashare.errors import InvalidInput, StoreUnavailable
 from ashare.store.database import LOCK_SECONDS, as_ashare_error, one_line
 from ashare.store.queries import queries
@@ -85,9 +85,8 @@ def _open(parameters: dict[str, Any]) -> psycopg.Connection[Any]:
     try:
         opened: psycopg.Connection[Any] = psycopg.connect(
             **{
-                "connect_timeout": CONNECT_SECONDS,
                 "fallback_application_name": "ashare: reading",
-                **parameters,
+                **with_time_limit(parameters),
                 "client_encoding": "UTF8",
             }
         )
@@ -102,13 +101,12 @@ def _open(parameters: dict[str, Any]) -> psycopg.Connection[Any]:
 
 
 def _of_environment() -> dict[str, str]:
-    value = os.environ.get(POSTGRES_VARIABLE, "").strip()
-    if not value:
-        raise InvalidInput(
-            f"No database is named: set {POSTGRES_VARIABLE} (`. .airflow/env.sh` does, after `make up`), or give the "
-            f"connection, for example {EXAMPLE}."
-        )
-    return {PARAMETERS[variable]: text for variable, text in libpq_env(POSTGRES_VARIABLE, value).items()}
+    if fields := read_connection(STORE_CONNECTION):
+        return parameters_of(fields)
+    raise InvalidInput(
+        f"No database is named: set {POSTGRES_VARIABLE} (`. .airflow/env.sh` does, after `make up`), or give the "
+        f"connection, for example {EXAMPLE}."
+    )
 
 
 def _of_string(text: str) -> dict[str, Any]:
