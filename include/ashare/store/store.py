@@ -40,12 +40,34 @@ class Store:
     """The schema ``ashare``, over one connection, which is opened on first use and reopened after a loss.
 
     :param connect: opens a new connection to the schema's database.
+    :ivar calendar: the trading calendar.
+    :ivar universe: the securities.
+    :ivar bars: bars and adjust factors.
+    :ivar batches: the plans of trade dates.
+    :ivar coverage: facts and states of trade dates.
+    :ivar work: the work of runs.
+    :ivar corrections: cross-checks, and the dates to be read again.
+    :ivar accepted: the accepted trade dates.
+    :ivar ledger: the ledger of requests to Baostock, and the limit on them.
+    :ivar alerts: the alerts.
+    :ivar health: the queries of the doctor.
     """
 
     def __init__(self, connect: Callable[[], psycopg.Connection[Any]]) -> None:
         self._connect = connect
         self._connection: psycopg.Connection[Any] | None = None
         self._name, self._lock_seconds = "ashare", LOCK_SECONDS
+        self.calendar = TradingCalendar(self)
+        self.universe = Universe(self)
+        self.bars = Bars(self)
+        self.batches = Batches(self)
+        self.coverage = Coverage(self)
+        self.work = Work(self)
+        self.corrections = Corrections(self)
+        self.accepted = AcceptedDates(self)
+        self.ledger = RequestLedger(self)
+        self.alerts = AlertOutbox(self)
+        self.health = SchemaHealth(self)
 
     def __enter__(self) -> Store:
         return self
@@ -112,61 +134,6 @@ class Store:
             if isinstance(store_error, StoreUnavailable) and not isinstance(store_error, StoreBusy):
                 self.close()
             raise store_error from error
-
-    @property
-    def calendar(self) -> TradingCalendar:
-        """The trading calendar."""
-        return TradingCalendar(self)
-
-    @property
-    def universe(self) -> Universe:
-        """The securities."""
-        return Universe(self)
-
-    @property
-    def bars(self) -> Bars:
-        """Bars and adjust factors."""
-        return Bars(self)
-
-    @property
-    def batches(self) -> Batches:
-        """The plans of trade dates."""
-        return Batches(self)
-
-    @property
-    def coverage(self) -> Coverage:
-        """Facts and states of trade dates."""
-        return Coverage(self)
-
-    @property
-    def work(self) -> Work:
-        """The work of runs."""
-        return Work(self)
-
-    @property
-    def corrections(self) -> Corrections:
-        """Cross-checks, and the dates to be read again."""
-        return Corrections(self)
-
-    @property
-    def accepted(self) -> AcceptedDates:
-        """The accepted trade dates."""
-        return AcceptedDates(self)
-
-    @property
-    def ledger(self) -> RequestLedger:
-        """The ledger of requests to Baostock, and the limit on them."""
-        return RequestLedger(self)
-
-    @property
-    def alerts(self) -> AlertOutbox:
-        """The alerts."""
-        return AlertOutbox(self)
-
-    @property
-    def health(self) -> SchemaHealth:
-        """The queries of the doctor."""
-        return SchemaHealth(self)
 
     def second_store(self) -> Store:
         """A store of the same database with its own connection, for another thread."""

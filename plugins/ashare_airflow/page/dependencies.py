@@ -43,13 +43,13 @@ def open_store(session: Session) -> Iterator[Store]:
     :raises StoreUnavailable: the schema cannot be reached, or a connection or a setting is wrong.
     """
     session.rollback()
-    try:
-        Settings()  # refuse a wrong setting before anything is written
-        store = connections.store()
-        store.migrate()
-    except InvalidInput as error:
-        raise StoreUnavailable(str(error)) from None
-    with store:
+    with ExitStack() as stack:
+        try:
+            Settings()  # refuse a wrong setting before anything is written
+            store = stack.enter_context(connections.store())
+            store.migrate()
+        except InvalidInput as error:
+            raise StoreUnavailable(str(error)) from None
         yield store
 
 
