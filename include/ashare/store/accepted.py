@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from ashare.dates import SHANGHAI
 from ashare.errors import SourceBusy
 from ashare.store.database import LockHeld, limit_wait, lock_merging
-from ashare.store.queries import queries
 
 if TYPE_CHECKING:
     from ashare.store.store import Store
@@ -54,11 +53,11 @@ class Acceptance:
         return f"{self.by_whom}; {self.problem}."
 
 
+@dataclass(frozen=True)
 class AcceptedDates:
     """The table ``accepted_date``, over a store's connection."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    store: Store
 
     @contextmanager
     def changing(self, wait_seconds: float) -> Iterator[None]:
@@ -67,8 +66,8 @@ class AcceptedDates:
         :raises SourceBusy: another session records or merges for longer than ``wait_seconds``.
         """
         with (
-            self._store.mutex("the record of trade dates", wait_seconds),
-            self._store.transaction() as connection,
+            self.store.mutex("the record of trade dates", wait_seconds),
+            self.store.transaction() as connection,
         ):
             limit_wait(connection, wait_seconds)
             try:
@@ -80,9 +79,8 @@ class AcceptedDates:
 
     def latest(self, day: date) -> Acceptance | None:
         """The last acceptance of a date, whether it counts or not; ``None`` without one."""
-        with self._store.transaction() as connection:
-            row = connection.execute(queries("accepted")["latest"], {"day": day}).fetchone()
-        return Acceptance(*row) if row else None
+        rows = self.store.rows("accepted", "latest", {"day": day})
+        return Acceptance(*rows[0]) if rows else None
 
     def counting(self, day: date, kinds: Collection[str]) -> Acceptance | None:
         """The last acceptance of a date if it counts for these kinds, else ``None``."""
@@ -91,24 +89,17 @@ class AcceptedDates:
 
     def all(self) -> list[Acceptance]:
         """All acceptances that have not ended, by date. ``counts`` is true without a comparison of the bars."""
-        with self._store.transaction() as connection:
-            return [Acceptance(*row) for row in connection.execute(queries("accepted")["all"])]
+        return [Acceptance(*row) for row in self.store.rows("accepted", "all")]
 
     def days(self) -> set[date]:
         """The dates with an acceptance, whether it has ended or not."""
-        with self._store.transaction() as connection:
-            return {row[0] for row in connection.execute(queries("accepted")["days"])}
+        return {row[0] for row in self.store.rows("accepted", "days")}
 
     def accept(self, day: date, kinds: Sequence[str], *, reason: str, problem: str, who: str) -> Acceptance:
         """Record the acceptance of a date, with the fingerprint of the bars that this transaction sees."""
         values = {"day": day, "kinds": list(kinds), "reason": reason, "problem": problem, "who": who}
-        with self._store.transaction() as connection:
-            connection.execute(queries("accepted")["accept"], values)
-        made = self.latest(day)
-        assert made is not None
-        return made
+        return Acceptance(*self.store.rows("accepted", "accept", values)[0])
 
     def end(self, day: date, because: str) -> None:
         """End the current acceptance of a date."""
-        with self._store.transaction() as connection:
-            connection.execute(queries("accepted")["end"], {"day": day, "because": because})
+        self.store.execute("accepted", "end", {"day": day, "because": because})

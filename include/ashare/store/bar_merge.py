@@ -12,7 +12,7 @@ from ashare.datasets import BAR_COLUMNS
 from ashare.store.accepted import ROWS_CHANGED
 from ashare.store.database import lock_merging
 from ashare.store.queries import queries
-from ashare.store.rows import AbsentRange, BatchRows, MergeCounts, RejectedBar, RejectedRow
+from ashare.store.rows import AbsentRange, BatchRows, BlankedBar, MergeCounts, RejectedBar, RejectedRow
 
 if TYPE_CHECKING:
     import psycopg
@@ -25,15 +25,9 @@ BEFORE_THE_FIRST_BAR = "before its first bar at the source"
 
 def merge(connection: psycopg.Connection[Any], batch_rows: BatchRows, run_id: str) -> MergeCounts:
     """Record the rejected rows, merge the good ones, and record blanked values, within the caller's transaction."""
-    for reject in batch_rows.rejects:
-        connection.execute(queries("bars")["reject"], _reject_values(reject, run_id))
+    _record(connection, queries("bars")["reject"], batch_rows.rejects, run_id)
     merged = _merge_rows(connection, batch_rows, run_id)
-    if batch_rows.blanked:
-        from psycopg.types.json import Jsonb
-
-        rows = [{**asdict(blanked), "raw": Jsonb(blanked.raw), "run_id": run_id} for blanked in batch_rows.blanked]
-        with connection.cursor() as cursor:
-            cursor.executemany(queries("bars")["blanked"], rows)
+    _record(connection, queries("bars")["blanked"], batch_rows.blanked, run_id)
     return merged
 
 
@@ -70,11 +64,7 @@ def record_rejected(
     connection: psycopg.Connection[Any], dataset: str, rows: Sequence[RejectedRow], run_id: str | None
 ) -> None:
     """Record rows that broke a rule, within the caller's transaction. The caller has superseded earlier rows."""
-    from psycopg.types.json import Jsonb
-
-    values = [{**asdict(row), "raw": Jsonb(row.raw), "dataset": dataset, "run_id": run_id} for row in rows]
-    with connection.cursor() as cursor:
-        cursor.executemany(queries("universe")["reject"], values)
+    _record(connection, queries("universe")["reject"], rows, run_id, dataset=dataset)
 
 
 @cache
@@ -121,13 +111,17 @@ def _merge_rows(connection: psycopg.Connection[Any], batch_rows: BatchRows, run_
     return MergeCounts(inserted, revised, batch_rows.rows - inserted - revised, came_late)
 
 
-def _reject_values(reject: RejectedBar, run_id: str) -> dict[str, Any]:
+def _record(
+    connection: psycopg.Connection[Any],
+    statement: LiteralString,
+    rows: Sequence[RejectedBar | BlankedBar | RejectedRow],
+    run_id: str | None,
+    **values: str,
+) -> None:
+    """Execute a statement for each row; ``values`` are the values that no row has."""
     from psycopg.types.json import Jsonb
 
-    return {
-        "trade_date": reject.trade_date,
-        "code": reject.code,
-        "rule": reject.rule,
-        "raw": Jsonb(reject.raw),
-        "run_id": run_id,
-    }
+    if rows:
+        all_values = [{**asdict(row), "raw": Jsonb(row.raw), "run_id": run_id, **values} for row in rows]
+        with connection.cursor() as cursor:
+            cursor.executemany(statement, all_values)

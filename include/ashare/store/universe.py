@@ -23,7 +23,7 @@ class Universe:
 
     def refreshed_at(self) -> datetime | None:
         """When the list of securities was last read from the source."""
-        value: datetime | None = self.store.rows("universe", "refreshed_at")[0][0]
+        value: datetime | None = self.store.rows("read", "list_read_at")[0][0]
         return value
 
     def found_wrong_at(self) -> datetime | None:

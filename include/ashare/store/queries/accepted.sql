@@ -14,6 +14,7 @@ SELECT DISTINCT trade_date FROM ashare.accepted_date
 -- name: accept
 INSERT INTO ashare.accepted_date (trade_date, kinds, reason, problem, fingerprint, accepted_by)
 VALUES (%(day)s, %(kinds)s, %(reason)s, %(problem)s, ashare.bars_fingerprint(%(day)s, %(kinds)s), %(who)s)
+RETURNING trade_date, kinds, reason, problem, accepted_by, accepted_at, ended_because, true AS counts
 
 -- name: end
 UPDATE ashare.accepted_date SET ended_at = clock_timestamp(), ended_because = %(because)s

@@ -1,6 +1,3 @@
--- name: refreshed_at
-SELECT max(updated_at) FROM ashare.security
-
 -- name: known_kinds
 SELECT code, kind FROM ashare.security
 
