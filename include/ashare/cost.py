@@ -6,7 +6,6 @@ defaults below.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -16,6 +15,7 @@ from ashare.datasets import MARKET_DAY_FROM
 from ashare.dates import beijing_now
 from ashare.settings import Settings
 from ashare.store.measured_costs import costs_per_date, listed_stocks, seconds_per_code, stocks_and_requests
+from ashare.texts import history_command
 
 if TYPE_CHECKING:
     import psycopg
@@ -130,8 +130,8 @@ def suggest_history_run(
     together = of_all_stocks(connection, past[0], past[-1])
     if not together.is_less_than(one_by_one, budget, budget):
         return ""
-    conf = json.dumps({"start_date": str(past[0]), "end_date": str(past[-1]), "kinds": list(kinds)})
     return (
         f"{len(past)} dates one by one take {one_by_one.describe(budget, budget)}; a stock at a time, they would "
-        f"take {together.describe(budget, budget)}: airflow dags trigger ashare_history --conf '{conf}'"
+        f"take {together.describe(budget, budget)}: "
+        f"{history_command(past[0], past[-1], kinds=list(kinds))}"
     )

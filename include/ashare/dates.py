@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from ashare.errors import InvalidInput
+from ashare.texts import backfill_command
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -74,7 +75,7 @@ def read_range(start: str, end: str, *, most_days: int | None = None) -> tuple[d
     if most_days is not None and days > most_days:
         raise InvalidInput(
             f"{first} to {last} is {days} days, and at most {most_days} can be started here: choose fewer, or use "
-            f"airflow dags backfill -s {first} -e {last} ashare_daily; for years, the DAG ashare_history."
+            f"{backfill_command(first, last)}; for years, the DAG ashare_history."
         )
     return first, last
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -16,7 +14,7 @@ from ashare.settings import Settings
 from ashare.store import loaded_bars
 from ashare.store.coverage import complete_since
 from ashare.store.loaded_bars import OpenDates
-from ashare.texts import NAMED
+from ashare.texts import NAMED, backfill_command, history_command
 
 if TYPE_CHECKING:
     import psycopg
@@ -139,12 +137,9 @@ def _sentence(found: OpenDates, settings: Settings) -> str:
 
 
 def _command(found: OpenDates, settings: Settings) -> str:
-    first, last = str(found.named[0]), str(found.last)
+    first, last = found.named[0], found.last
     kinds = [dataset.kind for dataset in DATASETS.values() if dataset.kind and dataset.name in found.datasets]
-    conf: dict[str, Any] = {} if set(kinds) <= set(settings.kinds) else {"kinds": kinds}
+    params = {} if set(kinds) <= set(settings.kinds) else {"kinds": kinds}
     if found.dates > MOST_BY_DATE:
-        conf = {"start_date": first, "end_date": last, **conf}
-        return f"airflow dags trigger ashare_history --conf {shlex.quote(json.dumps(conf))}"
-    options = " --rerun-failed-tasks" if found.is_recorded else ""
-    options += f" --conf {shlex.quote(json.dumps(conf))}" if conf else ""
-    return f"airflow dags backfill -s {first} -e {last}{options} ashare_daily"
+        return history_command(first, last, **params)
+    return backfill_command(first, last, "--rerun-failed-tasks" if found.is_recorded else "", params)

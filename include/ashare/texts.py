@@ -1,8 +1,10 @@
-"""Texts for people and for the database: truncated, and without characters that PostgreSQL cannot store."""
+"""Texts for people and for the database: truncated, without what PostgreSQL cannot store; commands to copy."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import shlex
+from collections.abc import Mapping, Sequence
 
 MOST_CHARACTERS = 2_000
 """Maximum characters of a stored reason or error."""
@@ -42,3 +44,18 @@ def named(things: Sequence[object], most: int = NAMED) -> str:
     """The first ``most`` things, and the number of the others."""
     more = f" and {len(things) - most} more" if len(things) > most else ""
     return f"{', '.join(map(str, things[:most]))}{more}"
+
+
+def backfill_command(first: object, last: object, flag: str = "", conf: Mapping[str, object] | None = None) -> str:
+    """The command that runs ``ashare_daily`` for a range of trade dates.
+
+    :param conf: the params of each run.
+    """
+    options = [flag, f"--conf {shlex.quote(json.dumps(conf))}" if conf else ""]
+    return " ".join(["airflow dags backfill", f"-s {first} -e {last}", *filter(None, options), "ashare_daily"])
+
+
+def history_command(first: object, last: object, **params: object) -> str:
+    """The command that runs ``ashare_history`` for a range of days."""
+    conf = json.dumps({"start_date": str(first), "end_date": str(last), **params})
+    return f"airflow dags trigger ashare_history --conf {shlex.quote(conf)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
@@ -13,7 +12,7 @@ from ashare.errors import AshareError
 from ashare.store.coverage import DateState
 from ashare.sync.agenda import DEAD_AFTER_HOURS
 from ashare.sync.run import GIVE_UP
-from ashare.texts import named
+from ashare.texts import backfill_command, history_command, named
 
 DATES = 5
 RUN_AGAIN = "run again"
@@ -42,7 +41,7 @@ def trade_dates(system: CheckedSystem) -> Iterator[Finding]:
     if bad := sorted(finding.name for finding in found if finding.state == BAD):
         pending = any(session.status == "pending" and session.reason for session in sessions)
         how = "--reset-dagruns" if pending else "--rerun-failed-tasks"
-        yield Finding(RUN_AGAIN, BAD, _backfill(bad[0], bad[-1], how))
+        yield Finding(RUN_AGAIN, BAD, backfill_command(bad[0], bad[-1], how))
     yield from _coverage(system, first - timedelta(days=1), datasets)
 
 
@@ -51,10 +50,9 @@ def _coverage(system: CheckedSystem, day: date, datasets: Sequence[str] | None) 
     live = system.store.coverage.live_runs(DEAD_AFTER_HOURS)
     states = system.store.coverage.states(date.min, day, datasets, newest=day, running=live, recorded_only=False)
     if partial := [state.trade_date for state in states if state.coverage == "partial"]:
-        conf = json.dumps({"start_date": str(partial[0]), "end_date": str(partial[-1])})
         text = (
             f"{len(partial)} older trade dates hold bars and are not complete ({named(partial, NAMED)}). Load them: "
-            f"airflow dags trigger ashare_history --conf '{conf}'"
+            f"{history_command(partial[0], partial[-1])}"
         )
         yield Finding("coverage", WARN, text)
 
@@ -108,7 +106,3 @@ def _pending(system: CheckedSystem, day: date) -> Finding:
     if day == now.date() and now.time() < GIVE_UP:
         return Finding(str(day), OK, "out, and not loaded yet: today's run does that.")
     return Finding(str(day), BAD, "nothing is recorded: no run has taken it up.")
-
-
-def _backfill(first: object, last: object, how: str = "--rerun-failed-tasks") -> str:
-    return f"airflow dags backfill -s {first} -e {last} {how} ashare_daily"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.models.backfill import ReprocessBehavior, _create_backfill, _do_dry_run
 
+from ashare.texts import backfill_command
 from ashare_airflow.backfills import DAG_ID
 from ashare_airflow.backfills.refusals import airflow_refusals
 from ashare_airflow.backfills.state import succeeded_dates
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 FLAGS = {
     ReprocessBehavior.NONE: "",
-    ReprocessBehavior.FAILED: "--rerun-failed-tasks ",
-    ReprocessBehavior.COMPLETED: "--reset-dagruns ",
+    ReprocessBehavior.FAILED: "--rerun-failed-tasks",
+    ReprocessBehavior.COMPLETED: "--reset-dagruns",
 }
 """The command line's flag for what becomes of dates that have a run."""
 
@@ -51,7 +52,7 @@ class BackfillRequest:
     @property
     def command(self) -> str:
         """The command line of the same request."""
-        return f"airflow dags backfill -s {self.first} -e {self.last} {FLAGS[self.reprocess]}{DAG_ID}"
+        return backfill_command(self.first, self.last, FLAGS[self.reprocess])
 
     @property
     def _bounds(self) -> tuple[datetime, datetime]:

@@ -13,6 +13,7 @@ from airflow.models.backfill import ReprocessBehavior
 from ashare.dates import parse_trade_date_range
 from ashare.errors import InvalidInput
 from ashare.params import check_names
+from ashare.texts import history_command
 from ashare_airflow.backfills import DAG_ID
 from ashare_airflow.backfills.refusals import WrongUsage
 from ashare_airflow.backfills.request import BackfillRequest
@@ -32,10 +33,9 @@ def refuse_other_dag(args: Namespace) -> None:
     start = args.start_date or args.end_date or DATE_FORM
     end = args.end_date or args.start_date or DATE_FORM
     if args.dag_id == HISTORY_DAG_ID:
-        conf = shlex.quote(json.dumps({"start_date": start, "end_date": end}))
         raise WrongUsage(
             f"One run of {HISTORY_DAG_ID} takes a whole range of dates, so it is triggered: "
-            f"airflow dags trigger {HISTORY_DAG_ID} --conf {conf}"
+            f"{history_command(start, end)}"
         )
     if args.dag_id != DAG_ID:
         dates = f"--from-date {shlex.quote(start)} --to-date {shlex.quote(end)}"
