@@ -53,24 +53,14 @@ def parse_trade_date(text: str | date, *, today: date | None = None) -> date:
     return day
 
 
-def parse_trade_date_range(start: str | date, end: str | date) -> tuple[date, date]:
+def parse_trade_date_range(start: str | date, end: str | date, *, most_days: int | None = None) -> tuple[date, date]:
     """Read a range of trade dates, both ends included.
 
-    :raises InvalidInput: as ``parse_trade_date``, or ``end`` before ``start``.
+    :param most_days: maximum calendar days in the range; ``None``: no limit.
+    :raises InvalidInput: as ``parse_trade_date``, ``end`` before ``start``, or more than ``most_days`` days.
     """
     first, last = parse_trade_date(start), parse_trade_date(end)
-    if last < first:
-        raise InvalidInput(f"The end date {last} is before the start date {first}: swap them.")
-    return first, last
-
-
-def read_range(start: str, end: str, *, most_days: int | None = None) -> tuple[date, date]:
-    """Read a range of trade dates that a user entered.
-
-    :param most_days: maximum calendar days in the range; ``None``: no limit.
-    :raises InvalidInput: as ``parse_trade_date_range``, or the range has more than ``most_days`` days.
-    """
-    first, last = parse_trade_date_range(start, end)
+    check_order(first, last)
     days = (last - first).days + 1
     if most_days is not None and days > most_days:
         raise InvalidInput(
@@ -78,6 +68,20 @@ def read_range(start: str, end: str, *, most_days: int | None = None) -> tuple[d
             f"{backfill_command(first, last)}; for years, the DAG ashare_history."
         )
     return first, last
+
+
+def check_order(first: date, last: date) -> None:
+    """Refuse a range whose end is before its start.
+
+    :raises InvalidInput: ``last`` is before ``first``.
+    """
+    if last < first:
+        raise InvalidInput(f"The end date {last} is before the start date {first}: swap them.")
+
+
+def clock(moment: datetime) -> str:
+    """A moment's day, hour and minute in Asia/Shanghai."""
+    return f"{moment.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
 
 
 def days_between(start: date, end: date) -> Iterator[date]:

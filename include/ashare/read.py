@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ashare.checks import is_code
 from ashare.datasets import KINDS
-from ashare.dates import FIRST_TRADE_DATE, SHANGHAI, beijing_now, parse_date, parse_trade_date
+from ashare.dates import FIRST_TRADE_DATE, SHANGHAI, beijing_now, check_order, parse_date, parse_trade_date
 from ashare.errors import InvalidInput
 from ashare.incomplete import Incomplete, IncompleteBars, RequestedBars, find_problem, parse_incomplete
 from ashare.store import arrow, loaded_bars
 from ashare.store.read_connection import read_only_connection, read_transaction
+from ashare.texts import named
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,8 +48,6 @@ ADJUSTED = {"factor": "float64", "adjusted_volume": "float64"}
 VIEWS = {None: "daily_bar", "qfq": "daily_bar_qfq", "hfq": "daily_bar_hfq"}
 
 LISTED = {"code": "string", "name": "string", "kind": "string", "ipo_date": "date32", "out_date": "date32"}
-NAMED = 5
-"""Maximum number of unknown codes that an error names."""
 
 
 def load_bars(
@@ -87,10 +86,7 @@ def load_bars(
     :raises IncompleteDate: a trade date is not complete, with ``incomplete="raise"``.
     :raises StoreUnavailable: the database cannot be reached or went away.
     """
-    table, warning = _read(codes, start, end, adjust, fields, incomplete, connection)
-    if warning:
-        warnings.warn(warning, IncompleteBars, stacklevel=2)
-    return _frame(table)
+    return _frame(_read(codes, start, end, adjust, fields, incomplete, connection))
 
 
 def load_bars_arrow(
@@ -109,10 +105,7 @@ def load_bars_arrow(
         bool, all other columns float64; null for a missing value. float64 holds 15 digits, enough for every
         value as sent, except the last decimals of amounts over 100 billion CNY (indices).
     """
-    table, warning = _read(codes, start, end, adjust, fields, incomplete, connection)
-    if warning:
-        warnings.warn(warning, IncompleteBars, stacklevel=2)
-    return table
+    return _read(codes, start, end, adjust, fields, incomplete, connection)
 
 
 def _read(
@@ -123,8 +116,8 @@ def _read(
     fields: str | Iterable[str] | None,
     incomplete: Incomplete,
     connection: str | Connection | None,
-) -> tuple[pa.Table, str | None]:
-    """The bars of ``load_bars``, and the warning that some of them are not complete."""
+) -> pa.Table:
+    """The bars of ``load_bars``; a warning if some of them are not complete names the line that called the reader."""
     import pyarrow as pa
 
     first, last = _range(start, end)
@@ -140,7 +133,9 @@ def _read(
         columns = arrow.schema(types)
         with loaded_bars.copy_bars(opened, types, VIEWS[adjust], start=first, end=last, codes=chosen) as texts:
             tables = [arrow.parsed(text, columns) for text in texts]
-    return pa.concat_tables(tables).unify_dictionaries().combine_chunks(), problem.sentence if problem else None
+    if problem:
+        warnings.warn(problem.sentence, IncompleteBars, stacklevel=3)
+    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
 
 
 def universe(
@@ -193,8 +188,7 @@ def _range(start: Day | None, end: Day | None) -> tuple[date, date]:
     today = beijing_now().date()
     first = FIRST_TRADE_DATE if start is None else _day(start)
     last = max(today, first) if end is None else _day(end)
-    if last < first:
-        raise InvalidInput(f"The end date {last} is before the start date {first}: swap them.")
+    check_order(first, last)
     parse_trade_date(max(first, FIRST_TRADE_DATE), today=today)
     parse_trade_date(min(last, today), today=today)
     return first, last
@@ -256,9 +250,8 @@ def parse_kinds(given: str | Iterable[str]) -> list[str]:
 
 def _refuse_unknown(connection: Connection, codes: Sequence[str]) -> None:
     if unknown := loaded_bars.unknown_codes(connection, codes):
-        more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
         raise InvalidInput(
-            f"Not known: {', '.join(unknown[:NAMED])}{more}; ashare.security lists every security that Baostock has, "
+            f"Not known: {named(unknown)}; ashare.security lists every security that Baostock has, "
             "delisted ones included."
         )
 

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from ashare.dates import read_range
+from ashare.dates import parse_trade_date_range
 from ashare.dry_run import dry_run
 from ashare.errors import IncompleteDate, InvalidInput, StoreUnavailable
 from ashare.settings import Settings
@@ -340,12 +340,12 @@ def test_a_database_without_the_schema_or_away_is_said_in_a_sentence(reading: Re
 
 
 def test_a_range_is_checked() -> None:
-    assert read_range("2025-01-01", "2025-03-31", most_days=90) == (date(2025, 1, 1), date(2025, 3, 31))
+    assert parse_trade_date_range("2025-01-01", "2025-03-31", most_days=90) == (date(2025, 1, 1), date(2025, 3, 31))
     with pytest.raises(InvalidInput, match=r"is 91 days, and at most 90 can be started here.*airflow dags backfill"):
-        read_range("2025-01-01", "2025-04-01", most_days=90)
+        parse_trade_date_range("2025-01-01", "2025-04-01", most_days=90)
     with pytest.raises(InvalidInput, match="swap them"):
-        read_range("2025-01-02", "2025-01-01")
+        parse_trade_date_range("2025-01-02", "2025-01-01")
     with pytest.raises(InvalidInput, match="YYYY-MM-DD"):
-        read_range("01/02/2025", "2025-01-01")
+        parse_trade_date_range("01/02/2025", "2025-01-01")
     with pytest.raises(InvalidInput, match="in the future"):
-        read_range("2025-01-02", "2999-01-01")
+        parse_trade_date_range("2025-01-02", "2999-01-01")

@@ -9,7 +9,7 @@ from datetime import date, datetime, time
 from typing import Any
 
 from ashare.alerts.delivery import Delivery
-from ashare.dates import SHANGHAI
+from ashare.dates import SHANGHAI, clock
 from ashare.errors import AshareError
 from ashare.store import Store
 from ashare.store.coverage import DateState
@@ -235,4 +235,4 @@ def _progress(state: DateState | None) -> str:
 
 def _reported(title: str, raised_at: datetime) -> str:
     what = title.removeprefix(f"{NAME}: ")
-    return f'"{what}" was reported on {raised_at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}, Beijing time.'
+    return f'"{what}" was reported on {clock(raised_at)}, Beijing time.'

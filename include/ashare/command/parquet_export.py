@@ -11,9 +11,8 @@ from typing import get_args
 
 from ashare.command import INTERRUPTED
 from ashare.datasets import KINDS
-from ashare.dates import parse_trade_date
+from ashare.dates import check_order, parse_trade_date
 from ashare.environment import Environment
-from ashare.errors import InvalidInput
 from ashare.export.qlib import write_qlib
 from ashare.export.snapshot import Selection, Summary, export
 from ashare.incomplete import Incomplete
@@ -64,8 +63,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _selection(given: argparse.Namespace) -> Selection:
     start, end = (parse_trade_date(text) if text else None for text in (given.start, given.end))
-    if start and end and end < start:
-        raise InvalidInput(f"The end date {end} is before the start date {start}: swap them.")
+    if start and end:
+        check_order(start, end)
     kinds = None if given.kinds is None else tuple(parse_kinds(given.kinds.replace(" ", "").split(",")))
     return Selection(start, end, kinds)
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 
 from ashare.datasets import KINDS, kept_with, newest_published
-from ashare.doctor.finding import BAD, NAMED, NEARLY_SPENT, OK, WARN, CheckedSystem, Finding, clock
+from ashare.dates import clock
+from ashare.doctor.finding import BAD, NAMED, NEARLY_SPENT, OK, WARN, CheckedSystem, Finding
 from ashare.errors import AshareError
 from ashare.store.coverage import DateState
 from ashare.sync.agenda import DEAD_AFTER_HOURS

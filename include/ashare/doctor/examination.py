@@ -11,8 +11,9 @@ from datetime import timedelta
 
 from ashare import __version__
 from ashare.datasets import newest_published
+from ashare.dates import clock
 from ashare.doctor.date_checks import NOTHING_LOADED, trade_dates
-from ashare.doctor.finding import BAD, NAMED, NEARLY_SPENT, OK, WARN, CheckedSystem, Finding, clock
+from ashare.doctor.finding import BAD, NAMED, NEARLY_SPENT, OK, WARN, CheckedSystem, Finding
 from ashare.errors import AshareError, BudgetSpent, SourceBanned, SourceBusy
 from ashare.source import Session
 from ashare.store import SourceGate

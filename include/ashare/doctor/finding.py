@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ashare.dates import SHANGHAI, beijing_now
+from ashare.dates import beijing_now
 from ashare.settings import Settings
 from ashare.source import SourceConfig
 from ashare.store import Store
@@ -47,7 +47,3 @@ class CheckedSystem:
     pool: Callable[[], tuple[int, int] | None] | None
     alerts: Callable[[], Sequence[str]]
     now: Callable[[], datetime] = beijing_now
-
-
-def clock(moment: datetime) -> str:
-    return f"{moment.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"

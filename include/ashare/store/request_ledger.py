@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ashare.dates import SHANGHAI
+from ashare.dates import clock
 from ashare.errors import BudgetSpent, InvalidInput, SourceBanned
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class SourceLimit:
         if self.is_banned and self.banned_at and self.banned_until:
             raise SourceBanned(
                 f"Baostock has blacklisted this address (10001011, ban {self.bans} of the year, on "
-                f"{_clock(self.banned_at)}): nothing is sent until {_clock(self.banned_until)}, Beijing time; it "
+                f"{clock(self.banned_at)}): nothing is sent until {clock(self.banned_until)}, Beijing time; it "
                 "goes on by itself then.",
                 self.banned_until,
             )
@@ -54,14 +54,10 @@ class SourceLimit:
             left_alone = f", {reserved} are kept for the newest date (ASHARE_HISTORY_RESERVE)" if reserved else ""
             raise BudgetSpent(
                 f"{self.used_today} of the day's {budget} requests to Baostock (ASHARE_REQUEST_BUDGET) are used"
-                f"{left_alone}, and {requests} more are needed: it goes on by itself from {_clock(self.day_ends)} "
+                f"{left_alone}, and {requests} more are needed: it goes on by itself from {clock(self.day_ends)} "
                 "on, Beijing time.",
                 self.day_ends,
             )
-
-
-def _clock(moment: datetime) -> str:
-    return f"{moment.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
 
 
 @dataclass(frozen=True)

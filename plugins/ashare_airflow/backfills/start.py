@@ -10,7 +10,7 @@ from airflow.models.pool import Pool
 from airflow.models.serialized_dag import SerializedDagModel
 from sqlalchemy import select
 
-from ashare.dates import SHANGHAI
+from ashare.dates import clock
 from ashare_airflow.backfills import DAG_ID
 from ashare_airflow.backfills.refusals import NoScheduler, Refused
 from ashare_airflow.backfills.scheduler import scheduler_state
@@ -51,10 +51,9 @@ def check_can_start(dag: SerializedDAG, session: Session) -> None:
     complete_ended_backfills(session)
     release_cancelled(session)
     if active := active_backfill(session):
-        since = active.created_at.astimezone(SHANGHAI)
         raise Refused(
             f"Backfill {active.id} of {DAG_ID} ({active.from_date:%Y-%m-%d} to {active.to_date:%Y-%m-%d}) is active "
-            f"since {since:%Y-%m-%d %H:%M} Asia/Shanghai, and there can be one at a time: "
+            f"since {clock(active.created_at)} Asia/Shanghai, and there can be one at a time: "
             f"wait for it, or {how_to_cancel(active.id)}"
         )
     _check_runs_start(dag, session)

@@ -11,7 +11,7 @@ from airflow.models.backfill import Backfill, ReprocessBehavior
 from fastapi import APIRouter, BackgroundTasks, Path, Query
 from sqlalchemy.orm import Session
 
-from ashare.dates import beijing_now, parse_date, parse_trade_date, read_range
+from ashare.dates import beijing_now, parse_date, parse_trade_date, parse_trade_date_range
 from ashare.dry_run import dry_run
 from ashare.status import StatusReader
 from ashare.sync.accept import accept, undo
@@ -206,7 +206,7 @@ def preview(
     reprocess: Reprocess = "missing",
 ) -> Reply[Preview]:
     """What a sync of a range would do and cost, without starting it."""
-    start, end = read_range(start_date, end_date)
+    start, end = parse_trade_date_range(start_date, end_date)
     plan = dry_run(reader, start, end)
     whole = BackfillRequest(start, end, _REPROCESS[reprocess])
     request = whole if reprocess == "all" else whole.narrowed(plan.to_sync, session)
@@ -243,7 +243,7 @@ def preview(
 @start_router.post("/sync/batch")
 def sync_batch(body: BatchRequest, user: GetUserDep, session: SessionDep) -> Reply[StartedBatch]:
     """Start a backfill of a range, at most 90 days, and return at once with its id."""
-    start, end = read_range(body.start_date, body.end_date, most_days=MAX_DAYS)
+    start, end = parse_trade_date_range(body.start_date, body.end_date, most_days=MAX_DAYS)
     days = (end - start).days + 1
     whole = BackfillRequest(start, end, _REPROCESS[body.reprocess])
     with open_reader(session) as reader:
