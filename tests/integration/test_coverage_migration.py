@@ -330,6 +330,15 @@ def test_a_view_of_somebody_else_on_the_old_table_is_named(database: Database, t
         assert "0013_coverage.sql" in migrate(connection)
 
 
+def test_a_view_of_somebody_else_on_the_view_stays(database: Database, tmp_path: Path) -> None:
+    bring_to(database, 11, tmp_path)
+    put(database, "sync_status", {**USUAL, "trade_date": DAY, "status": "failed", "reason": "why"})
+    database.do("CREATE VIEW public.board AS SELECT sync_date::text, status, remarks FROM ashare.daily_sync_status")
+    with database.connect() as connection:
+        migrate(connection)
+    assert database.rows("SELECT * FROM public.board") == [(DAY, "failed", "why")]
+
+
 def fill(database: Database, case: Case) -> None:
     for day in (BEFORE, DAY):
         put(database, "trade_calendar", {"calendar_date": day, "is_trading_day": True})

@@ -161,8 +161,7 @@ ANALYZE ashare.counted_partition;
 ANALYZE ashare.work;
 
 DROP FUNCTION ashare.trade_date_state(date, text[]);
-DROP VIEW ashare.daily_sync_status;
-DROP TABLE ashare.sync_status;
+ALTER TABLE ashare.sync_status RENAME TO former_sync_status;
 
 CREATE FUNCTION ashare.first_partition(dataset text)
 RETURNS date
@@ -463,16 +462,10 @@ COMMENT ON COLUMN ashare.sync_status.finished_at IS 'When that run recorded its 
 COMMENT ON COLUMN ashare.sync_status.checked_at IS 'When the whole market of that day was last read from Baostock and held against the table.';
 COMMENT ON COLUMN ashare.sync_status.complete_kinds IS 'The kinds that the date is complete for.';
 
-CREATE VIEW ashare.daily_sync_status AS
+-- In place: its comments, the rights on it and others' views of it stay.
+CREATE OR REPLACE VIEW ashare.daily_sync_status AS
 SELECT trade_date AS sync_date, status, coalesce(expected, 0) AS total_records, coalesce(loaded, 0) AS success_count,
        coalesce(missing, 0) AS failed_count, started_at AS start_time, finished_at AS end_time, reason AS remarks
 FROM ashare.sync_status;
-COMMENT ON VIEW ashare.daily_sync_status IS 'sync_status under the names that StockGuru''s queries use.';
-COMMENT ON COLUMN ashare.daily_sync_status.sync_date IS 'Session, in Asia/Shanghai.';
-COMMENT ON COLUMN ashare.daily_sync_status.status IS 'syncing, success, failed or skipped; a date without a row is pending.';
 COMMENT ON COLUMN ashare.daily_sync_status.total_records IS 'Securities that should have a bar that day; 0 while not counted.';
-COMMENT ON COLUMN ashare.daily_sync_status.success_count IS 'Bars of that day in the table; 0 while not counted.';
-COMMENT ON COLUMN ashare.daily_sync_status.failed_count IS 'Securities with neither a bar nor a recorded reason; 0 while not counted.';
-COMMENT ON COLUMN ashare.daily_sync_status.start_time IS 'When the last run started to work on the date.';
-COMMENT ON COLUMN ashare.daily_sync_status.end_time IS 'When that run recorded its end.';
-COMMENT ON COLUMN ashare.daily_sync_status.remarks IS 'Why the date is failed or skipped, or what is worth knowing of a success.';
+DROP TABLE ashare.former_sync_status;
