@@ -42,16 +42,17 @@ class Work:
         """Record that work starts. Rows that earlier runs left behind are deleted."""
         self.store.execute("work", "start", scope.parameters(None))
 
-    def fail(self, scope: Scope, error: str, *, only: Collection[str] | None = None) -> None:
+    def fail(self, scope: Scope, error: str) -> None:
         """Record why the work failed."""
-        self.store.execute("work", "fail", {**scope.parameters(only), "error": bounded(error)})
+        values = {**scope.parameters(None), "waits_for": None, "until": None, "error": bounded(error)}
+        self.store.execute("work", "stop", values)
 
     def wait(
         self, scope: Scope, waits_for: str, until: datetime | None, *, only: Collection[str] | None = None
     ) -> None:
         """Record what the work waits for, and until when, if that is known."""
-        values = {**scope.parameters(only), "waits_for": bounded(waits_for), "until": until}
-        self.store.execute("work", "wait", values)
+        values = {**scope.parameters(only), "waits_for": bounded(waits_for), "until": until, "error": None}
+        self.store.execute("work", "stop", values)
 
     def done(self, days: Sequence[date], datasets: Sequence[str]) -> None:
         """Delete the work on partitions that are complete or closed, of whichever run."""

@@ -9,19 +9,14 @@ SELECT dataset, %(day)s, %(run_id)s, dataset = ANY (%(asked)s) FROM unnest(%(dat
 ON CONFLICT (dataset, partition, run_id) DO UPDATE
 SET started_at = excluded.started_at, waits_for = NULL, until = NULL, error = NULL, ended_at = NULL
 
--- name: fail
-INSERT INTO ashare.work (dataset, partition, run_id, is_asked, error, ended_at)
-SELECT dataset, %(day)s, %(run_id)s, dataset = ANY (%(asked)s), %(error)s, clock_timestamp()
+-- name: stop
+-- With an error, the work has ended; without one, it waits.
+INSERT INTO ashare.work (dataset, partition, run_id, is_asked, waits_for, until, error, ended_at)
+SELECT dataset, %(day)s, %(run_id)s, dataset = ANY (%(asked)s), %(waits_for)s, %(until)s, %(error)s,
+       CASE WHEN %(error)s::text IS NOT NULL THEN clock_timestamp() END
 FROM unnest(%(datasets)s::text[]) AS own (dataset)
 ON CONFLICT (dataset, partition, run_id) DO UPDATE
-SET error = excluded.error, ended_at = excluded.ended_at, waits_for = NULL, until = NULL
-
--- name: wait
-INSERT INTO ashare.work (dataset, partition, run_id, is_asked, waits_for, until)
-SELECT dataset, %(day)s, %(run_id)s, dataset = ANY (%(asked)s), %(waits_for)s, %(until)s
-FROM unnest(%(datasets)s::text[]) AS own (dataset)
-ON CONFLICT (dataset, partition, run_id) DO UPDATE
-SET waits_for = excluded.waits_for, until = excluded.until, error = NULL, ended_at = NULL
+SET waits_for = excluded.waits_for, until = excluded.until, error = excluded.error, ended_at = excluded.ended_at
 
 -- name: resume
 -- The reason stays if another batch of the dataset still waits.
