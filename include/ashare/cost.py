@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ashare.datasets import MARKET_DAY_FROM
 from ashare.dates import beijing_now
 from ashare.settings import Settings
-from ashare.store.measured_costs import costs_per_date, listed_stocks, seconds_per_code, stocks_and_requests
+from ashare.store.measured_costs import costs_per_date, seconds_per_code, stocks_and_requests
 from ashare.texts import history_command
 
 if TYPE_CHECKING:
@@ -97,7 +97,9 @@ def by_date(connection: psycopg.Connection[Any] | None, days: Sequence[date]) ->
     seconds = len(by_market) * ((date_seconds or DATE_SECONDS) + OVERHEAD_SECONDS)
     codes = 0
     if others := [day for day in days if day < MARKET_DAY_FROM["stock"]]:
-        codes = listed_stocks(connection, min(others), max(others)) if connection else STOCKS
+        codes = STOCKS
+        if connection:
+            codes, _ = stocks_and_requests(connection, min(others), max(others), PAGE_SESSIONS)
         asked = codes * pages(len(others))
         requests += asked + SESSION_REQUESTS * (codes // 500 + 1)
         seconds += asked * CODE_SECONDS

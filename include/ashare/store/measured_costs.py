@@ -24,11 +24,6 @@ def seconds_per_code(connection: psycopg.Connection[Any]) -> float | None:
     return found
 
 
-def listed_stocks(connection: psycopg.Connection[Any], start: date, end: date) -> int:
-    """How many stocks were listed at any time of a range."""
-    return int(_row(connection, "listed_stocks", start=start, end=end)[0])
-
-
 def stocks_and_requests(
     connection: psycopg.Connection[Any], start: date, end: date, page_sessions: int
 ) -> tuple[int, int]:

@@ -11,10 +11,6 @@ SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY requests) AS requests,
 FROM (SELECT count(*)::float8 AS requests, coalesce(sum(r.seconds), 0)::float8 AS seconds
       FROM dates JOIN ashare.source_request r USING (trade_date) GROUP BY trade_date) AS each
 
--- name: listed_stocks
--- The number of stocks listed at any time of a range, for ranges that need the per-security call.
-SELECT count(*) FROM ashare.listed_security(%(start)s, %(end)s, '{stock}', '{}')
-
 -- name: per_code
 -- Median seconds of the last successful per-security requests.
 SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds::float8)
