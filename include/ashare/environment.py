@@ -97,9 +97,9 @@ class Environment:
             log.error("The message that a trouble is over could not be sent: %s", error)
 
 
-def source_config(fields: ConnectionFields, settings: Settings | None = None) -> SourceConfig:
+def source_config(fields: ConnectionFields) -> SourceConfig:
     """Configuration of Baostock from a connection's host, port, login, password, and ``api_key`` in its extra."""
-    settings = settings or Settings()
+    settings = Settings()
     given = {"user": fields.login, "password": fields.password}
     return SourceConfig(
         fields.host,

@@ -8,7 +8,7 @@ from datetime import date
 
 from ashare.dates import parse_trade_date_range
 from ashare.errors import AshareError
-from ashare.store.demo_tables import most_traded_table, status_table
+from ashare.store.demo_tables import demo_table
 from ashare_local import StackError
 from ashare_local.demo_market import KEEP_MARKER, emulator_arguments
 from ashare_local.make_variables import demo_dir, flag
@@ -73,8 +73,8 @@ def _run(start: date, end: date, phases: Phases) -> None:
 def _show(stack: Stack, start: date, end: date) -> None:
     with stack.ashare_connection() as connection:
         for title, (columns, rows) in (
-            (f"ashare.sync_status, {start} to {end}", status_table(connection, start, end)),
-            ("ashare.daily_bar, the three most traded", most_traded_table(connection, start, end)),
+            (f"ashare.sync_status, {start} to {end}", demo_table(connection, "statuses", start, end)),
+            ("ashare.daily_bar, the three most traded", demo_table(connection, "most_traded", start, end)),
         ):
             print_columns(title, columns, rows, left=TEXT_COLUMNS)
     if stack.has_own_database:

@@ -17,7 +17,6 @@ from ashare.connection_variables import (
     variable_of,
 )
 from ashare.errors import InvalidInput
-from ashare.settings import Settings
 from ashare.store import Store
 
 if TYPE_CHECKING:
@@ -27,12 +26,12 @@ if TYPE_CHECKING:
     from ashare.source import SourceConfig
 
 
-def source_config(settings: Settings | None = None) -> SourceConfig:
+def source_config() -> SourceConfig:
     """The source that the connection ``baostock`` names.
 
     :raises InvalidInput: the connection is not set, or a setting is wrong.
     """
-    return environment.source_config(_fields(_connection(SOURCE_CONNECTION, environment.SOURCE_EXAMPLE)), settings)
+    return environment.source_config(_fields(_connection(SOURCE_CONNECTION, environment.SOURCE_EXAMPLE)))
 
 
 def store(connection: Connection | None = None) -> Store:

@@ -6,8 +6,6 @@ import os
 import socket
 import sys
 
-PUBLIC = "public-api.baostock.com:10030"
-
 
 def main() -> int:
     """Run in the stack's environment. An existing pool or connection stays: the UI may have changed it.
@@ -53,11 +51,13 @@ def _connect_source(emulator: str | None) -> str | None:
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
-    address = emulator or PUBLIC
+    from ashare.environment import SOURCE_EXAMPLE
+
+    uri = f"baostock://anonymous:123456@{emulator}" if emulator else SOURCE_EXAMPLE
     with create_session() as session:
         found = session.scalar(select(Connection).where(Connection.conn_id == "baostock"))
         if found is None:
-            session.add(Connection(conn_id="baostock", uri=f"baostock://anonymous:123456@{address}"))
+            session.add(Connection(conn_id="baostock", uri=uri))
         elif emulator and found.host != emulator.partition(":")[0]:
             return (
                 f"The profile `demo` is on, and the bars of this stack are those of {found.host}: a generated market "

@@ -26,9 +26,10 @@ def main(arguments: Sequence[str], environment: Environment) -> int:
     logging.disable(logging.INFO)  # the lines below say the same
     with environment.store() as store:
         applied = store.migrate()
-        version, place = store.version()
+        server = store.health.server()
     done = ", ".join(applied) or "nothing to do"
-    sys.stdout.write(f"The schema ashare in {place} is at version {version}: {done}.\n")
+    place = f"{server.database} at {server.host or 'localhost'}"
+    sys.stdout.write(f"The schema ashare in {place} is at version {server.schema_version}: {done}.\n")
     if environment.pool is not None:
         state = f"is made, with {POOL_SLOTS} slots" if environment.pool.make() else "is there"
         sys.stdout.write(f"The pool {POOL} {state}.\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import IO, Any
 
@@ -26,13 +26,8 @@ class Expectation:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        return {
-            "day": self.day,
-            "today": self.today,
-            "kinds": list(self.kinds),
-            "indices": list(self.indices),
-            "rejected_limit": self.rejected_limit,
-        }
+        """The values for SQL."""
+        return {**asdict(self), "kinds": list(self.kinds), "indices": list(self.indices)}
 
 
 @dataclass(frozen=True)

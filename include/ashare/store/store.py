@@ -23,7 +23,7 @@ from ashare.store.database import (
     set_up,
     wait_for_lock,
 )
-from ashare.store.migrate import applied, migrate
+from ashare.store.migrate import migrate
 from ashare.store.queries import queries
 from ashare.store.request_ledger import RequestLedger
 from ashare.store.schema_health import SchemaHealth
@@ -145,11 +145,6 @@ class Store:
         """Bring the schema up to date; see ``store.migrate``."""
         with self._connected() as connection:
             return migrate(connection, self._lock_seconds)
-
-    def version(self) -> tuple[int, str]:
-        """The schema's version, and its database and host in words."""
-        with self.transaction() as connection:
-            return applied(connection), f"{connection.info.dbname} at {connection.info.host or 'localhost'}"
 
     @contextmanager
     def mutex(self, work: str, wait_seconds: float) -> Iterator[None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from typing import TYPE_CHECKING
 
 from ashare.store import Store
 from ashare.sync import Run
@@ -14,6 +14,9 @@ from ashare_airflow import connections
 from ashare_airflow.backfills.links import run_link
 from ashare_airflow.report.reliable import failure_logged
 from ashare_airflow.report.run_metrics import send_completeness
+
+if TYPE_CHECKING:
+    from ashare.alerts import Alerts
 
 SUBJECT = "The message that a trouble is over"
 
@@ -29,7 +32,7 @@ def end_reported(run: Run | HistoryRun) -> Iterator[None]:
         send_completeness(run.store, run.day if isinstance(run, Run) else None)
         if is_complete:
             with failure_logged(SUBJECT):
-                _report_recovery(run.store, run.run_id, run.end if isinstance(run, HistoryRun) else None)
+                _alerts(run.store).recovered(run.run_id, run.end if isinstance(run, HistoryRun) else None)
         if isinstance(run, Run):
             with failure_logged("The message about earlier dates that are not complete"):
                 _report_holes(run)
@@ -38,19 +41,16 @@ def end_reported(run: Run | HistoryRun) -> Iterator[None]:
 def _report_holes(run: Run) -> None:
     """Alert of earlier dates that the run of the newest date could not complete."""
     if states := open_states(run):
-        from ashare.alerts import Alerts, Delivery
-
-        alerts = Alerts(run.store, lambda: Delivery(connections.alert_addresses()))
-        alerts.holes(states, run.run_id, run_link("ashare_daily", run.run_id))
+        _alerts(run.store).holes(states, run.run_id, run_link("ashare_daily", run.run_id))
 
 
 def report_accepted_date() -> None:
     """Send that an accepted date's trouble is over. An acceptance has no run that would report the recovery."""
     with failure_logged(SUBJECT), connections.store() as store:
-        _report_recovery(store)
+        _alerts(store).recovered("")
 
 
-def _report_recovery(store: Store, run_id: str = "", history_until: date | None = None) -> None:
+def _alerts(store: Store) -> Alerts:
     from ashare.alerts import Alerts, Delivery
 
-    Alerts(store, lambda: Delivery(connections.alert_addresses())).recovered(run_id, history_until)
+    return Alerts(store, lambda: Delivery(connections.alert_addresses()))
