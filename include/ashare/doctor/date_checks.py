@@ -10,9 +10,9 @@ from ashare.datasets import KINDS, kept_with, newest_published
 from ashare.dates import clock
 from ashare.doctor.finding import BAD, NAMED, NEARLY_SPENT, OK, WARN, CheckedSystem, Finding
 from ashare.errors import AshareError
+from ashare.status import newest_due
 from ashare.store.coverage import DateState
 from ashare.sync.agenda import DEAD_AFTER_HOURS
-from ashare.sync.run import GIVE_UP
 from ashare.texts import backfill_command, history_command, named
 
 DATES = 5
@@ -103,7 +103,6 @@ def _syncing(system: CheckedSystem, session: DateState, why: str) -> Finding:
 
 
 def _pending(system: CheckedSystem, day: date) -> Finding:
-    now = system.now()
-    if day == now.date() and now.time() < GIVE_UP:
+    if day > newest_due(system.now()):
         return Finding(str(day), OK, "out, and not loaded yet: today's run does that.")
     return Finding(str(day), BAD, "nothing is recorded: no run has taken it up.")

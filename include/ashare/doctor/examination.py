@@ -16,9 +16,9 @@ from ashare.doctor.date_checks import NOTHING_LOADED, trade_dates
 from ashare.doctor.finding import BAD, NAMED, NEARLY_SPENT, OK, WARN, CheckedSystem, Finding
 from ashare.errors import AshareError, BudgetSpent, SourceBanned, SourceBusy
 from ashare.source import Session
+from ashare.status import newest_due
 from ashare.store import SourceGate
 from ashare.store.migrate import newest_version
-from ashare.sync.run import GIVE_UP
 from ashare.texts import named
 
 LOCK_SECONDS = 5.0
@@ -208,8 +208,7 @@ def _ban(system: CheckedSystem) -> Iterator[Finding]:
 
 
 def _factors(system: CheckedSystem) -> Iterator[Finding]:
-    now = system.now()
-    until = now.date() - timedelta(days=int(now.time() < GIVE_UP))  # today's factors may not be published yet
+    until = newest_due(system.now())  # today's factors may not be published yet
     since = until - timedelta(days=FACTOR_DAYS)
     total, newest = system.store.health.factor_mismatches(since, until, NAMED)
     if not total:
