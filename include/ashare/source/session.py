@@ -304,7 +304,7 @@ class Session:
         reply = ""
         outcome = "no reply"
         try:
-            reply = self._transport.exchange(message, guard=self._gate)
+            reply = self._transport.exchange(message, self._gate)
             outcome = check_reply(method, body, reply)
         except AshareError as error:
             outcome = getattr(error, "code", type(error).__name__)

@@ -11,9 +11,9 @@ import socket
 import time
 import zlib
 from dataclasses import dataclass
-from typing import Protocol
 
 from ashare.errors import BadReply, SourceDropped, SourceStalled, SourceUnreachable
+from ashare.source.request_gate import Gate
 
 HEADER_BYTES = 21
 SEPARATOR = "\1"
@@ -43,14 +43,6 @@ class Limits:
     reply: float = 300.0
     reopen: float = 2.0  # backoff before a lost session is reopened; doubles with each short session in a row
     reply_bytes: int = 64 * 1024 * 1024
-
-
-class Guard(Protocol):
-    """Detects that the lock on Baostock is lost; ``fileno`` and ``check`` as in ``Gate``."""
-
-    def fileno(self) -> int: ...
-
-    def check(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -107,10 +99,10 @@ class Transport:
             self._socket.close()
             self._socket = None
 
-    def exchange(self, message: str, guard: Guard | None = None) -> str:
+    def exchange(self, message: str, gate: Gate | None = None) -> str:
         """Send one message and return its reply as the client expects it: header, then the decompressed body.
 
-        :param guard: checked whenever its ``fileno`` becomes readable during the wait; an error of the check closes
+        :param gate: checked whenever its ``fileno`` becomes readable during the wait; an error of the check closes
             the connection.
         :raises SourceUnreachable: the connection is not open.
         :raises SourceDropped: the connection broke.
@@ -123,7 +115,7 @@ class Transport:
         try:
             self._socket.settimeout(self._limits.idle)
             self._socket.sendall(message.encode() + b"\n")
-            reply = self._receive(self._socket, guard)
+            reply = self._receive(self._socket, gate)
         except TimeoutError:
             self.close()
             raise SourceStalled(f"Baostock sent nothing for {self._limits.idle:g} s.") from None
@@ -132,15 +124,15 @@ class Transport:
             raise SourceDropped(f"The connection to Baostock broke ({error.strerror or error}).") from error
         return _decode(reply, asked.type, self._limits.reply_bytes)
 
-    def _receive(self, sock: socket.socket, guard: Guard | None) -> bytes:
+    def _receive(self, sock: socket.socket, gate: Gate | None) -> bytes:
         deadline = time.monotonic() + self._limits.reply
         reply = bytearray()
         while not _is_whole(reply):
             left = deadline - time.monotonic()
             sock.settimeout(max(0.001, min(left, self._limits.idle)))
             try:
-                if guard is not None:
-                    self._watch(sock, guard)
+                if gate is not None:
+                    self._watch(sock, gate)
                 chunk = sock.recv(1 << 16)
             except TimeoutError:
                 if left > self._limits.idle:
@@ -158,22 +150,22 @@ class Transport:
                 raise BadReply(f"Baostock's reply is larger than {self._limits.reply_bytes} bytes.")
         return bytes(reply)
 
-    def _watch(self, sock: socket.socket, guard: Guard) -> None:
-        """Wait until the socket is readable; close it at once if the guard's check fails.
+    def _watch(self, sock: socket.socket, gate: Gate) -> None:
+        """Wait until the socket is readable; close it at once if the gate's check fails.
 
         :raises TimeoutError: the socket's timeout passed.
         """
         deadline = time.monotonic() + (sock.gettimeout() or 0)
         with selectors.DefaultSelector() as selector:
             selector.register(sock, selectors.EVENT_READ)
-            selector.register(guard, selectors.EVENT_READ)
+            selector.register(gate, selectors.EVENT_READ)
             while True:
                 ready = [key.fileobj for key, _ in selector.select(max(0.0, deadline - time.monotonic()))]
                 if not ready:
                     raise TimeoutError
-                if guard in ready:
+                if gate in ready:
                     try:
-                        guard.check()
+                        gate.check()
                     except BaseException:
                         self.close()
                         raise
