@@ -45,6 +45,11 @@ DEFAULT_ARGS: dict[str, Any] = {
     ),
 }
 
+
+def _day(description: str) -> Param:
+    return Param(None, type=["null", "string"], format="date", description=description)
+
+
 _KINDS = Param(
     list(SETTINGS.kinds),
     type="array",
@@ -57,19 +62,12 @@ DAILY_PARAMS = {
     "kinds": _KINDS,
     "fetch": Param("auto", enum=["auto", "code"], description="auto: the whole market at once; code: one by one."),
     "batch_size": Param(500, type="integer", minimum=1, description="Codes in a batch that goes one by one."),
-    "trade_date": Param(
-        None,
-        type=["null", "string"],
-        format="date",
-        description="For a run without a partition key. Empty: the newest weekday whose bars should be out.",
-    ),
+    "trade_date": _day("For a run without a partition key. Empty: the newest weekday whose bars should be out."),
 }
 
 HISTORY_PARAMS = {
-    "start_date": Param(
-        None, type=["null", "string"], format="date", description="The first day. Empty: `years` before the last."
-    ),
-    "end_date": Param(None, type=["null", "string"], format="date", description="The last day. Empty: yesterday."),
+    "start_date": _day("The first day. Empty: `years` before the last."),
+    "end_date": _day("The last day. Empty: yesterday."),
     "years": Param(10, type="integer", minimum=1, maximum=50, description="How far back, without a start_date."),
     "kinds": _KINDS,
     "datasets": Param(

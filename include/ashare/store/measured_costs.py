@@ -36,9 +36,6 @@ def stocks_and_requests(
 
 
 def _row(connection: psycopg.Connection[Any], name: str, **values: object) -> tuple[Any, ...]:
-    from psycopg.rows import tuple_row
-
-    with connection.cursor(row_factory=tuple_row) as cursor:
-        row = cursor.execute(queries("cost")[name], values).fetchone()
+    row: tuple[Any, ...] | None = connection.execute(queries("cost")[name], values).fetchone()
     assert row is not None
     return row

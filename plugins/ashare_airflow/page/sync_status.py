@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import date, timedelta
 from typing import Annotated
 
@@ -222,18 +223,11 @@ def preview(
         why_not = f"At most {MAX_DAYS} days can be started here: choose fewer, or use the command line."
     return Reply(
         data=Preview(
+            **{**asdict(plan), "to_sync": len(plan.to_sync), "seconds": round(plan.seconds)},
             start_date=start,
             end_date=end,
-            weekdays=plan.weekdays,
-            closed=plan.closed,
-            complete=plan.complete,
-            to_sync=len(plan.to_sync),
             runs=to_create,
-            requests=plan.requests,
-            requests_left=plan.requests_left,
-            seconds=round(plan.seconds),
             command=(request or whole).command,
-            notes=plan.notes,
             can_start=why_not is None,
             why_not=why_not,
         )
