@@ -48,6 +48,17 @@ class Environment:
 
     pool: Pool | None = None
 
+    def fields(self, connection_id: str, example: str) -> ConnectionFields:
+        """The fields of a connection.
+
+        :param example: a value of its environment variable, for the error message.
+        :raises InvalidInput: the connection is not set or is malformed.
+        """
+        if fields := read_connection(connection_id):
+            return fields
+        variable = variable_of(connection_id)
+        raise InvalidInput(f"The connection {connection_id!r} is not set: set {variable}, for example to {example}.")
+
     def store(self) -> Store:
         """The database of the connection ``ashare_postgres``.
 
@@ -62,7 +73,7 @@ class Environment:
         """
         import psycopg
 
-        parameters = with_time_limit(parameters_of(_required(STORE_CONNECTION, EXAMPLE)))
+        parameters = with_time_limit(parameters_of(self.fields(STORE_CONNECTION, EXAMPLE)))
         return lambda: psycopg.connect(**parameters)
 
     def conninfo(self) -> str:
@@ -70,14 +81,14 @@ class Environment:
 
         :raises InvalidInput: the connection is not set or is malformed.
         """
-        return conninfo_of(_required(STORE_CONNECTION, EXAMPLE))
+        return conninfo_of(self.fields(STORE_CONNECTION, EXAMPLE))
 
     def source_config(self) -> SourceConfig:
         """Configuration of Baostock: the connection ``baostock``, and limits from the settings.
 
         :raises InvalidInput: the connection is not set, or the connection or a setting is invalid.
         """
-        return source_config(_required(SOURCE_CONNECTION, SOURCE_EXAMPLE))
+        return source_config(self.fields(SOURCE_CONNECTION, SOURCE_EXAMPLE))
 
     def alert_addresses(self) -> list[str]:
         """Apprise's addresses in the password of the connection ``ashare_alerts``; empty without the connection.
@@ -122,14 +133,3 @@ def alert_addresses(password: str | None) -> list[str]:
         "The connection ashare_alerts holds no address: its password has to be Apprise's addresses, with blanks "
         'between, for example {"conn_type": "generic", "password": "dingtalk://TOKEN feishu://TOKEN"}.'
     )
-
-
-def _required(connection_id: str, example: str) -> ConnectionFields:
-    """The fields of a connection.
-
-    :raises InvalidInput: the connection is not set or is malformed.
-    """
-    if fields := read_connection(connection_id):
-        return fields
-    variable = variable_of(connection_id)
-    raise InvalidInput(f"The connection {connection_id!r} is not set: set {variable}, for example to {example}.")

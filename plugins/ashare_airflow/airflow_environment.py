@@ -15,7 +15,7 @@ from ashare_airflow.pool import AirflowPool
 if TYPE_CHECKING:
     import psycopg
 
-    from ashare.source import SourceConfig
+    from ashare.connection_variables import ConnectionFields
 
 
 class AirflowEnvironment(Environment):
@@ -34,17 +34,13 @@ class AirflowEnvironment(Environment):
         # Airflow's own database may be down, too: limit the time to connect.
         os.environ.setdefault("PGCONNECT_TIMEOUT", CONNECT_SECONDS)
 
+    def fields(self, connection_id: str, example: str) -> ConnectionFields:
+        """The fields of a connection; ``example`` is a value of its environment variable, for the error message."""
+        return connections.fields(connection_id, example)
+
     def connector(self) -> Callable[[], psycopg.Connection[Any]]:
         """A function that opens connections to the database of ``ashare_postgres``."""
         return connections.connector()
-
-    def conninfo(self) -> str:
-        """libpq's connection string of ``ashare_postgres``. It holds the password."""
-        return connections.conninfo()
-
-    def source_config(self) -> SourceConfig:
-        """The connection ``baostock``, with the limits of the settings."""
-        return connections.source_config()
 
     def alert_addresses(self) -> list[str]:
         """The addresses of the connection ``ashare_alerts``; empty without the connection."""

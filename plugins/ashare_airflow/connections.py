@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ashare import environment
-from ashare.connection import EXAMPLE, conninfo_of, with_time_limit
+from ashare.connection import EXAMPLE, with_time_limit
 from ashare.connection_variables import (
     ALERTS_CONNECTION,
     SOURCE_CONNECTION,
@@ -31,7 +31,7 @@ def source_config() -> SourceConfig:
 
     :raises InvalidInput: the connection is not set, or a setting is wrong.
     """
-    return environment.source_config(_fields(_connection(SOURCE_CONNECTION, environment.SOURCE_EXAMPLE)))
+    return environment.source_config(fields(SOURCE_CONNECTION, environment.SOURCE_EXAMPLE))
 
 
 def store(connection: Connection | None = None) -> Store:
@@ -60,12 +60,13 @@ def connector(connection: Connection | None = None) -> Callable[[], psycopg.Conn
     return connect
 
 
-def conninfo() -> str:
-    """libpq's connection string of ``ashare_postgres``. It holds the password."""
-    return conninfo_of(_fields(_connection(STORE_CONNECTION, EXAMPLE)))
+def fields(connection_id: str, example: str) -> ConnectionFields:
+    """The fields of a connection.
 
-
-def _fields(connection: Connection) -> ConnectionFields:
+    :param example: a value of its environment variable, for the error message.
+    :raises InvalidInput: the connection is not set.
+    """
+    connection = _connection(connection_id, example)
     return ConnectionFields(
         host=connection.host or "",
         port=connection.port,
@@ -80,8 +81,8 @@ def _with_time_limit(connection: Connection) -> Connection:
     """The connection with libpq's ``connect_timeout``, unless its extra or ``PGCONNECT_TIMEOUT`` sets one."""
     names = ("conn_id", "conn_type", "host", "login", "password", "schema", "port")
     # The class is the task SDK's, or Airflow's ORM model if the API server read the connection from its database.
-    fields = {name: getattr(connection, name) for name in names}
-    return type(connection)(**fields, extra=json.dumps(with_time_limit(connection.extra_dejson)))
+    given = {name: getattr(connection, name) for name in names}
+    return type(connection)(**given, extra=json.dumps(with_time_limit(connection.extra_dejson)))
 
 
 def alert_addresses() -> list[str]:
