@@ -88,7 +88,7 @@ def check_bars(
         if is_simple and _is_ordinary(line) and row[adjustflag] == "3" and values[1] == (code or values[1]):
             text, _, opened, high, low, close = values[:6]
             if text not in days:
-                days[text] = first <= text <= last and is_date(text) and (sessions is None or text in sessions)
+                days[text] = _is_asked(text, first, last) and (sessions is None or text in sessions)
             lowest, highest = float(low), float(high)
             if days[text] and 0 < lowest <= float(opened) <= highest and lowest <= float(close) <= highest:
                 checked.lines.append(line + "\n")
@@ -103,7 +103,8 @@ def check_bars(
         if repeated.get(key):
             rule = "another row for the same day and code says otherwise"
         if rule:
-            checked.rejects.append(RejectedBar(_day_of(bar, start, end) or day, bar["code"], rule, bar))
+            own_day = date.fromisoformat(bar["date"]) if _is_asked(bar["date"], first, last) else day
+            checked.rejects.append(RejectedBar(own_day, bar["code"], rule, bar))
         elif key not in loaded:  # deduplicate identical rows
             loaded.add(key)
             checked.add(bar, kind)
@@ -130,9 +131,13 @@ def is_date(text: str) -> bool:
         return False
 
 
+def _is_asked(text: str, first: str, last: str) -> bool:
+    return first <= text <= last and is_date(text)
+
+
 def _broken_rule(bar: dict[str, str], *, first: str, last: str, asked_code: str | None) -> str | None:
     """The first rule that the row breaks, in words; ``None`` for a valid row."""
-    if not is_date(bar["date"]) or not first <= bar["date"] <= last:
+    if not _is_asked(bar["date"], first, last):
         return f"the date is not in what was asked for ({first} to {last})"
     if not is_code(bar["code"]) or (asked_code and bar["code"] != asked_code):
         return f"the code is not what was asked for ({asked_code or 'all of a market'})"
@@ -199,14 +204,6 @@ def _is_suspended(bar: dict[str, str], kind: str) -> bool:
     """
     prices = {float(bar[name]) for name in PRICES if bar[name]}
     return kind != "index" and len(prices) == 1 and not any(bar[name] for name in BLANK_WHEN_SUSPENDED)
-
-
-def _day_of(bar: dict[str, str], start: date, end: date) -> date | None:
-    try:
-        day = date.fromisoformat(bar["date"])
-    except ValueError:
-        return None
-    return day if start <= day <= end else None
 
 
 def _copy_line(bar: dict[str, str], kind: str) -> str:

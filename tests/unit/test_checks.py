@@ -217,7 +217,10 @@ def test_the_short_way_through_the_rules_finds_what_the_long_one_finds(
             assert short == long
 
 
-def test_a_day_that_no_calendar_has_is_set_aside_within_a_range_too() -> None:
-    checked = check_bars(table(GOOD | {"date": "2026-02-30"}), None, date(2026, 2, 1), DAY, day=DAY)
+# Python itself reads the last two from 3.11 on.
+@pytest.mark.parametrize("text", ["2026-02-30", "20260227", "2026-W09-5"])
+def test_a_day_that_no_calendar_has_is_set_aside_within_a_range_too(text: str) -> None:
+    checked = check_bars(table(GOOD | {"date": text}), None, date(2026, 2, 1), DAY, day=DAY)
     assert not checked.lines
     assert "the date is not in what was asked for" in checked.rejects[0].rule
+    assert checked.rejects[0].trade_date == DAY
