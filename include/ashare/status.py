@@ -7,23 +7,21 @@ of one security.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 from ashare.datasets import BARS_APPEAR, KINDS, bars_of, kept_with, newest_published
 from ashare.dates import SHANGHAI, beijing_now, days_between, weekdays
-from ashare.session_spans import since_of, spans_of, years_of
+from ashare.session_spans import spans_of, years_of
 from ashare.settings import Settings
 from ashare.store import Expectation, Store
-from ashare.store.page_rows import AsOf, CompleteDate, DayState, PageRows, Row, page_rows
+from ashare.store.page_rows import AsOf, DayState, PageRows, Row, page_rows
 from ashare.sync.reference import closed_reason
 from ashare.sync.run import GIVE_UP
-
-S = TypeVar("S", CompleteDate, DayState)
 
 STATUSES = ("pending", "syncing", "success", "failed", "skipped")
 FIGURES = (
@@ -61,6 +59,17 @@ def newest_due(now: datetime) -> date:
     return due
 
 
+class RangeDays(NamedTuple):
+    """The days of a range of which something is known.
+
+    :ivar complete: the complete days, oldest first.
+    :ivar others: the other days that are recorded, hold bars or should be complete.
+    """
+
+    complete: list[date]
+    others: list[DayState]
+
+
 @dataclass(frozen=True)
 class StatusReader:
     """States of trade dates and securities, derived from one snapshot of the database.
@@ -72,6 +81,7 @@ class StatusReader:
     running: Sequence[str] = ()
     settings: Settings = field(default_factory=Settings)
     now: Callable[[], datetime] = beijing_now
+    _read: dict[tuple[date, date], RangeDays] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def today(self) -> date:
@@ -80,41 +90,57 @@ class StatusReader:
     @cached_property
     def as_of(self) -> AsOf:
         """The inputs of the states beside the tables."""
-        datasets = kept_with(self.settings.kinds)
-        newest = newest_due(self.now())
-        since = self.settings.first_date or self._since(newest)
-        return AsOf(datasets, since, newest, self.running)
-
-    def _since(self, newest: date) -> date | None:
-        complete = [day for day in self._complete if day <= newest]
-        if not complete:
-            return None
-        calendar = self.rows.sessions(complete[0], newest)
-        return since_of(complete, sorted(day for day, is_open in calendar.items() if is_open))
+        return AsOf(kept_with(self.settings.kinds), newest_due(self.now()), self.running)
 
     @cached_property
-    def _complete(self) -> dict[date, CompleteDate]:
-        return self.rows.complete_dates(kept_with(self.settings.kinds))
+    def _since(self) -> date | None:
+        """Since when the database is meant to be complete. Few readings have to know."""
+        return self.settings.first_date or self.rows.complete_since(self.as_of.datasets, self.as_of.newest)
 
-    @cached_property
-    def _others(self) -> dict[date, DayState]:
-        """The days that are recorded, hold bars or should be complete, and are not."""
-        days = self.rows.known_days(self.as_of.since, self.as_of.newest) - self._complete.keys()
-        states = self.rows.states(self.as_of, days)
-        return {state.trade_date: state for state in states if state.is_recorded or state.coverage in OPEN}
+    def _days(self, start: date | None = None, end: date | None = None) -> RangeDays:
+        """The days of a range of which something is known. Each range is read once."""
+        first, last = start or date.min, end or date.max
+        if (first, last) not in self._read:
+            recorded = self.rows.counted_days(self.as_of.datasets, first, last)
+            days = {day for day, is_complete in recorded.items() if not is_complete}
+            days |= self.rows.uncounted_days(self._since, self.as_of.newest, first, last)
+            self._read[first, last] = RangeDays(
+                [day for day, is_complete in recorded.items() if is_complete],
+                [state for state in self._states(days) if state.is_recorded or state.coverage in OPEN],
+            )
+        return self._read[first, last]
+
+    def _states(self, days: Collection[date]) -> list[DayState]:
+        """The states of some days."""
+        return [
+            state._replace(coverage=self._coverage_since(state.trade_date, state.coverage))
+            for state in self.rows.states(self.as_of, days)
+        ]
+
+    def _dates(self, days: Collection[date]) -> list[Row]:
+        """Some days with all that is known of them, newest first."""
+        return [
+            {**row, "coverage": self._coverage_since(row["trade_date"], row["coverage"])}
+            for row in self.rows.dates(self.as_of, days)
+        ]
+
+    def _coverage_since(self, day: date, coverage: str) -> str:
+        """A coverage, by since when the database is meant to be complete."""
+        is_missing = coverage == "before" and self._since is not None and day >= self._since
+        return "missing" if is_missing else coverage
 
     # ------------------------------------------------------------------ trade dates
 
     def bounds(self) -> Bounds:
         """The range of the loaded data, and its lag."""
         due, ends = self.as_of.newest, self.rows.ends()
-        well = [state.trade_date for state in self._others.values() if state.status == "success"]
-        complete = max([*self._complete, *well], default=None)
+        days = self._days()
+        well = [state.trade_date for state in days.others if state.status == "success"]
+        complete = max([*days.complete[-1:], *well], default=None)
         newest: Row | None = None
-        if complete is not None:
-            figures: Any = self._complete.get(complete) or self.rows.dates(self.as_of, [complete])[0]
-            names = ("trade_date", "expected", "loaded", "suspended")
-            newest = dict(zip(names, figures, strict=False)) if isinstance(figures, tuple) else figures
+        if complete:
+            figures = self.rows.counted_dates(self.as_of.datasets, complete, complete).get(complete)
+            newest = figures._asdict() if figures else self._dates([complete])[0]
         known_to = max(filter(None, (ends["calendar_end"], complete)), default=None)
         session = self.rows.newest_session(due)
         if known_to is None or known_to < due:
@@ -127,7 +153,7 @@ class StatusReader:
 
     def open_sessions(self) -> list[date]:
         """The sessions among the last ``ASHARE_HEAL_SESSIONS`` that are not complete, whoever works on them."""
-        return self.rows.open_sessions(self.as_of, self.settings.heal_sessions)
+        return self.rows.open_sessions(self.as_of, self._since, self.settings.heal_sessions)
 
     def overdue_sessions(self) -> list[date]:
         """The open sessions that are further back than ``ASHARE_MAX_LAG`` allows."""
@@ -141,13 +167,14 @@ class StatusReader:
 
     def counts(self, start: date | None = None, end: date | None = None) -> dict[str, int]:
         """Number of trade dates per status, from the first recorded date on."""
-        found = Counter(state.status for state in _within(self._others, start, end))
-        found["success"] += sum(1 for _ in _within(self._complete, start, end))
+        days = self._days(start, end)
+        found = Counter(state.status for state in days.others)
+        found["success"] += len(days.complete)
         return {status: found[status] for status in STATUSES}
 
     def open_range(self) -> tuple[date | None, date | None]:
         """The first and the last date that a sync would repair; ``None`` without such a date."""
-        days = [state.trade_date for state in self._others.values() if state.coverage in OPEN]
+        days = [state.trade_date for state in self._days().others if state.coverage in OPEN]
         return min(days, default=None), max(days, default=None)
 
     def records(
@@ -160,39 +187,36 @@ class StatusReader:
         offset: int = 0,
     ) -> list[Row]:
         """Trade dates, newest first. A session without a record has the status ``pending``."""
-        others = _within(self._others, start, end)
-        days = [state.trade_date for state in others if status in (None, state.status)]
+        found = self._days(start, end)
+        days = [state.trade_date for state in found.others if status in (None, state.status)]
         if status in (None, "success"):
-            days += [complete.trade_date for complete in _within(self._complete, start, end)]
+            days += found.complete
         days.sort(reverse=True)
-        return self.rows.dates(self.as_of, days[offset : None if limit is None else offset + limit])
+        return self._dates(days[offset : None if limit is None else offset + limit])
 
     def record(self, day: date) -> Row | None:
         """One date; ``None`` for a weekday that has no record and is not in the calendar."""
-        if found := self.rows.dates(self.as_of, [day]):
+        if found := self._dates([day]):
             return found[0]
         return None if day.weekday() < 5 else self._beyond_the_calendar(day)
 
     def coverage(self, start: date, end: date) -> list[tuple[Any, ...]]:
         """One tuple per calendar day of a range: (date, coverage, expected, loaded, missing, rejected, revised)."""
-        days, revised = list(days_between(start, end)), self.rows.revised(start, end)
-        others = [day for day in days if day not in self._complete]
-        known = {
-            state.trade_date: (state.coverage, state.expected, state.loaded, state.missing, state.rejected)
-            for state in self.rows.states(self.as_of, others)
+        as_of, revised = self.as_of, self.rows.revised(start, end)
+        figures = self.rows.counted_dates(as_of.datasets, start, end)
+        known: dict[date, tuple[Any, ...]] = {
+            day: ("complete", row.expected, row.loaded, 0, row.rejected)
+            for day, row in figures.items()
+            if row.is_complete
         }
+        recorded = figures.keys() | self.rows.uncounted_days(None, as_of.newest, start, end)
+        days = list(days_between(start, end))
+        # A weekend of which nothing is recorded is closed.
+        others = [day for day in days if day not in known and (day.weekday() < 5 or day in recorded)]
+        for state in self._states(others):
+            known[state.trade_date] = (state.coverage, state.expected, state.loaded, state.missing, state.rejected)
 
         def of(day: date) -> tuple[Any, ...]:
-            if complete := self._complete.get(day):
-                return (
-                    day,
-                    "complete",
-                    complete.expected,
-                    complete.loaded,
-                    0,
-                    complete.rejected,
-                    revised.get(day, 0),
-                )
             if day not in known:
                 return (day, self._beyond_the_calendar(day)["coverage"], *(None,) * 5)
             return (day, *known[day], None if known[day][2] is None else revised.get(day, 0))
@@ -230,12 +254,13 @@ class StatusReader:
 
     def _beyond_the_calendar(self, day: date) -> Row:
         """The row of a day that the stored calendar does not have: any weekday may be a session."""
-        as_of, is_weekend = self.as_of, day.weekday() >= 5
-        coverage = "closed" if is_weekend else "missing"
-        if not is_weekend and day > as_of.newest:
+        is_weekend = day.weekday() >= 5
+        if is_weekend:
+            coverage = "closed"
+        elif day > self.as_of.newest:
             coverage = "unpublished"
-        elif not is_weekend and (as_of.since is None or day < as_of.since):
-            coverage = "before"
+        else:
+            coverage = self._coverage_since(day, "before")
         return {
             "trade_date": day,
             "status": "skipped" if is_weekend else "pending",
@@ -329,12 +354,6 @@ class StatusReader:
         if adjust == "none" or self.rows.events(code)["ex_dates"]:
             return rows, None
         return rows, "No ex-date of this security is known: the prices are as traded."
-
-
-def _within(states: Mapping[date, S], start: date | None, end: date | None) -> Iterator[S]:
-    for day, state in states.items():
-        if (start is None or day >= start) and (end is None or day <= end):
-            yield state
 
 
 @contextmanager

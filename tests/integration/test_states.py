@@ -1,4 +1,4 @@
-"""The two statements that know which dates are complete agree, whatever is recorded."""
+"""The statements that know which dates are complete agree, whatever is recorded, and so since when a database is."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from itertools import product
 
 import pytest
 
+from ashare.store.coverage import complete_since
 from tests.conftest import Database
 from tests.records import record
 
 DATASETS = ["stock_bar", "index_bar", "adjust_factor"]
 WITH_ETFS = ["stock_bar", "index_bar", "etf_bar", "adjust_factor"]
+FIGURES = "trade_date, expected, loaded, suspended, rejected"
 
 
 @pytest.mark.parametrize("datasets", [DATASETS, WITH_ETFS, ["stock_bar"], ["etf_bar", "adjust_factor"]])
@@ -36,8 +38,41 @@ def test_what_is_complete_is_the_same_in_both(database: Database, datasets: list
                 day,
             )
     fast = database.rows(
-        "SELECT trade_date FROM ashare.complete_dates(%s, '-infinity', 'infinity') ORDER BY 1", datasets
+        f"SELECT {FIGURES} FROM ashare.counted_dates(%s, '-infinity', 'infinity') WHERE is_complete ORDER BY 1",
+        datasets,
     )
-    state = "SELECT trade_date FROM ashare.trade_date_state(%s, '-infinity', 'infinity', NULL, NULL, '{}') "
+    state = f"SELECT {FIGURES} FROM ashare.trade_date_state(%s, '-infinity', 'infinity', NULL, NULL, '{{}}') "
     assert fast == database.rows(state + "WHERE coverage = 'complete' ORDER BY 1", datasets)
     assert 0 < len(fast) < len(cases)
+
+
+@pytest.mark.parametrize(
+    ("complete", "newest", "since"),
+    [
+        ([range(3, 23)], 30, 3),
+        ([range(3, 23)], 900, 3),  # enough of them, however long ago
+        ([range(3, 22)], 900, None),
+        ([range(3, 5), range(200, 260)], 300, 200),
+        ([range(3, 5), range(60, 85), range(400, 401)], 900, 60),
+        ([range(3, 5), range(110, 130), range(140, 150)], 900, 110),
+        ([range(50, 51)], 60, 50),
+        ([range(50, 51)], 40, None),
+        ([], 40, None),
+    ],
+)
+def test_since_when_shows_in_the_first_days(
+    database: Database, complete: list[range], newest: int, since: int | None
+) -> None:
+    first = date(2020, 1, 1)
+    with database.connect() as connection:
+        connection.execute(
+            "INSERT INTO ashare.trade_calendar SELECT day, true FROM generate_series(%s::date, %s, '1 day') AS day",
+            (first, first + timedelta(days=1000)),
+        )
+        connection.execute(
+            "INSERT INTO ashare.counted_partition (dataset, partition, rows, missing, counted_at) "
+            "SELECT 'stock_bar', unnest(%s::date[]), 0, 0, now()",
+            ([first + timedelta(days=n) for days in complete for n in days],),
+        )
+        found = complete_since(connection, ["stock_bar"], first + timedelta(days=newest))
+    assert found == (None if since is None else first + timedelta(days=since))

@@ -125,6 +125,29 @@ def test_complete_dates_holes_and_days_before_the_first(
         assert reader.neighbours(date(2025, 10, 9)) == (date(2025, 9, 30), date(2025, 10, 10))
 
 
+def test_a_weekend_is_closed_unless_something_is_known_of_it(
+    make_run: MakeRun, reading: Reading, database: Database
+) -> None:
+    complete(make_run(DAY))
+    record(database, "2025-10-11", "success", loaded=0, reason="It was made up for.")
+    database.do("INSERT INTO ashare.row_count VALUES ('stock_bar', '2025-10-18', 3)")
+    database.do("INSERT INTO ashare.work (dataset, partition, run_id) VALUES ('stock_bar', '2025-10-19', 'r')")
+    with reading(running=("r",)) as reader:
+        seen = coverage(reader, "2025-10-11", "2025-10-19")
+        assert {day: seen[day] for day in ("2025-10-11", "2025-10-12", "2025-10-18", "2025-10-19")} == {
+            "2025-10-11": "complete",
+            "2025-10-12": "closed",
+            "2025-10-18": "partial",
+            "2025-10-19": "running",
+        }
+        for day, state in seen.items():
+            row = reader.record(date.fromisoformat(day))
+            assert row is not None
+            assert row["coverage"] == state
+        weekend = date(2025, 10, 18), date(2025, 10, 19)
+        assert sum(reader.counts(*weekend).values()) == len(reader.records(start=weekend[0], end=weekend[1])) == 2
+
+
 def counts_of(reader: StatusReader, day: str) -> str:
     row = reader.record(date.fromisoformat(day))
     assert row is not None

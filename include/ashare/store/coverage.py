@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ashare.session_spans import since_of
+from ashare.session_spans import FEW_DATES, since_of
 from ashare.store.queries import queries
 from ashare.store.rows import BarCount, Expectation, Fact
 from ashare.texts import bounded
@@ -73,6 +73,7 @@ class Coverage:
         ]
         with self.store.transaction() as connection, connection.cursor() as cursor:
             cursor.executemany(queries("coverage")["record"], rows)
+            cursor.execute(queries("coverage")["fold"])
 
     def contradict(self, day: date, dataset: str, problem: str) -> None:
         """Record why a complete partition is not complete after all: rows beside it have changed."""
@@ -172,15 +173,27 @@ class Coverage:
             return complete_since(connection, datasets, newest)
 
 
+FIRST_DAYS = timedelta(days=100)
+"""Mostly since when a database is meant to be complete shows within so many days of its first date."""
+
+
 def complete_since(connection: psycopg.Connection[Any], datasets: Sequence[str], newest: date) -> date | None:
     """Since when the database is meant to be complete, by its complete dates; see ``session_spans.since_of``.
 
     :param newest: the newest date whose bars should be loaded.
     """
     sql = queries("coverage")
-    values = {"datasets": list(datasets), "newest": newest}
-    complete = [row[0] for row in connection.execute(sql["complete_dates"], values)]
-    if not complete:
+    (first,) = connection.execute(sql["first_counted"]).fetchone() or (None,)
+    if first is None:
         return None
-    ends = {"start": complete[0], "end": newest}
-    return since_of(complete, [row[0] for row in connection.execute(sql["sessions"], ends)])
+    for last in (min(first + FIRST_DAYS, newest), newest):
+        values = {"datasets": list(datasets), "last": last}
+        complete = [row[0] for row in connection.execute(sql["complete_dates"], values)]
+        if not complete:
+            continue
+        ends = {"start": complete[0], "end": last}
+        since = since_of(complete, [row[0] for row in connection.execute(sql["sessions"], ends)])
+        # That many dates since then settle it, whatever comes later.
+        if last == newest or (since and sum(day >= since for day in complete) >= FEW_DATES):
+            return since
+    return None

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ashare.errors import StoreUnavailable
+from ashare.store.coverage import complete_since
 from ashare.store.database import one_line
 from ashare.store.queries import queries
 from ashare.store.request_ledger import SourceLimit
@@ -30,13 +31,11 @@ class AsOf:
     """The inputs, beside the tables, of the states of trade dates.
 
     :ivar datasets: the datasets that the database is meant to have.
-    :ivar since: since when; ``None``: no date is complete yet.
     :ivar newest: the newest weekday whose bars should be in.
     :ivar running: the ids of the active Airflow runs; ``None``: not known, every work without an end goes on.
     """
 
     datasets: Sequence[str]
-    since: date | None
     newest: date
     running: Sequence[str] | None
 
@@ -44,13 +43,14 @@ class AsOf:
     def parameters(self) -> dict[str, Any]:
         """The values for SQL."""
         running = None if self.running is None else list(self.running)
-        return {"datasets": list(self.datasets), "since": self.since, "newest": self.newest, "running": running}
+        return {"datasets": list(self.datasets), "newest": self.newest, "running": running}
 
 
-class CompleteDate(NamedTuple):
-    """A complete date with its figures."""
+class CountedDate(NamedTuple):
+    """A date that was counted, with its figures."""
 
     trade_date: date
+    is_complete: bool
     expected: int | None
     loaded: int
     suspended: int | None
@@ -58,7 +58,10 @@ class CompleteDate(NamedTuple):
 
 
 class DayState(NamedTuple):
-    """The state of a day, as the SQL function ``trade_date_state`` derives it."""
+    """The state of a day, as the SQL function ``trade_date_state`` derives it.
+
+    :ivar coverage: ``before`` also of a day that is ``missing``: see ``PageRows``.
+    """
 
     trade_date: date
     status: str
@@ -76,7 +79,11 @@ def _only(days: Collection[date]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class PageRows:
-    """Rows of the schema ``ashare``, over a connection in a read-only transaction."""
+    """Rows of the schema ``ashare``, over a connection in a read-only transaction.
+
+    Since when the database is meant to be complete is derived for itself, as few readings need it. The states here
+    know nothing of it: of every session up to the newest that nothing is recorded of, the coverage is ``before``.
+    """
 
     connection: psycopg.Connection[Any]
 
@@ -95,17 +102,29 @@ class PageRows:
         """The first recorded date, and the calendar's end."""
         return self._rows("ends")[0]
 
-    def complete_dates(self, datasets: Sequence[str]) -> dict[date, CompleteDate]:
-        """The dates that are complete for the datasets, by date, oldest first."""
-        return {row[0]: CompleteDate(*row) for row in self._tuples("complete_dates", datasets=list(datasets))}
+    def complete_since(self, datasets: Sequence[str], newest: date) -> date | None:
+        """Since when the database is meant to be complete; see ``coverage.complete_since``."""
+        return complete_since(self.connection, datasets, newest)
 
-    def known_days(self, since: date | None, newest: date) -> set[date]:
-        """Every day that is recorded, holds bars, or should be complete: a session from ``since`` to ``newest``."""
-        return {row[0] for row in self._tuples("known_days", since=since, newest=newest)}
+    def counted_days(self, datasets: Sequence[str], start: date, end: date) -> dict[date, bool]:
+        """The days of a range that were counted, oldest first, to whether the day is complete for the datasets."""
+        return dict(self._tuples("counted_days", datasets=list(datasets), start=start, end=end))
 
-    def open_sessions(self, as_of: AsOf, most: int) -> list[date]:
+    def counted_dates(self, datasets: Sequence[str], start: date, end: date) -> dict[date, CountedDate]:
+        """The dates of a range that were counted, with figures."""
+        rows = self._tuples("counted_dates", datasets=list(datasets), start=start, end=end)
+        return {row[0]: CountedDate(*row) for row in rows}
+
+    def uncounted_days(self, since: date | None, newest: date, start: date, end: date) -> set[date]:
+        """The days of a range that were not counted, and are worked on, hold bars or should be complete.
+
+        :param since: the sessions from here to ``newest`` should be complete; ``None``: no session should be.
+        """
+        return {row[0] for row in self._tuples("uncounted_days", since=since, newest=newest, start=start, end=end)}
+
+    def open_sessions(self, as_of: AsOf, since: date | None, most: int) -> list[date]:
         """The sessions among the last ``most`` that are not complete, by date, whoever works on them."""
-        values = {**as_of.parameters, "running": [], "most": most}
+        values = {**as_of.parameters, "since": since, "running": [], "most": most}
         return [row["trade_date"] for row in self._rows("open_dates", "coverage", **values)] if most else []
 
     def newest_session(self, until: date) -> date | None:
@@ -193,8 +212,11 @@ class PageRows:
 
     def security_sessions(self, as_of: AsOf, code: str, dataset: str, start: date, end: date) -> list[Row]:
         """The sessions of a range: whether the security was traded, or why it has no bar."""
-        values = {"code": code, "dataset": dataset, "start": start, "end": end}
-        return self._rows("sessions_of", **as_of.parameters, **values)
+        rows = self._rows("sessions_of", code=code, start=start, end=end)
+        if holes := {row["calendar_date"]: row for row in rows if row["why"] == ""}:
+            for day, why in self._tuples("holes", **as_of.parameters, **_only(holes), dataset=dataset):
+                holes[day]["why"] = why
+        return rows
 
     def bars(self, code: str, adjust: str) -> list[tuple[Any, ...]]:
         """A security's bars by date: date, open, close, low, high, volume, is_trading."""

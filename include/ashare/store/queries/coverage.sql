@@ -170,8 +170,15 @@ UNION
 SELECT b.run_id FROM ashare.batch b
 WHERE b.trade_date IS NULL AND greatest(b.started_at, b.finished_at) > clock_timestamp() - make_interval(hours => %(hours)s)
 
+-- name: fold
+-- Readers of the counts would add the changes up each time.
+SELECT ashare.fold_row_count_changes()
+
+-- name: first_counted
+SELECT min(partition) FROM ashare.counted_partition
+
 -- name: complete_dates
-SELECT trade_date FROM ashare.complete_dates(%(datasets)s, '-infinity', %(newest)s) ORDER BY trade_date
+SELECT trade_date FROM ashare.counted_dates(%(datasets)s, '-infinity', %(last)s) WHERE is_complete ORDER BY trade_date
 
 -- name: sessions
 SELECT calendar_date FROM ashare.trade_calendar

@@ -7,21 +7,29 @@ SET LOCAL statement_timeout = '10s'
 SELECT (SELECT min(partition) FROM ashare.counted_partition WHERE counted_at IS NOT NULL) AS first_date,
        (SELECT max(calendar_date) FROM ashare.trade_calendar) AS calendar_end
 
--- name: complete_dates
-SELECT trade_date, expected, loaded, suspended, rejected
-FROM ashare.complete_dates(%(datasets)s, '-infinity', 'infinity') ORDER BY trade_date
+-- name: counted_days
+SELECT trade_date, is_complete FROM ashare.counted_dates(%(datasets)s, %(start)s, %(end)s) ORDER BY trade_date
 
--- name: known_days
--- Every day that is recorded, holds bars, or should be complete.
-SELECT partition FROM ashare.counted_partition WHERE counted_at IS NOT NULL AND ashare.table_of(dataset) = 'daily_bar'
-UNION SELECT partition FROM ashare.work
-UNION SELECT partition FROM ashare.row_count WHERE dataset IN ('stock_bar', 'etf_bar') AND rows > 0
-UNION SELECT partition FROM ashare.unfolded_rows WHERE dataset IN ('stock_bar', 'etf_bar') AND rows > 0
-UNION SELECT c.calendar_date FROM ashare.trade_calendar c
-WHERE c.is_trading_day
-  AND (c.calendar_date BETWEEN %(since)s AND %(newest)s
-       OR EXISTS (SELECT FROM ashare.history_run h
-                  WHERE h.ended_at IS NULL AND h.kinds <> '{}' AND c.calendar_date BETWEEN h.first_date AND h.last_date))
+-- name: counted_dates
+SELECT trade_date, is_complete, expected, loaded, suspended, rejected
+FROM ashare.counted_dates(%(datasets)s, %(start)s, %(end)s)
+
+-- name: uncounted_days
+-- Days of a range that were not counted, and are worked on, hold bars or should be complete.
+SELECT known.day
+FROM (
+    SELECT partition FROM ashare.work
+    UNION ALL SELECT partition FROM ashare.row_count WHERE dataset IN ('stock_bar', 'etf_bar') AND rows > 0
+    UNION ALL SELECT partition FROM ashare.unfolded_rows WHERE dataset IN ('stock_bar', 'etf_bar') AND rows > 0
+    UNION ALL SELECT c.calendar_date FROM ashare.trade_calendar c
+    WHERE c.is_trading_day
+      AND (c.calendar_date BETWEEN %(since)s AND %(newest)s
+           OR EXISTS (SELECT FROM ashare.history_run h
+                      WHERE h.ended_at IS NULL AND h.kinds <> '{}'
+                        AND c.calendar_date BETWEEN h.first_date AND h.last_date))
+) AS known (day)
+WHERE known.day BETWEEN %(start)s AND %(end)s
+  AND NOT EXISTS (SELECT FROM ashare.counted_partition c WHERE c.partition = known.day)
 
 -- name: newest_session
 SELECT max(calendar_date) FROM ashare.trade_calendar WHERE is_trading_day AND calendar_date <= %(newest)s
@@ -35,12 +43,12 @@ SELECT trade_date, status, coverage, kinds, expected, loaded, suspended, missing
        reason, run_id, started_at, finished_at,
        CASE WHEN EXISTS (SELECT FROM ashare.history_run h WHERE h.run_id = s.run_id) THEN 'ashare_history'
             ELSE 'ashare_daily' END AS dag_id
-FROM ashare.trade_date_state(%(datasets)s, %(start)s, %(end)s, %(since)s, %(newest)s, %(running)s, %(days)s) s
+FROM ashare.trade_date_state(%(datasets)s, %(start)s, %(end)s, NULL, %(newest)s, %(running)s, %(days)s) s
 ORDER BY trade_date DESC
 
 -- name: states
 SELECT trade_date, status, coverage, expected, loaded, missing, rejected, is_recorded
-FROM ashare.trade_date_state(%(datasets)s, %(start)s, %(end)s, %(since)s, %(newest)s, %(running)s, %(days)s)
+FROM ashare.trade_date_state(%(datasets)s, %(start)s, %(end)s, NULL, %(newest)s, %(running)s, %(days)s)
 
 -- name: revised
 SELECT trade_date, count(*) FROM ashare.bar_revision WHERE trade_date BETWEEN %(start)s AND %(end)s GROUP BY 1
@@ -130,26 +138,29 @@ WHERE (code ILIKE %(part)s OR name ILIKE %(part)s) AND kind IN ('stock', 'index'
 ORDER BY out_date IS NOT NULL, kind = 'stock' DESC, code LIMIT 20
 
 -- name: sessions_of
--- Every session of a range, and what is known of the security's bar. Both joins with daily_bar are index-only: the
--- security's rows lie on a different page each.
+-- Every session of a range, and what is known of the security's bar. If nothing says why it has none, that is empty.
+-- Both joins with daily_bar are index-only: the security's rows lie on a different page each.
 SELECT c.calendar_date, CASE WHEN b.code IS NOT NULL THEN u.code IS NULL END AS is_trading,
        CASE WHEN b.code IS NULL THEN coalesce(
            'absent: ' || a.reason,
            -- A subquery runs for the few missing sessions only; a join would run for every session.
            (SELECT 'rejected: ' || x.rule FROM ashare.rejected_bar x
             WHERE x.trade_date = c.calendar_date AND x.code = %(code)s AND x.superseded_at IS NULL LIMIT 1),
-           CASE s.state WHEN 'complete' THEN 'hole' WHEN 'accepted' THEN 'hole'
-                        WHEN 'partial' THEN 'date failed' WHEN 'failed' THEN 'date failed'
-                        WHEN 'running' THEN 'date syncing' WHEN 'waiting' THEN 'date syncing'
-                        ELSE 'date missing' END) END AS why
+           '') END AS why
 FROM ashare.trade_calendar c
 LEFT JOIN ashare.daily_bar b ON b.code = %(code)s AND b.trade_date = c.calendar_date
 LEFT JOIN ashare.daily_bar u ON u.code = %(code)s AND u.trade_date = c.calendar_date AND NOT u.is_trading
 LEFT JOIN ashare.absent_bar a ON a.code = %(code)s AND a.trade_date = c.calendar_date
-LEFT JOIN ashare.partition_state(ARRAY[%(dataset)s::text], %(start)s, %(end)s, %(since)s, %(newest)s, %(running)s) s
-    ON s.partition = c.calendar_date
 WHERE c.is_trading_day AND c.calendar_date BETWEEN %(start)s AND %(end)s
 ORDER BY c.calendar_date
+
+-- name: holes
+-- Why a security has no bar of some sessions, by the state of all bars of its kind.
+SELECT partition, CASE state WHEN 'complete' THEN 'hole' WHEN 'accepted' THEN 'hole'
+                             WHEN 'partial' THEN 'date failed' WHEN 'failed' THEN 'date failed'
+                             WHEN 'running' THEN 'date syncing' WHEN 'waiting' THEN 'date syncing'
+                             ELSE 'date missing' END
+FROM ashare.partition_state(ARRAY[%(dataset)s::text], %(start)s, %(end)s, NULL, %(newest)s, %(running)s, %(days)s)
 
 -- name: first_and_last_bar
 SELECT min(trade_date) AS first_bar, max(trade_date) AS last_bar, count(*) AS bars FROM ashare.daily_bar WHERE code = %(code)s
