@@ -37,7 +37,7 @@ def dry_run(reader: StatusReader, start: date, end: date) -> DryRun:
     """Dry run of a sync of a range, with the estimated cost."""
     recorded = {row[0]: row[1] for row in reader.coverage(start, end)}
     working_days = weekdays(start, end)
-    wanting = reader.wanting(start, end)
+    wanting = reader.wanting_of(recorded)
     cost, by_code = by_date(reader.rows.connection, wanting)
     notes = []
     if by_code:

@@ -7,7 +7,7 @@ of one security.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
@@ -218,19 +218,22 @@ class StatusReader:
 
         def of(day: date) -> tuple[Any, ...]:
             if day not in known:
-                return (day, self._beyond_the_calendar(day)["coverage"], *(None,) * 5)
+                return (day, self._coverage_beyond_the_calendar(day), *(None,) * 5)
             return (day, *known[day], None if known[day][2] is None else revised.get(day, 0))
 
         return [of(day) for day in days]
 
     def wanting(self, start: date, end: date) -> list[date]:
         """Dates of a range that a sync would repair, newest first; includes weekdays beyond the calendar's end."""
-        end = min(end, newest_published(self.now()))
-        covered = {day: coverage for day, coverage, *_ in self.coverage(start, end)} if start <= end else {}
-        wanting = [day for day, coverage in covered.items() if coverage in WANTING]
+        return self.wanting_of({day: coverage for day, coverage, *_ in self.coverage(start, end)})
+
+    def wanting_of(self, coverages: Mapping[date, str]) -> list[date]:
+        """The days, among some with their coverages, that a sync would repair, newest first."""
+        newest = newest_published(self.now())
+        wanting = [day for day, coverage in coverages.items() if coverage in WANTING]
         # Today's bars are published and today's run has not started: a user may start a sync.
-        wanting += [day for day in covered if day == self.today and covered[day] == "unpublished"]
-        return sorted(wanting, reverse=True)
+        wanting += [day for day, coverage in coverages.items() if day == self.today and coverage == "unpublished"]
+        return sorted((day for day in wanting if day <= newest), reverse=True)
 
     def need(self, day: date) -> tuple[bool, str]:
         """Whether a date needs a sync, and a sentence with the reason."""
@@ -255,21 +258,20 @@ class StatusReader:
     def _beyond_the_calendar(self, day: date) -> Row:
         """The row of a day that the stored calendar does not have: any weekday may be a session."""
         is_weekend = day.weekday() >= 5
-        if is_weekend:
-            coverage = "closed"
-        elif day > self.as_of.newest:
-            coverage = "unpublished"
-        else:
-            coverage = self._coverage_since(day, "before")
         return {
             "trade_date": day,
             "status": "skipped" if is_weekend else "pending",
-            "coverage": coverage,
+            "coverage": self._coverage_beyond_the_calendar(day),
             "kinds": [],
             "reason": closed_reason(day) if is_weekend else None,
             "dag_id": "ashare_daily",
             **dict.fromkeys(FIGURES),
         }
+
+    def _coverage_beyond_the_calendar(self, day: date) -> str:
+        if day.weekday() >= 5:
+            return "closed"
+        return "unpublished" if day > self.as_of.newest else self._coverage_since(day, "before")
 
     # ------------------------------------------------------------------ one date
 
