@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import Database, Databases
+from tests.conftest import Database, Databases, MakeRun
+from tests.integration.trade_date import DAY, complete
 from tests.waiting import until
 
 Statement = Callable[[psycopg.Connection[Any]], object]
@@ -160,6 +161,13 @@ def test_many_statements_are_folded(database: Database) -> None:
             assert row is not None
             assert row[0] <= 52
     assert database.rows("SELECT count(*) > 0 FROM ashare.row_count") == [(True,)]
+
+
+def test_a_date_that_is_recorded_leaves_no_changes_to_readers(make_run: MakeRun, database: Database) -> None:
+    assert complete(make_run(DAY)) == "success"
+    assert database.rows("SELECT count(*) FROM ashare.row_count_change") == [(0,)]
+    with database.connect() as connection:
+        assert_counted(connection)
 
 
 def test_a_merge_of_changed_values_counts_nothing(database: Database) -> None:
