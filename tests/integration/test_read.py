@@ -313,7 +313,7 @@ def test_a_database_that_is_away_is_one_sentence_without_its_password(
 
 
 def test_a_database_without_the_schema_and_a_user_without_the_right(bare_database: Database) -> None:
-    with pytest.raises(InvalidInput, match=rf"The database {bare_database.name} lacks what is read \(schema"):
+    with pytest.raises(InvalidInput, match=rf"The database {bare_database.name} lacks what is read \(relation"):
         load_bars(connection=conninfo(bare_database))
     with Store(bare_database.connect) as store:
         store.migrate()
