@@ -192,7 +192,7 @@ def complete_since(connection: psycopg.Connection[Any], datasets: Sequence[str],
         if not complete:
             continue
         ends = {"start": complete[0], "end": last}
-        since = since_of(complete, [row[0] for row in connection.execute(sql["sessions"], ends)])
+        since = since_of(complete, [row[0] for row in connection.execute(queries("calendar")["sessions"], ends)])
         # That many dates since then settle it, whatever comes later.
         if last == newest or (since and sum(day >= since for day in complete) >= FEW_DATES):
             return since

@@ -74,7 +74,7 @@ class HistoryTables:
 
     def sessions(self) -> list[date]:
         """The range's sessions."""
-        return [row[0] for row in self._all("sessions")]
+        return self.store.calendar.sessions(self._span.start, self._span.end)
 
     def first_day(self) -> date | None:
         """The first day with a bar in the table; ``None`` for an empty table."""

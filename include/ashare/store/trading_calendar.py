@@ -22,6 +22,10 @@ class TradingCalendar:
         rows = self.store.rows("calendar", "session", {"day": day})
         return (rows[0][0], rows[0][1]) if rows else None
 
+    def sessions(self, start: date, end: date) -> list[date]:
+        """The sessions of a range."""
+        return [row[0] for row in self.store.rows("calendar", "sessions", {"start": start, "end": end})]
+
     def newest_session(self, until: date) -> date:
         """The newest session up to ``until``; ``until`` itself if the calendar lacks that day."""
         found: date = self.store.rows("calendar", "newest_session", {"until": until})[0][0]

@@ -179,7 +179,3 @@ SELECT min(partition) FROM ashare.counted_partition
 
 -- name: complete_dates
 SELECT trade_date FROM ashare.counted_dates(%(datasets)s, '-infinity', %(last)s) WHERE is_complete ORDER BY trade_date
-
--- name: sessions
-SELECT calendar_date FROM ashare.trade_calendar
-WHERE is_trading_day AND calendar_date BETWEEN %(start)s AND %(end)s ORDER BY calendar_date

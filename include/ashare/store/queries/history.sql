@@ -6,10 +6,6 @@ SELECT count(*) = %(end)s::date - %(start)s::date + 1
                     OR fetched_at >= (calendar_date + %(published)s::time) AT TIME ZONE 'Asia/Shanghai')
 FROM ashare.trade_calendar WHERE calendar_date BETWEEN %(start)s AND %(end)s
 
--- name: sessions
-SELECT calendar_date FROM ashare.trade_calendar
-WHERE is_trading_day AND calendar_date BETWEEN %(start)s AND %(end)s ORDER BY calendar_date
-
 -- name: first_day
 SELECT min(trade_date) FROM ashare.daily_bar
 

@@ -49,8 +49,6 @@ class HistoryRun:
     def __post_init__(self) -> None:
         if self.datasets is not None:
             object.__setattr__(self, "kinds", _kinds_of(self.datasets))
-        elif self.kinds is KINDS_OF_SETTINGS:
-            object.__setattr__(self, "kinds", self.settings.kinds)
         parse_trade_date_range(self.start, self.end)
         if self.end >= self.today:
             raise InvalidInput(
@@ -60,7 +58,8 @@ class HistoryRun:
         for code in self.codes or ():
             if not is_code(code):
                 raise InvalidInput(f"{code!r} is not a code: write it with its exchange, for example sh.600000.")
-        self.on(self.start)  # validates like a trade date's run, and names the store's sessions
+        # A trade date's run resolves and validates the kinds, and names the store's sessions.
+        object.__setattr__(self, "kinds", self.on(self.start).kinds)
         bars = [bars_of(kind) for kind in self.kinds]
         if all(dataset.begins_after(self.end) for dataset in bars):
             begin = " and ".join(f"{dataset.plural} begin on {dataset.first_date}" for dataset in bars)
