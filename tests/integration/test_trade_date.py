@@ -366,6 +366,17 @@ def test_where_no_index_has_a_bar_one_is_asked_for_twice_before_all_are_believed
     assert database.rows("SELECT count(*) FROM ashare.absent_bar") == [(4,)]
 
 
+def test_where_an_index_has_a_bar_after_all_each_other_one_is_asked_for_twice(
+    make_run: MakeRun, database: Database, gappy: Without
+) -> None:
+    settings = Settings(lock_timeout=20.0, indices=(*LACKED, "sz.399001"))
+    with Emulator(gappy) as server:
+        assert complete(make_run(DAY, source=source_of(server), settings=settings)) == "success"
+        asked = [request.params["code"] for request in server.requests if request.method == BY_CODE]
+    assert [asked.count(code) for code in (*LACKED, "sz.399001")] == [2, 2, 2, 1]
+    assert database.rows("SELECT count(*) FROM ashare.absent_bar") == [(4,)]
+
+
 def test_before_a_day_is_published_an_empty_answer_is_not_absence(
     make_run: MakeRun, database: Database, market: GeneratedMarket
 ) -> None:

@@ -274,6 +274,7 @@ class CodeFetcher:
             self._forget(code)
             self._spans.pop(code, None)
         if asks:
+            self._answers += 1  # the first request had an answer, too
             self.fetch(list(pages), lambda code: [pages[code]])
 
     def _forget(self, code: str, last: date = date.max) -> None:
