@@ -138,3 +138,13 @@ def test_the_document_has_a_line_for_each_module() -> None:
     document = (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8")
     assert lines - Counter(document.splitlines()) == Counter()
     assert len(re.findall(r"^\| `\S+\.py` \|", document, re.M)) == lines.total()
+
+
+def test_the_files_to_change_exist() -> None:
+    document = (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    changes = document.split("## Where to change what")[1].split("## `dags`")[0]
+    paths = [path for path in re.findall(r"`([\w./-]+)`", changes) if "." in path or path.endswith("/")]
+    assert len(paths) > 30
+    static = FOLDERS["ashare_airflow"] / "page" / "static"
+    places = [FOLDERS["ashare"], FOLDERS["ashare_airflow"], static, PROJECT]
+    assert [path for path in paths if not any((place / path).exists() for place in places)] == []

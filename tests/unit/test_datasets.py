@@ -280,6 +280,10 @@ def test_the_schema_knows_the_datasets_of_the_registry() -> None:
 def test_the_columns_of_bars_are_those_of_the_table_and_of_what_is_asked_for() -> None:
     tables = (MIGRATIONS / "0001_tables.sql").read_text(encoding="utf-8")
     columns = re.findall(r"^    (\w+) +\w", tables.split("CREATE TABLE ashare.daily_bar (")[1].split(");")[0], re.M)
+    for file in sorted(MIGRATIONS.glob("*.sql")):
+        columns[-1:-1] = re.findall(
+            r"ALTER TABLE ashare\.daily_bar ADD COLUMN (\w+)", file.read_text(encoding="utf-8")
+        )
     assert ["trade_date", "code", *BAR_COLUMNS.values(), "loaded_at"] == [
         name for name in columns if name != "PRIMARY"
     ]

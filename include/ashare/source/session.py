@@ -40,7 +40,7 @@ LOGIN_AND_LOGOUT = 2
 YEAR = timedelta(days=366)
 """When Baostock stalls on a range, only a longer range than this is split."""
 
-ENOUGH_ANSWERS = 10
+ANSWERS_OF_A_LASTING_SESSION = 10
 """A session lost after fewer answers is short: its login and its lost request are a large share of its requests."""
 MOST_SHORT_SESSIONS = 3
 """Maximum short sessions in a row that are reopened."""
@@ -267,7 +267,7 @@ class Session:
         :raises Postponed: the login and the query may not be sent now.
         """
         answered = self._answered
-        self._short_sessions = 0 if answered >= ENOUGH_ANSWERS else self._short_sessions + 1
+        self._short_sessions = 0 if answered >= ANSWERS_OF_A_LASTING_SESSION else self._short_sessions + 1
         if self._short_sessions > MOST_SHORT_SESSIONS:
             raise lost
         self._gate.admit(self._with_logins(1))

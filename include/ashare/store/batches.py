@@ -81,7 +81,7 @@ class Batches:
     def errors(self, plan: Plan, *, only_earlier: bool = False) -> list[str]:
         """The error of each batch that is not done, with the batch's label.
 
-        Of the running batches, only those of the plan's run were killed for sure.
+        A running batch of the plan's own run was certainly killed; one of another run may still be at work.
 
         :param only_earlier: only of batches that read earlier dates again or heal them.
         """

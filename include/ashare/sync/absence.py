@@ -48,10 +48,10 @@ class Evidence:
     :ivar most: ``ASHARE_MAX_ABSENT``.
     :ivar absent: number of securities that lack a bar of the trade date, with those recorded before; 0: not counted
         yet.
-    :ivar answers: answers of no bar for the security. A whole-market reply is one, too. If no security of the kind
-        has a bar, the cause is the same for all: a second answer for one of them counts for the others.
+    :ivar answers: number of answers of no bar for the security. A whole-market reply is one, too. As long as no bar
+        of any security came, one cause is assumed for all: a second answer for one counts for each.
     :ivar bars: number of bars of the trade date, if all securities were asked for; else ``None``.
-    :ivar witness: whether a bar that Baostock has comes now; ``None``: not asked for.
+    :ivar witness: whether Baostock now returns a bar that it is known to have; ``None``: not asked for.
     :ivar span: the index's span without a bar; ``None`` for another kind, and for many securities.
     """
 

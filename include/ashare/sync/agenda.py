@@ -18,8 +18,8 @@ DEAD_AFTER_HOURS = 6
 def open_dates(run: Run) -> Sequence[date]:
     """Earlier sessions, among the last ``ASHARE_HEAL_SESSIONS``, that are not complete and that no live run works on.
 
-    Empty unless the run is the newest trade date's and loads all that the database is meant to have: each date of a
-    backfill is left to its own run.
+    Only the run of the newest trade date gets dates here, and only if it loads every kind of ``ASHARE_KINDS``.
+    Each date of a backfill is left to its own run.
     """
     settings, store = run.settings, run.store
     if not settings.heal_sessions or not set(run.asked) <= set(run.datasets) or not run.is_newest:

@@ -91,7 +91,7 @@ def read_factors(table: Table, first: date, last: date, code: str | None = None)
         # Filed under the requested code or date: the next answer for it supersedes this row.
         found.odd.append(RejectedRow(code or sent, rule, raw, ex_date if code else first))
     if len(found.odd) > len(found.good):
-        more = f" {len(found.odd)} of its {len(rows)} rows cannot be; none was kept." if len(rows) > 1 else ""
+        more = f" {len(found.odd)} of its {len(rows)} rows are invalid; none was kept." if len(rows) > 1 else ""
         raise BadReply(f"{first_rule}{more}")
     for row in found.odd[:20]:
         log.warning("Set aside: %s", row.rule)

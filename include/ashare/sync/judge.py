@@ -10,7 +10,7 @@ from enum import Enum
 from ashare.datasets import ETFS_FROM, PLURALS, bars_of, published_at
 from ashare.store.rows import BarCount, Fact
 from ashare.sync.run import Run
-from ashare.sync.verify import Verdict, verify
+from ashare.sync.verify import Verification, verify
 from ashare.texts import joined, named
 
 NO_ETFS = f"Baostock's bars of ETFs begin on {ETFS_FROM}: none is asked for before"
@@ -69,7 +69,7 @@ def judge(
 
 def _fact(run: Run, count: BarCount, known: _Known, checks: CrossChecks) -> Fact:
     problems = _problems(run, count, known)
-    verdict = Verdict("", "")
+    verdict = Verification("", "")
     if checks is not CrossChecks.NONE and count.missing <= 0:
         factors_in = run.day in known.days_with_factors
         verdict = verify(run, count.kind, factors_in=factors_in, read_again=checks is CrossChecks.ACTED_ON)
@@ -106,7 +106,7 @@ def _problems(run: Run, count: BarCount, known: _Known) -> list[str]:
     return problems
 
 
-def _notes(run: Run, count: BarCount, known: _Known, verdict: Verdict) -> list[str]:
+def _notes(run: Run, count: BarCount, known: _Known, verdict: Verification) -> list[str]:
     """What is worth knowing of a complete date."""
     notes = [verdict.note] if verdict.note else []
     if count.absent:

@@ -59,7 +59,7 @@ def record_closed(run: Run) -> None:
 
 
 def recount(run: Run) -> None:
-    """Record the facts of a date again whose rows have changed, and hold the session after it against it.
+    """Recount a date whose rows have changed, then check the next session against that date.
 
     A date that was never counted is left to its own run.
     """
@@ -69,7 +69,7 @@ def recount(run: Run) -> None:
 
 
 def look_at_following(run: Run) -> None:
-    """Record the facts of the session after the date again: its bars may contradict the date's, or no longer do."""
+    """Recount the next session: its bars may contradict the date's bars, or may no longer contradict them."""
     _, after = run.store.corrections.neighbours(run.day)
     if after and (kinds := run.store.coverage.recorded_kinds(after)):
         problems = _record(replace(run, day=after, kinds=kinds), None)

@@ -158,7 +158,7 @@ def refresh_universe(run: Run, session: Session) -> None:
     if len(table.rows) % PAGE_ROWS == 0:
         is_proven = _refuse_a_cut_list(session, len(table.rows), codes, run.day, allowed=0)
     elif lacks_many or not _is_held_against_the_market(run):
-        # A few may be missing: a code that was changed since was listed that day, and is not in today's list.
+        # A few may be missing: a security whose code has changed is in that day's list under its old code alone.
         is_proven = _refuse_a_cut_list(session, len(table.rows), codes, run.day, allowed=few)
     is_whole = (is_proven or not lacks_many) and not found.has_unreadable_codes
     run.store.universe.save(found.good, found.odd, run.run_id, is_whole=is_whole)

@@ -112,7 +112,7 @@ class Run:
 
     @property
     def is_newest(self) -> bool:
-        """Whether no later session's bars should be out: the run may then use the reserve of the budget, too."""
+        """Whether the trade date is the newest session whose bars should be out. Only its run may use the reserve."""
         return self.day >= self.store.calendar.newest_session(newest_published(self.now()))
 
     def session(self, requests: int = 1, *, leaves_reserve: bool = False) -> Session:
@@ -200,4 +200,4 @@ def recording(what: str) -> Iterator[None]:
     try:
         yield
     except AshareError as problem:
-        log.error("Why %s ended could not be recorded; the database has of it what it had before. %s", what, problem)
+        log.error("The reason why %s ended could not be recorded; its record is unchanged. %s", what, problem)

@@ -78,8 +78,8 @@ def check_securities(table: Table, known: Mapping[str, str], today: date, few: i
     if bad > max(few, MOST_BAD * loaded) or good < loaded / 2:
         example = next((f", {row.code} for one: {row.rule}" for row in checked.odd if not row.is_taken), "")
         raise BadReply(
-            f"Of the {loaded} stocks, indices and ETFs in Baostock's list of securities, {loaded - good} have rows "
-            f"that cannot be{storable(example)}; nothing of it was kept."
+            f"Of the {loaded} stocks, indices and ETFs in Baostock's list of securities, {loaded - good} have "
+            f"invalid rows{storable(example)}; nothing of it was kept."
         )
     return checked
 

@@ -35,7 +35,7 @@ def contradiction_error(run: Run, found: Contradiction) -> BadReply:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Verification:
     """The result of a date's cross-checks.
 
     :ivar contradiction: why the date is not complete; empty if it passed.
@@ -46,25 +46,27 @@ class Verdict:
     note: str
 
 
-def verify(run: Run, kind: str, *, factors_in: bool, read_again: bool = True) -> Verdict:
+def verify(run: Run, kind: str, *, factors_in: bool, read_again: bool = True) -> Verification:
     """Cross-check the date's bars of a kind in the table, and record the figures.
 
     :param factors_in: whether the date's adjust factors are in.
     :param read_again: have the next run read the doubted data again; ``False`` for a date accepted as it is.
     """
     if kind not in KINDS:
-        return Verdict("", "")
+        return Verification("", "")
     allowed = tolerance(run, all_there=True, factors_in=factors_in)
     found = run.store.corrections.cross_check(run.day, kind, allowed, run.run_id)
     contradiction = sentence(found)
     if not contradiction:
-        return Verdict("", "; ".join(check.note for check in found if check.note))
+        return Verification("", "; ".join(check.note for check in found if check.note))
     reading_again = "; the next run reads the date again" if read_again else ""
     if read_again:
         if _doubt_factors(found):
             run.store.coverage.contradict(run.day, ADJUST_FACTORS.name, sentence(found))
         _doubt_before(run, found)
-    return Verdict(f"the bars contradict what is known: {contradiction} (see ashare.cross_check{reading_again})", "")
+    return Verification(
+        f"the bars contradict what is known: {contradiction} (see ashare.cross_check{reading_again})", ""
+    )
 
 
 def _failed(checks: Sequence[CrossCheck]) -> list[CrossCheck]:

@@ -34,7 +34,10 @@ def record_status(history: HistoryRun) -> str:
     doubted = _doubted(history)
     if doubted:
         tables.forget_absences(doubted)
-        log.warning("%d dates lack more than ASHARE_MAX_ABSENT, or than they have: not believed.", len(doubted))
+        log.warning(
+            "On %d dates more bars are absent than ASHARE_MAX_ABSENT, or than are loaded: these absences are deleted.",
+            len(doubted),
+        )
     with_new_factors = tables.record_factors(history.settings.max_deviating)
     if not history.is_part:
         for day in tables.closed_days():
