@@ -35,7 +35,7 @@ def record_status(history: HistoryRun) -> str:
     if doubted:
         tables.forget_absences(doubted)
         log.warning(
-            "On %d dates more bars are absent than ASHARE_MAX_ABSENT, or than are loaded: these absences are deleted.",
+            "%d dates: more bars are absent than ASHARE_MAX_ABSENT, or than are loaded; these absences are deleted.",
             len(doubted),
         )
     with_new_factors = tables.record_factors(history.settings.max_deviating)
