@@ -12,7 +12,7 @@ from ashare.sync.factors import sync_adjust_factors
 from ashare.sync.fetch import fetch_bars
 from ashare.sync.plan import plan_batches
 from ashare.sync.record import record_status
-from ashare.sync.run import Run, in_words, recording
+from ashare.sync.run import Run, reason_of, recording
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def heal_date(run: Run, batch: Batch) -> MergeCounts:
     try:
         merged = sync_date(earlier)
     except AshareError as problem:
-        status, error = "superseded" if isinstance(problem, Postponed) else "failed", in_words(problem)
+        status, error = "superseded" if isinstance(problem, Postponed) else "failed", reason_of(problem)
         log.warning("%s is left to a later run. %s", earlier.day, problem)
     with recording(f"batch {batch.batch_no} of {run.day}"):
         run.store.batches.add_rows(run.plan, batch.batch_no, merged.inserted + merged.revised + merged.unchanged)

@@ -152,9 +152,9 @@ class Run:
         except Exception as error:
             with recording(f"{self.day}"):
                 if isinstance(error, Postponed):
-                    self.store.work.wait(self.scope, in_words(error), error.until)
+                    self.store.work.wait(self.scope, reason_of(error), error.until)
                 else:
-                    self.store.work.fail(self.scope, in_words(error))
+                    self.store.work.fail(self.scope, reason_of(error))
             raise
 
     @contextmanager
@@ -165,7 +165,7 @@ class Run:
                 yield tried
         except Postponed as error:
             with recording(f"batch {batch_no} of {self.day}"):
-                self.store.work.wait(self.scope, in_words(error), error.until, only=[dataset])
+                self.store.work.wait(self.scope, reason_of(error), error.until, only=[dataset])
             raise
 
 
@@ -178,7 +178,7 @@ def batch_recorded(store: Store, plan: Plan, batch_no: int) -> Iterator[BatchTry
     except Exception as error:
         status = "pending" if isinstance(error, Postponed) else "failed"
         with recording(f"batch {batch_no} of {plan.name}"):
-            store.batches.finish(plan, batch_no, status, _requests(tried), in_words(error))
+            store.batches.finish(plan, batch_no, status, _requests(tried), reason_of(error))
         raise
     store.batches.finish(plan, batch_no, "success", _requests(tried))
 
@@ -187,7 +187,7 @@ def _requests(tried: BatchTry) -> int:
     return tried.session.requests if tried.session else 0
 
 
-def in_words(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """An error as a reason: the sentence of an ``AshareError``; any other error with its type in front."""
     if isinstance(error, AshareError):
         return f"{error}"

@@ -74,7 +74,7 @@ def plan_batches(history: HistoryRun) -> tuple[list[Batch], str]:
         more batches than Airflow takes.
     """
     history.tables.forget_plan()
-    ensure_reference(history)
+    ensure_range_reference(history)
     check_codes(history)
     begins = first_day_with_bars(history) if history.codes is None else None
     if begins is not None:
@@ -88,7 +88,7 @@ def plan_batches(history: HistoryRun) -> tuple[list[Batch], str]:
             f"batch_size {history.batch_size} makes {len(batches)} batches, and Airflow takes {MOST_BATCHES}: choose "
             f"{-(-len(found.wanted) // MOST_BATCHES) + 1} or more."
         )
-    text = in_words(history, found, len(batches))
+    text = words_of_plan(history, found, len(batches))
     if begins is not None:
         text = f"Baostock has no bars before {begins}: the range begins there. {text}"
     batches = history.store.batches.replace(history.plan, batches)
@@ -97,7 +97,7 @@ def plan_batches(history: HistoryRun) -> tuple[list[Batch], str]:
     return batches, text
 
 
-def ensure_reference(history: HistoryRun) -> None:
+def ensure_range_reference(history: HistoryRun) -> None:
     """Read the range's calendar and the list of securities, in one session, where they are missing or stale."""
     tables = history.tables
     with history.store.mutex(REFERENCE_WORK, history.settings.lock_timeout):
@@ -208,7 +208,7 @@ def _code_batches(history: HistoryRun, wanted: Sequence[SecurityGap]) -> list[Ba
     ]
 
 
-def in_words(history: HistoryRun, found: Estimate, batches: int) -> str:
+def words_of_plan(history: HistoryRun, found: Estimate, batches: int) -> str:
     """The plan for the log and the page."""
     span = f"{history.start} to {history.end}"
     no_etfs = f" {NO_ETFS}." if "etf" in history.kinds and history.start < ETFS_FROM else ""
