@@ -228,8 +228,8 @@ def test_a_history_says_what_is_lacking_and_is_over_when_one_ended_well(
     )
     database.do(
         "INSERT INTO ashare.batch (plan, batch_no, kind, by, codes, label, status, error) VALUES "
-        "('h', 1, 'stock', 'code', '{sh.600000}', 'x', 'failed', 'Baostock sent nothing for 90 s.'),"
-        "('h', 2, 'stock', 'code', '{sh.600004}', 'x', 'success', NULL)"
+        "('history h', 1, 'stock', 'code', '{sh.600000}', 'x', 'failed', 'Baostock sent nothing for 90 s.'),"
+        "('history h', 2, 'stock', 'code', '{sh.600004}', 'x', 'success', NULL)"
     )
     record(database, NEXT, "failed", "1 of 1 securities have no bar.")
     assert alerts.failed(a_history("h"))

@@ -320,6 +320,35 @@ def test_what_was_verified_stays_so(database: Database, tmp_path: Path) -> None:
     ) == [("stock_bar", "2025-10-09", True, None, False), ("stock_bar", "2025-10-10", False, None, False)]
 
 
+def test_batches_of_dates_and_of_histories_are_in_one_table_and_readable_as_before(
+    database: Database, tmp_path: Path
+) -> None:
+    """Also where the id of a history's run looks like a date."""
+    bring_to(database, 13, tmp_path)
+    piece = {"kind": "stock", "label": "x", "status": "success", "rows": 7}
+    put(database, "sync_batch", {**piece, "trade_date": DAY, "batch_no": 1, "by": "market_day", "run_id": "r"})
+    put(database, "history_batch", {**piece, "run_id": DAY, "batch_no": 1, "codes": "{a}"})
+    reader = f"reader_of_{database.name}"
+    database.do(f"CREATE ROLE {reader}")
+    try:
+        database.do(f"GRANT USAGE ON SCHEMA ashare TO {reader}")
+        database.do(f"GRANT SELECT ON ashare.sync_batch, ashare.history_batch TO {reader}")
+        with database.connect() as connection:
+            migrate(connection)
+        with database.connect() as connection:
+            connection.execute(f"SET ROLE {reader}")
+            for view, key in (("sync_batch", "trade_date::text"), ("history_batch", "run_id")):
+                found = connection.execute(f"SELECT {key}, batch_no, rows FROM ashare.{view}").fetchall()
+                assert found == [(DAY, 1, 7)]
+    finally:
+        database.do(f"DROP OWNED BY {reader}")
+        database.do(f"DROP ROLE {reader}")
+    assert database.rows("SELECT plan, trade_date::text FROM ashare.batch ORDER BY 1") == [
+        (DAY, DAY),
+        (f"history {DAY}", None),
+    ]
+
+
 def test_a_view_of_somebody_else_on_the_old_table_is_named(database: Database, tmp_path: Path) -> None:
     bring_to(database, 11, tmp_path)
     database.do("CREATE VIEW public.board AS SELECT status FROM ashare.sync_status")

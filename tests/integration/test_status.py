@@ -81,7 +81,7 @@ def test_a_history_that_is_under_way_is_shown_with_its_plan(
     for number, state in enumerate(("success", "success", "pending")):
         database.do(
             "INSERT INTO ashare.batch (plan, batch_no, kind, by, codes, label, status) "
-            "VALUES ('under way', %s, 'stock', 'code', ARRAY['sh.600000'], 'x', %s)",
+            "VALUES ('history under way', %s, 'stock', 'code', ARRAY['sh.600000'], 'x', %s)",
             number,
             state,
         )

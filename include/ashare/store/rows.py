@@ -34,7 +34,7 @@ class Expectation:
 class Plan:
     """Whose batches: those of a trade date, or those of a run of ``ashare_history``.
 
-    :ivar name: the trade date (``YYYY-MM-DD``), or the id of the history's run.
+    :ivar name: the trade date (``YYYY-MM-DD``), or ``history`` and the id of the history's run.
     :ivar day: the trade date; ``None`` for a history.
     :ivar run_id: the run that works on the plan.
     """

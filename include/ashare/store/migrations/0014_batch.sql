@@ -8,14 +8,14 @@ ALTER TABLE ashare.batch
     ALTER COLUMN rows TYPE bigint;
 UPDATE ashare.batch SET plan = to_char(trade_date, 'YYYY-MM-DD');
 INSERT INTO ashare.batch (plan, batch_no, kind, by, codes, label, status, rows, requests, error, run_id, started_at, finished_at)
-SELECT run_id, batch_no, kind, 'code', codes, label, status, rows, requests, error, run_id, started_at, finished_at
+SELECT 'history ' || run_id, batch_no, kind, 'code', codes, label, status, rows, requests, error, run_id, started_at, finished_at
 FROM ashare.history_batch;
 ALTER TABLE ashare.batch ADD PRIMARY KEY (plan, batch_no);
 CREATE INDEX batch_trade_date ON ashare.batch (trade_date, batch_no) WHERE trade_date IS NOT NULL;
 ALTER TABLE ashare.history_batch RENAME TO old_history_batch;
 
 COMMENT ON TABLE ashare.batch IS 'The pieces of work of a plan: of a trade date, or of a run of ashare_history.';
-COMMENT ON COLUMN ashare.batch.plan IS 'Whose batch: the trade date (YYYY-MM-DD), or the id of a run of ashare_history.';
+COMMENT ON COLUMN ashare.batch.plan IS 'Whose batch: the trade date (YYYY-MM-DD), or ''history'' and the id of a run of ashare_history.';
 COMMENT ON COLUMN ashare.batch.trade_date IS 'Session, in Asia/Shanghai; NULL: the batch is of a history.';
 COMMENT ON COLUMN ashare.batch.batch_no IS 'Number within the plan, never used again. Batch 0 of a trade date is its adjust factors.';
 

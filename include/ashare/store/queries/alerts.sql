@@ -3,7 +3,7 @@ SELECT r.first_date, r.last_date, array_agg(b.error ORDER BY b.batch_no) FILTER 
        (SELECT count(*) FROM ashare.trade_date_state(NULL, r.first_date, r.last_date, NULL, NULL, NULL) s
         WHERE s.is_recorded AND s.status = 'failed')
 FROM ashare.history_run r
-LEFT JOIN ashare.batch b ON b.plan = r.run_id AND b.status <> 'superseded'
+LEFT JOIN ashare.batch b ON b.plan = 'history ' || r.run_id AND b.status <> 'superseded'
 WHERE r.run_id = %(run_id)s
 GROUP BY r.run_id
 

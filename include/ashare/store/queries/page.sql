@@ -189,7 +189,7 @@ ORDER BY trade_date
 -- name: histories
 SELECT r.run_id, r.first_date AS start_date, r.last_date AS end_date, r.plan, count(b.batch_no) AS batches,
        count(*) FILTER (WHERE b.status = 'success') AS batches_done
-FROM ashare.history_run r LEFT JOIN ashare.batch b ON b.plan = r.run_id AND b.status <> 'superseded'
+FROM ashare.history_run r LEFT JOIN ashare.batch b ON b.plan = 'history ' || r.run_id AND b.status <> 'superseded'
 WHERE r.run_id = ANY(%(running)s)
 GROUP BY r.run_id
 ORDER BY r.planned_at

@@ -92,7 +92,7 @@ class HistoryRun:
     @property
     def plan(self) -> Plan:
         """The batches of this run."""
-        return Plan(self.run_id, None, self.run_id)
+        return Plan(f"history {self.run_id}", None, self.run_id)
 
     @cached_property
     def tables(self) -> HistoryTables:
