@@ -378,7 +378,7 @@ def missing(query: Query, stack: Stack) -> Iterator[list[str]]:
     tables = {
         "daily_bar": "trade_date = %s AND code = ANY (%s)",
         "counted_partition": "partition = %s OR dataset = ANY (%s)",
-        "sync_batch": "trade_date = %s OR label = ANY (%s)",
+        "batch": "trade_date = %s OR label = ANY (%s)",
     }
     kept = {name: query(f"SELECT * FROM ashare.{name} WHERE {where}", HURT, codes) for name, where in tables.items()}
     query("DELETE FROM ashare.daily_bar WHERE trade_date = %s AND code = ANY (%s)", HURT, codes)
@@ -389,7 +389,7 @@ def missing(query: Query, stack: Stack) -> Iterator[list[str]]:
         HURT,
     )
     query(
-        "UPDATE ashare.sync_batch SET status = 'failed', error = %s WHERE trade_date = %s AND kind = 'stock'",
+        "UPDATE ashare.batch SET status = 'failed', error = %s WHERE trade_date = %s AND kind = 'stock'",
         BATCH_ERROR,
         HURT,
     )

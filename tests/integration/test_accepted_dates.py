@@ -249,9 +249,10 @@ def test_the_same_bars_loaded_again_change_nothing(red: Run, stocks: MakeRun, da
 
 
 def test_a_history_that_changes_an_accepted_date_undoes_it_and_others_leave_it(
-    red: Run, server: Emulator, odd: Odd, database: Database
+    red: Run, server: Emulator, odd: Odd, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = accept(red.store, red.day, REASON, "li")
+    monkeypatch.setattr("ashare.sync.history.range_plan.Estimate.goes_by_date", False)
 
     def run_history() -> str:
         history = HistoryRun(
