@@ -180,7 +180,7 @@ class CodeFetcher:
         """Request a page, and its wanted sessions without a good row a second time, if the policy asks for that.
 
         :returns: the first day with a row; ``date.max`` without a row.
-        :raises BadReply: no row came at all, and a bar that Baostock has does not come either.
+        :raises BadReply: no row came at all, and what is known says that there should be some.
         """
         self._session.give_way()
         good, sent = self._ask(code, page.first, page.last, page.days[0])
@@ -194,9 +194,11 @@ class CodeFetcher:
             else:
                 first, last = (wanting[0], wanting[-1]) if sent else (page.first, page.last)
                 sent |= self._ask(code, first, last, wanting[0])[1]
-        if not sent and not self._of_one_date and not self._answers_at_all():
-            raise BadReply("Baostock sends no bars now, of other securities neither: not believed.")
-        never = [day for day in wanting if str(day) not in sent]
+        if not sent:
+            self._refuse_silence(code, page)
+        # A row of the whole-market reply that broke a rule is no answer of no bar.
+        has_broken_row = code in (self._market or ())
+        never = [] if has_broken_row else [day for day in wanting if str(day) not in sent]
         self._add_absent({code: answers}, never)
         if not never:
             self.answered.add(code)
@@ -219,6 +221,18 @@ class CodeFetcher:
     def _has_enough_answers(self, day: date) -> bool:
         return ENOUGH_ANSWERS in self._absent.get(day, {}).values()
 
+    def _refuse_silence(self, code: str, page: Page) -> None:
+        """Refuse an answer without a row that cannot be true.
+
+        :raises BadReply: a bar that Baostock has does not come either, or the table has bars of the index.
+        """
+        if not self._of_one_date and not self._answers_at_all():
+            raise BadReply("Baostock sends no bars now, of other securities neither: not believed.")
+        if self._kind == "index" and page.first <= (self._run.store.bars.first_bar(code) or date.max) <= page.last:
+            raise BadReply(
+                f"Baostock sends no bars from {page.first} to {page.last}, and it has sent some before: not believed."
+            )
+
     def _answers_at_all(self) -> bool:
         """Whether a bar that Baostock is known to have still comes."""
         return bool(self._session.bars(*self._known).rows)
@@ -228,16 +242,19 @@ class CodeFetcher:
 
         :param day: the trade date of rejected rows whose date is malformed.
         :returns: the days with a good row, and the days with any row, as sent (``YYYY-MM-DD``).
-        :raises BadReply: a bar is another security's.
+        :raises BadReply: a bar is another security's, or no bar is of the span.
         """
         table = self._session.bars(code, first, last)
         other = next((sent for sent in table.column("code") if sent != code), None)
         if other is not None:
             raise BadReply(f"Baostock sent bars of {other} when {code} was asked for; nothing was written.")
+        dates = table.column("date")
+        if dates and not any(str(first) <= text <= str(last) for text in filter(is_date, dates)):
+            raise BadReply(f"Baostock sent bars of {dates[0]} when {first} to {last} was asked for: not believed.")
         checked = check_bars(table, code, first, last, day=day, kind=self._kind, sessions=self._sessions)
         if checked.lines or checked.rejects:
             self._sink.bars(checked)
-        sent = set(filter(is_date, table.column("date")))
+        sent = set(filter(is_date, dates))
         if self._sessions is not None:
             sent &= self._sessions
         self._seen |= sent
@@ -251,21 +268,42 @@ class CodeFetcher:
         :param asks: whether requests may be sent to learn more; otherwise, only what is certain is believed.
         :returns: date and code of the bars that do not exist, and the doubted ones by date.
         """
-        if self._seen:
+        if self._not_repeated and self._others_come(asks):
             self._repeat(asks)
-        for code, span in self._spans.items():
-            if not asks or self._begins_later(code, span):
-                self._forget(code, span.last)
-        others = self._others()
-        doubts = self._doubts(others)
+        self._judge_spans(asks)
+        doubts = self._doubts(self._others())
         unpublished = [doubt.day for doubt in doubts if doubt.verdict is Verdict.NO_OTHER]
-        if unpublished and asks:
-            # The bars of INDEX show which days are published.
-            last = min(max(unpublished), min(unpublished) + ONE_PAGE)
-            seen = set(self._session.bars(INDEX, min(unpublished), last).column("date"))
-            doubts = self._doubts(others | {day: Others.OTHER_KIND for day in unpublished if str(day) in seen})
+        published = self._published(unpublished) if unpublished and asks else []
+        if published:
+            self._repeat(asks)
+            self._judge_spans(asks)
+            doubts = self._doubts(self._others() | dict.fromkeys(published, Others.OTHER_KIND))
         doubted = {doubt.day for doubt in doubts}
         return [(day, code) for day in self._absent if day not in doubted for code in self._absent[day]], doubts
+
+    def _others_come(self, asks: bool) -> bool:
+        """Whether the source has bars of others, so that one security's repeated request does not count for all."""
+        if self._seen or self._run.store.bars.days_with_bars(self._absent, self._kind):
+            return True
+        return asks and any(map(_is_long, self._spans.values())) and self._source_answers()
+
+    def _published(self, days: Sequence[date]) -> list[date]:
+        """Those of some days of which the source has a bar of ``INDEX``. If its absence is to be judged, none."""
+        last = min(max(days), min(days) + ONE_PAGE)
+        seen = set(self._session.bars(INDEX, min(days), last).column("date"))
+        return [day for day in days if str(day) in seen and INDEX not in self._absent[day]]
+
+    def _source_answers(self) -> bool:
+        """Whether a bar that Baostock has comes now. In a history, each page without a row was held against one."""
+        if self._witness is None:
+            self._witness = not self._of_one_date or self._answers_at_all()
+        return self._witness
+
+    def _judge_spans(self, asks: bool) -> None:
+        spans, self._spans = self._spans, {}
+        for code, span in spans.items():
+            if not asks or self._begins_later(code, span):
+                self._forget(code, span.last)
 
     def _repeat(self, asks: bool) -> None:
         """Request the pages again whose repeated request was left out because no bar of any security had come."""
@@ -288,14 +326,10 @@ class CodeFetcher:
         Also ``True`` if another request brings a bar of the span: that is a problem, and no absence.
         """
         first, last = lately(self._run.today)
-        is_long = span.last - span.first >= LEAST_EMPTY
-        if not span.has_bar_after and (is_long or not self._of_one_date):
-            if self._witness is None:
-                # In a history, each page without a row was held against a bar that Baostock has.
-                self._witness = not self._of_one_date or bool(self._seen) or self._answers_at_all()
-            if span.first <= last <= span.last:
-                is_disproved = bool(self._session.bars(code, max(first, span.first), last).rows)
-                span = replace(span, is_disproved=is_disproved)
+        is_evidence = not span.has_bar_after and (_is_long(span) or not self._of_one_date)
+        if is_evidence and self._source_answers() and span.first <= last <= span.last:
+            is_disproved = bool(self._session.bars(code, max(first, span.first), last).rows)
+            span = replace(span, is_disproved=is_disproved)
         answers = self._absent[span.first][code]
         verdict = judge_absence(replace(self._run.evidence, answers=answers, witness=self._witness, span=span))
         if verdict is Verdict.DISPROVED:
@@ -330,3 +364,7 @@ class CodeFetcher:
             if verdict is not Verdict.BELIEVED:
                 doubts.append(Doubt(day, sorted(codes), verdict, evidence))
         return doubts
+
+
+def _is_long(span: EmptySpan) -> bool:
+    return span.last - span.first >= LEAST_EMPTY

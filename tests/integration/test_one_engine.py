@@ -1,0 +1,150 @@
+"""What a batch of codes believes when the source falls silent, and what it leaves behind when it breaks off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import date, timedelta
+
+import pytest
+
+from ashare.errors import AshareError, BadReply
+from ashare.settings import DEFAULT_INDICES, Settings
+from ashare_emulator.faults import fault
+from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.server import Emulator
+from tests.conftest import Database, MakeRun, at, source_of
+from tests.integration.trade_date import BY_CODE, DAY, MARKET, complete
+
+ABSENT = "SELECT code FROM ashare.absent_bar ORDER BY 1"
+RANGES = "SELECT code FROM ashare.absent_range ORDER BY 1"
+BARS = "SELECT code FROM ashare.daily_bar WHERE trade_date = %s ORDER BY 1"
+
+
+class Without(GeneratedMarket):
+    """A market whose source has no bar of one index."""
+
+    lacks = "sh.000300"
+
+    def bars_of(self, code: str, start: date, end: date) -> list[list[str]]:
+        return [] if code == self.lacks else super().bars_of(code, start, end)
+
+
+@pytest.fixture
+def gappy() -> Without:
+    return Without(start=date(2025, 9, 1), end=date(2025, 10, 31), stocks=20)
+
+
+def test_a_second_answer_for_one_does_not_count_for_others_where_the_table_has_bars_of_the_kind(
+    make_run: MakeRun, database: Database, gappy: Without
+) -> None:
+    one = Settings(lock_timeout=20.0, indices=("sh.000001",))
+    three = Settings(lock_timeout=20.0, indices=("sh.000001", "sh.000300", "sh.000905"))
+    with Emulator(gappy) as server:
+        options = {"source": source_of(server), "kinds": ("index",)}
+        assert complete(make_run(DAY, settings=one, **options)) == "success"
+        # sh.000300 has no bar; the one answer of no bar for sh.000905 is a fault.
+        server.add_fault(fault(BY_CODE, "empty", after=2))
+        assert complete(make_run(DAY, settings=three, **options)) == "success"
+    assert database.rows(ABSENT) == [("sh.000300",)]
+    assert database.rows(BARS, DAY) == [("sh.000001",), ("sh.000905",)]
+
+
+def test_an_index_that_shows_that_a_day_is_published_is_not_absent_itself(
+    make_run: MakeRun, database: Database, emulator: Emulator
+) -> None:
+    """The source is silent for all requests of the batch, and answers when the batch is judged."""
+    emulator.add_fault(fault(BY_CODE, "empty", times=len(DEFAULT_INDICES) + 1))
+    run = make_run(DAY, kinds=("index",))
+    with suppress(AshareError):
+        complete(run)
+    assert database.rows(ABSENT) == []
+    assert complete(run) == "success"
+    assert len(database.rows(BARS, DAY)) == len(DEFAULT_INDICES)
+
+
+def test_indices_asked_for_once_are_asked_for_again_when_another_shows_that_the_day_is_published(
+    make_run: MakeRun, database: Database, emulator: Emulator
+) -> None:
+    others = tuple(code for code in DEFAULT_INDICES if code != "sh.000001")
+    emulator.add_fault(fault(BY_CODE, "empty", times=len(others) + 1))
+    run = make_run(DAY, kinds=("index",), settings=Settings(lock_timeout=20.0, indices=others))
+    with suppress(AshareError):
+        complete(run)
+    assert len(database.rows(ABSENT)) <= 1  # the one that was asked for twice
+
+
+def test_an_empty_answer_is_not_believed_where_the_table_has_bars_of_the_index(
+    make_run: MakeRun, database: Database, emulator: Emulator
+) -> None:
+    assert complete(make_run("2025-10-10", kinds=("index",))) == "success"
+    emulator.add_fault(fault(BY_CODE, "empty", times=len(DEFAULT_INDICES) + 1))
+    run = make_run(DAY, kinds=("index",))
+    with pytest.raises(BadReply):
+        complete(run)
+    assert database.rows(RANGES) == []
+    assert database.rows(ABSENT) == []
+    emulator.clear_faults()
+    assert complete(run) == "success"
+    assert len(database.rows(BARS, DAY)) == len(DEFAULT_INDICES)
+
+
+@pytest.fixture
+def old() -> Iterator[Emulator]:
+    market = GeneratedMarket(start=date(2004, 1, 5), end=date(2006, 5, 31), stocks=6)
+    with Emulator(market, now=at("2006-06-01T20:00")) as server:
+        yield server
+
+
+def test_a_source_that_falls_silent_within_a_batch_is_not_believed_about_years(
+    make_run: MakeRun, database: Database, old: Emulator
+) -> None:
+    old.add_fault(fault(BY_CODE, "empty", times=0, after=1))
+    settings = Settings(lock_timeout=20.0, indices=("sh.000001", "sz.399106"))
+    options = {"source": source_of(old), "now": at("2006-06-01T20:00"), "settings": settings}
+    with suppress(AshareError):
+        complete(make_run("2004-03-01", kinds=("index",), **options))
+    assert database.rows(RANGES) == []
+    assert database.rows(ABSENT) == []
+    old.clear_faults()
+    assert complete(make_run("2004-03-01", kinds=("index",), **options)) == "success"
+    assert len(database.rows(BARS, "2004-03-01")) == 2
+
+
+def test_years_without_a_bar_that_were_asked_for_once_are_asked_for_again_when_a_witness_comes(
+    make_run: MakeRun, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page ends years ago, so no bar of last week can disprove an answer of none."""
+    monkeypatch.setattr("ashare.sync.by_code.ONE_PAGE", timedelta(days=200))
+    market = GeneratedMarket(start=date(2004, 1, 5), end=date(2006, 5, 31), stocks=6)
+    now = at("2006-06-01T20:00")
+    indices = ("sh.000001", "sh.000016", "sz.399001", "sz.399106")
+    with Emulator(market, now=now) as server:
+        server.add_fault(fault(BY_CODE, "empty", times=len(indices) + 1))
+        settings = Settings(lock_timeout=20.0, indices=indices)
+        run = make_run("2004-03-01", source=source_of(server), now=now, kinds=("index",), settings=settings)
+        with suppress(AshareError):
+            complete(run)
+    assert len(database.rows(RANGES)) <= 1  # the one that was asked for twice
+
+
+def test_a_broken_row_of_the_market_is_no_answer_of_no_bar(
+    make_run: MakeRun, database: Database, emulator: Emulator
+) -> None:
+    emulator.add_fault(fault(MARKET, "bad_number"))
+    emulator.add_fault(fault(BY_CODE, "empty"))
+    assert complete(make_run(DAY, kinds=("stock",))) == "success"
+    assert database.rows(ABSENT) == []
+    assert database.rows("SELECT rejected, missing FROM ashare.sync_status") == [(1, 0)]
+
+
+def test_rows_of_another_day_are_no_answer_of_no_bar(
+    make_run: MakeRun, database: Database, emulator: Emulator
+) -> None:
+    one = Settings(lock_timeout=20.0, indices=("sh.000016",))
+    assert complete(make_run(DAY, kinds=("index",), settings=one)) == "success"
+    emulator.add_fault(fault(BY_CODE, "wrong_date", times=2, date="2025/10/09"))
+    two = Settings(lock_timeout=20.0, indices=("sh.000001", "sh.000016"))
+    with suppress(AshareError):
+        complete(make_run(DAY, kinds=("index",), settings=two))
+    assert database.rows(ABSENT) == []
