@@ -8,13 +8,14 @@ from datetime import date, timedelta
 
 import pytest
 
-from ashare.errors import AshareError, BadReply
+from ashare.errors import AshareError, BadReply, SourceUnreachable
 from ashare.settings import DEFAULT_INDICES, Settings
+from ashare.sync import fetch_and_copy, plan_batches, wait_for_trading_day
 from ashare_emulator.faults import fault
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.server import Emulator
 from tests.conftest import Database, MakeRun, at, source_of
-from tests.integration.trade_date import BY_CODE, DAY, MARKET, complete
+from tests.integration.trade_date import BY_CODE, DAY, MARKET, complete, status
 
 ABSENT = "SELECT code FROM ashare.absent_bar ORDER BY 1"
 RANGES = "SELECT code FROM ashare.absent_range ORDER BY 1"
@@ -148,3 +149,23 @@ def test_rows_of_another_day_are_no_answer_of_no_bar(
     with suppress(AshareError):
         complete(make_run(DAY, kinds=("index",), settings=two))
     assert database.rows(ABSENT) == []
+
+
+def test_a_date_whose_late_bar_came_is_counted_again_although_the_batch_broke_off(
+    make_run: MakeRun, database: Database, gappy: Without
+) -> None:
+    earlier = "2025-09-30"
+    with Emulator(gappy) as server:
+        options = {"source": source_of(server), "kinds": ("index",)}
+        complete(make_run(earlier, now=at(f"{earlier}T21:00"), **options))
+        assert "1 absent" in status(database, earlier)[4]
+        gappy.lacks = ""
+        run = make_run(DAY, **options)
+        wait_for_trading_day(run)
+        (batch,) = plan_batches(run)
+        server.add_fault(fault(BY_CODE, "close_before_reply", times=0, after=5))
+        with pytest.raises(SourceUnreachable):
+            fetch_and_copy(run, batch.batch_no)
+    assert ("sh.000300",) in database.rows(BARS, earlier)
+    state, expected, loaded, missing, reason = status(database, earlier)
+    assert (state, loaded, missing, reason) == ("success", expected, 0, None)

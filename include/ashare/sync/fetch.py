@@ -45,10 +45,12 @@ def fetch_bars(run: Run, batch: Batch) -> MergeCounts:
             "%s: %d new bars, %d changed, %d as they were.",
             *(batch.label, merged.inserted, merged.revised, merged.unchanged),
         )
-        for day in merged.came_late - {run.day}:
-            recount(replace(run, day=day))
-        if error:
-            raise error
+        try:
+            for day in merged.came_late - {run.day}:
+                recount(replace(run, day=day))
+        finally:  # a count that fails must not hide why bars are lacking
+            if error:
+                raise error
         return merged
 
 

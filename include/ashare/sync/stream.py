@@ -11,7 +11,7 @@ from ashare.source import Session
 from ashare.store import Batch
 from ashare.store.rows import MergeCounts, Plan
 from ashare.sync.by_code import CodeFetcher
-from ashare.sync.doubts import doubt_error
+from ashare.sync.doubts import Doubt, doubt_error
 from ashare.sync.loader import Loader
 from ashare.sync.run import Run
 from ashare.texts import joined
@@ -31,22 +31,36 @@ def fetch_stream(
     :param plan: whose batch it is.
     :param fetch: sends the requests.
     :param options: of ``CodeFetcher``.
-    :returns: row counts of the merges, and the error for what is not believed; all other rows are loaded.
-    :raises AshareError: the stream broke off; what came before is loaded.
+    :returns: row counts of the merges, and the error: the stream broke off, and what came before is loaded; or
+        something is not believed, and all other rows are loaded.
     """
-    with run.store.second_store() as second, Loader(second, plan, batch.batch_no) as loader, session:
-        fetcher = CodeFetcher(run, batch.kind, session, loader, **options)
+    with run.store.second_store() as second, Loader(second, plan, batch.batch_no) as loader:
         try:
-            fetch(fetcher, loader)
-            loader.wait()
-            absent, doubts = fetcher.judge()
-        except AshareError:
-            with suppress(AshareError):  # the original error is the one to raise
-                # Else the next try would request these bars again.
-                run.store.bars.record_absent(fetcher.judge(asks=False)[0], plan.run_id)
-            raise
-        run.store.bars.record_absent(absent, plan.run_id)
+            with session:
+                fetcher = CodeFetcher(run, batch.kind, session, loader, **options)
+                doubts = _fetch_and_judge(run, plan, fetcher, lambda: fetch(fetcher, loader), loader)
+        except AshareError as error:
+            with suppress(AshareError):  # the original error is the one to return
+                loader.wait()
+            return loader.merged, error
     doubt = doubt_error(run, batch.label, batch.kind, doubts) if doubts else None
     if fetcher.problems:
         return loader.merged, BadReply(joined([*fetcher.problems, *([str(doubt)] if doubt else [])], " "))
     return loader.merged, doubt
+
+
+def _fetch_and_judge(
+    run: Run, plan: Plan, fetcher: CodeFetcher, fetch: Callable[[], None], loader: Loader
+) -> list[Doubt]:
+    """Send the requests, and record which bars do not exist, also of those that came before an error."""
+    try:
+        fetch()
+        loader.wait()
+        absent, doubts = fetcher.judge()
+    except AshareError:
+        with suppress(AshareError):  # the original error is the one to raise
+            # Else the next try would request these bars again.
+            run.store.bars.record_absent(fetcher.judge(asks=False)[0], plan.run_id)
+        raise
+    run.store.bars.record_absent(absent, plan.run_id)
+    return doubts
