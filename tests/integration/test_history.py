@@ -875,6 +875,41 @@ def test_a_few_dates_are_cheaper_one_by_one(scene: Scene) -> None:
     assert plan_batches(history)[0] == []
 
 
+def test_dates_one_by_one_leave_no_gap_on_dates_that_count_as_complete(scene: Scene) -> None:
+    """An index that was added to the settings after most of the range had been counted."""
+    one = Settings(lock_timeout=20.0, indices=("sh.000001",))
+    scene.run(scene.history(last=date(2025, 10, 29), settings=one))
+    # So few requests are left that by code, the range would take a day more.
+    budget = scene.history().store.ledger.limit().used_today + 45
+    indices = ("sh.000001", "sh.000016")
+    few = Settings(lock_timeout=20.0, indices=indices, request_budget=budget, history_reserve=0)
+    history = scene.history(settings=few)
+    batches, plan = plan_batches(history)
+    assert "Its 2 trade dates one by one" in plan
+    for batch in batches:
+        fetch_and_copy(history, batch.batch_no)
+    assert record_status(history).endswith("is complete.")
+    bars = "SELECT count(*) FROM ashare.daily_bar WHERE code = ANY (%s)"
+    assert scene.database.rows(bars, list(indices)) == [(len(scene.bars(date(2025, 9, 1), LAST, indices)),)]
+
+
+def test_dates_one_by_one_that_are_more_than_airflow_maps_go_by_code(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ashare.sync.history.range_plan.MOST_BATCHES", 2)
+    batches, plan = plan_batches(scene.history(date(2025, 10, 30)))
+    assert "would be more batches than Airflow takes; in 2 batches" in plan
+    assert [batch.by for batch in batches] == ["code", "code"]
+
+
+def test_a_batch_of_a_date_says_how_many_rows_it_loaded(scene: Scene) -> None:
+    history = scene.history(date(2025, 10, 30))
+    batch = plan_batches(history)[0][0]
+    merged = fetch_and_copy(history, batch.batch_no)
+    loaded = "SELECT rows, status FROM ashare.history_batch WHERE batch_no = 1"
+    assert scene.database.rows(loaded) == [(merged.inserted, "success")]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -85,12 +85,15 @@ class HistoryTables:
         """Kind by code; codes that the list of securities lacks are left out."""
         return dict(self._all("kinds_of", codes=list(codes)))
 
-    def wanted(self) -> list[SecurityGap]:
-        """Every security that was listed in the range, with its gap; stocks first."""
+    def wanted(self, *, apart_from: Sequence[date] = ()) -> list[SecurityGap]:
+        """Every security that was listed in the range, with its gap; stocks first.
+
+        :param apart_from: sessions that do not count as missing.
+        """
         without = self.wants_factors()
         return [
             SecurityGap(code, kind, missing if self._loads_bars_of(kind) else 0, code in without)
-            for code, kind, missing in self._all("wanted")
+            for code, kind, missing in self._all("wanted", apart_from=list(apart_from))
         ]
 
     def wants_factors(self, codes: Sequence[str] | None = None) -> set[str]:

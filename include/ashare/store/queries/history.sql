@@ -22,8 +22,8 @@ SELECT code, kind FROM ashare.security WHERE code = ANY (%(codes)s)
 
 -- name: wanted
 -- The number of missing sessions of each security of the range: sessions with neither a bar nor a recorded reason,
--- on dates that are not accepted. The statement counts sessions: to list them would mean tens of millions of rows.
--- Counting also works well on a table without statistics.
+-- on dates that are neither accepted nor in apart_from. The statement counts sessions: to list them would mean tens of
+-- millions of rows. Counting also works well on a table without statistics.
 WITH listed AS MATERIALIZED (
     SELECT * FROM ashare.listed_security(%(start)s, %(end)s, %(kinds)s, %(indices)s)
     WHERE %(codes)s::text[] IS NULL OR code = ANY (%(codes)s::text[])
@@ -32,6 +32,7 @@ WITH listed AS MATERIALIZED (
     WHERE is_trading_day AND calendar_date BETWEEN %(start)s AND %(end)s
       AND calendar_date NOT IN (SELECT trade_date FROM ashare.accepted_date
                                 WHERE ended_at IS NULL AND kinds @> %(kinds)s::text[])
+      AND calendar_date <> ALL (%(apart_from)s::date[])
 ), calendar AS MATERIALIZED (
     SELECT coalesce(array_agg(day ORDER BY day), '{}') AS days FROM session
 ), there AS (

@@ -38,7 +38,10 @@ def fetch_and_copy(history: HistoryRun, batch_no: int) -> MergeCounts:
         raise InvalidInput(f"There is no batch {batch_no} of {history.run_id}: clear the task plan_batches first.")
     with batch_recorded(history.store, history.plan, batch_no) as tried:
         if batch.heals:
-            return sync_date(replace(history.on(batch.heals), fetch="auto"))
+            merged = sync_date(replace(history.on(batch.heals), fetch="auto"))
+            rows = merged.inserted + merged.revised + merged.unchanged
+            history.store.batches.add_rows(history.plan, batch_no, rows)
+            return merged
         codes = list(batch.codes or ())
         with_factors = history.tables.wants_factors(codes)
         if not with_factors and not any(history.tables.gaps(code, batch.kind) for code in codes):

@@ -44,9 +44,11 @@ class Estimate:
     :ivar wanted: the securities that lack bars or adjust factors.
     :ivar securities: number of securities that were listed in the range.
     :ivar days: the trade dates that are not complete.
+    :ivar beside: what the dates one by one would leave: adjust factors, and bars of dates that count as complete.
     :ivar by_code: the cost of fetching bars and adjust factors by code.
-    :ivar by_date: the cost of fetching the dates' bars date by date, and the adjust factors by code.
+    :ivar by_date: the cost of fetching the dates' bars date by date, and the rest (``beside``) by code.
     :ivar has_market_calls: whether date by date is possible: whole-market calls bring all of each date.
+    :ivar fits: whether Airflow takes as many batches as date by date makes.
     :ivar left: requests that this run may still send today.
     :ivar a_day: requests that this run may send on any other day.
     """
@@ -54,16 +56,22 @@ class Estimate:
     wanted: Sequence[SecurityGap]
     securities: int
     days: Sequence[date]
+    beside: Sequence[SecurityGap]
     by_code: Cost
     by_date: Cost
     has_market_calls: bool
+    fits: bool
     left: int
     a_day: int
 
     @property
     def goes_by_date(self) -> bool:
         """Whether fetching date by date is possible and ends sooner than fetching by code."""
-        return self.has_market_calls and self.by_date.is_less_than(self.by_code, self.left, self.a_day)
+        return self.has_market_calls and self.fits and self.is_less_by_date
+
+    @property
+    def is_less_by_date(self) -> bool:
+        return self.by_date.is_less_than(self.by_code, self.left, self.a_day)
 
 
 def plan_batches(history: HistoryRun) -> tuple[list[Batch], str]:
@@ -175,18 +183,33 @@ def check_codes(history: HistoryRun) -> None:
 def estimate(history: HistoryRun) -> Estimate:
     """Estimate the missing data of the range and their cost, from the tables alone."""
     listed = history.tables.wanted()
-    wanted = [security for security in listed if security.missing > 0 or security.factors]
+    wanted = _lacking(listed)
     days = history.tables.unsettled()
-    factors = sum(security.factors for security in wanted)
-    requests = sum(cost.pages(security.missing) for security in wanted) + factors
+    beside = [replace(security, missing=0) for security in wanted if security.factors]
     with history.store.transaction() as connection:
-        by_code = cost.by_code(connection, requests, len(wanted) // history.batch_size + len(history.kinds))
-        by_date, _ = cost.by_date(connection, days)
-        by_date += cost.by_code(connection, factors, factors // history.batch_size + 1)
+        of_days, _ = cost.by_date(connection, days)
     is_possible = not history.is_part and bool(days) and min(days) >= MARKET_DAY_FROM["stock"]
+    batches = len(wanted) // history.batch_size + len(history.kinds)
+    fits = len(days) + batches <= MOST_BATCHES
     a_day = history.settings.request_budget - history.settings.reserve
     left = max(a_day - history.store.ledger.limit().used_today, 0)
-    return Estimate(wanted, len(listed), days, by_code, by_date, is_possible, left, a_day)
+    by_code, by_date = _by_code(history, wanted), of_days + _by_code(history, beside)
+    found = Estimate(wanted, len(listed), days, beside, by_code, by_date, is_possible, fits, left, a_day)
+    if found.goes_by_date:
+        beside = _lacking(history.tables.wanted(apart_from=days))
+        found = replace(found, beside=beside, by_date=of_days + _by_code(history, beside))
+    return found
+
+
+def _lacking(securities: Sequence[SecurityGap]) -> list[SecurityGap]:
+    return [security for security in securities if security.missing > 0 or security.factors]
+
+
+def _by_code(history: HistoryRun, securities: Sequence[SecurityGap]) -> Cost:
+    requests = sum(cost.pages(security.missing) + security.factors for security in securities)
+    kinds = {security.kind for security in securities}
+    with history.store.transaction() as connection:
+        return cost.by_code(connection, requests, len(securities) // history.batch_size + len(kinds))
 
 
 def cut_batches(history: HistoryRun, found: Estimate) -> list[Batch]:
@@ -195,7 +218,7 @@ def cut_batches(history: HistoryRun, found: Estimate) -> list[Batch]:
         return _code_batches(history, found.wanted)
     # `heals`: the batch syncs the date as its own run would.
     dates = [Batch("stock", "market_day", None, f"{day}, whole market", heals=day) for day in found.days]
-    return dates + _code_batches(history, [security for security in found.wanted if security.factors])
+    return dates + _code_batches(history, found.beside)
 
 
 def _code_batches(history: HistoryRun, wanted: Sequence[SecurityGap]) -> list[Batch]:
@@ -223,5 +246,6 @@ def words_of_plan(history: HistoryRun, found: Estimate, batches: int) -> str:
     ways = [by_date, by_code] if found.goes_by_date else [by_code, by_date]
     text += f" {ways[0][0].upper()}{ways[0][1:]}"
     if not history.is_part and found.days:
-        text += f", {ways[1]} would be more" if found.has_market_calls else f", {ways[1]}"
+        more = " batches than Airflow takes" if found.is_less_by_date and not found.fits else ""
+        text += f", {ways[1]} would be more{more}" if found.has_market_calls else f", {ways[1]}"
     return f"{text}; in {batches} batches. {left} of {a_day} requests are left today.{no_etfs}"
