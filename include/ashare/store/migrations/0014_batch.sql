@@ -1,5 +1,17 @@
 -- One table of batches: those of a trade date's plan, and those of a history's. sync_batch and history_batch become views.
 
+-- A view of somebody else would follow the renamed table, and show the batches of histories, too.
+DO $$
+DECLARE others text;
+BEGIN
+    SELECT string_agg(DISTINCT format('view %s depends on table ashare.sync_batch', r.ev_class::regclass), ', ') INTO others
+    FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid
+    WHERE d.classid = 'pg_rewrite'::regclass AND d.refobjid = 'ashare.sync_batch'::regclass;
+    IF others IS NOT NULL THEN
+        RAISE 'views depend on ashare.sync_batch' USING ERRCODE = 'dependent_objects_still_exist', DETAIL = others;
+    END IF;
+END $$;
+
 ALTER TABLE ashare.sync_batch RENAME TO batch;
 ALTER TABLE ashare.batch
     DROP CONSTRAINT sync_batch_pkey,
@@ -15,7 +27,7 @@ CREATE INDEX batch_trade_date ON ashare.batch (trade_date, batch_no) WHERE trade
 ALTER TABLE ashare.history_batch RENAME TO old_history_batch;
 
 COMMENT ON TABLE ashare.batch IS 'The pieces of work of a plan: of a trade date, or of a run of ashare_history.';
-COMMENT ON COLUMN ashare.batch.plan IS 'Whose batch: the trade date (YYYY-MM-DD), or ''history'' and the id of a run of ashare_history.';
+COMMENT ON COLUMN ashare.batch.plan IS 'Whose batch: the trade date (YYYY-MM-DD), or "history" and the id of a run of ashare_history, which may look like a date.';
 COMMENT ON COLUMN ashare.batch.trade_date IS 'Session, in Asia/Shanghai; NULL: the batch is of a history.';
 COMMENT ON COLUMN ashare.batch.batch_no IS 'Number within the plan, never used again. Batch 0 of a trade date is its adjust factors.';
 

@@ -92,7 +92,7 @@ class HistoryRun:
     @property
     def plan(self) -> Plan:
         """The batches of this run."""
-        return Plan(f"history {self.run_id}", None, self.run_id)
+        return Plan(f"history {self.run_id}", None, self.run_id)  # the id of a run may look like a trade date
 
     @cached_property
     def tables(self) -> HistoryTables:
