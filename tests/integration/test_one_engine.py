@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import date, timedelta
+from io import StringIO
 
 import pytest
 
 from ashare.errors import AshareError, BadReply, SourceUnreachable
 from ashare.settings import DEFAULT_INDICES, Settings
+from ashare.store.bar_merge import merge
+from ashare.store.rows import BatchRows, Plan
 from ashare.sync import fetch_and_copy, plan_batches, wait_for_trading_day
 from ashare_emulator.faults import fault
 from ashare_emulator.generated import GeneratedMarket
@@ -148,6 +153,21 @@ def test_rows_of_another_day_are_no_answer_of_no_bar(
     two = Settings(lock_timeout=20.0, indices=("sh.000001", "sh.000016"))
     with suppress(AshareError):
         complete(make_run(DAY, kinds=("index",), settings=two))
+    assert database.rows(ABSENT) == []
+
+
+def test_a_bar_that_another_run_is_loading_is_not_recorded_as_absent(make_run: MakeRun, database: Database) -> None:
+    run = make_run(DAY)
+    plan = Plan("a date", date.fromisoformat(DAY), "another")
+    bar = [DAY, "sh.600000", *["10"] * 5, "1", "10", "0.1", "1", "0", *["\\N"] * 4, "0"]
+    rows = BatchRows(StringIO("\t".join(bar) + "\n"), 1)
+    with ThreadPoolExecutor(1) as thread:
+        with run.store.second_store() as second, second.transaction() as connection:
+            merge(connection, rows, plan.run_id)
+            recorded = thread.submit(run.store.bars.record_absent, [(run.day, "sh.600000")], "one")
+            time.sleep(0.3)
+        recorded.result(timeout=10)
+    assert database.rows(BARS, DAY) == [("sh.600000",)]
     assert database.rows(ABSENT) == []
 
 

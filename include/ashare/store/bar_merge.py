@@ -35,6 +35,7 @@ def record_absent(connection: psycopg.Connection[Any], absent: Sequence[tuple[da
     """Record dates on which a security has no bar at the source, within the caller's transaction."""
     days, codes = [day for day, _ in absent], [code for _, code in absent]
     values = {"days": days, "codes": codes, "reason": ABSENT, "run_id": run_id}
+    lock_merging(connection)  # a bar that another session is loading would not be seen
     connection.execute(queries("bars")["record_absent"], values)
 
 

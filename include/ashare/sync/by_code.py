@@ -188,7 +188,7 @@ class CodeFetcher:
         wanting = [day for day in page.days if str(day) not in good]
         if wanting and self._asks_again(wanting, answers):
             answers += 1
-            if not self._seen and self._has_enough_answers(wanting[0]):
+            if self._one_answers_for_all(wanting[0]):
                 # As long as no bar of any security came, the cause is the same for all: one repeated request counts.
                 self._not_repeated.append((code, page))
             else:
@@ -218,8 +218,10 @@ class CodeFetcher:
             evidence = replace(evidence, absent=len(self._absent.get(wanting[0], ())) + 1)
         return judge_absence(evidence) is Verdict.ASK_AGAIN
 
-    def _has_enough_answers(self, day: date) -> bool:
-        return ENOUGH_ANSWERS in self._absent.get(day, {}).values()
+    def _one_answers_for_all(self, day: date) -> bool:
+        """Whether one security was asked for often enough, and no other of the kind is known to have a bar."""
+        is_enough = not self._seen and ENOUGH_ANSWERS in self._absent.get(day, {}).values()
+        return is_enough and not self._run.store.bars.has_bars(day, self._kind)
 
     def _refuse_silence(self, code: str, page: Page) -> None:
         """Refuse an answer without a row that cannot be true.
