@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import date, timedelta
 from io import StringIO
+from typing import Literal
 
 import pytest
 
@@ -154,6 +155,52 @@ def test_rows_of_another_day_are_no_answer_of_no_bar(
     with suppress(AshareError):
         complete(make_run(DAY, kinds=("index",), settings=two))
     assert database.rows(ABSENT) == []
+
+
+def test_a_span_that_could_not_be_judged_is_not_recorded_day_by_day(make_run: MakeRun, database: Database) -> None:
+    market, now = Without(start=date(2004, 1, 5), end=date(2006, 5, 31), stocks=6), at("2006-06-01T20:00")
+    market.lacks = "sh.000001"
+    settings = Settings(lock_timeout=20.0, indices=("sh.000001", "sz.399106"))
+    with Emulator(market, now=now) as server:
+        server.add_fault(fault(BY_CODE, "close_before_reply", times=0, after=3))
+        run = make_run("2004-03-01", source=source_of(server), now=now, kinds=("index",), settings=settings)
+        with pytest.raises(SourceUnreachable):
+            complete(run)
+    assert database.rows(BARS, "2004-03-01") == [("sz.399106",)]
+    assert database.rows(ABSENT) == []
+
+
+class Late(GeneratedMarket):
+    """A market of which two stocks are late."""
+
+    late = ("sh.600000", "sh.600519")
+
+    def bars_on(self, day: date, kind: Literal["stock", "etf"]) -> list[list[str]]:
+        return [row for row in super().bars_on(day, kind) if row[1] not in self.late]
+
+    def bars_of(self, code: str, start: date, end: date) -> list[list[str]]:
+        return [] if code == self.late[1] else super().bars_of(code, start, end)
+
+
+def test_a_bad_reply_for_one_code_does_not_hide_that_another_is_late(make_run: MakeRun, database: Database) -> None:
+    market, now = Late(start=date(2025, 9, 1), end=date(2025, 10, 31), stocks=20), at(f"{DAY}T18:30")
+    with Emulator(market, now=now) as server:
+        server.add_fault(fault(BY_CODE, "wrong_code", times=0))
+        run = make_run(DAY, source=source_of(server), now=now, kinds=("stock",))
+        wait_for_trading_day(run)
+        (batch,) = plan_batches(run)
+        with pytest.raises(BadReply, match=r"sh\.600000: Baostock sent bars of .* sh\.600519 for one"):
+            fetch_and_copy(run, batch.batch_no)
+    assert database.rows("SELECT error ~ 'sh.600000:.*sh.600519 for one' FROM ashare.sync_batch") == [(True,)]
+
+
+def test_a_bad_reply_when_a_batch_is_judged_does_not_hide_those_before(make_run: MakeRun, emulator: Emulator) -> None:
+    emulator.add_fault(fault(BY_CODE, "wrong_code"))
+    emulator.add_fault(fault(BY_CODE, "empty", after=1, times=2))
+    emulator.add_fault(fault(BY_CODE, "wrong_method", after=3, times=0))
+    settings = Settings(lock_timeout=20.0, indices=("sh.000016", "sh.000300"))
+    with pytest.raises(BadReply, match=r"sh\.000016: Baostock sent bars of "):
+        complete(make_run(DAY, kinds=("index",), settings=settings))
 
 
 def test_a_bar_that_another_run_is_loading_is_not_recorded_as_absent(make_run: MakeRun, database: Database) -> None:

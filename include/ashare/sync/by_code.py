@@ -302,10 +302,10 @@ class CodeFetcher:
         return self._witness
 
     def _judge_spans(self, asks: bool) -> None:
-        spans, self._spans = self._spans, {}
-        for code, span in spans.items():
+        for code, span in list(self._spans.items()):
             if not asks or self._begins_later(code, span):
                 self._forget(code, span.last)
+            del self._spans[code]
 
     def _repeat(self, asks: bool) -> None:
         """Request the pages again whose repeated request was left out because no bar of any security had come."""

@@ -11,6 +11,7 @@ from ashare.errors import AshareError, BadReply
 from ashare.sync.absence import Evidence, Others, Verdict
 from ashare.sync.publication import LATE_CODES, PUBLICATION, not_yet
 from ashare.sync.run import Run
+from ashare.texts import joined
 
 
 class Doubt(NamedTuple):
@@ -47,6 +48,13 @@ def doubt_error(run: Run, label: str, kind: str, doubts: Sequence[Doubt]) -> Ash
     }.get(verdict, f", {code} for one, asked for only once: not believed")
     more = f"; {len(others)} other days likewise" if others else ""
     return BadReply(f"{len(codes)} {plural} have no bar on {day}{why}{more}.")
+
+
+def with_problems(problems: Sequence[str], error: AshareError | None) -> AshareError | None:
+    """The error of a batch: its bad replies, and what went wrong after them."""
+    if not problems:
+        return error
+    return BadReply(joined([*problems, *([str(error)] if error else [])], " "))
 
 
 def _many(doubt: Doubt) -> str:

@@ -8,19 +8,18 @@ from dataclasses import replace
 from datetime import date
 
 from ashare.datasets import PLURALS, bars_of
-from ashare.errors import AshareError, BadReply
+from ashare.errors import AshareError
 from ashare.store import Batch
 from ashare.store.cross_check import Contradiction
 from ashare.store.rows import MergeCounts
 from ashare.sync.by_code import ONE_PAGE, asked_first
-from ashare.sync.doubts import doubt_error
+from ashare.sync.doubts import doubt_error, with_problems
 from ashare.sync.loader import NOTHING
 from ashare.sync.market_day import MarketBars
 from ashare.sync.record import recount
 from ashare.sync.run import FEW, BatchTry, Run
 from ashare.sync.stream import fetch_stream
 from ashare.sync.verify import contradiction_error, tolerance
-from ashare.texts import joined
 
 log = logging.getLogger(__name__)
 
@@ -98,9 +97,8 @@ def _fetch_market(
             merged = run.store.bars.load(run.plan, batch.batch_no, rows, market=allowed)
         except Contradiction as found:
             raise contradiction_error(run, found) from found
-    if fetcher.problems:
-        return merged, BadReply(joined(fetcher.problems, " "))
-    return merged, doubt_error(run, batch.label, batch.kind, doubts) if doubts else None
+    doubt = doubt_error(run, batch.label, batch.kind, doubts) if doubts else None
+    return merged, with_problems(fetcher.problems, doubt)
 
 
 def _first(run: Run, kind: str, codes: Sequence[str]) -> date:

@@ -11,7 +11,7 @@ from ashare.source import Session
 from ashare.store import Batch
 from ashare.store.rows import MergeCounts, Plan
 from ashare.sync.by_code import CodeFetcher
-from ashare.sync.doubts import Doubt, doubt_error
+from ashare.sync.doubts import Doubt, doubt_error, with_problems
 from ashare.sync.loader import Loader
 from ashare.sync.run import Run
 from ashare.texts import joined
@@ -44,9 +44,7 @@ def fetch_stream(
                 loader.wait()
             return loader.merged, error
     doubt = doubt_error(run, batch.label, batch.kind, doubts) if doubts else None
-    if fetcher.problems:
-        return loader.merged, BadReply(joined([*fetcher.problems, *([str(doubt)] if doubt else [])], " "))
-    return loader.merged, doubt
+    return loader.merged, with_problems(fetcher.problems, doubt)
 
 
 def _fetch_and_judge(
@@ -57,10 +55,12 @@ def _fetch_and_judge(
         fetch()
         loader.wait()
         absent, doubts = fetcher.judge()
-    except AshareError:
+    except AshareError as error:
         with suppress(AshareError):  # the original error is the one to raise
             # Else the next try would request these bars again.
             run.store.bars.record_absent(fetcher.judge(asks=False)[0], plan.run_id)
+        if isinstance(error, BadReply) and fetcher.problems:
+            raise BadReply(joined([*fetcher.problems, str(error)], " ")) from error
         raise
     run.store.bars.record_absent(absent, plan.run_id)
     return doubts
