@@ -940,6 +940,33 @@ def test_more_batches_than_airflow_maps_are_refused(scene: Scene, monkeypatch: p
         plan_batches(scene.history(batch_size=1))
 
 
+class Begins(GeneratedMarket):
+    """A market in which an index begins in October."""
+
+    def bars_of(self, code: str, start: date, end: date) -> list[Row]:
+        return super().bars_of(code, max(start, date(2025, 10, 9)) if code == "sh.000016" else start, end)
+
+
+def test_the_pages_before_an_indexs_first_bar_are_one_range_although_a_later_page_failed(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ashare.sync.history.range_fetch.PAGE_SESSIONS", 10)
+    market = Begins(start=date(2025, 9, 1), end=LAST, stocks=6)
+    with Emulator(market) as server:
+        scene = Scene(database, server, market)
+        settings = Settings(lock_timeout=20.0, indices=("sh.000016",))
+        history = scene.history(kinds=("index",), settings=settings)
+        server.add_fault(fault(BY_CODE, "wrong_code", after=6))  # two pages, each twice and with a witness
+        (batch,), _ = plan_batches(history)
+        with pytest.raises(BadReply, match=r"sh\.000016: Baostock sent bars of"):
+            fetch_and_copy(history, batch.batch_no)
+        assert database.rows("SELECT count(*) FROM ashare.absent_bar") == [(0,)]
+        fetch_and_copy(history, batch.batch_no)
+        assert record_status(history).endswith("is complete.")
+    found = "SELECT first_date::text, last_date::text FROM ashare.absent_range"
+    assert database.rows(found) == [("2025-09-01", "2025-10-08")]
+
+
 def test_a_history_named_like_a_trade_date_leaves_the_dates_batches_alone(scene: Scene) -> None:
     day = date(2025, 10, 31)
     run = scene.daily(day)

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import NamedTuple, Protocol
 
 from ashare.checks import CheckedBars, check_bars, is_date
-from ashare.errors import BadReply
+from ashare.errors import AshareError, BadReply
 from ashare.source import Session
 from ashare.store.rows import AbsentRange
 from ashare.sync.absence import ENOUGH_ANSWERS, LEAST_EMPTY, EmptySpan, Others, Verdict, judge_absence
@@ -156,7 +156,14 @@ class CodeFetcher:
             self.fetch(others, lambda _: [page])
 
     def _fetch_code(self, code: str, pages: Sequence[Page]) -> None:
-        for page in self._find_first_bar(code, pages) if self._kind == "index" else pages:
+        rest = pages
+        if self._kind == "index":
+            try:
+                rest = self._find_first_bar(code, pages)
+            except AshareError:
+                self._forget(code)  # whether the days before belong to a range is not known
+                raise
+        for page in rest:
             self._fetch_page(code, page)
 
     def _find_first_bar(self, code: str, pages: Sequence[Page]) -> Sequence[Page]:
