@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import date, timedelta
 from io import StringIO
@@ -12,9 +12,10 @@ from typing import Literal
 
 import pytest
 
-from ashare.errors import AshareError, BadReply, SourceUnreachable
+from ashare.errors import AshareError, BadReply, SourceUnreachable, StoreUnavailable
 from ashare.settings import DEFAULT_INDICES, Settings
 from ashare.store.bar_merge import merge
+from ashare.store.database import lock_merging
 from ashare.store.rows import BatchRows, Plan
 from ashare.sync import fetch_and_copy, plan_batches, wait_for_trading_day
 from ashare_emulator.faults import fault
@@ -22,6 +23,7 @@ from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.server import Emulator
 from tests.conftest import Database, MakeRun, at, source_of
 from tests.integration.trade_date import BY_CODE, DAY, MARKET, complete, status
+from tests.waiting import until
 
 ABSENT = "SELECT code FROM ashare.absent_bar ORDER BY 1"
 RANGES = "SELECT code FROM ashare.absent_range ORDER BY 1"
@@ -211,7 +213,7 @@ def test_a_bar_that_another_run_is_loading_is_not_recorded_as_absent(make_run: M
     with ThreadPoolExecutor(1) as thread:
         with run.store.second_store() as second, second.transaction() as connection:
             merge(connection, rows, plan.run_id)
-            recorded = thread.submit(run.store.bars.record_absent, [(run.day, "sh.600000")], "one")
+            recorded = thread.submit(run.store.bars.record_absences, [(run.day, "sh.600000")], [], "one")
             time.sleep(0.3)
         recorded.result(timeout=10)
     assert database.rows(BARS, DAY) == [("sh.600000",)]
@@ -236,3 +238,79 @@ def test_a_date_whose_late_bar_came_is_counted_again_although_the_batch_broke_of
     assert ("sh.000300",) in database.rows(BARS, earlier)
     state, expected, loaded, missing, reason = status(database, earlier)
     assert (state, loaded, missing, reason) == ("success", expected, 0, None)
+
+
+def test_a_lock_lost_while_a_page_is_loaded_ends_the_connection_at_once(
+    make_run: MakeRun, database: Database, emulator: Emulator
+) -> None:
+    run = make_run(DAY, kinds=("index",))
+    wait_for_trading_day(run)
+    (batch,) = plan_batches(run)
+    had = len(emulator.connections)
+
+    def lose_the_lock() -> float:
+        until(lambda: database.rows("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") != [])
+        ended = time.monotonic()
+        database.rows(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE starts_with(application_name, 'ashare source')"
+        )
+        until(lambda: emulator.connections[had].closed is not None)
+        return time.monotonic() - ended
+
+    with ThreadPoolExecutor(1) as thread:
+        with run.store.second_store() as other, other.transaction() as connection:
+            lock_merging(connection)  # as long as another batch merges, the first page waits
+            seconds = thread.submit(lose_the_lock)
+            fetched = thread_of(lambda: fetch_and_copy(run, batch.batch_no))
+            assert seconds.result(timeout=20) < 1
+        with pytest.raises(StoreUnavailable, match="holds the lock on Baostock was lost"):
+            fetched.result(timeout=20)
+    assert complete(make_run(DAY, kinds=("index",))) == "success"
+    assert emulator.overlaps() == []
+
+
+def thread_of(work: Callable[[], object]) -> Future[object]:
+    """The result of some work in a thread of its own."""
+    pool = ThreadPoolExecutor(1)
+    result = pool.submit(work)
+    pool.shutdown(wait=False)
+    return result
+
+
+def test_a_connection_is_closed_before_the_end_of_a_broken_batch_is_recorded(
+    make_run: MakeRun, database: Database, gappy: Without
+) -> None:
+    """The absences that came before the error wait for the merge of another batch."""
+    gappy.lacks = sorted(row[1] for row in gappy.bars_on(date.fromisoformat(DAY), "stock"))[1]
+    with Emulator(gappy) as server:
+        run = make_run(DAY, source=source_of(server), kinds=("stock",), fetch="code")
+        wait_for_trading_day(run)
+        (batch,) = plan_batches(run)
+        had = len(server.connections)
+        server.add_fault(fault(BY_CODE, "stall", after=5, times=0))
+        with run.store.second_store() as other:
+            with other.transaction() as connection:
+                until_loaded = thread_of(lambda: fetch_and_copy(run, batch.batch_no))
+                until(lambda: len(database.rows(BARS, DAY)) >= 2)
+                lock_merging(connection)
+                until(lambda: server.connections[had].closed is not None)
+                assert not until_loaded.done()
+            with pytest.raises(SourceUnreachable):
+                until_loaded.result(timeout=20)
+    assert database.rows(ABSENT) == [(gappy.lacks,)]
+
+
+def test_a_code_whose_own_reply_is_bad_is_not_explained_by_its_broken_row_of_the_market(
+    make_run: MakeRun, database: Database, emulator: Emulator, market: GeneratedMarket
+) -> None:
+    emulator.add_fault(fault(MARKET, "bad_number"))
+    emulator.add_fault(fault(BY_CODE, "wrong_code", code="sh.600999"))
+    run = make_run(DAY, kinds=("stock",))
+    with pytest.raises(BadReply, match=r"Baostock sent bars of sh\.600999"):
+        complete(run)
+    assert len(database.rows(BARS, DAY)) > 200
+    assert database.rows("SELECT code FROM ashare.rejected_bar") == []
+    assert complete(run) == "success"
+    expected = len(market.bars_on(run.day, "stock"))
+    assert len(database.rows(BARS, DAY)) == expected

@@ -7,10 +7,11 @@ import io
 import logging
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from datetime import date, timedelta
 from itertools import chain
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from ashare.datasets import ADJUST_FACTORS, DATASETS, Dataset, bars_of
 from ashare.errors import (
@@ -34,6 +35,8 @@ from ashare.source.request_gate import Gate
 from ashare.source.transport import HEADER_BYTES, SEPARATOR, Transport
 
 log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 LOGIN_AND_LOGOUT = 2
 
@@ -133,6 +136,14 @@ class Session:
             log.info("Others wait for the connection to Baostock: it is given to them, and taken again after them.")
             self.__exit__(None, None, None)
             self.__enter__()
+
+    def wait_for(self, work: Future[Result]) -> Result:
+        """Wait for other work between two calls. If the lock is lost meanwhile, the connection is closed at once.
+
+        :raises StoreUnavailable: the lock is lost.
+        """
+        self._transport.wait_for(work, self._gate)
+        return work.result()
 
     # ------------------------------------------------------------------ calls
 

@@ -10,7 +10,9 @@ import selectors
 import socket
 import time
 import zlib
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from typing import Any
 
 from ashare.errors import BadReply, SourceDropped, SourceStalled, SourceUnreachable
 from ashare.source.request_gate import Gate
@@ -32,6 +34,9 @@ REPLY_TYPES = {
     "9C": ("9D", True),  # query_daily_adjust_factor
 }
 EXCEPTION_TYPE = "04"
+
+GATE_SECONDS = 0.1
+"""How often a connection that waits for other work looks whether the gate's lock is lost."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,14 @@ class Transport:
             self._socket.close()
             self._socket = None
 
+    def wait_for(self, work: Future[Any], gate: Gate) -> None:
+        """Wait for other work to end, and check the gate meanwhile; an error of the check closes the connection."""
+        while self.is_open and not wait([work], timeout=GATE_SECONDS).done:
+            with selectors.DefaultSelector() as selector:
+                selector.register(gate, selectors.EVENT_READ)
+                if selector.select(0):
+                    self._check(gate)
+
     def exchange(self, message: str, gate: Gate | None = None) -> str:
         """Send one message and return its reply as the client expects it: header, then the decompressed body.
 
@@ -164,13 +177,16 @@ class Transport:
                 if not ready:
                     raise TimeoutError
                 if gate in ready:
-                    try:
-                        gate.check()
-                    except BaseException:
-                        self.close()
-                        raise
+                    self._check(gate)
                 if sock in ready:
                     return
+
+    def _check(self, gate: Gate) -> None:
+        try:
+            gate.check()
+        except BaseException:
+            self.close()
+            raise
 
 
 def _is_whole(reply: bytearray) -> bool:

@@ -99,16 +99,13 @@ class Bars:
                         raise Contradiction(checks)
         return merged
 
-    def record_absent(self, absent: Sequence[tuple[date, str]], run_id: str) -> None:
-        """Record bars that do not exist at the source: date and code."""
-        if absent:
+    def record_absences(self, absent: Sequence[tuple[date, str]], ranges: Sequence[AbsentRange], run_id: str) -> None:
+        """Record bars that do not exist at the source: date and code; and days before the first bars of indices."""
+        if absent or ranges:
             with self.store.transaction() as connection:
+                for absent_range in ranges:
+                    record_absent_range(connection, absent_range, run_id)
                 record_absent(connection, absent, run_id)
-
-    def record_absent_range(self, absent: AbsentRange, run_id: str) -> None:
-        """Record days before an index's first bar."""
-        with self.store.transaction() as connection:
-            record_absent_range(connection, absent, run_id)
 
     def save_factors(
         self,

@@ -80,6 +80,8 @@ class CodeFetcher:
     :ivar asked: the codes that were requested.
     :ivar answered: the codes that had a row, good or not, of each wanted session.
     :ivar problems: the bad replies, each with its code.
+    :ivar failed: the codes of the bad replies.
+    :ivar ranges: the days before the first bars of indices, once they are judged.
     """
 
     def __init__(
@@ -110,6 +112,8 @@ class CodeFetcher:
         self.asked: list[str] = []
         self.answered: set[str] = set()
         self.problems: list[str] = []
+        self.failed: set[str] = set()
+        self.ranges: list[AbsentRange] = []
 
     @property
     def absent(self) -> set[str]:
@@ -134,6 +138,7 @@ class CodeFetcher:
                 then(code)
             except BadReply as problem:
                 self.problems.append(f"{code}: {problem}")
+                self.failed.add(code)
                 if len(self.problems) == MOST_PROBLEMS:
                     return
 
@@ -344,7 +349,7 @@ class CodeFetcher:
         if verdict is Verdict.DISPROVED:
             self.problems.append(f"{code}: Baostock sends no bars of years of which it has some: not believed.")
         elif verdict is Verdict.BEFORE_FIRST_BAR:
-            self._run.store.bars.record_absent_range(AbsentRange(code, span.first, span.last), self._run.run_id)
+            self.ranges.append(AbsentRange(code, span.first, span.last))
             log.info("%s has no bar at Baostock from %s to %s.", code, span.first, span.last)
         return verdict in (Verdict.DISPROVED, Verdict.BEFORE_FIRST_BAR)
 

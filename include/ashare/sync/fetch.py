@@ -90,6 +90,8 @@ def _fetch_market(
             fetcher = market.fetch(wanted, session)
             absent, doubts = fetcher.judge()
             market.absent = [code for _, code in absent]
+            # A rejected row explains a gap. The codes whose own reply is bad are requested again.
+            market.rejects = [reject for reject in market.rejects if reject.code not in fetcher.failed]
         # The Baostock session is closed: the next batch can fetch while this batch is written.
         rows = market.batch_rows(() if doubts else _follow_up(batch, fetcher.asked))
         allowed = (batch.kind, tolerance(run, all_there=False)) if market.rows else None

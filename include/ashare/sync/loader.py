@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from io import StringIO
 
 from ashare.checks import CheckedBars
+from ashare.source import Session
 from ashare.store import Store
 from ashare.store.rows import BatchRows, MergeCounts, Plan
 
@@ -19,10 +20,11 @@ class Loader:
     What is loaded stays: a batch that is killed or postponed goes on where it stopped.
 
     :param store: a store with its own connection.
+    :param session: the session that fetches meanwhile.
     """
 
-    def __init__(self, store: Store, plan: Plan, batch_no: int) -> None:
-        self._store, self._plan, self._batch_no = store, plan, batch_no
+    def __init__(self, store: Store, plan: Plan, batch_no: int, session: Session) -> None:
+        self._store, self._plan, self._batch_no, self._session = store, plan, batch_no, session
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="load")
         self._under_way: Future[MergeCounts] | None = None
         self.merged = NOTHING
@@ -61,4 +63,4 @@ class Loader:
         """
         if self._under_way is not None:
             under_way, self._under_way = self._under_way, None
-            self.merged += under_way.result()
+            self.merged += self._session.wait_for(under_way)

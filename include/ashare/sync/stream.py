@@ -11,10 +11,9 @@ from ashare.source import Session
 from ashare.store import Batch
 from ashare.store.rows import MergeCounts, Plan
 from ashare.sync.by_code import CodeFetcher
-from ashare.sync.doubts import Doubt, doubt_error, with_problems
+from ashare.sync.doubts import doubt_error, with_problems
 from ashare.sync.loader import Loader
 from ashare.sync.run import Run
-from ashare.texts import joined
 
 
 def fetch_stream(
@@ -34,33 +33,21 @@ def fetch_stream(
     :returns: row counts of the merges, and the error: the stream broke off, and what came before is loaded; or
         something is not believed, and all other rows are loaded.
     """
-    with run.store.second_store() as second, Loader(second, plan, batch.batch_no) as loader:
+    with run.store.second_store() as second, Loader(second, plan, batch.batch_no, session) as loader:
+        fetcher = CodeFetcher(run, batch.kind, session, loader, **options)
         try:
             with session:
-                fetcher = CodeFetcher(run, batch.kind, session, loader, **options)
-                doubts = _fetch_and_judge(run, plan, fetcher, lambda: fetch(fetcher, loader), loader)
+                fetch(fetcher, loader)
+                loader.wait()
+                absent, doubts = fetcher.judge()
         except AshareError as error:
+            # The connection to Baostock is closed before anything is recorded: the database may be what is lost.
             with suppress(AshareError):  # the original error is the one to return
                 loader.wait()
-            return loader.merged, error
+            with suppress(AshareError):
+                # Else the next try would request these bars again.
+                run.store.bars.record_absences(fetcher.judge(asks=False)[0], fetcher.ranges, plan.run_id)
+            return loader.merged, with_problems(fetcher.problems, error) if isinstance(error, BadReply) else error
+        run.store.bars.record_absences(absent, fetcher.ranges, plan.run_id)
     doubt = doubt_error(run, batch.label, batch.kind, doubts) if doubts else None
     return loader.merged, with_problems(fetcher.problems, doubt)
-
-
-def _fetch_and_judge(
-    run: Run, plan: Plan, fetcher: CodeFetcher, fetch: Callable[[], None], loader: Loader
-) -> list[Doubt]:
-    """Send the requests, and record which bars do not exist, also of those that came before an error."""
-    try:
-        fetch()
-        loader.wait()
-        absent, doubts = fetcher.judge()
-    except AshareError as error:
-        with suppress(AshareError):  # the original error is the one to raise
-            # Else the next try would request these bars again.
-            run.store.bars.record_absent(fetcher.judge(asks=False)[0], plan.run_id)
-        if isinstance(error, BadReply) and fetcher.problems:
-            raise BadReply(joined([*fetcher.problems, str(error)], " ")) from error
-        raise
-    run.store.bars.record_absent(absent, plan.run_id)
-    return doubts
