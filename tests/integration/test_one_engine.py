@@ -12,7 +12,7 @@ from typing import Literal
 
 import pytest
 
-from ashare.errors import AshareError, BadReply, SourceUnreachable, StoreUnavailable
+from ashare.errors import AshareError, BadReply, SourceRefused, SourceUnreachable, StoreUnavailable
 from ashare.settings import DEFAULT_INDICES, Settings
 from ashare.store.bar_merge import merge
 from ashare.store.database import lock_merging
@@ -288,7 +288,7 @@ def test_a_connection_is_closed_before_the_end_of_a_broken_batch_is_recorded(
         wait_for_trading_day(run)
         (batch,) = plan_batches(run)
         had = len(server.connections)
-        server.add_fault(fault(BY_CODE, "stall", after=5, times=0))
+        server.add_fault(fault(BY_CODE, "error", code="10001006", message="no permission", after=5, times=0))
         with run.store.second_store() as other:
             with other.transaction() as connection:
                 until_loaded = thread_of(lambda: fetch_and_copy(run, batch.batch_no))
@@ -296,7 +296,7 @@ def test_a_connection_is_closed_before_the_end_of_a_broken_batch_is_recorded(
                 lock_merging(connection)
                 until(lambda: server.connections[had].closed is not None)
                 assert not until_loaded.done()
-            with pytest.raises(SourceUnreachable):
+            with pytest.raises(SourceRefused):
                 until_loaded.result(timeout=20)
     assert database.rows(ABSENT) == [(gappy.lacks,)]
 
