@@ -288,6 +288,7 @@ def test_a_connection_is_closed_before_the_end_of_a_broken_batch_is_recorded(
         wait_for_trading_day(run)
         (batch,) = plan_batches(run)
         had = len(server.connections)
+        server.add_fault(fault(BY_CODE, "delay", seconds=1.0, after=4))
         server.add_fault(fault(BY_CODE, "error", code="10001006", message="no permission", after=5, times=0))
         with run.store.second_store() as other:
             with other.transaction() as connection:
