@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from ashare.store import Store, migrate
 from ashare.store.migrate import MIGRATIONS, applied
 from ashare_local import PROJECT
 from ashare_local.postgres import bin_dir
-from tests.conftest import Database
+from tests.conftest import Database, Databases
 from tests.waiting import until
 
 module = importlib.import_module("ashare.store.migrate")
@@ -64,6 +64,13 @@ Row = Mapping[str, str | None]
 def database(bare_database: Database) -> Database:
     """These tests make the schema themselves."""
     return bare_database
+
+
+@pytest.fixture(scope="module")
+def fresh(databases: Databases) -> Iterator[str]:
+    """The schema of a new database."""
+    with databases.copied("migrated") as made:
+        yield catalog(made)
 
 
 def each(column: str, values: str, row: Row, number: str = "") -> list[Row]:
@@ -397,7 +404,9 @@ def test_every_migration_that_was_released_is_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("version", range(1, TODAY + 1))
-def test_what_a_version_held_is_there_after_the_update(version: int, database: Database, tmp_path: Path) -> None:
+def test_what_a_version_held_is_there_after_the_update(
+    version: int, database: Database, tmp_path: Path, fresh: str
+) -> None:
     bring_to(database, version, tmp_path)
     before, recorded_before = fill(database), database.rows(RECORDED)
     with database.connect() as connection:
@@ -417,10 +426,7 @@ def test_what_a_version_held_is_there_after_the_update(version: int, database: D
     assert database.rows(RECORDED) == recorded
     assert (rows_of(database, before), catalog(database)) == (after, updated)
 
-    database.do("DROP SCHEMA ashare CASCADE")
-    with database.connect() as connection:
-        migrate(connection)
-    assert catalog(database) == updated
+    assert updated == fresh
 
 
 def test_two_processes_at_once(database: Database, tmp_path: Path) -> None:
