@@ -209,7 +209,7 @@ def test_a_server_that_turns_read_only_in_the_middle_sends_nothing_more_and_says
             fetch_and_copy(run, batches[0].batch_no)
         with caplog.at_level(logging.ERROR), pytest.raises(StoreUnavailable, match="is read-only"):
             record_status(run)
-        assert any(f"Why {DAY} ended could not be recorded" in text for text in caplog.messages)
+        assert any(f"The reason why {DAY} ended could not be recorded" in text for text in caplog.messages)
         assert len(emulator.requests) == asked
     run.store.close()
     assert complete(run) == "success"
