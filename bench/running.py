@@ -109,13 +109,18 @@ class Running:
         self._stop()
 
     def backfill(self, days: Sequence[date], dag_id: str = DAILY, conf: dict[str, Any] | None = None) -> Backfill:
-        """Run `airflow dags backfill` from the first to the last of the days.
+        """Backfill a DAG from the first to the last of the days, by `airflow dags backfill` or Airflow's own command.
 
         :raises NotRunning: a run failed.
         """
         first, last = str(days[0]), str(days[-1])
-        more = ["--conf", json.dumps(conf)] if conf else []
-        self._shell('exec airflow dags backfill "$@"', "-s", first, "-e", last, *more, dag_id)
+        if dag_id == DAILY:
+            self._shell('exec airflow dags backfill "$@"', "-s", first, "-e", last, dag_id)
+        else:
+            more = ["--dag-run-conf", json.dumps(conf or {}), "--max-active-runs", "8"]
+            own = ["--dag-id", dag_id, "--from-date", first, "--to-date", last]
+            self._shell('exec airflow backfill create "$@"', *own, *more)
+            self._wait_for_runs(dag_id, first, last, len(days))
         with self.connect("airflow") as connection:
             queued, seconds = self._one(
                 connection,
@@ -139,6 +144,21 @@ class Running:
                 )
         batches = {day: count for day, task, count in tasks if task == "fetch_and_copy"}
         return Backfill(seconds, recorded, sum(count for _, _, count in tasks), batches)
+
+    def _wait_for_runs(self, dag_id: str, first: str, last: str, runs: int) -> None:
+        ended = 0
+        while ended < runs:
+            time.sleep(0.2)
+            with self.connect("airflow") as connection:
+                ended, failed = self._one(
+                    connection,
+                    """SELECT count(*) FILTER (WHERE state IN ('success', 'failed')),
+                              count(*) FILTER (WHERE state = 'failed')
+                       FROM dag_run WHERE dag_id = %s AND partition_key BETWEEN %s AND %s""",
+                    (dag_id, first, last),
+                )
+            if failed:
+                raise NotRunning(f"{failed} runs of {dag_id} from {first} to {last} failed.")
 
     def connect(self, database: str) -> psycopg.Connection[Any]:
         """Connect to a database of the embedded PostgreSQL: ``airflow`` or ``ashare``."""
