@@ -1,8 +1,8 @@
 """
 ### Many years of daily bars, some securities at a time
 
-For the first load, and for every range of more than a few hundred trade dates: a request brings up to eight years of
-one security. All that were listed in the range are loaded, delisted ones too, with the adjust factors of the stocks
+For the first load, and for every longer range: a request brings up to eight years of one security. A range of a few dates
+is read date by date, where that ends sooner. All that were listed in the range are loaded, delisted ones too, with the adjust factors of the stocks
 from their first on. Afterwards every trade date of the range is recorded in `ashare.sync_status`, as if
 `ashare_daily` had run for it.
 
