@@ -3,8 +3,8 @@
 
 For the first load, and for every longer range: a request brings up to eight years of one security. A range of a few
 dates is read date by date, where that ends sooner. All that were listed in the range are loaded, delisted ones too,
-with the adjust factors of the stocks from their first on. Afterwards every trade date of the range is recorded in `ashare.sync_status`, as if
-`ashare_daily` had run for it.
+with the adjust factors of the stocks from their first on. Afterwards every trade date of the range is recorded in
+`ashare.sync_status`, as if `ashare_daily` had run for it.
 
 **Start it** with **Trigger**, or `airflow dags trigger ashare_history --conf '{"years": 10}'`. The plan (requests,
 time, days of quota) is in the log of `plan_batches`. One run at a time.
