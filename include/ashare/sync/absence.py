@@ -1,7 +1,7 @@
 """When an answer of "no bar" is believed: one policy for a trade date's run, a reread and a history.
 
 Baostock answers alike whether a bar does not exist, is not published yet, or is lost in a fault: with no rows and no
-error. Each engine gathers the evidence; ``judge_absence`` alone decides.
+error. The fetchers gather the evidence; ``judge_absence`` alone decides.
 """
 
 from __future__ import annotations
