@@ -1,4 +1,4 @@
-"""Measures the reads of the page's routes, each as a route does it: connect, one read-only transaction, close."""
+"""Measures the reads of the page's routes, each as a route does it: borrow a store, one read-only transaction."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ashare.dates import SHANGHAI
 from ashare.dry_run import dry_run
 from ashare.settings import DEFAULT_INDICES, SERVICE_LIMIT, Settings
 from ashare.status import StatusReader, status_reader
-from ashare.store import Store
+from ashare.store import IdleStores, Store
 from ashare_airflow.page.models.day import CoverageDays
 from bench.market import LAST, Connect
 
@@ -123,12 +123,16 @@ def _day(reader: StatusReader, day: date) -> object:
 
 def measure(connect: Connect) -> list[Result]:
     """Measure every case."""
+    idle_stores = IdleStores()
     settings = Settings(request_budget=SERVICE_LIMIT, indices=DEFAULT_INDICES)
     with connect() as connection:
         chosen = Chosen.find(connection)
 
     def read(case: Case, number: int) -> object:
-        with status_reader(Store(connect), settings=settings, now=lambda: NOW) as reader:
+        with (
+            idle_stores.lend("bench", lambda: Store(connect)) as store,
+            status_reader(store, settings=settings, now=lambda: NOW) as reader,
+        ):
             return case(reader, number)
 
     works: dict[str, Callable[[int], object]] = {

@@ -49,7 +49,7 @@ def date_recorded(stats: Stats, store: Store, day: date | None) -> None:
         for name, figure in GAUGES.items():
             if (value := getattr(state, figure, None)) is not None:
                 stats.gauge(f"ashare.{name}", value)
-    with status_reader(store.second_store()) as reader:
+    with store.second_store() as second, status_reader(second) as reader:
         lag = reader.bounds().lag
     if lag is not None:
         stats.gauge("ashare.lag", lag)

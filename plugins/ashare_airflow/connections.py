@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ashare import environment
@@ -17,13 +18,18 @@ from ashare.connection_variables import (
     variable_of,
 )
 from ashare.errors import InvalidInput
-from ashare.store import Store
+from ashare.store import IdleStores, Store
 
 if TYPE_CHECKING:
     import psycopg
     from airflow.sdk import Connection
 
     from ashare.source import SourceConfig
+
+PARTS = ("conn_id", "conn_type", "host", "login", "password", "schema", "port")
+"""The fields of a connection, beside its extra."""
+
+_idle_stores = IdleStores()
 
 
 def source_config() -> SourceConfig:
@@ -40,6 +46,18 @@ def store(connection: Connection | None = None) -> Store:
     :raises InvalidInput: the connection is not set.
     """
     return Store(connector(connection))
+
+
+@contextmanager
+def lent_store() -> Iterator[Store]:
+    """The database of the connection ``ashare_postgres``, for one reading of many in this process.
+
+    :raises InvalidInput: the connection is not set.
+    """
+    connection = _connection(STORE_CONNECTION, EXAMPLE)
+    key = (*(getattr(connection, name) for name in PARTS), json.dumps(connection.extra_dejson))
+    with _idle_stores.lend(key, lambda: store(connection)) as lent:
+        yield lent
 
 
 def connector(connection: Connection | None = None) -> Callable[[], psycopg.Connection[Any]]:
@@ -79,9 +97,8 @@ def fields(connection_id: str, example: str) -> ConnectionFields:
 
 def _with_time_limit(connection: Connection) -> Connection:
     """The connection with libpq's ``connect_timeout``, unless its extra or ``PGCONNECT_TIMEOUT`` sets one."""
-    names = ("conn_id", "conn_type", "host", "login", "password", "schema", "port")
     # The class is the task SDK's, or Airflow's ORM model if the API server read the connection from its database.
-    given = {name: getattr(connection, name) for name in names}
+    given = {name: getattr(connection, name) for name in PARTS}
     return type(connection)(**given, extra=json.dumps(with_time_limit(connection.extra_dejson)))
 
 

@@ -230,7 +230,7 @@ def test_no_bar_is_lost_or_doubled(hs300: Database, view: str) -> None:
 @needs_shared_data
 @pytest.mark.parametrize(("adjust", "table"), [("none", "daily_bar"), ("hfq", VIEWS[0]), ("qfq", VIEWS[1])])
 def test_the_page_shows_what_the_views_say(hs300: Database, adjust: str, table: str) -> None:
-    with status_reader(Store(hs300.connect)) as reader:
+    with Store(hs300.connect) as store, status_reader(store) as reader:
         shown, _ = reader.bars(PUDONG, adjust)
     assert shown == hs300.rows(
         f"""SELECT trade_date, round(open, 4)::float8, round(close, 4)::float8, round(low, 4)::float8,

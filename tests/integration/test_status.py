@@ -38,7 +38,10 @@ def reading(database: Database) -> Reading:
 
     @contextmanager
     def read(now: str = NOW, running: tuple[str, ...] = (), **settings: Any) -> Iterator[StatusReader]:
-        with status_reader(Store(database.connect), running, now=at(now), settings=Settings(**settings)) as reader:
+        with (
+            Store(database.connect) as store,
+            status_reader(store, running, now=at(now), settings=Settings(**settings)) as reader,
+        ):
             yield reader
 
     return read

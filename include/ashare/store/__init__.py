@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ashare.store.idle import IdleStores
 from ashare.store.migrate import migrate
 from ashare.store.rows import Batch, Expectation
 from ashare.store.source_gate import SourceGate
 from ashare.store.store import Store
 
-__all__ = ["Batch", "Expectation", "SourceGate", "Store", "migrate"]
+__all__ = ["Batch", "Expectation", "IdleStores", "SourceGate", "Store", "migrate"]

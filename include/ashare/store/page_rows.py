@@ -245,7 +245,9 @@ def page_rows(store: Store) -> Iterator[PageRows]:
     """
     from psycopg import Error, errors
 
-    with store, store.transaction() as connection:
+    with store.transaction() as connection:
+        # A statement that is prepared may be planned for unknown values: those plans read all years.
+        connection.prepare_threshold = None
         try:
             connection.execute(queries("page")["read_only"])
             yield PageRows(connection)

@@ -29,7 +29,7 @@ def open_reader(session: Session) -> Iterator[StatusReader]:
     session.rollback()
     with ExitStack() as stack:
         try:
-            reader = stack.enter_context(status_reader(connections.store(), under_way))
+            reader = stack.enter_context(status_reader(stack.enter_context(connections.lent_store()), under_way))
         except InvalidInput as error:
             # Not an error of the caller, who can mend neither a connection nor a setting.
             raise StoreUnavailable(str(error)) from None

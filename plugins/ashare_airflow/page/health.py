@@ -48,7 +48,7 @@ class CachedHealth:
 def read_health() -> Health:
     """The health by the lag of the newest complete trade date and by open sessions, read from the database."""
     try:
-        with status_reader(connections.store()) as reader:
+        with connections.lent_store() as store, status_reader(store) as reader:
             lag, open_sessions = reader.bounds().lag, reader.overdue_sessions()
             is_new = lag is not None and lag <= reader.settings.max_lag
     except Exception:  # noqa: BLE001  (whatever it is, a monitor is told)
