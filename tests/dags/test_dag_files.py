@@ -23,11 +23,10 @@ before = set(sys.modules)
 sys.path[:0] = {paths!r}
 warnings.simplefilter("error")
 warnings.filterwarnings("default", message="GitWildMatchPattern")  # Airflow's own, for any .airflowignore
-started = time.perf_counter()
 from airflow.dag_processing.dagbag import DagBag
-loaded = time.perf_counter()
+loaded = time.process_time()
 bag = DagBag({folder!r})
-seconds = time.perf_counter() - loaded
+seconds = time.process_time() - loaded
 from types import SimpleNamespace
 from airflow.serialization.serialized_objects import DagSerialization
 from airflow.utils.types import DagRunType
