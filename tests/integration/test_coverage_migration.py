@@ -349,6 +349,25 @@ def test_batches_of_dates_and_of_histories_are_in_one_table_and_readable_as_befo
     ]
 
 
+@pytest.mark.parametrize("granted", ["sync_status", "daily_sync_status"])
+def test_who_was_allowed_to_read_the_status_still_is(database: Database, tmp_path: Path, granted: str) -> None:
+    bring_to(database, 11, tmp_path)
+    put(database, "sync_status", {**USUAL, "trade_date": DAY, "status": "failed", "reason": "why"})
+    reader = f"status_reader_of_{database.name}"
+    database.do(f"CREATE ROLE {reader}")
+    try:
+        database.do(f"GRANT USAGE ON SCHEMA ashare TO {reader}")
+        database.do(f"GRANT SELECT ON ashare.{granted} TO {reader}")
+        with database.connect() as connection:
+            migrate(connection)
+        with database.connect() as connection:
+            connection.execute(f"SET ROLE {reader}")
+            assert connection.execute(f"SELECT status FROM ashare.{granted}").fetchall() == [("failed",)]
+    finally:
+        database.do(f"DROP OWNED BY {reader}")
+        database.do(f"DROP ROLE {reader}")
+
+
 def test_a_view_of_somebody_else_on_the_old_table_is_named(database: Database, tmp_path: Path) -> None:
     bring_to(database, 11, tmp_path)
     database.do("CREATE VIEW public.board AS SELECT status FROM ashare.sync_status")

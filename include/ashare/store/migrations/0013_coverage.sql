@@ -481,4 +481,22 @@ SELECT trade_date AS sync_date, status, coalesce(expected, 0) AS total_records, 
        coalesce(missing, 0) AS failed_count, started_at AS start_time, finished_at AS end_time, reason AS remarks
 FROM ashare.sync_status;
 COMMENT ON COLUMN ashare.daily_sync_status.total_records IS 'Securities that should have a bar that day; 0 while not counted.';
+
+-- A function in a view reads with the reader's rights: who was allowed to read the status may read what it is derived from.
+DO $$
+DECLARE command text;
+BEGIN
+    FOR command IN
+        SELECT format('GRANT SELECT ON ashare.sync_status, ashare.counted_partition, ashare.row_count, '
+                      'ashare.row_count_change, ashare.unfolded_rows, ashare.work, ashare.history_run, '
+                      'ashare.trade_calendar, ashare.accepted_date, ashare.bar_revision, ashare.source_request TO %s',
+                      CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)) END)
+        FROM pg_class c CROSS JOIN aclexplode(c.relacl) g
+        WHERE c.oid IN ('ashare.former_sync_status'::regclass, 'ashare.daily_sync_status'::regclass)
+          AND g.privilege_type = 'SELECT'
+    LOOP
+        EXECUTE command;
+    END LOOP;
+END $$;
+
 DROP TABLE ashare.former_sync_status;
