@@ -59,8 +59,12 @@ def record(
         do("DELETE FROM ashare.work WHERE partition = %(day)s")
         if loaded is not None:
             bars = {"dataset": f"{kinds[0]}_bar", "bars": loaded}
-            do("DELETE FROM ashare.row_count WHERE partition = %(day)s AND dataset = %(dataset)s", **bars)
-            do("INSERT INTO ashare.row_count VALUES (%(dataset)s, %(day)s, %(bars)s)", **bars)
+            do(
+                "INSERT INTO ashare.row_count_change (dataset, partitions, changes) "
+                "VALUES (%(dataset)s, ARRAY[%(day)s::date], ARRAY[%(bars)s - coalesce("
+                "(SELECT loaded FROM ashare.loaded_rows(%(day)s, %(day)s) WHERE dataset = %(dataset)s), 0)])",
+                **bars,
+            )
         is_counted = status in ("success", "skipped") or missing is not None
         for kind in (*kinds, "adjust_factor"):
             is_first, dataset = kind == kinds[0], kind if kind == "adjust_factor" else f"{kind}_bar"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from ashare.errors import InvalidInput
@@ -86,7 +86,7 @@ def clock(moment: datetime) -> str:
 
 def days_between(start: date, end: date) -> Iterator[date]:
     """All calendar days of a range, both ends included."""
-    return (start + timedelta(days=n) for n in range((end - start).days + 1))
+    return map(date.fromordinal, range(start.toordinal(), end.toordinal() + 1))
 
 
 def weekdays(start: date, end: date) -> list[date]:

@@ -63,10 +63,12 @@ class RangeDays(NamedTuple):
     """The days of a range of which something is known.
 
     :ivar complete: the complete days, oldest first.
+    :ivar closed: weekdays that are recorded as closed.
     :ivar others: the other days that are recorded, hold bars or should be complete.
     """
 
     complete: list[date]
+    closed: list[date]
     others: list[DayState]
 
 
@@ -102,10 +104,11 @@ class StatusReader:
         first, last = start or date.min, end or date.max
         if (first, last) not in self._read:
             recorded = self.rows.counted_days(self.as_of.datasets, first, last)
-            days = {day for day, is_complete in recorded.items() if not is_complete}
+            days = {day for day, state in recorded.items() if state is None}
             days |= self.rows.uncounted_days(self._since, self.as_of.newest, first, last)
             self._read[first, last] = RangeDays(
-                [day for day, is_complete in recorded.items() if is_complete],
+                [day for day, state in recorded.items() if state == "complete"],
+                [day for day, state in recorded.items() if state == "closed"],
                 [state for state in self._states(days) if state.is_recorded or state.coverage in OPEN],
             )
         return self._read[first, last]
@@ -170,6 +173,7 @@ class StatusReader:
         days = self._days(start, end)
         found = Counter(state.status for state in days.others)
         found["success"] += len(days.complete)
+        found["skipped"] += len(days.closed)
         return {status: found[status] for status in STATUSES}
 
     def open_range(self) -> tuple[date | None, date | None]:
@@ -191,6 +195,8 @@ class StatusReader:
         days = [state.trade_date for state in found.others if status in (None, state.status)]
         if status in (None, "success"):
             days += found.complete
+        if status in (None, "skipped"):
+            days += found.closed
         days.sort(reverse=True)
         return self._dates(days[offset : None if limit is None else offset + limit])
 
@@ -202,26 +208,22 @@ class StatusReader:
 
     def coverage(self, start: date, end: date) -> list[tuple[Any, ...]]:
         """One tuple per calendar day of a range: (date, coverage, expected, loaded, missing, rejected, revised)."""
-        as_of, revised = self.as_of, self.rows.revised(start, end)
+        as_of, revised, nothing = self.as_of, self.rows.revised(start, end), (None,) * 5
         figures = self.rows.counted_dates(as_of.datasets, start, end)
-        known: dict[date, tuple[Any, ...]] = {
-            day: ("complete", row.expected, row.loaded, 0, row.rejected)
-            for day, row in figures.items()
-            if row.is_complete
-        }
+        known: dict[date, tuple[Any, ...]] = {}
+        for day, row in figures.items():
+            if row.is_complete:
+                known[day] = (day, "complete", row.expected, row.loaded, 0, row.rejected, revised.get(day, 0))
+            elif row.is_closed:
+                known[day] = (day, "closed", *nothing)
         recorded = figures.keys() | self.rows.uncounted_days(None, as_of.newest, start, end)
         days = list(days_between(start, end))
         # A weekend of which nothing is recorded is closed.
         others = [day for day in days if day not in known and (day.weekday() < 5 or day in recorded)]
-        for state in self._states(others):
-            known[state.trade_date] = (state.coverage, state.expected, state.loaded, state.missing, state.rejected)
-
-        def of(day: date) -> tuple[Any, ...]:
-            if day not in known:
-                return (day, self._coverage_beyond_the_calendar(day), *(None,) * 5)
-            return (day, *known[day], None if known[day][2] is None else revised.get(day, 0))
-
-        return [of(day) for day in days]
+        for day, _, coverage, expected, loaded, missing, rejected, _ in self._states(others):
+            of_day = None if loaded is None else revised.get(day, 0)
+            known[day] = (day, coverage, expected, loaded, missing, rejected, of_day)
+        return [known.get(day) or (day, self._coverage_beyond_the_calendar(day), *nothing) for day in days]
 
     def wanting(self, start: date, end: date) -> list[date]:
         """Dates of a range that a sync would repair, newest first; includes weekdays beyond the calendar's end."""

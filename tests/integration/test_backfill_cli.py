@@ -423,7 +423,10 @@ def test_where_all_is_complete_there_is_nothing_to_do(airflow: Airflow) -> None:
 
 def test_rows_that_are_gone_make_a_date_incomplete(airflow: Airflow) -> None:
     airflow.add_complete(*WEEKDAYS)
-    airflow.bars.do("UPDATE ashare.row_count SET rows = 0 WHERE partition = '2025-10-03'")
+    airflow.bars.do(
+        "INSERT INTO ashare.row_count_change (dataset, partitions, changes) "
+        "SELECT dataset, ARRAY[partition], ARRAY[-loaded] FROM ashare.loaded_rows('2025-10-03', '2025-10-03')"
+    )
     said = airflow.backfill("ashare_daily", "-n", *WEEK)
     assert said.out.splitlines()[1:] == ["2025-10-03", "1 would be run, 0 left alone because they have a run."]
 

@@ -52,6 +52,7 @@ RELEASED = {
     "0012_row_counts.sql": "f5643393fd5a949552d46813613ad649e9c7c525cf76ad09ffcf96411f26564c",
     "0013_coverage.sql": "963ad685af4584e6ff526be1c3a7404cd084aa315156c1be65670c22048a0959",
     "0014_batch.sql": "82162275ee5cbb8542aab4e631d0555993bada77aeb83d71946e359dc29ea55a",
+    "0015_date_summary.sql": "dab368c02b864c34f43bfa87ecb46adc4b072e42bb9d273bd38e0bea52c81f98",
 }
 """Databases have run these: whoever has one never runs it again."""
 
@@ -217,6 +218,19 @@ ROWS: dict[str, Sequence[Row]] = {
     # Counts of the bars above come by triggers; these rows add nothing to them.
     "row_count": [{"dataset": "stock_bar", "partition": "2024-01-02", "rows": "0"}],
     "row_count_change": [{"dataset": "stock_bar", "partitions": "{2024-01-02}", "changes": "{0}"}],
+    "date_summary": [
+        {
+            "trade_date": "2024-01-02",
+            "complete": "{stock_bar}",
+            **dict.fromkeys(("expected", "loaded", "suspended", "rejected"), "1000000000"),
+            **dict.fromkeys(("is_counted", "is_closed", "holds_bars"), "true"),
+        },
+        {
+            "trade_date": "2024-01-03",
+            "complete": "{}",
+            **dict.fromkeys(("is_counted", "is_closed", "holds_bars"), "false"),
+        },
+    ],
     "counted_partition": [
         {
             "dataset": "stock_bar",

@@ -27,17 +27,27 @@ FULL JOIN (
 ) AS b (dataset, partition, bars) USING (dataset, partition)
 WHERE c.loaded IS DISTINCT FROM b.bars
 """
+STALE = """
+WITH told AS (
+    SELECT * FROM ashare.date_summaries('-infinity', 'infinity')
+), fresh AS (
+    SELECT * FROM ashare.summary_of(ARRAY(SELECT partition FROM ashare.loaded_rows('-infinity', 'infinity')
+                                          UNION SELECT partition FROM ashare.counted_partition))
+)
+(TABLE told EXCEPT TABLE fresh) UNION ALL (TABLE fresh EXCEPT TABLE told)
+"""
 INSERT = """
 INSERT INTO ashare.daily_bar (trade_date, code, is_trading)
 SELECT date '2025-01-01' + %(day)s + n, code, true FROM generate_series(0, %(days)s) n,
      unnest(%(codes)s::text[]) AS c (code)
 ON CONFLICT (trade_date, code) DO
 """
-TABLES = "TRUNCATE ashare.daily_bar, ashare.security"
+TABLES = "TRUNCATE ashare.daily_bar, ashare.security, ashare.counted_partition"
 
 
 def assert_counted(connection: psycopg.Connection[Any]) -> None:
     assert connection.execute(DIFFERENCE).fetchall() == []
+    assert connection.execute(STALE).fetchall() == []
 
 
 def insert(
@@ -59,6 +69,7 @@ def list_security(connection: psycopg.Connection[Any], code: str, kind: str) -> 
 codes = st.sampled_from(["sh.600000", "sh.000001", "sh.510300"])
 days = st.integers(0, 2)
 kinds = st.sampled_from(["stock", "index", "etf", "bond"])
+datasets = st.sampled_from(["stock_bar", "index_bar", "etf_bar", "adjust_factor"])
 
 
 def inserted(chosen: list[str], day: int, more: int, then: str) -> Statement:
@@ -79,6 +90,11 @@ def done(statement: str, *values: object) -> Statement:
 
 UPSERTS = ["NOTHING", "UPDATE SET close = 1", "UPDATE SET trade_date = daily_bar.trade_date + 40"]
 FIRST = "date '2025-01-01' + %s"
+COUNT = f"""
+INSERT INTO ashare.counted_partition (dataset, partition, expected, rows, missing, is_closed, counted_at)
+SELECT %s, {FIRST} + n, 2, %s, %s, %s, now() FROM generate_series(0, 1) n
+ON CONFLICT (dataset, partition) DO UPDATE SET rows = excluded.rows, missing = excluded.missing
+"""
 statements: st.SearchStrategy[Statement] = st.one_of(
     st.builds(inserted, st.lists(codes, min_size=1, max_size=3, unique=True), days, days, st.sampled_from(UPSERTS)),
     st.builds(copied, codes, days),
@@ -97,7 +113,20 @@ statements: st.SearchStrategy[Statement] = st.one_of(
     st.builds(lambda code: done("DELETE FROM ashare.security WHERE code = %s", code), codes),
     st.builds(lambda old, new: done("UPDATE ashare.security SET code = %s WHERE code = %s", new, old), codes, codes),
     st.builds(lambda kind: done("UPDATE ashare.security SET kind = %s", kind), kinds),
-    st.sampled_from(["daily_bar", "security"]).map(lambda table: done(f"TRUNCATE ashare.{table}")),
+    st.builds(
+        lambda *values: done(COUNT, *values),
+        datasets,
+        days,
+        st.integers(0, 2),
+        st.sampled_from([0, 0, 1]),
+        st.booleans(),
+    ),
+    st.builds(
+        lambda dataset: done("UPDATE ashare.counted_partition SET problem = 'doubt' WHERE dataset = %s", dataset),
+        datasets,
+    ),
+    st.builds(lambda day: done(f"DELETE FROM ashare.counted_partition WHERE partition = {FIRST}", day), days),
+    st.sampled_from(["daily_bar", "security", "counted_partition"]).map(lambda name: done(f"TRUNCATE ashare.{name}")),
     st.just(done("SELECT ashare.fold_row_count_changes()")),
 )
 groups = st.lists(
@@ -147,6 +176,38 @@ def test_the_counts_are_those_of_the_rows(
 
 
 # ---------------------------------------------------------------------- one by one
+
+
+@pytest.mark.parametrize(
+    "change", ["DELETE FROM ashare.daily_bar", "UPDATE ashare.counted_partition SET problem = 'doubt'"]
+)
+def test_a_change_that_another_session_folds_beside_is_not_lost(database: Database, change: str) -> None:
+    """A summary that is made before the change is committed knows nothing of it."""
+    with database.connect() as connection:
+        insert(connection, "sh.600000")
+        done(COUNT, "stock_bar", 0, 1, 0, False)(connection)
+        done("DELETE FROM ashare.counted_partition WHERE partition > '2025-01-01'")(connection)
+        done("SELECT ashare.fold_row_count_changes()")(connection)
+
+    def complete_days() -> list[tuple[Any, ...]]:
+        return database.rows(
+            "SELECT trade_date::text FROM ashare.date_summaries('-infinity', 'infinity') "
+            "WHERE complete = '{stock_bar}'"
+        )
+
+    assert complete_days() == [("2025-01-01",)]
+    with database.connect() as changing:
+        changing.execute(change.encode())
+        database.do(
+            "INSERT INTO ashare.row_count_change (dataset, partitions, changes) "
+            "VALUES ('stock_bar', '{2025-01-01}', '{0}')"
+        )
+        database.do("SELECT ashare.fold_row_count_changes()")
+        assert complete_days() == [("2025-01-01",)]
+    assert complete_days() == []
+    database.do("SELECT ashare.fold_row_count_changes()")
+    assert database.rows("SELECT count(*) FROM ashare.row_count_change") == [(0,)]
+    assert complete_days() == []
 
 
 def test_many_statements_are_folded(database: Database) -> None:

@@ -133,7 +133,10 @@ def test_a_weekend_is_closed_unless_something_is_known_of_it(
 ) -> None:
     complete(make_run(DAY))
     record(database, "2025-10-11", "success", loaded=0, reason="It was made up for.")
-    database.do("INSERT INTO ashare.row_count VALUES ('stock_bar', '2025-10-18', 3)")
+    database.do(
+        "INSERT INTO ashare.row_count_change (dataset, partitions, changes) "
+        "VALUES ('stock_bar', '{2025-10-18}', '{3}')"
+    )
     database.do("INSERT INTO ashare.work (dataset, partition, run_id) VALUES ('stock_bar', '2025-10-19', 'r')")
     with reading(running=("r",)) as reader:
         seen = coverage(reader, "2025-10-11", "2025-10-19")

@@ -61,19 +61,21 @@ class Coverage:
         :param run_id: the run that counted; ``None``: rows have changed, and the facts stay those of an earlier run.
         :param asked: the datasets that the database is meant to have.
         """
+        if not facts:
+            return
         rows = [
             {
                 **asdict(fact),
                 "problem": fact.problem and bounded(fact.problem),
                 "note": fact.note and bounded(fact.note),
-                "run_id": run_id,
                 "is_asked": fact.dataset in asked,
             }
             for fact in facts
         ]
-        with self.store.transaction() as connection, connection.cursor() as cursor:
-            cursor.executemany(queries("coverage")["record"], rows)
-            cursor.execute(queries("coverage")["fold"])
+        columns: dict[str, Any] = {name: [row[name] for row in rows] for name in rows[0]}
+        with self.store.transaction() as connection:
+            connection.execute(queries("coverage")["record"], columns | {"run_id": run_id})
+            connection.execute(queries("coverage")["fold"])
 
     def contradict(self, day: date, dataset: str, problem: str) -> None:
         """Record why a complete partition is not complete after all: rows beside it have changed."""

@@ -47,10 +47,14 @@ class AsOf:
 
 
 class CountedDate(NamedTuple):
-    """A date that was counted, with its figures."""
+    """A date that was counted, with its figures.
+
+    :ivar is_closed: the date is closed. Of other dates, the SQL function ``trade_date_state`` may say so, too.
+    """
 
     trade_date: date
     is_complete: bool
+    is_closed: bool
     expected: int | None
     loaded: int
     suspended: int | None
@@ -106,8 +110,8 @@ class PageRows:
         """Since when the database is meant to be complete; see ``coverage.complete_since``."""
         return complete_since(self.connection, datasets, newest)
 
-    def counted_days(self, datasets: Sequence[str], start: date, end: date) -> dict[date, bool]:
-        """The days of a range that were counted, oldest first, to whether the day is complete for the datasets."""
+    def counted_days(self, datasets: Sequence[str], start: date, end: date) -> dict[date, str | None]:
+        """The counted days of a range, oldest first: ``complete`` for the datasets, ``closed``, or ``None``."""
         return dict(self._tuples("counted_days", datasets=list(datasets), start=start, end=end))
 
     def counted_dates(self, datasets: Sequence[str], start: date, end: date) -> dict[date, CountedDate]:

@@ -71,15 +71,19 @@ WHERE dataset = 'security' AND superseded_at IS NULL AND coalesce(raw ->> 'type'
 INSERT INTO ashare.counted_partition AS c
     (dataset, partition, expected, rows, suspended, absent, rejected, missing, problem, note, is_closed, is_asked,
      started_at, counted_at, run_id)
-VALUES (%(dataset)s, %(partition)s, %(expected)s, %(rows)s, %(suspended)s, %(absent)s, %(rejected)s, %(missing)s,
-        %(problem)s, %(note)s, %(is_closed)s,
-        %(is_asked)s OR NOT EXISTS (
-            SELECT FROM ashare.counted_partition o
-            WHERE o.partition = %(partition)s AND o.dataset <> %(dataset)s
-              AND ashare.table_of(o.dataset) = 'daily_bar' AND o.counted_at IS NOT NULL),
-        (SELECT started_at FROM ashare.work w
-         WHERE w.dataset = %(dataset)s AND w.partition = %(partition)s AND w.run_id = %(run_id)s),
-        clock_timestamp(), %(run_id)s)
+SELECT f.dataset, f.partition, f.expected, f.rows, f.suspended, f.absent, f.rejected, f.missing, f.problem, f.note,
+       f.is_closed,
+       f.is_asked OR NOT bool_or(f.is_asked) OVER (PARTITION BY f.partition) AND NOT EXISTS (
+           SELECT FROM ashare.counted_partition o
+           WHERE o.partition = f.partition AND o.dataset <> f.dataset
+             AND ashare.table_of(o.dataset) = 'daily_bar' AND o.counted_at IS NOT NULL),
+       (SELECT started_at FROM ashare.work w
+        WHERE w.dataset = f.dataset AND w.partition = f.partition AND w.run_id = %(run_id)s),
+       clock_timestamp(), %(run_id)s
+FROM unnest(%(dataset)s::text[], %(partition)s::date[], %(expected)s::integer[], %(rows)s::integer[],
+            %(suspended)s::integer[], %(absent)s::integer[], %(rejected)s::integer[], %(missing)s::integer[],
+            %(problem)s::text[], %(note)s::text[], %(is_closed)s::boolean[], %(is_asked)s::boolean[])
+     AS f (dataset, partition, expected, rows, suspended, absent, rejected, missing, problem, note, is_closed, is_asked)
 ON CONFLICT (dataset, partition) DO UPDATE
 SET expected = excluded.expected, rows = excluded.rows, suspended = excluded.suspended,
     absent = excluded.absent, rejected = excluded.rejected, missing = excluded.missing, problem = excluded.problem,

@@ -201,4 +201,4 @@ UPDATE ashare.history_run SET ended_at = clock_timestamp() WHERE run_id = %(run_
 -- name: analyze
 -- Without new statistics, the planner takes a table that was just filled for empty.
 ANALYZE ashare.daily_bar, ashare.adjust_factor, ashare.factor_history, ashare.security, ashare.trade_calendar,
-        ashare.counted_partition, ashare.row_count
+        ashare.counted_partition, ashare.row_count, ashare.date_summary

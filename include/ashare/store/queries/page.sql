@@ -8,19 +8,22 @@ SELECT (SELECT min(partition) FROM ashare.counted_partition WHERE counted_at IS 
        (SELECT max(calendar_date) FROM ashare.trade_calendar) AS calendar_end
 
 -- name: counted_days
-SELECT trade_date, is_complete FROM ashare.counted_dates(%(datasets)s, %(start)s, %(end)s) ORDER BY trade_date
+SELECT trade_date, CASE WHEN is_complete THEN 'complete' WHEN is_closed THEN 'closed' END
+FROM ashare.counted_dates(%(datasets)s, %(start)s, %(end)s) ORDER BY trade_date
 
 -- name: counted_dates
-SELECT trade_date, is_complete, expected, loaded, suspended, rejected
+SELECT trade_date, is_complete, is_closed, expected, loaded, suspended, rejected
 FROM ashare.counted_dates(%(datasets)s, %(start)s, %(end)s)
 
 -- name: uncounted_days
 -- Days of a range that were not counted, and are worked on, hold bars or should be complete.
+WITH summary AS MATERIALIZED (
+    SELECT trade_date, is_counted, holds_bars FROM ashare.date_summaries(%(start)s, %(end)s)
+)
 SELECT known.day
 FROM (
     SELECT partition FROM ashare.work
-    UNION ALL SELECT partition FROM ashare.row_count WHERE dataset IN ('stock_bar', 'etf_bar') AND rows > 0
-    UNION ALL SELECT partition FROM ashare.unfolded_rows WHERE dataset IN ('stock_bar', 'etf_bar') AND rows > 0
+    UNION ALL SELECT trade_date FROM summary WHERE holds_bars
     UNION ALL SELECT c.calendar_date FROM ashare.trade_calendar c
     WHERE c.is_trading_day
       AND (c.calendar_date BETWEEN %(since)s AND %(newest)s
@@ -29,7 +32,7 @@ FROM (
                         AND c.calendar_date BETWEEN h.first_date AND h.last_date))
 ) AS known (day)
 WHERE known.day BETWEEN %(start)s AND %(end)s
-  AND NOT EXISTS (SELECT FROM ashare.counted_partition c WHERE c.partition = known.day)
+  AND known.day NOT IN (SELECT trade_date FROM summary WHERE is_counted)
 
 -- name: newest_session
 SELECT max(calendar_date) FROM ashare.trade_calendar WHERE is_trading_day AND calendar_date <= %(newest)s
