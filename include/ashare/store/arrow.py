@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ashare.store.queries import queries
+
 if TYPE_CHECKING:
     import psycopg
     import pyarrow as pa
@@ -34,11 +36,14 @@ def schema(types: Mapping[str, str]) -> pa.Schema:
 def copied(
     connection: psycopg.Connection[Any], query: SQL | Composed, values: Mapping[str, Any] | None = None
 ) -> Iterator[Iterator[bytes]]:
-    """The CSV of ``COPY ... TO STDOUT (FORMAT csv, ENCODING 'UTF8')``, in chunks of whole rows; at least one chunk.
+    """The rows of a query as CSV by COPY, in chunks of whole rows; at least one chunk.
 
     An error in the block, also Ctrl-C, cancels the COPY. Otherwise the ROLLBACK that follows would wait for ever.
     """
-    with connection.cursor() as cursor, cursor.copy(query, values) as copy:
+    from psycopg import sql
+
+    statement = sql.SQL(queries("read")["csv"]).format(query=query)
+    with connection.cursor() as cursor, cursor.copy(statement, values) as copy:
         yield _chunks(copy)
 
 

@@ -39,33 +39,23 @@ GROUP BY year, f.hash
 ORDER BY year
 
 -- name: bars
-COPY (
-    SELECT {columns}, b.back_factor AS hfq_factor
-    FROM ashare.daily_bar_factor b
-    WHERE b.trade_date BETWEEN %(start)s AND %(end)s
-      AND (%(kinds)s::text[] IS NULL
-           OR b.code IN (SELECT s.code FROM ashare.security s WHERE s.kind = ANY (%(kinds)s::text[])))
-    ORDER BY b.code, b.trade_date
-) TO STDOUT (FORMAT csv, ENCODING 'UTF8')
+SELECT {columns}, b.back_factor AS hfq_factor
+FROM ashare.daily_bar_factor b
+WHERE b.trade_date BETWEEN %(start)s AND %(end)s
+  AND (%(kinds)s::text[] IS NULL
+       OR b.code IN (SELECT s.code FROM ashare.security s WHERE s.kind = ANY (%(kinds)s::text[])))
+ORDER BY b.code, b.trade_date
 
 -- name: adjust_factor
-COPY (
-    SELECT code, ex_date, fore_factor, back_factor FROM ashare.adjust_factor ORDER BY code, ex_date
-) TO STDOUT (FORMAT csv, ENCODING 'UTF8')
+SELECT code, ex_date, fore_factor, back_factor FROM ashare.adjust_factor ORDER BY code, ex_date
 
 -- name: security
-COPY (
-    SELECT code, name, kind, ipo_date, out_date, updated_at FROM ashare.security ORDER BY code
-) TO STDOUT (FORMAT csv, ENCODING 'UTF8')
+SELECT code, name, kind, ipo_date, out_date, updated_at FROM ashare.security ORDER BY code
 
 -- name: trade_calendar
-COPY (
-    SELECT calendar_date, is_trading_day, fetched_at FROM ashare.trade_calendar ORDER BY calendar_date
-) TO STDOUT (FORMAT csv, ENCODING 'UTF8')
+SELECT calendar_date, is_trading_day, fetched_at FROM ashare.trade_calendar ORDER BY calendar_date
 
 -- name: sync_status
-COPY (
-    SELECT trade_date, status, array_to_string(kinds, ',') AS kinds, expected, loaded, suspended, missing, rejected,
-           revised, requests, reason, run_id, started_at, finished_at, checked_at
-    FROM ashare.sync_status ORDER BY trade_date
-) TO STDOUT (FORMAT csv, ENCODING 'UTF8')
+SELECT trade_date, status, array_to_string(kinds, ',') AS kinds, expected, loaded, suspended, missing, rejected,
+       revised, requests, reason, run_id, started_at, finished_at, checked_at
+FROM ashare.sync_status ORDER BY trade_date

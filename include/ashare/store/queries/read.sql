@@ -4,13 +4,16 @@ SELECT set_config('datestyle', 'ISO, YMD', true), set_config('timezone', 'UTC', 
        set_config('client_encoding', 'UTF8', true),
        set_config('lock_timeout', coalesce(nullif(current_setting('lock_timeout'), '0'), %(lock_timeout)s), true)
 
--- name: bars
+-- name: csv
 COPY (
-    SELECT {columns} FROM {bars}
-    WHERE trade_date BETWEEN %(start)s AND %(end)s
-      AND (%(codes)s::text[] IS NULL OR code = ANY (%(codes)s::text[]))
-    ORDER BY code, trade_date
+{query}
 ) TO STDOUT (FORMAT csv, ENCODING 'UTF8')
+
+-- name: bars
+SELECT {columns} FROM {bars}
+WHERE trade_date BETWEEN %(start)s AND %(end)s
+  AND (%(codes)s::text[] IS NULL OR code = ANY (%(codes)s::text[]))
+ORDER BY code, trade_date
 
 -- name: unknown
 SELECT code FROM unnest(%(codes)s::text[]) WITH ORDINALITY AS asked (code, n)
@@ -22,14 +25,12 @@ ORDER BY n
 SELECT max(updated_at) FROM ashare.security
 
 -- name: universe
-COPY (
-    -- With or without a bar of that day. The Beijing exchange is left out: Baostock has no bars of it.
-    SELECT code, name, kind, ipo_date, out_date FROM ashare.security
-    WHERE kind = ANY (%(kinds)s) AND code NOT LIKE 'bj.%%'
-      AND (ipo_date IS NULL OR ipo_date <= %(day)s)
-      AND (least(out_date, gone_from) IS NULL OR least(out_date, gone_from) > %(day)s)
-    ORDER BY code
-) TO STDOUT (FORMAT csv, ENCODING 'UTF8')
+-- With or without a bar of that day. The Beijing exchange is left out: Baostock has no bars of it.
+SELECT code, name, kind, ipo_date, out_date FROM ashare.security
+WHERE kind = ANY (%(kinds)s) AND code NOT LIKE 'bj.%%'
+  AND (ipo_date IS NULL OR ipo_date <= %(day)s)
+  AND (least(out_date, gone_from) IS NULL OR least(out_date, gone_from) > %(day)s)
+ORDER BY code
 
 -- name: listed_span
 -- The kinds of some securities, and from when to when any of them was listed. One that the list of securities lacks
