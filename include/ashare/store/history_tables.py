@@ -59,12 +59,10 @@ class HistoryTables:
         self.store, self._span = store, span
 
     def _all(self, name: str, **values: Any) -> list[tuple[Any, ...]]:
-        with self.store.transaction() as connection:
-            return connection.execute(queries("history")[name], {**self._span.parameters, **values}).fetchall()
+        return self.store.rows("history", name, {**self._span.parameters, **values})
 
     def _do(self, name: str, **values: Any) -> None:
-        with self.store.transaction() as connection:
-            connection.execute(queries("history")[name], {**self._span.parameters, **values})
+        self.store.execute("history", name, {**self._span.parameters, **values})
 
     # ------------------------------------------------------------------ gaps
 
@@ -125,7 +123,7 @@ class HistoryTables:
 
     def is_planned(self) -> bool:
         """Whether the run has a plan."""
-        return bool(self._all("is_planned")[0][0])
+        return self.planned_start() is not None
 
     def plan(self, in_words: str) -> None:
         """Record the run's plan."""

@@ -108,9 +108,6 @@ VALUES (%(run_id)s, %(start)s, %(end)s, %(plan)s, CASE WHEN %(codes)s::text[] IS
 -- name: planned_start
 SELECT first_date FROM ashare.history_run WHERE run_id = %(run_id)s
 
--- name: is_planned
-SELECT EXISTS (SELECT FROM ashare.history_run WHERE run_id = %(run_id)s)
-
 -- name: absences
 -- The dates on which this run recorded absences. Of the bars, no more are counted than the comparison needs.
 SELECT a.trade_date, count(*)::integer,
