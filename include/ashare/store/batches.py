@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -91,15 +91,7 @@ class Batches:
 
 def add(connection: psycopg.Connection[Any], plan: Plan, batch: Batch) -> Batch:
     """Add a batch to a plan, within the caller's transaction; returns the batch with its number."""
-    values = {
-        **plan.parameters,
-        "kind": batch.kind,
-        "by": batch.by,
-        "codes": batch.codes,
-        "label": batch.label,
-        "again": batch.again,
-        "heals": batch.heals,
-    }
+    values = {**plan.parameters, **asdict(batch)}
     take_lock(connection, queries("batches")["lock"], f"ashare batches {plan.name}", values)
     row = connection.execute(queries("batches")["add"], values).fetchone()
     assert row is not None

@@ -7,7 +7,7 @@ securities. Each rule counts the bars that contradict. If there are more than th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -131,10 +131,9 @@ def record(
     """Write the outcomes with their figures."""
     from psycopg.types.json import Jsonb
 
-    names = ("rule", "compared_with", "compared", "deviating", "allowed", "passed")
     rows = [
-        {name: getattr(check, name) for name in names}
-        | {"figures": Jsonb(dict(check.figures)), "examples": list(check.examples)}
+        asdict(check)
+        | {"passed": check.passed, "figures": Jsonb(check.figures), "examples": list(check.examples)}
         | {"day": day, "kind": kind, "run_id": run_id}
         for check in checks
     ]

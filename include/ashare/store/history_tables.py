@@ -30,16 +30,8 @@ class HistoryRange:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        return {
-            "start": self.start,
-            "end": self.end,
-            "kinds": list(self.kinds),
-            "indices": list(self.indices),
-            "codes": None if self.codes is None else list(self.codes),
-            "run_id": self.run_id,
-            "rejected_limit": self.rejected_limit,
-            "datasets": list(self.datasets),
-        }
+        """The values for SQL, each tuple as a list, which psycopg sends as an array."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
 
 
 @dataclass(frozen=True)
