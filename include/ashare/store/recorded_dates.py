@@ -31,33 +31,35 @@ class RecordedDates:
 
         :raises AshareError: the database cannot be read.
         """
-        states = self._states(min(days), max(days)) if days else []
-        return {state.trade_date for state in states if state.status in ("success", "skipped")} & set(days)
+        return {state.trade_date for state in self._states(days) if state.status in ("success", "skipped")}
 
     def record(self, day: date) -> DateState | None:
         """The recorded state of a date for the kinds; ``None`` without a record.
 
         :raises AshareError: the database cannot be read.
         """
-        return next(iter(self._states(day, day)), None)
+        return next(iter(self._states([day])), None)
 
     def first_waiting(self, days: Collection[date]) -> tuple[date, str] | None:
         """The earliest of ``days`` that waits, and for what, such as a ban's end or the next day's budget.
 
         :raises AshareError: the database cannot be read.
         """
-        states = self._states(min(days), max(days)) if days else []
-        waiting = (state for state in states if state.status == "syncing" and state.reason)
-        return next(((state.trade_date, state.reason or "") for state in waiting if state.trade_date in days), None)
+        waiting = (state for state in self._states(days) if state.status == "syncing" and state.reason)
+        return next(((state.trade_date, state.reason or "") for state in waiting), None)
 
-    def _states(self, start: date, end: date) -> list[DateState]:
+    def _states(self, days: Collection[date]) -> list[DateState]:
+        """The recorded states of some days, by date."""
         from psycopg.errors import InvalidSchemaName, UndefinedFunction, UndefinedTable
 
+        if not days:
+            return []
         try:
-            found = self.store.coverage.states(start, end, kept_with(self.kinds))
+            found = self.store.coverage.states(min(days), max(days), kept_with(self.kinds))
         except StoreRefused as refused:
             if not isinstance(refused.__cause__, InvalidSchemaName | UndefinedTable | UndefinedFunction):
                 raise
             found = []
         self.was_read = True
-        return found
+        wanted = set(days)
+        return [state for state in found if state.trade_date in wanted]
