@@ -45,27 +45,30 @@ def record_absent_range(connection: psycopg.Connection[Any], absent: AbsentRange
     connection.execute(queries("bars")["record_absent_range"], values)
 
 
-def record_rejected_factors(
+def save_factors(connection: psycopg.Connection[Any], factors: Sequence[tuple[str, date, str, str]]) -> None:
+    """Upsert adjust factors (code, ex_date, fore, back), within the caller's transaction."""
+    columns = [list(column) for column in zip(*factors, strict=True)] or [[], [], [], []]
+    values = dict(zip(("codes", "ex_dates", "fore", "back"), columns, strict=True))
+    connection.execute(queries("bars")["save_factors"], values)
+
+
+def replace_rejected(
     connection: psycopg.Connection[Any],
+    dataset: str,
     odd: Sequence[RejectedRow],
     run_id: str | None,
     *,
     day: date | None = None,
     code: str | None = None,
 ) -> None:
-    """Replace the rejected factors of a day or a stock, within the caller's transaction; old ones are superseded.
+    """Record the rows of a reply that broke a rule, within the caller's transaction; earlier ones are superseded.
 
-    :param odd: rows of the last reply that broke a rule.
+    :param dataset: ``security`` or ``factor``.
+    :param day: the reply is of one day.
+    :param code: the reply is of one stock.
     """
-    connection.execute(queries("universe")["supersede_rejected_factors"], {"day": day, "code": code})
-    record_rejected(connection, "factor", odd, run_id)
-
-
-def record_rejected(
-    connection: psycopg.Connection[Any], dataset: str, rows: Sequence[RejectedRow], run_id: str | None
-) -> None:
-    """Record rows that broke a rule, within the caller's transaction. The caller has superseded earlier rows."""
-    _record(connection, queries("universe")["reject"], rows, run_id, dataset=dataset)
+    connection.execute(queries("universe")["supersede_rejected"], {"dataset": dataset, "day": day, "code": code})
+    _record(connection, queries("universe")["reject"], odd, run_id, dataset=dataset)
 
 
 @cache

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ashare.datasets import bars_of
 from ashare.store import cross_check
-from ashare.store.bar_merge import merge, record_absent, record_absent_range, record_rejected_factors
+from ashare.store.bar_merge import merge, record_absent, record_absent_range, replace_rejected, save_factors
 from ashare.store.batches import FACTOR_BATCH, add, add_rows, finish
 from ashare.store.cross_check import Contradiction, Tolerance
 from ashare.store.queries import queries
@@ -118,13 +118,11 @@ class Bars:
         :param factors: (code, ex_date, fore, back).
         :param odd: rows that broke a rule.
         """
-        codes, ex_dates, fore, back = ([list(c) for c in zip(*factors, strict=True)]) or ([], [], [], [])
-        values = {"codes": codes, "ex_dates": ex_dates, "fore": fore, "back": back}
         with self.store.transaction() as connection:
-            named = [*codes, *(row.code for row in odd)] if codes else []
+            named = [*(code for code, *_ in factors), *(row.code for row in odd)] if factors else []
             connection.execute(queries("bars")["drop_wrong_factors"], {"codes": named, "day": plan.day})
-            connection.execute(queries("bars")["save_factors"], values)
-            record_rejected_factors(connection, odd, plan.run_id, day=plan.day)
+            save_factors(connection, factors)
+            replace_rejected(connection, "factor", odd, plan.run_id, day=plan.day)
             note = f"{len(odd)} adjust factors set aside (ashare.rejected_row)" if odd else None
             recorded = {"day": plan.day, "expected": len(factors), "note": note, "run_id": plan.run_id}
             connection.execute(queries("coverage")["record_factors"], recorded)

@@ -8,7 +8,7 @@ from datetime import date, time
 from typing import Any
 
 from ashare.datasets import ADJUST_FACTORS, bars_of
-from ashare.store.bar_merge import record_rejected_factors
+from ashare.store.bar_merge import replace_rejected, save_factors
 from ashare.store.cross_check import DAYS_MOVE
 from ashare.store.queries import queries
 from ashare.store.rows import RejectedRow
@@ -143,14 +143,12 @@ class HistoryTables:
         :param factors: (code, ex_date, fore, back); if empty, the known factors stay.
         :param odd: rows that broke a rule; the known factors of their ex-dates stay, too.
         """
-        columns = [list(column) for column in zip(*factors, strict=True)] or [[], [], [], []]
-        values = dict(zip(("codes", "ex_dates", "fore", "back"), columns, strict=True))
         with self.store.transaction() as connection:
             if factors:
-                named = [*values["ex_dates"], *(row.day for row in odd if row.day)]
+                named = [*(ex_date for _, ex_date, *_ in factors), *(row.day for row in odd if row.day)]
                 connection.execute(queries("history")["drop_factors"], {"code": code, "ex_dates": named})
-            connection.execute(queries("bars")["save_factors"], values)
-            record_rejected_factors(connection, odd, self._span.run_id, code=code)
+            save_factors(connection, factors)
+            replace_rejected(connection, "factor", odd, self._span.run_id, code=code)
             connection.execute(queries("history")["factors_read"], {"code": code})
 
     # ------------------------------------------------------------------ trade dates

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from ashare.store.bar_merge import record_rejected
+from ashare.store.bar_merge import replace_rejected
 from ashare.store.queries import queries
 from ashare.store.rows import Expectation, RejectedRow, Security
 
@@ -68,8 +68,7 @@ class Universe:
             connection.execute(sql["save"], columns)
             if is_whole:
                 connection.execute(sql["count_missed_lists"], {"codes": [*codes, *(row.code for row in odd)]})
-            connection.execute(sql["supersede_rejected"])
-            record_rejected(connection, "security", odd, run_id)
+            replace_rejected(connection, "security", odd, run_id)
 
     def record_unlisted_indices(self, day: date, indices: Sequence[str]) -> None:
         """Record which of the configured indices the list of securities lacks, and forget the others."""

@@ -19,12 +19,10 @@ FROM (SELECT code, CASE WHEN NOT code = ANY (%(codes)s::text[]) THEN missed_list
 WHERE m.code = s.code AND m.missed <= 2 AND m.missed <> s.missed_lists
 
 -- name: supersede_rejected
-UPDATE ashare.rejected_row SET superseded_at = now() WHERE dataset = 'security' AND superseded_at IS NULL
-
--- name: supersede_rejected_factors
--- The rejected factors of a stock, or of a day, that was just read again.
+-- The rejected rows of a stock, of a day, or of the whole dataset, that was just read again.
 UPDATE ashare.rejected_row SET superseded_at = now()
-WHERE dataset = 'factor' AND superseded_at IS NULL AND (code = %(code)s OR day = %(day)s)
+WHERE dataset = %(dataset)s AND superseded_at IS NULL
+  AND (code = %(code)s OR day = %(day)s OR %(code)s::text IS NULL AND %(day)s::date IS NULL)
 
 -- name: save
 INSERT INTO ashare.security (code, name, kind, ipo_date, out_date)
