@@ -25,6 +25,8 @@ from ashare.store import Store
 if TYPE_CHECKING:
     import psycopg
 
+    from ashare.alerts import Alerts
+
 log = logging.getLogger(__name__)
 
 SOURCE_EXAMPLE = f"baostock://anonymous:123456@{PUBLIC_HOST}:{PORT}"
@@ -98,12 +100,16 @@ class Environment:
         fields = read_connection(ALERTS_CONNECTION)
         return alert_addresses(fields.password) if fields else []
 
-    def report_recovery(self, store: Store) -> None:
-        """Send the messages of troubles that are over. An error of sending is logged, not raised."""
+    def alerts(self, store: Store) -> Alerts:
+        """The alerts of a database, to these addresses, which are read when a message is sent."""
         from ashare.alerts import Alerts, Delivery
 
+        return Alerts(store, lambda: Delivery(self.alert_addresses()))
+
+    def report_recovery(self, store: Store) -> None:
+        """Send the messages of troubles that are over. An error of sending is logged, not raised."""
         try:
-            Alerts(store, lambda: Delivery(self.alert_addresses())).recovered("")
+            self.alerts(store).recovered("")
         except AshareError as error:
             log.error("The message that a trouble is over could not be sent: %s", error)
 

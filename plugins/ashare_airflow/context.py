@@ -13,7 +13,7 @@ from ashare.errors import AshareError
 from ashare.params import check_names
 from ashare.sync import Run
 from ashare.sync.history import HistoryRun
-from ashare_airflow.connections import source_config, store
+from ashare_airflow.connections import AirflowConnections
 from ashare_airflow.report.run_metrics import task_measured
 
 if TYPE_CHECKING:
@@ -29,11 +29,12 @@ def run_of(context: Context) -> Iterator[Run]:
     dag_run, params = context["dag_run"], _params(context)
     day = trade_date_of(dag_run.partition_key, params.get("trade_date"), dag_run.logical_date, dag_run.run_after)
     task_id, label = context["task_instance"].task_id, f"{_task_label(context)} {day} in {dag_run.run_id}"
-    with store() as opened:
+    airflow = AirflowConnections()
+    with airflow.store() as opened:
         run = Run(
             day,
             opened,
-            source_config(),
+            airflow.source_config(),
             kinds=tuple(params["kinds"]),
             fetch=params["fetch"],
             batch_size=params["batch_size"],
@@ -69,12 +70,13 @@ def history_of(context: Context) -> Iterator[HistoryRun]:
     dag_run, params = context["dag_run"], _params(context)
     start, end = range_of(params["start_date"], params["end_date"], params["years"], dag_run.run_after)
     task_id, label = context["task_instance"].task_id, f"{_task_label(context)} {start} to {end} in {dag_run.run_id}"
-    with store() as opened:
+    airflow = AirflowConnections()
+    with airflow.store() as opened:
         run = HistoryRun(
             start,
             end,
             opened,
-            source_config(),
+            airflow.source_config(),
             kinds=tuple(params["kinds"]),
             codes=params["codes"] or None,
             datasets=params["datasets"] or None,

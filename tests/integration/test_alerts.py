@@ -480,11 +480,11 @@ def test_no_log_holds_an_address(listener: Listener, caplog: pytest.LogCaptureFi
 
 REPORTED = """
 from datetime import date
-from ashare_airflow import connections
+from ashare_airflow.connections import AirflowConnections
 from ashare_airflow.report.run_report import end_reported
 from ashare.sync import Run
-with connections.store() as opened:
-    run = Run(date(2025, 10, 10), opened, connections.source_config(), run_id="r")
+with AirflowConnections().store() as opened:
+    run = Run(date(2025, 10, 10), opened, AirflowConnections().source_config(), run_id="r")
     with end_reported(run):
         print("recorded")
 print("ended well")

@@ -20,13 +20,13 @@ from tests.airflow_script import run_script
 from tests.conftest import Database
 
 ASK = """
-from ashare_airflow.connections import source_config, store
+from ashare_airflow.connections import AirflowConnections
 from ashare.errors import AshareError
 try:
-    found = source_config()
+    found = AirflowConnections().source_config()
     print(found.address, found.user, found.password, found.api_key, found.limits.idle, found.session_requests)
     print(repr(found))
-    with store() as opened:
+    with AirflowConnections().store() as opened:
         print(opened.migrate())
 except AshareError as error:
     print(type(error).__name__, error)

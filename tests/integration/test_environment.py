@@ -13,7 +13,7 @@ from ashare.connection import CONNECT_SECONDS
 from ashare.environment import Environment
 from ashare.errors import InvalidInput
 from ashare.store.read_connection import read_only_connection
-from ashare_airflow import connections
+from ashare_airflow.connections import AirflowConnections
 from ashare_local.postgres import EmbeddedPostgres
 
 VARIABLE = "AIRFLOW_CONN_ASHARE_POSTGRES"
@@ -24,7 +24,7 @@ def reader() -> Callable[[], AbstractContextManager[psycopg.Connection[Any]]]:
     return read_only_connection
 
 
-@pytest.mark.parametrize("connector", [Environment().connector, connections.connector, reader])
+@pytest.mark.parametrize("connector", [Environment().connector, AirflowConnections().connector, reader])
 @pytest.mark.parametrize(
     ("in_the_uri", "in_the_environment", "seconds"),
     [("", None, str(int(CONNECT_SECONDS))), ("&connect_timeout=7", None, "7"), ("", "5", "5")],

@@ -95,12 +95,12 @@ import sys
 from datetime import date
 from ashare.errors import IncompleteDate
 from ashare.sync import Run
-from ashare_airflow import connections
+from ashare_airflow.connections import AirflowConnections
 from ashare_airflow.report.run_metrics import row_counts, task_measured
 from ashare_airflow.report.run_report import end_reported
 from ashare.store.rows import MergeCounts
-with connections.store() as opened:
-    run = Run(date(2025, 10, 10), opened, connections.source_config(), run_id="r")
+with AirflowConnections().store() as opened:
+    run = Run(date(2025, 10, 10), opened, AirflowConnections().source_config(), run_id="r")
     try:
         with task_measured(opened, "record_status", "a label"), end_reported(run):
             print(row_counts(MergeCounts(1, 2, 3)))

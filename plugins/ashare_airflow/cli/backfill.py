@@ -22,7 +22,6 @@ from ashare.errors import AshareError
 from ashare.settings import Settings
 from ashare.store import Store
 from ashare.store.recorded_dates import RecordedDates
-from ashare_airflow import connections
 from ashare_airflow.backfills import DAG_ID
 from ashare_airflow.backfills.refusals import Refused
 from ashare_airflow.backfills.start import check_can_start, load_dag
@@ -38,6 +37,7 @@ from ashare_airflow.cli.arguments import read_request, refuse_other_dag
 from ashare_airflow.cli.display import ProgressDisplay, print_line, print_table
 from ashare_airflow.cli.interrupt import InterruptFlag
 from ashare_airflow.cli.run_monitor import AirflowGone, RunMonitor, WatchedRun
+from ashare_airflow.connections import AirflowConnections
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -59,7 +59,7 @@ def backfill(args: Namespace) -> None:
     try:
         refuse_other_dag(args)
         # The Airflow connection is looked up at first use, and again whenever the database connection was lost.
-        with Store(lambda: connections.connector()()) as store:
+        with Store(lambda: AirflowConnections().connector()()) as store:
             exit_code = _backfill(args, store, console)
     except Refused as refused:
         sys.stderr.write(f"{refused}\n")

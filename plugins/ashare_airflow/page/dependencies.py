@@ -14,7 +14,7 @@ from ashare.errors import InvalidInput, StoreUnavailable
 from ashare.settings import Settings
 from ashare.status import StatusReader, status_reader
 from ashare.store import Store
-from ashare_airflow import connections
+from ashare_airflow.connections import AirflowConnections, lent_store
 from ashare_airflow.page.runs import runs_under_way
 
 
@@ -29,7 +29,7 @@ def open_reader(session: Session) -> Iterator[StatusReader]:
     session.rollback()
     with ExitStack() as stack:
         try:
-            reader = stack.enter_context(status_reader(stack.enter_context(connections.lent_store()), under_way))
+            reader = stack.enter_context(status_reader(stack.enter_context(lent_store()), under_way))
         except InvalidInput as error:
             # Not an error of the caller, who can mend neither a connection nor a setting.
             raise StoreUnavailable(str(error)) from None
@@ -46,7 +46,7 @@ def open_store(session: Session) -> Iterator[Store]:
     with ExitStack() as stack:
         try:
             Settings()  # refuse a wrong setting before anything is written
-            store = stack.enter_context(connections.store())
+            store = stack.enter_context(AirflowConnections().store())
             store.migrate()
         except InvalidInput as error:
             raise StoreUnavailable(str(error)) from None

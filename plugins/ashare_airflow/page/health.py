@@ -8,7 +8,7 @@ import time
 from fastapi import APIRouter, Response, status
 
 from ashare.status import status_reader
-from ashare_airflow import connections
+from ashare_airflow.connections import lent_store
 from ashare_airflow.page.models.reply import Health
 
 UNAVAILABLE = Health(status="unavailable")
@@ -48,7 +48,7 @@ class CachedHealth:
 def read_health() -> Health:
     """The health by the lag of the newest complete trade date and by open sessions, read from the database."""
     try:
-        with connections.lent_store() as store, status_reader(store) as reader:
+        with lent_store() as store, status_reader(store) as reader:
             lag, open_sessions = reader.bounds().lag, reader.overdue_sessions()
             is_new = lag is not None and lag <= reader.settings.max_lag
     except Exception:  # noqa: BLE001  (whatever it is, a monitor is told)

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
-from ashare.store import Store
 from ashare.sync import Run
 from ashare.sync.agenda import open_states
 from ashare.sync.history import HistoryRun
-from ashare_airflow import connections
 from ashare_airflow.backfills.links import run_link
+from ashare_airflow.connections import AirflowConnections
 from ashare_airflow.report.reliable import failure_logged
 from ashare_airflow.report.run_metrics import send_completeness
-
-if TYPE_CHECKING:
-    from ashare.alerts import Alerts
 
 SUBJECT = "The message that a trouble is over"
 
@@ -32,7 +27,8 @@ def end_reported(run: Run | HistoryRun) -> Iterator[None]:
         send_completeness(run.store, run.day if isinstance(run, Run) else None)
         if is_complete:
             with failure_logged(SUBJECT):
-                _alerts(run.store).recovered(run.run_id, run.end if isinstance(run, HistoryRun) else None)
+                alerts = AirflowConnections().alerts(run.store)
+                alerts.recovered(run.run_id, run.end if isinstance(run, HistoryRun) else None)
         if isinstance(run, Run):
             with failure_logged("The message about earlier dates that are not complete"):
                 _report_holes(run)
@@ -41,16 +37,11 @@ def end_reported(run: Run | HistoryRun) -> Iterator[None]:
 def _report_holes(run: Run) -> None:
     """Alert of earlier dates that the run of the newest date could not complete."""
     if states := open_states(run):
-        _alerts(run.store).holes(states, run.run_id, run_link("ashare_daily", run.run_id))
+        AirflowConnections().alerts(run.store).holes(states, run.run_id, run_link("ashare_daily", run.run_id))
 
 
 def report_accepted_date() -> None:
     """Send that an accepted date's trouble is over. An acceptance has no run that would report the recovery."""
-    with failure_logged(SUBJECT), connections.store() as store:
-        _alerts(store).recovered("")
-
-
-def _alerts(store: Store) -> Alerts:
-    from ashare.alerts import Alerts, Delivery
-
-    return Alerts(store, lambda: Delivery(connections.alert_addresses()))
+    airflow = AirflowConnections()
+    with failure_logged(SUBJECT), airflow.store() as store:
+        airflow.alerts(store).recovered("")
