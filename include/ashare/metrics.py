@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Protocol
 
 from ashare.status import status_reader
 from ashare.store import Store
-from ashare.store.rows import MergeCounts
 
 GAUGES = {"bars": "loaded", "missing": "missing", "rejected": "rejected", "revised": "revised"}
 
@@ -33,9 +33,9 @@ def task_ended(stats: Stats, store: Store, task_id: str, label: str, seconds: fl
         stats.timing("ashare.seconds.source", timedelta(seconds=source_seconds))
 
 
-def batch_loaded(stats: Stats, merged: MergeCounts) -> None:
-    """Count a batch's new, changed and unchanged rows."""
-    for name, count in (("new", merged.inserted), ("changed", merged.revised), ("unchanged", merged.unchanged)):
+def batch_loaded(stats: Stats, counts: Mapping[str, int]) -> None:
+    """Count a batch's rows by what became of them: new, changed, unchanged."""
+    for name, count in counts.items():
         stats.incr(f"ashare.rows.{name}", count)
 
 

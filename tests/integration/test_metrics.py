@@ -10,7 +10,6 @@ import pytest
 
 from ashare import metrics
 from ashare.store import Store
-from ashare.store.rows import MergeCounts
 from ashare_airflow.report import run_metrics
 from ashare_emulator.server import Emulator
 from tests.airflow_script import run_script
@@ -85,8 +84,8 @@ def test_a_recorded_date_says_how_complete_it_is(make_run: MakeRun, database: Da
 
 
 def test_rows_are_counted_by_what_became_of_them(stats: Recorder) -> None:
-    metrics.batch_loaded(stats, MergeCounts(inserted=3, revised=2, unchanged=1))
-    metrics.batch_loaded(stats, MergeCounts(inserted=4, revised=0, unchanged=0))
+    metrics.batch_loaded(stats, {"new": 3, "changed": 2, "unchanged": 1})
+    metrics.batch_loaded(stats, {"new": 4, "changed": 0, "unchanged": 0})
     assert stats.counts == {"ashare.rows.new": 7, "ashare.rows.changed": 2, "ashare.rows.unchanged": 1}
 
 

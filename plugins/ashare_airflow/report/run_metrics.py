@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING
@@ -14,8 +14,6 @@ from ashare_airflow.report.reliable import failure_logged
 if TYPE_CHECKING:
     from ashare.store import Store
     from ashare.store.rows import MergeCounts
-
-SUBJECT = "A metric"
 
 
 @contextmanager
@@ -28,17 +26,14 @@ def task_measured(store: Store, task_id: str, label: str) -> Iterator[None]:
     try:
         yield
     finally:
-        with failure_logged(SUBJECT):
-            if client := _client():
-                metrics.task_ended(client, store, task_id, label, time.monotonic() - began)
+        _send(lambda client: metrics.task_ended(client, store, task_id, label, time.monotonic() - began))
 
 
 def row_counts(merged: MergeCounts) -> dict[str, int]:
     """Send a batch's row counts as metrics, and return them as the task's result: new, changed, unchanged."""
-    with failure_logged(SUBJECT):
-        if client := _client():
-            metrics.batch_loaded(client, merged)
-    return {"new": merged.inserted, "changed": merged.revised, "unchanged": merged.unchanged}
+    counts = {"new": merged.inserted, "changed": merged.revised, "unchanged": merged.unchanged}
+    _send(lambda client: metrics.batch_loaded(client, counts))
+    return counts
 
 
 def send_completeness(store: Store, day: date | None) -> None:
@@ -46,9 +41,13 @@ def send_completeness(store: Store, day: date | None) -> None:
 
     :param day: ``None``: a range of dates; only the lag is sent.
     """
-    with failure_logged(SUBJECT):
+    _send(lambda client: metrics.date_recorded(client, store, day))
+
+
+def _send(send: Callable[[metrics.Stats], None]) -> None:
+    with failure_logged("A metric"):
         if client := _client():
-            metrics.date_recorded(client, store, day)
+            send(client)
 
 
 def _client() -> metrics.Stats | None:
