@@ -19,7 +19,7 @@ from ashare.errors import BadReply, IncompleteDate, InvalidInput, SourceBusy
 from ashare.settings import Settings
 from ashare.status import status_reader
 from ashare.store import Store
-from ashare.store.queries import queries
+from ashare.store.database import lock_merging
 from ashare.store.recorded_dates import RecordedDates
 from ashare.sync import history as history_steps
 from ashare.sync import plan_batches, record_status
@@ -370,7 +370,7 @@ def test_who_accepts_waits_for_a_merge_for_seconds_and_not_for_hours(
 ) -> None:
     monkeypatch.setattr("ashare.sync.accept.WAIT_SECONDS", 0.2)
     with database.connect() as merging:
-        merging.execute(queries("bars")["lock"])
+        lock_merging(merging)
         with pytest.raises(SourceBusy, match="Bars have been merged for over"):
             accept(red.store, red.day, REASON, "li")
     assert ends(database) == []

@@ -646,7 +646,10 @@ def kill(process: subprocess.Popen[bytes]) -> None:
             "pid IN (SELECT pid FROM pg_stat_progress_copy WHERE tuples_processed > 100)",
         ),
         # It has all rows in the temporary table.
-        (before(b"ashare merge"), "state = 'idle in transaction' AND query LIKE '%%ANALYZE incoming%%'"),
+        (
+            before(b"pg_advisory_xact_lock", after=b"ANALYZE incoming"),
+            "state = 'idle in transaction' AND query LIKE '%%ANALYZE incoming%%'",
+        ),
         # It has merged them, and may be told to keep them.
         (
             before(b"COMMIT", after=b"INSERT INTO ashare.daily_bar"),

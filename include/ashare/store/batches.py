@@ -92,7 +92,8 @@ class Batches:
 def add(connection: psycopg.Connection[Any], plan: Plan, batch: Batch) -> Batch:
     """Add a batch to a plan, within the caller's transaction; returns the batch with its number."""
     values = {**plan.parameters, **asdict(batch)}
-    take_lock(connection, queries("batches")["lock"], f"ashare batches {plan.name}", values)
+    # Two sessions that number a plan's batches at once would take the same number.
+    take_lock(connection, f"ashare batches {plan.name}")
     row = connection.execute(queries("batches")["add"], values).fetchone()
     assert row is not None
     return replace(batch, batch_no=row[0])

@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address
@@ -18,7 +18,6 @@ from ashare.store.queries import queries
 
 if TYPE_CHECKING:
     import psycopg
-    from typing_extensions import LiteralString  # in typing since Python 3.11
 
 log = logging.getLogger(__name__)
 
@@ -81,21 +80,15 @@ class LockHeld(Exception):
         self.lock = lock
 
 
-def take_lock(
-    connection: psycopg.Connection[Any],
-    statement: LiteralString,
-    lock: str,
-    values: Mapping[str, Any] | None = None,
-) -> None:
-    """Take an advisory lock.
+def take_lock(connection: psycopg.Connection[Any], lock: str, *, for_session: bool = False) -> None:
+    """Take an advisory lock until the transaction ends, or until the session ends or unlocks it.
 
-    :param lock: the lock's name, as the statement hashes it.
     :raises LockHeld: another session held the lock for longer than ``lock_timeout``.
     """
     from psycopg import errors
 
     try:
-        connection.execute(statement, values)
+        connection.execute(queries("database")["lock" if for_session else "lock_transaction"], {"lock": lock})
     except errors.LockNotAvailable as error:
         raise LockHeld(lock) from error
 
@@ -103,9 +96,11 @@ def take_lock(
 def lock_merging(connection: psycopg.Connection[Any]) -> None:
     """Take the advisory lock that serializes merges of bars, until the transaction ends.
 
+    Two batches may bring the same bar: serialized merges cannot deadlock.
+
     :raises LockHeld: another session held the lock for longer than ``lock_timeout``.
     """
-    take_lock(connection, queries("bars")["lock"], "ashare merge")
+    take_lock(connection, "ashare merge")
 
 
 def wait_for_lock(
@@ -118,11 +113,10 @@ def wait_for_lock(
     :param waiting: what is waited for: the beginning of the logged sentence.
     :raises LockHeld: another session held the lock for longer than ``lock_timeout``.
     """
-    sql, values = queries("database"), {"lock": lock}
-    row = connection.execute(sql["try_lock"], values).fetchone()
+    row = connection.execute(queries("database")["try_lock"], {"lock": lock}).fetchone()
     if row and not row[0]:
         with _wait_logged(connect, lock, waiting):
-            take_lock(connection, sql["lock"], lock, values)
+            take_lock(connection, lock, for_session=True)
 
 
 @contextmanager

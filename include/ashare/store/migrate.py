@@ -82,12 +82,11 @@ def migrate(connection: psycopg.Connection[Any], wait_seconds: float = LOCK_SECO
 def _one_at_a_time(connection: psycopg.Connection[Any], wait_seconds: float) -> Iterator[None]:
     import psycopg
 
-    sql, values = queries("database"), {"lock": LOCK}
     try:
         with connection.transaction():
             limit_wait(connection, wait_seconds)
             # For the session: each file has its own transaction.
-            take_lock(connection, sql["lock"], LOCK, values)
+            take_lock(connection, LOCK, for_session=True)
     except LockHeld:
         with connection.transaction():
             who = lock_holders(connection, LOCK)
@@ -100,7 +99,7 @@ def _one_at_a_time(connection: psycopg.Connection[Any], wait_seconds: float) -> 
     finally:
         # A lost connection has released the lock already, and must not hide the block's own error.
         with suppress(psycopg.Error), connection.transaction():
-            connection.execute(sql["unlock"], values)
+            connection.execute(queries("database")["unlock"], {"lock": LOCK})
 
 
 def _apply(connection: psycopg.Connection[Any], files: list[Path], wait_seconds: float) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ashare.store.migrate import migration_files
+from ashare.store.migrate import LOCK, migration_files
 from ashare.store.queries import queries
 
 _SQL = queries("backup")
@@ -28,7 +28,8 @@ SOURCE_IN_USE = "the connection to Baostock is in use"
 
 def restore_begin(*, replaces: bool) -> str:
     """The beginning of a restore's transaction: takes the locks and, if ``replaces``, drops the old schema."""
-    return f"{_SQL['begin']}{queries('migrate')['lock']};{_SQL['drop'] if replaces else ''}"
+    lock = queries("database")["lock_transaction"] % {"lock": f"'{LOCK}'"}
+    return f"{_SQL['begin']}{lock};{_SQL['drop'] if replaces else ''}"
 
 
 def restore_end(version: int) -> str:

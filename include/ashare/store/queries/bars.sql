@@ -12,10 +12,6 @@ DROP TABLE incoming
 -- For the joins with the absent and the rejected bars; the other columns would take ten times as long.
 ANALYZE incoming (trade_date, code)
 
--- name: lock
--- Two batches may bring the same bar: serialized merges cannot deadlock.
-SELECT pg_advisory_xact_lock(hashtextextended('ashare merge', 0))
-
 -- name: merge
 -- Each incoming row is looked up once. A new row is inserted, an identical one is skipped. A changed row is
 -- updated, and bar_revision keeps its old values.

@@ -2,10 +2,6 @@
 UPDATE ashare.batch SET status = 'superseded'
 WHERE plan = %(plan)s AND kind <> 'factor' AND status IN ('pending', 'running', 'failed')
 
--- name: lock
--- Without the lock, two sessions that number a plan's batches at once would take the same number.
-SELECT pg_advisory_xact_lock(hashtextextended('ashare batches ' || %(plan)s, 0))
-
 -- name: add
 INSERT INTO ashare.batch (plan, trade_date, batch_no, kind, by, codes, label, again, heals, status, run_id)
 SELECT %(plan)s, %(day)s, greatest(coalesce(max(batch_no), 0), 0) + 1, %(kind)s, %(by)s, %(codes)s, %(label)s,

@@ -29,6 +29,9 @@ SELECT pg_try_advisory_lock(hashtextextended(%(lock)s, 0))
 -- name: lock
 SELECT pg_advisory_lock(hashtextextended(%(lock)s, 0))
 
+-- name: lock_transaction
+SELECT pg_advisory_xact_lock(hashtextextended(%(lock)s, 0))
+
 -- name: unlock
 SELECT pg_advisory_unlock(hashtextextended(%(lock)s, 0))
 

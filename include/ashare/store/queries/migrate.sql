@@ -4,10 +4,6 @@ SELECT to_regclass('ashare.schema_migration')
 -- name: version
 SELECT coalesce(max(version), 0) FROM ashare.schema_migration
 
--- name: lock
--- For psql: see psql_scripts.py.
-SELECT pg_advisory_xact_lock(hashtextextended('ashare schema', 0))
-
 -- name: create_schema
 DO $$
 BEGIN
