@@ -1,4 +1,4 @@
-"""Converts an Airflow connection to libpq's environment variables and connection string, without Airflow."""
+"""Converts an Airflow connection to libpq's environment variables and connection keywords, without Airflow."""
 
 from __future__ import annotations
 
@@ -61,13 +61,6 @@ def parameters_of(fields: ConnectionFields) -> dict[str, str]:
         "dbname": fields.schema,
     }
     return {keyword: str(given[keyword]) for keyword in PARAMETERS.values() if given.get(keyword) not in (None, "")}
-
-
-def conninfo_of(fields: ConnectionFields) -> str:
-    """libpq's connection string for the connection ``ashare_postgres``. The string holds the password."""
-    from psycopg.conninfo import make_conninfo
-
-    return make_conninfo(**parameters_of(fields))
 
 
 def with_time_limit(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ashare.connection import EXAMPLE, conninfo_of, parameters_of, with_time_limit
+from ashare.connection import EXAMPLE, parameters_of, with_time_limit
 from ashare.connection_variables import (
     ALERTS_CONNECTION,
     SOURCE_CONNECTION,
@@ -83,7 +83,9 @@ class Environment:
 
         :raises InvalidInput: the connection is not set or is malformed.
         """
-        return conninfo_of(self.fields(STORE_CONNECTION, EXAMPLE))
+        from psycopg.conninfo import make_conninfo
+
+        return make_conninfo(**parameters_of(self.fields(STORE_CONNECTION, EXAMPLE)))
 
     def source_config(self) -> SourceConfig:
         """Configuration of Baostock: the connection ``baostock``, and limits from the settings.

@@ -7,7 +7,7 @@ import json
 import pytest
 from airflow.sdk import Connection
 
-from ashare.connection import conninfo_of
+from ashare.connection import parameters_of
 from ashare.connection_variables import parse_connection
 from ashare.errors import InvalidInput
 
@@ -43,8 +43,8 @@ def test_json_is_read_as_airflow_reads_it(extra: object, port: object) -> None:
 
 
 def test_a_socket_in_the_query_is_the_host() -> None:
-    found = conninfo_of(parse_connection("NAME", "postgresql://me@/ashare?host=/tmp/socket"))
-    assert found == "host=/tmp/socket user=me dbname=ashare"
+    found = parameters_of(parse_connection("NAME", "postgresql://me@/ashare?host=/tmp/socket"))
+    assert found == {"host": "/tmp/socket", "user": "me", "dbname": "ashare"}
 
 
 @pytest.mark.parametrize(
