@@ -90,9 +90,20 @@ class Environment:
     def source_config(self) -> SourceConfig:
         """Configuration of Baostock: the connection ``baostock``, and limits from the settings.
 
+        The connection's host, port, login and password are used, and ``api_key`` in its extra.
+
         :raises InvalidInput: the connection is not set, or the connection or a setting is invalid.
         """
-        return source_config(self.fields(SOURCE_CONNECTION, SOURCE_EXAMPLE))
+        fields, settings = self.fields(SOURCE_CONNECTION, SOURCE_EXAMPLE), Settings()
+        given = {"user": fields.login, "password": fields.password}
+        return SourceConfig(
+            fields.host,
+            fields.port or PORT,
+            api_key=fields.extra.get("api_key"),
+            limits=Limits(settings.connect_timeout, settings.idle_timeout, settings.reply_timeout),
+            session_requests=settings.session_requests,
+            **{name: value for name, value in given.items() if value},
+        )
 
     def alert_addresses(self) -> list[str]:
         """Apprise's addresses in the password of the connection ``ashare_alerts``; empty without the connection.
@@ -114,20 +125,6 @@ class Environment:
             self.alerts(store).recovered("")
         except AshareError as error:
             log.error("The message that a trouble is over could not be sent: %s", error)
-
-
-def source_config(fields: ConnectionFields) -> SourceConfig:
-    """Configuration of Baostock from a connection's host, port, login, password, and ``api_key`` in its extra."""
-    settings = Settings()
-    given = {"user": fields.login, "password": fields.password}
-    return SourceConfig(
-        fields.host,
-        fields.port or PORT,
-        api_key=fields.extra.get("api_key"),
-        limits=Limits(settings.connect_timeout, settings.idle_timeout, settings.reply_timeout),
-        session_requests=settings.session_requests,
-        **{name: value for name, value in given.items() if value},
-    )
 
 
 def alert_addresses(password: str | None) -> list[str]:
