@@ -36,7 +36,7 @@ from ashare_airflow.backfills.state import (
 from ashare_airflow.cli.arguments import read_request, refuse_other_dag
 from ashare_airflow.cli.display import ProgressDisplay, print_line, print_table
 from ashare_airflow.cli.interrupt import InterruptFlag
-from ashare_airflow.cli.run_monitor import AirflowGone, RunMonitor, WatchedRun
+from ashare_airflow.cli.run_monitor import RunMonitor, WatchedRun
 from ashare_airflow.connections import AirflowConnections
 
 if TYPE_CHECKING:
@@ -189,13 +189,8 @@ def _wait(
     else:
         counts = f"dates to run {len(runs) - left_alone}, left alone {left_alone}"
         print_line(console, f"Backfill {backfill_id} of {DAG_ID}: {counts}.")
-    try:
-        with ProgressDisplay(console, len(runs)) as display:
-            results = RunMonitor(runs, recorded, display, interrupt).wait()
-    except AirflowGone as problem:
-        raise Refused(
-            f"{problem} The backfill is not lost: it goes on where it was when `airflow scheduler` runs again."
-        ) from None
+    with ProgressDisplay(console, len(runs)) as display:
+        results = RunMonitor(runs, recorded, display, interrupt).wait()
     with create_session() as session:
         complete_ended_backfills(session)
     print_table(console, results)

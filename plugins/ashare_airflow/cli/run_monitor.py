@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from ashare.errors import AshareError
 from ashare_airflow.backfills import DAG_ID
+from ashare_airflow.backfills.refusals import Refused
 from ashare_airflow.backfills.scheduler import scheduler_state
 from ashare_airflow.backfills.state import UNFINISHED, DateRun, paused_backfill, release_cancelled, runs_by_id
 from ashare_airflow.cli.date_result import DateResult, result_of, unknown_result
@@ -34,10 +35,6 @@ _SCHEDULER_GRACE_SECONDS = 120.0
 _NOTHING_STARTS_SECONDS = 60.0
 _TABLES_GRACE_SECONDS = 120.0
 """A restarted database of the bars is back within this time."""
-
-
-class AirflowGone(Exception):
-    """The scheduler, or Airflow's database, stayed away: no run will end."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ class RunMonitor:
     def wait(self) -> list[DateResult]:
         """Return the results in the order in which the dates ended.
 
-        :raises AirflowGone: the scheduler or Airflow's database stayed away for two minutes.
+        :raises Refused: the scheduler or Airflow's database stayed away for two minutes.
         :raises KeyboardInterrupt: Ctrl-C was pressed.
         """
         while True:
@@ -175,7 +172,9 @@ class RunMonitor:
 
     def _stop_after_grace(self, problem: str) -> None:
         if time.monotonic() - self._alive_at > _SCHEDULER_GRACE_SECONDS:
-            raise AirflowGone(problem)
+            raise Refused(
+                f"{problem} The backfill is not lost: it goes on where it was when `airflow scheduler` runs again."
+            )
 
 
 def _end(run: DateRun) -> tuple[bool, float]:
