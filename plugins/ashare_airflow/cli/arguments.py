@@ -50,15 +50,18 @@ def read_request(args: Namespace, dag: SerializedDAG) -> BackfillRequest:
 
     :raises WrongUsage: an argument is wrong, or two arguments exclude each other.
     """
-    first, last = _read_range(args.start_date, args.end_date)
-    return BackfillRequest(
-        first,
-        last,
-        _read_reprocess(args),
-        conf=_read_conf(args.conf, dag),
-        backwards=args.run_backwards,
-        max_active_runs=args.max_active_runs,
-    )
+    try:
+        first, last = _read_range(args.start_date, args.end_date)
+        return BackfillRequest(
+            first,
+            last,
+            _read_reprocess(args),
+            conf=_read_conf(args.conf, dag),
+            backwards=args.run_backwards,
+            max_active_runs=args.max_active_runs,
+        )
+    except InvalidInput as error:
+        raise WrongUsage(str(error)) from None
 
 
 def _read_reprocess(args: Namespace) -> ReprocessBehavior:
@@ -74,7 +77,8 @@ def _read_reprocess(args: Namespace) -> ReprocessBehavior:
 def _read_conf(text: str | None, dag: SerializedDAG) -> dict[str, Any]:
     """The params of each run.
 
-    :raises WrongUsage: ``text`` is not a JSON object, or the DAG does not have one of the params.
+    :raises WrongUsage: ``text`` is not a JSON object.
+    :raises InvalidInput: the DAG does not have one of the params.
     """
     if text is None:
         return {}
@@ -86,10 +90,7 @@ def _read_conf(text: str | None, dag: SerializedDAG) -> dict[str, Any]:
         ) from None
     if not isinstance(conf, dict):
         raise WrongUsage(f"--conf is a JSON {type(conf).__name__}, not an object: write '{{\"name\": value}}'.")
-    try:
-        check_names(conf, dag.params, DAG_ID)
-    except InvalidInput as error:
-        raise WrongUsage(str(error)) from None
+    check_names(conf, dag.params, DAG_ID)
     return conf
 
 
@@ -97,7 +98,4 @@ def _read_range(start: str | None, end: str | None) -> tuple[date, date]:
     """First and last trade date. If only one is given, the range is that single date, as in Airflow 2."""
     if start is None and end is None:
         raise WrongUsage("Say which dates: -s/--start-date and -e/--end-date, YYYY-MM-DD.")
-    try:
-        return parse_trade_date_range(start or end or "", end or start or "")
-    except InvalidInput as error:
-        raise WrongUsage(str(error)) from None
+    return parse_trade_date_range(start or end or "", end or start or "")
