@@ -71,10 +71,6 @@ class HistoryTables:
         found: date | None = self._all("first_day")[0][0]
         return found
 
-    def kinds_of(self, codes: Sequence[str]) -> dict[str, str]:
-        """Kind by code; codes that the list of securities lacks are left out."""
-        return dict(self._all("kinds_of", codes=list(codes)))
-
     def wanted(self, *, apart_from: Sequence[date] = ()) -> list[SecurityGap]:
         """Every security that was listed in the range, with its gap; stocks first.
 

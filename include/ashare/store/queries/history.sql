@@ -17,9 +17,6 @@ WHERE NOT c.is_trading_day AND c.calendar_date BETWEEN %(start)s AND %(end)s
   AND NOT EXISTS (SELECT FROM ashare.counted_partition p WHERE p.partition = c.calendar_date AND p.is_closed)
 ORDER BY c.calendar_date
 
--- name: kinds_of
-SELECT code, kind FROM ashare.security WHERE code = ANY (%(codes)s)
-
 -- name: wanted
 -- The number of missing sessions of each security of the range: sessions with neither a bar nor a recorded reason,
 -- on dates that are neither accepted nor in apart_from. The statement counts sessions: to list them would mean tens of

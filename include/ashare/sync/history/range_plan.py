@@ -167,7 +167,7 @@ def check_codes(history: HistoryRun) -> None:
 
     :raises InvalidInput: a code is refused; the text says why.
     """
-    known = history.tables.kinds_of(history.codes or ())
+    known = history.store.universe.known_kinds()
     for code in history.codes or ():
         if code.startswith("bj."):
             raise InvalidInput(f"{code}: Baostock lists the Beijing exchange, but has no bars of it.")
