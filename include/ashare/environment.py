@@ -45,6 +45,9 @@ class Pool(Protocol):
 class Environment:
     """Connections from the environment variables ``AIRFLOW_CONN_*``.
 
+    Each method that reads a connection raises ``InvalidInput`` if the connection is not set or is malformed, or if a
+    setting is wrong.
+
     :ivar pool: Airflow's pool; ``None`` without Airflow.
     """
 
@@ -54,7 +57,6 @@ class Environment:
         """The fields of a connection.
 
         :param example: a value of its environment variable, for the error message.
-        :raises InvalidInput: the connection is not set or is malformed.
         """
         if fields := read_connection(connection_id):
             return fields
@@ -62,27 +64,18 @@ class Environment:
         raise InvalidInput(f"The connection {connection_id!r} is not set: set {variable}, for example to {example}.")
 
     def store(self) -> Store:
-        """The database of the connection ``ashare_postgres``.
-
-        :raises InvalidInput: the connection is not set or is malformed.
-        """
+        """The database of the connection ``ashare_postgres``."""
         return Store(self.connector())
 
     def connector(self) -> Callable[[], psycopg.Connection[Any]]:
-        """A function that opens connections to the database of ``ashare_postgres``.
-
-        :raises InvalidInput: the connection is not set or is malformed.
-        """
+        """A function that opens connections to the database of ``ashare_postgres``."""
         import psycopg
 
         parameters = with_time_limit(parameters_of(self.fields(STORE_CONNECTION, EXAMPLE)))
         return lambda: psycopg.connect(**parameters)
 
     def conninfo(self) -> str:
-        """libpq's connection string for ``ashare_postgres``. The string holds the password.
-
-        :raises InvalidInput: the connection is not set or is malformed.
-        """
+        """libpq's connection string for ``ashare_postgres``. The string holds the password."""
         from psycopg.conninfo import make_conninfo
 
         return make_conninfo(**parameters_of(self.fields(STORE_CONNECTION, EXAMPLE)))
@@ -91,8 +84,6 @@ class Environment:
         """Configuration of Baostock: the connection ``baostock``, and limits from the settings.
 
         The connection's host, port, login and password are used, and ``api_key`` in its extra.
-
-        :raises InvalidInput: the connection is not set, or the connection or a setting is invalid.
         """
         fields, settings = self.fields(SOURCE_CONNECTION, SOURCE_EXAMPLE), Settings()
         given = {"user": fields.login, "password": fields.password}

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class RecordedDates:
     """States of trade dates; a database without the schema counts as one without records.
 
+    Each method raises ``AshareError`` if the database cannot be read.
+
     :param kinds: the kinds of securities that a date must be complete for.
     :ivar was_read: whether the database has answered before.
     """
@@ -27,24 +29,15 @@ class RecordedDates:
         self.was_read = False
 
     def complete(self, days: Collection[date]) -> set[date]:
-        """Those of ``days`` that need no run: complete for the kinds, accepted, or recorded as closed.
-
-        :raises AshareError: the database cannot be read.
-        """
+        """Those of ``days`` that need no run: complete for the kinds, accepted, or recorded as closed."""
         return {state.trade_date for state in self._states(days) if state.status in ("success", "skipped")}
 
     def record(self, day: date) -> DateState | None:
-        """The recorded state of a date for the kinds; ``None`` without a record.
-
-        :raises AshareError: the database cannot be read.
-        """
+        """The recorded state of a date for the kinds; ``None`` without a record."""
         return next(iter(self._states([day])), None)
 
     def first_waiting(self, days: Collection[date]) -> tuple[date, str] | None:
-        """The earliest of ``days`` that waits, and for what, such as a ban's end or the next day's budget.
-
-        :raises AshareError: the database cannot be read.
-        """
+        """The earliest of ``days`` that waits, and for what, such as a ban's end or the next day's budget."""
         waiting = (state for state in self._states(days) if state.status == "syncing" and state.reason)
         return next(((state.trade_date, state.reason or "") for state in waiting), None)
 
