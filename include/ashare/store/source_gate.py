@@ -52,6 +52,8 @@ POOLED = (
 class SourceGate:
     """The gate in front of Baostock, kept in PostgreSQL. Its lock ends with the process, even a killed one.
 
+    Each method of an open gate raises ``StoreUnavailable`` if the database connection, and with it the lock, is lost.
+
     :param connect: opens a connection to the ``ashare`` database.
     :param who: name of the holder, shown to waiting sessions and recorded with each request.
     :param wait_seconds: how long to wait for the one connection to Baostock.
@@ -113,7 +115,8 @@ class SourceGate:
             # One transaction: a pooler runs it on one server process, and that process holds the lock.
             with connection.transaction():
                 limit_wait(connection, self._wait)
-                if self._is_held_here(connection):
+                held = connection.execute(sql["is_held_here"]).fetchone()
+                if held and held[0]:
                     raise TerminalError(POOLED)  # the server process holds the lock for another client
                 connection.execute(sql["name_waiter"], {"name": f"{self._waiter}{self._who}"})
                 wait_for_lock(connection, LOCK, self._connect, "Waiting for the one connection to Baostock")
@@ -124,16 +127,8 @@ class SourceGate:
                 f"The one connection to Baostock was not free within {self._wait:g} s: {self._holder(connection)}."
             ) from None
 
-    @staticmethod
-    def _is_held_here(connection: psycopg.Connection[Any]) -> bool:
-        row = connection.execute(queries("source_gate")["is_held_here"]).fetchone()
-        return bool(row and row[0])
-
     def should_give_way(self) -> bool:
-        """Whether sessions of other parties wait, and no handover was within ``GIVE_WAY_SECONDS``.
-
-        :raises StoreUnavailable: the database connection, and with it the lock, is lost.
-        """
+        """Whether sessions of other parties wait, and no handover was within ``GIVE_WAY_SECONDS``."""
         if time.monotonic() < self._may_give_way_at:
             return False
         row = self._run("others_wait", party=self._waiter)
@@ -152,7 +147,6 @@ class SourceGate:
         """Record that a message is about to be sent, and return its number in the ledger.
 
         :raises Postponed: the message may not be sent now.
-        :raises StoreUnavailable: the database connection, and with it the lock, is lost.
         :raises TerminalError: this session does not hold the lock.
         """
         values = {"method": method, "detail": detail, "trade_date": self._trade_date, "who": self._who}
@@ -169,11 +163,7 @@ class SourceGate:
         return request_id
 
     def end(self, request_id: int, outcome: str, reply_chars: int) -> None:
-        """Record how the message ended.
-
-        :raises StoreUnavailable: the database connection, and with it the lock, is lost. The end is still recorded,
-            if a new connection can be opened.
-        """
+        """Record how the message ended; if the connection is lost, over a new one, if that can be opened."""
         seconds = round(time.monotonic() - self._begun.pop(request_id), 3)
         values = {"id": request_id, "outcome": outcome, "seconds": seconds, "reply_chars": reply_chars}
         try:
@@ -199,15 +189,10 @@ class SourceGate:
 
     def fileno(self) -> int:
         """The database connection's socket: readable if the server closes the connection, or sends a message."""
-        if self._connection is None:
-            raise StoreUnavailable("The connection to Baostock is not ours: the gate is closed.")
-        return self._connection.fileno()
+        return self._opened().fileno()
 
     def check(self) -> None:
-        """Check that the database connection, and with it the lock, is alive.
-
-        :raises StoreUnavailable: the connection is lost.
-        """
+        """Check that the database connection, and with it the lock, is alive."""
         self._run("check")
 
     def close(self) -> None:
@@ -216,16 +201,20 @@ class SourceGate:
             self._connection.close()
             self._connection = None
 
+    def _opened(self) -> psycopg.Connection[Any]:
+        if self._connection is None:
+            raise StoreUnavailable("The connection to Baostock is not ours: the gate is closed.")
+        return self._connection
+
     def _run(self, name: str, **values: object) -> tuple[Any, ...] | None:
         import psycopg
 
-        if self._connection is None:
-            raise StoreUnavailable("The connection to Baostock is not ours: the gate is closed.")
+        connection = self._opened()
         try:
-            return self._connection.execute(queries("source_gate")[name], values).fetchone()
+            return connection.execute(queries("source_gate")[name], values).fetchone()
         except (psycopg.Error, UnicodeError) as error:
-            if not is_lost(error, self._connection):
-                raise as_ashare_error(error, self._connection, LOCK_SECONDS) from error
+            if not is_lost(error, connection):
+                raise as_ashare_error(error, connection, LOCK_SECONDS) from error
             raise StoreUnavailable(
                 "The database connection that holds the lock on Baostock was lost; nothing more is sent "
                 f"({one_line(error)})."
