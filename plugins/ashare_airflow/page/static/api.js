@@ -41,9 +41,7 @@ async function request(path, signal, init = {}) {
   return body?.data;
 }
 
-export const get = (path) => request(path);
-
-export const post = (path, body) =>
+const post = (path, body) =>
   request(path, null, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
@@ -55,6 +53,27 @@ const isSame = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 const REFRESH = 'ashare:refresh';
 /** Reloads every poll on the page now. */
 export const refreshAll = () => dispatchEvent(new Event(REFRESH));
+
+/**
+ * Posts at the press of a button, then reloads the page's data. `send(path, body, then)` gives `then` the reply.
+ * @returns {{busy: boolean, refusal: ApiError | null, setRefusal, send}} refusal: why the last request was refused
+ */
+export function usePost() {
+  const [busy, setBusy] = useState(false);
+  const [refusal, setRefusal] = useState(null);
+  async function send(path, body, then = () => {}) {
+    setBusy(true);
+    setRefusal(null);
+    try {
+      then(await post(path, body));
+      refreshAll();
+    } catch (problem) {
+      setRefusal(problem);
+    }
+    setBusy(false);
+  }
+  return { busy, refusal, setRefusal, send };
+}
 
 /**
  * Loads a path, then polls it while the page is visible. After an error, the last good data of the path stay in the

@@ -1,7 +1,7 @@
 /** One trade date: what is loaded, what is missing, and why. */
 
 import { html, useRef, useState } from './vendor/htm-preact-3.1.1.module.js';
-import { post, refreshAll, usePoll } from './api.js';
+import { usePoll, usePost } from './api.js';
 import { open } from './host.js';
 import {
   AirflowLink, CopyButton, Facts, Go, Problem, RecordStatus, Status, StockLink, TableSection, useReady,
@@ -94,29 +94,18 @@ function Acceptance({ date, acceptance }) {
   const t = text();
   const [asks, setAsks] = useState(false);
   const [reason, setReason] = useState('');
-  const [busy, setBusy] = useState(false);
-  const [refusal, setRefusal] = useState(null);
-
-  async function send(path, body) {
-    setBusy(true);
-    setRefusal(null);
-    try {
-      await post(path, body);
-      setAsks(false);
-      setReason('');
-      refreshAll();
-    } catch (problem) {
-      setRefusal(problem);
-    }
-    setBusy(false);
-  }
+  const { busy, refusal, send } = usePost();
+  const close = () => {
+    setAsks(false);
+    setReason('');
+  };
   const accept = (event) => {
     event.preventDefault();
-    send(`accept/${date}`, { reason });
+    send(`accept/${date}`, { reason }, close);
   };
   if (acceptance) {
     return html`<div data-testid="acceptance">
-      <div class="row"><button type="button" disabled=${busy} onClick=${() => send(`accept/${date}/undo`)}>
+      <div class="row"><button type="button" disabled=${busy} onClick=${() => send(`accept/${date}/undo`, {}, close)}>
         ${t.undoAccept}</button></div>
       <${Problem} error=${refusal} />
     </div>`;

@@ -1,7 +1,7 @@
 /** Starts, watches and cancels the sync of a range of dates. */
 
 import { html, useEffect, useRef, useState } from './vendor/htm-preact-3.1.1.module.js';
-import { post, refreshAll, usePoll } from './api.js';
+import { refreshAll, usePoll, usePost } from './api.js';
 import { query, update } from './host.js';
 import { Banner, CopyButton, DateField, DayLink, Facts, Problem } from './parts.js';
 import { addDays, beijing, duration, num, text } from './text.js';
@@ -30,8 +30,7 @@ export function toStartPanel(range) {
 export function StartPanel({ params, overview }) {
   const t = text();
   const { from, to, reprocess = 'missing' } = params;
-  const [starting, setStarting] = useState(false);
-  const [refusal, setRefusal] = useState(null);
+  const { busy: starting, refusal, setRefusal, send } = usePost();
   const local = !from || !to ? t.chooseTwo : from > to ? t.endBeforeStart : null;
   const wanted = local ? null : `sync/preview?${query({ start_date: from, end_date: to, reprocess })}`;
   const poll = usePoll(useSettled(wanted));
@@ -39,18 +38,9 @@ export function StartPanel({ params, overview }) {
   const reason = local ?? (starting ? t.starting : reasonAgainst(preview, error, overview));
   useEffect(() => setRefusal(null), [wanted]);
 
-  async function start(event) {
+  function start(event) {
     event.preventDefault();
-    setStarting(true);
-    setRefusal(null);
-    try {
-      const { task_id: task } = await post('sync/batch', { start_date: from, end_date: to, reprocess });
-      update({ task });
-      refreshAll();
-    } catch (problem) {
-      setRefusal(problem);
-    }
-    setStarting(false);
+    send('sync/batch', { start_date: from, end_date: to, reprocess }, ({ task_id: task }) => update({ task }));
   }
 
   const choice = (value, label) => html`<label class="choice">
@@ -177,14 +167,9 @@ function ProgressBody({ progress, task }) {
 function Cancel({ task }) {
   const t = text();
   const [asking, setAsking] = useState(false);
-  const [error, setError] = useState(null);
+  const { refusal, send } = usePost();
   async function cancel() {
-    try {
-      await post(`sync/batch/cancel/${encodeURIComponent(task)}`);
-      refreshAll();
-    } catch (problem) {
-      setError(problem);
-    }
+    await send(`sync/batch/cancel/${encodeURIComponent(task)}`);
     setAsking(false);
   }
   return html`
@@ -195,7 +180,7 @@ function Cancel({ task }) {
           <button type="button" onClick=${() => setAsking(false)} data-testid="cancel-keep">${t.cancelNo}</button>
         </div>`
       : html`<button type="button" onClick=${() => setAsking(true)} data-testid="cancel-button">${t.cancel}</button>`}
-    <${Problem} error=${error} />`;
+    <${Problem} error=${refusal} />`;
 }
 
 /** The thirty days up to `newest`, for a page without data. */
