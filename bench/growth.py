@@ -93,7 +93,10 @@ def _dates(
             with Store(connect) as store:  # each step has its own connection, as each task has
                 store.migrate()
                 source = SourceConfig("127.0.0.1", port)
-                return step(Run(day, store, source, run_id="bench", who="bench", settings=settings, now=lambda: now))
+                run = Run(
+                    day, store=store, source=source, run_id="bench", who="bench", settings=settings, now=lambda: now
+                )
+                return step(run)
 
         do(wait_for_trading_day)
         for batch in do(plan_batches):

@@ -212,7 +212,7 @@ def _load(socket_dir: str, port: int, first: date, batch_size: int | None) -> No
     """
     with Store(lambda: _connect(socket_dir)) as store:
         store.migrate()
-        history = HistoryRun(first, LAST, store, SourceConfig("127.0.0.1", port))
+        history = HistoryRun(first, LAST, store=store, source=SourceConfig("127.0.0.1", port))
         if batch_size:
             history = replace(history, kinds=("stock",), batch_size=batch_size)
         began = time.monotonic()

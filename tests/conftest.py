@@ -181,7 +181,7 @@ def make_run(database: Database, emulator: Emulator) -> MakeRun:
         options.setdefault("now", at("2025-11-03T20:00"))
         store = Store(database.connect)
         store.migrate()
-        return Run(date.fromisoformat(day), store, source, **options)
+        return Run(date.fromisoformat(day), store=store, source=source, **options)
 
     return make
 

@@ -33,8 +33,8 @@ def run_of(context: Context) -> Iterator[Run]:
     with airflow.store() as opened:
         run = Run(
             day,
-            opened,
-            airflow.source_config(),
+            store=opened,
+            source=airflow.source_config(),
             kinds=tuple(params["kinds"]),
             fetch=params["fetch"],
             batch_size=params["batch_size"],
@@ -75,8 +75,8 @@ def history_of(context: Context) -> Iterator[HistoryRun]:
         run = HistoryRun(
             start,
             end,
-            opened,
-            airflow.source_config(),
+            store=opened,
+            source=airflow.source_config(),
             kinds=tuple(params["kinds"]),
             codes=params["codes"] or None,
             datasets=params["datasets"] or None,

@@ -174,7 +174,7 @@ def test_bars_of_other_kinds_undo_no_acceptance(make_run: MakeRun, database: Dat
             record_status(run)
         said = accept(run.store, run.day, REASON, "li")
         etfs = HistoryRun(
-            *(run.day, run.day, run.store, run.source),
+            run.day, run.day, store=run.store, source=run.source,
             kinds=("etf",), settings=run.settings, now=at("2026-02-02T20:00"),
         )  # fmt: skip
         for batch in history_steps.plan_batches(etfs)[0]:
@@ -199,7 +199,7 @@ def test_what_lacks_in_an_accepted_date_is_in_its_figures_and_no_history_asks_fo
     state, expected, loaded, missing, reason = status(database)
     assert (state, loaded, missing, reason) == ("success", expected - 5, 5, said)
     history = HistoryRun(
-        run.day, run.day, run.store, source_of(server), kinds=("stock",), settings=run.settings, now=NOW
+        run.day, run.day, store=run.store, source=source_of(server), kinds=("stock",), settings=run.settings, now=NOW
     )
     assert [wanted for wanted in history.tables.wanted() if wanted.missing] == []
     assert [history.tables.gaps(code, "stock") for code in odd.lacking] == [[]] * 5
@@ -258,8 +258,8 @@ def test_a_history_that_changes_an_accepted_date_undoes_it_and_others_leave_it(
         history = HistoryRun(
             date(2025, 9, 30),
             date(2025, 10, 10),
-            red.store,
-            source_of(server),
+            store=red.store,
+            source=source_of(server),
             kinds=("stock",),
             settings=red.settings,
             now=NOW,

@@ -484,7 +484,7 @@ from ashare_airflow.connections import AirflowConnections
 from ashare_airflow.report.run_report import end_reported
 from ashare.sync import Run
 with AirflowConnections().store() as opened:
-    run = Run(date(2025, 10, 10), opened, AirflowConnections().source_config(), run_id="r")
+    run = Run(date(2025, 10, 10), store=opened, source=AirflowConnections().source_config(), run_id="r")
     with end_reported(run):
         print("recorded")
 print("ended well")

@@ -126,7 +126,13 @@ def sequences(database: Database) -> list[tuple[Any, ...]]:
 def run_of(database: Database, emulator: Emulator, day: str) -> Run:
     store = Store(database.connect)
     settings = Settings(lock_timeout=20.0)
-    return Run(date.fromisoformat(day), store, source_of(emulator), settings=settings, now=at("2025-11-03T20:00"))
+    return Run(
+        date.fromisoformat(day),
+        store=store,
+        source=source_of(emulator),
+        settings=settings,
+        now=at("2025-11-03T20:00"),
+    )
 
 
 def fake(directory: Path, name: str, script: str, version: int = 99) -> Path:

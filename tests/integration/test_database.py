@@ -62,7 +62,9 @@ def another_setting(database: Database, name: str, value: str) -> Iterator[None]
 def run_of(database: Database, emulator: Emulator, connect: Callable[[], Any] | None = None, **options: Any) -> Run:
     options.setdefault("settings", Settings(lock_timeout=20.0))
     store = Store(connect or database.connect)
-    return Run(date.fromisoformat(DAY), store, source_of(emulator), now=at("2025-11-03T20:00"), **options)
+    return Run(
+        date.fromisoformat(DAY), store=store, source=source_of(emulator), now=at("2025-11-03T20:00"), **options
+    )
 
 
 def as_role(database: Database, role: str, *settings: str) -> Callable[[], psycopg.Connection[Any]]:

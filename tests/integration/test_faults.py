@@ -92,7 +92,7 @@ class Scene:
         store.migrate()
         options.setdefault("source", source_of(self.emulator))
         options.setdefault("settings", Settings(lock_timeout=20.0))
-        return Run(date.fromisoformat(day), store, now=at(NOW), **options)
+        return Run(date.fromisoformat(day), store=store, now=at(NOW), **options)
 
     def begin_with(self, *kinds: str, day: str = DAY) -> Scene:
         """Load the bars of these kinds, and of what is asked for with them: the reference and the adjust factors."""

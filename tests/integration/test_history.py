@@ -84,7 +84,7 @@ class Scene:
     def history(self, first: date = date(2025, 9, 1), last: date = LAST, **options: Any) -> HistoryRun:
         options.setdefault("settings", Settings(lock_timeout=20.0))
         options.setdefault("now", at(NOW))
-        return HistoryRun(first, last, Store(self.database.connect), source_of(self.emulator), **options)
+        return HistoryRun(first, last, store=Store(self.database.connect), source=source_of(self.emulator), **options)
 
     def of_2026(self, **options: Any) -> HistoryRun:
         return self.history(*JANUARY, now=at("2026-02-02T20:00"), **options)
@@ -99,7 +99,12 @@ class Scene:
     def daily(self, day: date, **options: Any) -> Run:
         settings = Settings(lock_timeout=20.0, recheck_days=0)
         return Run(
-            day, Store(self.database.connect), source_of(self.emulator), now=at(NOW), settings=settings, **options
+            day,
+            store=Store(self.database.connect),
+            source=source_of(self.emulator),
+            now=at(NOW),
+            settings=settings,
+            **options,
         )
 
     def securities(self, *types: str) -> list[Security]:

@@ -422,7 +422,12 @@ def years(database: Database, server: Emulator, first: str, last: str, **options
     options.setdefault("settings", Settings(lock_timeout=20.0, indices=INDICES))
     options.setdefault("now", at("2006-06-01T20:00"))
     return HistoryRun(
-        date.fromisoformat(first), date.fromisoformat(last), store, source_of(server), run_id="years", **options
+        date.fromisoformat(first),
+        date.fromisoformat(last),
+        store=store,
+        source=source_of(server),
+        run_id="years",
+        **options,
     )
 
 
@@ -480,7 +485,7 @@ def a_day(database: Database, server: Emulator, day: str, **options: Any) -> Run
     store.migrate()
     options.setdefault("settings", Settings(lock_timeout=20.0, indices=INDICES))
     options.setdefault("kinds", ("index",))
-    return Run(date.fromisoformat(day), store, source_of(server), now=at("2006-06-01T20:00"), **options)
+    return Run(date.fromisoformat(day), store=store, source=source_of(server), now=at("2006-06-01T20:00"), **options)
 
 
 def test_a_trade_date_before_an_indexs_first_bar_ends_green_and_is_found_out_once(

@@ -99,7 +99,7 @@ from ashare_airflow.report.run_metrics import row_counts, task_measured
 from ashare_airflow.report.run_report import end_reported
 from ashare.store.rows import MergeCounts
 with AirflowConnections().store() as opened:
-    run = Run(date(2025, 10, 10), opened, AirflowConnections().source_config(), run_id="r")
+    run = Run(date(2025, 10, 10), store=opened, source=AirflowConnections().source_config(), run_id="r")
     try:
         with task_measured(opened, "record_status", "a label"), end_reported(run):
             print(row_counts(MergeCounts(1, 2, 3)))

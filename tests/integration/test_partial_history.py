@@ -48,7 +48,9 @@ def make_history(database: Database, emulator: Emulator) -> MakeHistory:
     def make(first: date = FIRST, last: date = LAST, **options: Any) -> HistoryRun:
         settings = Settings(lock_timeout=60.0)
         store, source = Store(database.connect), source_of(emulator)
-        return HistoryRun(first, last, store, source, settings=settings, now=NOW, batch_size=20, **options)
+        return HistoryRun(
+            first, last, store=store, source=source, settings=settings, now=NOW, batch_size=20, **options
+        )
 
     return make
 
@@ -129,7 +131,14 @@ def test_histories_and_a_backfill_over_overlapping_ranges_at_once_bring_each_bar
         for day in days_between(date(2025, 9, 15), date(2025, 10, 17)):
             if day.weekday() < 5:
                 settings = Settings(lock_timeout=60.0)
-                run = Run(day, Store(database.connect), source_of(emulator), settings=settings, now=NOW, run_id="b")
+                run = Run(
+                    day,
+                    store=Store(database.connect),
+                    source=source_of(emulator),
+                    settings=settings,
+                    now=NOW,
+                    run_id="b",
+                )
                 found.add(complete(run))
         return found
 

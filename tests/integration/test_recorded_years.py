@@ -144,8 +144,8 @@ def test_a_history_of_the_years_with_saturday_sessions_ends_complete(database: D
         history = HistoryRun(
             date(1993, 6, 14),
             date(1993, 6, 25),
-            store,
-            source_of(server),
+            store=store,
+            source=source_of(server),
             kinds=("stock",),
             settings=Settings(lock_timeout=20.0),
             now=NOW,

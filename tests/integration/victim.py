@@ -35,9 +35,11 @@ def main() -> None:
     options: dict[str, Any] = {"who": "victim", "settings": Settings(lock_timeout=20.0), "now": lambda: now}
     with Store(partial(psycopg.connect, host=args.socket_dir, user="postgres", dbname=args.database)) as store:
         if args.first:
-            history.fetch_and_copy(HistoryRun(args.first, args.day, store, source, **options), args.batch)
+            history.fetch_and_copy(
+                HistoryRun(args.first, args.day, store=store, source=source, **options), args.batch
+            )
         else:
-            fetch_and_copy(Run(args.day, store, source, **options), args.batch)
+            fetch_and_copy(Run(args.day, store=store, source=source, **options), args.batch)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ def no_database() -> None:
 
 
 def run_of(day: date, **options: object) -> Run:
-    return Run(day, Store(no_database), SourceConfig(), now=at("2026-05-08T20:00"), **options)  # type: ignore[arg-type]
+    return Run(day, store=Store(no_database), source=SourceConfig(), now=at("2026-05-08T20:00"), **options)  # type: ignore[arg-type]
 
 
 STOCKS = [f"sh.{600000 + n}" for n in range(1200)]
@@ -75,7 +75,7 @@ def test_a_run_has_the_kinds_of_its_settings_unless_it_is_given_some(monkeypatch
     monkeypatch.setenv("ASHARE_KINDS", "index,etf")
     assert run_of(day).kinds == ("index", "etf")
     run = run_of(day)
-    years = HistoryRun(day, day, run.store, run.source, now=run.now)
+    years = HistoryRun(day, day, store=run.store, source=run.source, now=run.now)
     assert years.kinds == years.on(day).kinds == ("index", "etf")
 
 

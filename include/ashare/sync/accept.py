@@ -102,7 +102,7 @@ def undo(store: Store, day: date, who: str) -> str:
 
 def _run(store: Store, day: date) -> Run:
     store.migrate()
-    return Run(day, store, UNUSED_SOURCE)
+    return Run(day, store=store, source=UNUSED_SOURCE)
 
 
 def _acceptable(run: Run) -> tuple[Run, DateState]:

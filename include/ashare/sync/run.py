@@ -39,20 +39,18 @@ class BatchTry:
     session: Session | None = None
 
 
-@dataclass(frozen=True)
-class Run:
-    """One trade date's run.
+@dataclass(frozen=True, kw_only=True)
+class RunContext:
+    """What the run of a trade date and a run over many years have alike.
 
     :ivar kinds: kinds of securities; default: those of the settings.
     :ivar who: the requester's name in the request ledger, shown also to sessions that wait for the connection.
-    :raises InvalidInput: the date, a kind, the fetch mode or the batch size is invalid.
+    :raises InvalidInput: a kind or the batch size is invalid.
     """
 
-    day: date
     store: Store
     source: SourceConfig
     kinds: Sequence[str] = KINDS_OF_SETTINGS
-    fetch: str = "auto"
     batch_size: int = DEFAULT_BATCH_SIZE
     run_id: str = "manual"
     who: str = "manual"
@@ -60,7 +58,6 @@ class Run:
     now: Callable[[], datetime] = beijing_now
 
     def __post_init__(self) -> None:
-        parse_trade_date(self.day, today=self.today)
         if self.kinds is KINDS_OF_SETTINGS:
             object.__setattr__(self, "kinds", self.settings.kinds)
         unknown = [str(kind) for kind in self.kinds if kind not in KINDS]
@@ -69,8 +66,6 @@ class Run:
                 f"There is no kind of security {', '.join(unknown) or '(none was given)'}: "
                 f"kinds is a list of {', '.join(KINDS)}."
             )
-        if self.fetch not in FETCHES:
-            raise InvalidInput(f"fetch is {self.fetch!r}: it must be one of {', '.join(FETCHES)}.")
         if not isinstance(self.batch_size, int) or self.batch_size < 1:
             raise InvalidInput(f"batch_size is {self.batch_size!r}: it must be a whole number from 1 on.")
         self.store.name_sessions(self.who, self.settings.lock_timeout)
@@ -78,6 +73,36 @@ class Run:
     @property
     def today(self) -> date:
         return self.now().date()
+
+    def _session(self, requests: int, reserved: int, *, trade_date: date | None = None, party: str = "") -> Session:
+        """A Baostock session of this run. See ``SourceGate`` for the parameters."""
+        gate = SourceGate(
+            self.store.connect,
+            who=self.who,
+            wait_seconds=self.settings.lock_timeout,
+            budget=self.settings.request_budget,
+            reserved=reserved,
+            trade_date=trade_date,
+            party=party,
+        )
+        return Session(self.source, gate, requests)
+
+
+@dataclass(frozen=True)
+class Run(RunContext):
+    """One trade date's run.
+
+    :raises InvalidInput: the date, a kind, the fetch mode or the batch size is invalid.
+    """
+
+    day: date
+    fetch: str = "auto"
+
+    def __post_init__(self) -> None:
+        parse_trade_date(self.day, today=self.today)
+        super().__post_init__()
+        if self.fetch not in FETCHES:
+            raise InvalidInput(f"fetch is {self.fetch!r}: it must be one of {', '.join(FETCHES)}.")
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -121,15 +146,8 @@ class Run:
         :param requests: expected calls and pages, at least.
         :param leaves_reserve: leave the reserve of the budget to the newest date: this work can wait.
         """
-        gate = SourceGate(
-            self.store.connect,
-            who=self.who,
-            wait_seconds=self.settings.lock_timeout,
-            budget=self.settings.request_budget,
-            reserved=self.settings.reserve if leaves_reserve or not self.is_newest else 0,
-            trade_date=self.day,
-        )
-        return Session(self.source, gate, requests)
+        reserved = self.settings.reserve if leaves_reserve or not self.is_newest else 0
+        return self._session(requests, reserved, trade_date=self.day)
 
     @property
     def evidence(self) -> Evidence:

@@ -133,7 +133,8 @@ def first_day_with_bars(history: HistoryRun) -> date | None:
         return None
     early = sessions[MARGIN_SESSIONS - 1]
     known = history.tables.first_day()
-    listed = history.store.universe.sample_codes(history.on(sessions[0], kinds=("stock",)).expectation, SAMPLE)
+    stocks = replace(history.on(sessions[0]), kinds=("stock",))
+    listed = history.store.universe.sample_codes(stocks.expectation, SAMPLE)
     if not listed or (known is not None and known <= early):
         return None
     first_bars: list[date] = []

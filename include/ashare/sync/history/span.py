@@ -2,49 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import date
 from functools import cached_property
 
 from ashare.checks import is_code
 from ashare.cost import CODES_A_BATCH
 from ashare.datasets import DATASETS, bars_of, kept_with
-from ashare.dates import beijing_now, parse_trade_date_range
+from ashare.dates import parse_trade_date_range
 from ashare.errors import InvalidInput
-from ashare.settings import Settings
-from ashare.source import Session, SourceConfig
-from ashare.store import SourceGate, Store
+from ashare.source import Session
+from ashare.store import Store
 from ashare.store.history_tables import HistoryRange, HistoryTables
 from ashare.store.rows import Plan
 from ashare.sync.absence import ENOUGH_ANSWERS, Evidence
-from ashare.sync.run import KINDS_OF_SETTINGS, Run
+from ashare.sync.run import Run, RunContext
 
 
 @dataclass(frozen=True)
-class HistoryRun:
+class HistoryRun(RunContext):
     """A run over many years.
 
-    :ivar kinds: kinds of securities; default: those of the settings.
     :ivar datasets: names of the datasets to load, which determine the kinds; ``None``: the bars of the kinds, and the
         adjust factors.
     :ivar codes: only these securities; ``None``: all securities of the kinds, delisted ones included.
-    :ivar who: the requester's name in the request ledger, shown also to sessions that wait for the connection.
     :raises InvalidInput: a date, a kind, a code or the batch size is invalid.
     """
 
     start: date
     end: date
-    store: Store
-    source: SourceConfig
-    kinds: Sequence[str] = KINDS_OF_SETTINGS
     codes: Sequence[str] | None = None
     datasets: Sequence[str] | None = None
-    batch_size: int = CODES_A_BATCH
-    run_id: str = "manual"
-    who: str = "manual"
-    settings: Settings = field(default_factory=Settings)
-    now: Callable[[], datetime] = beijing_now
+    batch_size: int = field(default=CODES_A_BATCH, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.datasets is not None:
@@ -58,18 +48,13 @@ class HistoryRun:
         for code in self.codes or ():
             if not is_code(code):
                 raise InvalidInput(f"{code!r} is not a code: write it with its exchange, for example sh.600000.")
-        # A trade date's run resolves and validates the kinds, and names the store's sessions.
-        object.__setattr__(self, "kinds", self.on(self.start).kinds)
+        super().__post_init__()
         bars = [bars_of(kind) for kind in self.kinds]
         if all(dataset.begins_after(self.end) for dataset in bars):
             begin = " and ".join(f"{dataset.plural} begin on {dataset.first_date}" for dataset in bars)
             raise InvalidInput(
                 f"Baostock's bars of {begin}, and the end date is {self.end}: choose a later one, or other kinds."
             )
-
-    @property
-    def today(self) -> date:
-        return self.now().date()
 
     @property
     def is_part(self) -> bool:
@@ -114,32 +99,14 @@ class HistoryRun:
         """What an absence is judged by: all days of the range are over, and each bar is requested twice."""
         return Evidence(None, self.settings.max_absent, answers=ENOUGH_ANSWERS)
 
-    def on(self, day: date, kinds: Sequence[str] | None = None) -> Run:
+    def on(self, day: date) -> Run:
         """The run of one trade date of the range, also with per-security requests."""
-        return Run(
-            day,
-            self.store,
-            self.source,
-            kinds=tuple(kinds or self.kinds),
-            fetch="code",
-            batch_size=self.batch_size,
-            run_id=self.run_id,
-            who=self.who,
-            settings=self.settings,
-            now=self.now,
-        )
+        return Run(day, fetch="code", **{each.name: getattr(self, each.name) for each in fields(RunContext)})
 
     def session(self, requests: int = 1) -> Session:
         """A Baostock session of this run; it leaves the reserve of the budget to others."""
-        gate = SourceGate(
-            self.store.connect,
-            who=self.who,
-            wait_seconds=self.settings.lock_timeout,
-            budget=self.settings.request_budget,
-            reserved=self.settings.reserve,
-            party=self.run_id,  # batches of one run do not give way to each other
-        )
-        return Session(self.source, gate, requests)
+        # Batches of one run do not give way to each other.
+        return self._session(requests, self.settings.reserve, party=self.run_id)
 
 
 def _kinds_of(datasets: Sequence[str]) -> tuple[str, ...]:
