@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from ashare.checks import CheckedBars, check_bars, is_date
 from ashare.errors import AshareError, BadReply
@@ -61,17 +61,11 @@ class Page(NamedTuple):
     days: Sequence[date]
 
 
-class Sink(Protocol):
-    """Takes checked rows, to be loaded."""
-
-    def bars(self, checked: CheckedBars) -> None: ...
-
-
 class CodeFetcher:
     """One try of a batch of codes.
 
     :param run: the run of the trade date, or of any date of a history's range.
-    :param sink: takes the checked rows.
+    :param load: takes the checked rows of a reply, to be loaded.
     :param market: the codes that a whole-market reply of the trade date had; ``None``: there was no such reply.
     :param answers: answers of no bar before the first request: 1 if a whole-market reply lacked the codes.
     :param sessions: trading days (``YYYY-MM-DD``) of all pages, if known: a row of any other day is rejected.
@@ -89,14 +83,14 @@ class CodeFetcher:
         run: Run,
         kind: str,
         session: Session,
-        sink: Sink,
+        load: Callable[[CheckedBars], None],
         *,
         market: Collection[str] | None = None,
         answers: int = 0,
         sessions: Collection[str] | None = None,
         of_one_date: bool = True,
     ) -> None:
-        self._run, self._kind, self._session, self._sink = run, kind, session, sink
+        self._run, self._kind, self._session, self._load = run, kind, session, load
         self._market, self._answers, self._of_one_date = market, answers, of_one_date
         self._sessions = None if sessions is None else frozenset(sessions)
         self._absent: dict[date, dict[str, int]] = {}
@@ -267,7 +261,7 @@ class CodeFetcher:
             raise BadReply(f"Baostock sent bars of {dates[0]} when {first} to {last} was asked for: not believed.")
         checked = check_bars(table, code, first, last, day=day, kind=self._kind, sessions=self._sessions)
         if checked.lines or checked.rejects:
-            self._sink.bars(checked)
+            self._load(checked)
         sent = set(filter(is_date, dates))
         if self._sessions is not None:
             sent &= self._sessions

@@ -66,7 +66,7 @@ class MarketBars:
         if len(broken) <= run.settings.max_rejected:
             lacking = sorted({*lacking, *broken})  # the per-security call may have a good row
         # The whole-market reply is the first answer.
-        fetcher = CodeFetcher(run, self.kind, session, self, market=self.answered.copy(), answers=1)
+        fetcher = CodeFetcher(run, self.kind, session, self.bars, market=self.answered.copy(), answers=1)
         fetcher.fetch_date(lacking, day)
         return fetcher
 

@@ -34,7 +34,7 @@ def fetch_stream(
         something is not believed, and all other rows are loaded.
     """
     with run.store.second_store() as second, Loader(second, plan, batch.batch_no, session) as loader:
-        fetcher = CodeFetcher(run, batch.kind, session, loader, **options)
+        fetcher = CodeFetcher(run, batch.kind, session, loader.bars, **options)
         try:
             with session:
                 fetch(fetcher, loader)
