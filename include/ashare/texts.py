@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 MOST_CHARACTERS = 2_000
 """Maximum characters of a stored reason or error."""
@@ -38,6 +38,12 @@ def joined(parts: Sequence[str], separator: str = "; ", most: int = MOST_CHARACT
         kept.append(part)
     more = [f"and {len(parts) - len(kept)} more"] if len(parts) > len(kept) else []
     return separator.join([*kept, *more])
+
+
+def one_sentence(problems: Iterable[str | None]) -> str:
+    """The problems as one sentence, which ends with a period; empty without any."""
+    given = [problem.rstrip(".") for problem in problems if problem]
+    return f"{joined(given, most=MOST_CHARACTERS - 1)}." if given else ""
 
 
 def named(things: Sequence[object], most: int = NAMED) -> str:

@@ -11,7 +11,7 @@ from ashare.datasets import ETFS_FROM, PLURALS, bars_of, published_at
 from ashare.store.rows import BarCount, Fact
 from ashare.sync.run import Run
 from ashare.sync.verify import Verification, verify
-from ashare.texts import joined, named
+from ashare.texts import joined, named, one_sentence
 
 NO_ETFS = f"Baostock's bars of ETFs begin on {ETFS_FROM}: none is asked for before"
 
@@ -84,7 +84,7 @@ def _fact(run: Run, count: BarCount, known: _Known, checks: CrossChecks) -> Fact
         absent=count.absent,
         rejected=count.rejected,
         missing=max(count.missing, 0),
-        problem=joined([text.rstrip(".") for text in problems]) + "." if problems else None,
+        problem=one_sentence(problems) or None,
         note=joined(_notes(run, count, known, verdict)) or None,
     )
 

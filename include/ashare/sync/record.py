@@ -13,7 +13,7 @@ from ashare.store.rows import Fact
 from ashare.sync.judge import CrossChecks, judge
 from ashare.sync.reference import closed_reason
 from ashare.sync.run import Run
-from ashare.texts import MOST_CHARACTERS, joined
+from ashare.texts import joined, one_sentence
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def record_status(run: Run) -> str:
             problems = _record(run, run.run_id, calendar_is_known=known is not None)
             if problems:
                 problems += [text for text in _causes(run) if text not in problems]
-                reason = joined([text.rstrip(".") for text in problems], most=MOST_CHARACTERS - 1) + "."
+                reason = one_sentence(problems)
                 run.store.work.fail(run.scope, reason)
                 raise IncompleteDate(f"{run.day} is not complete: {reason}")
             run.store.work.done([run.day], run.datasets)
@@ -74,7 +74,7 @@ def look_at_following(run: Run) -> None:
     if after and (kinds := run.store.coverage.recorded_kinds(after)):
         problems = _record(replace(run, day=after, kinds=kinds), None)
         if problems:
-            log.warning("%s is not complete: %s.", after, joined([text.rstrip(".") for text in problems]))
+            log.warning("%s is not complete: %s", after, one_sentence(problems))
 
 
 def _record(run: Run, run_id: str | None, *, calendar_is_known: bool = True) -> list[str]:
@@ -93,23 +93,14 @@ def _record(run: Run, run_id: str | None, *, calendar_is_known: bool = True) -> 
     if accepted and not (counts and problems):
         changed = end_acceptance(run, accepted, is_complete=not problems)
         problems += changed
-        facts[0] = _with_problems(facts[0], changed)
-    facts[0] = _with_note(facts[0], run.store.batches.errors(run.plan, only_earlier=True))
+        if changed:
+            facts[0] = replace(facts[0], problem=one_sentence([facts[0].problem, *changed]))
+    if notes := run.store.batches.errors(run.plan, only_earlier=True):
+        facts[0] = replace(facts[0], note=joined([*filter(None, [facts[0].note]), *notes]))
     run.store.coverage.record(facts, run_id, asked=run.asked)
     if run_id is None:
         run.store.work.forget_failures(run.day, run.datasets)
     return [] if counts else problems
-
-
-def _with_problems(fact: Fact, problems: list[str]) -> Fact:
-    if not problems:
-        return fact
-    known = [fact.problem.rstrip(".")] if fact.problem else []
-    return replace(fact, problem=joined([*known, *problems]) + ".")
-
-
-def _with_note(fact: Fact, notes: list[str]) -> Fact:
-    return replace(fact, note=joined([*([fact.note] if fact.note else []), *notes])) if notes else fact
 
 
 def end_acceptance(run: Run, accepted: Acceptance, *, is_complete: bool) -> list[str]:
