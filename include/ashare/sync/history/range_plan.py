@@ -184,7 +184,7 @@ def check_codes(history: HistoryRun) -> None:
 def estimate(history: HistoryRun) -> Estimate:
     """Estimate the missing data of the range and their cost, from the tables alone."""
     listed = history.tables.wanted()
-    wanted = _lacking(listed)
+    wanted = lacking_of(listed)
     days = history.tables.unsettled()
     beside = [replace(security, missing=0) for security in wanted if security.factors]
     with history.store.transaction() as connection:
@@ -197,12 +197,13 @@ def estimate(history: HistoryRun) -> Estimate:
     by_code, by_date = _by_code(history, wanted), of_days + _by_code(history, beside)
     found = Estimate(wanted, len(listed), days, beside, by_code, by_date, is_possible, fits, left, a_day)
     if found.goes_by_date:
-        beside = _lacking(history.tables.wanted(apart_from=days))
+        beside = lacking_of(history.tables.wanted(apart_from=days))
         found = replace(found, beside=beside, by_date=of_days + _by_code(history, beside))
     return found
 
 
-def _lacking(securities: Sequence[SecurityGap]) -> list[SecurityGap]:
+def lacking_of(securities: Sequence[SecurityGap]) -> list[SecurityGap]:
+    """The securities that lack bars or adjust factors."""
     return [security for security in securities if security.missing > 0 or security.factors]
 
 

@@ -9,7 +9,8 @@ from datetime import date
 from itertools import groupby
 
 from ashare.errors import IncompleteDate
-from ashare.sync.absence import Others, Verdict, judge_absence
+from ashare.sync.absence import ENOUGH_ANSWERS, Evidence, Others, Verdict, judge_absence
+from ashare.sync.history.range_plan import lacking_of
 from ashare.sync.history.span import HistoryRun
 from ashare.sync.judge import judge
 from ashare.sync.record import RECORD_WORK, look_at_following, record_closed, recount
@@ -57,7 +58,8 @@ def record_status(history: HistoryRun) -> str:
 
 def _doubted(history: HistoryRun) -> set[date]:
     """The dates on which too many securities lack a bar for this run's absences to be believed."""
-    proven = replace(history.evidence, others=Others.OTHER_KIND)  # else the absences had not been recorded
+    # All days of the range are over, and an absence was recorded on these grounds only.
+    proven = Evidence(None, history.settings.max_absent, answers=ENOUGH_ANSWERS, others=Others.OTHER_KIND)
     found = {
         day: replace(proven, absent=absent, bars=None if history.is_part else bars)
         for day, absent, bars in history.tables.absences(history.settings.max_absent)
@@ -84,7 +86,7 @@ def _years(days: Sequence[date]) -> Iterator[list[date]]:
 
 def _still_lacking(history: HistoryRun) -> list[str]:
     if history.is_part:
-        lacking = [security.code for security in history.tables.wanted() if security.missing > 0 or security.factors]
+        lacking = [security.code for security in lacking_of(history.tables.wanted())]
         return [f"{len(lacking)} securities still lack bars or factors ({named(lacking)})"] if lacking else []
     incomplete = history.tables.unsettled()
     return [f"{len(incomplete)} trade dates are not complete ({named(incomplete)})"] if incomplete else []

@@ -16,7 +16,6 @@ from ashare.source import Session
 from ashare.store import Store
 from ashare.store.history_tables import HistoryRange, HistoryTables
 from ashare.store.rows import Plan
-from ashare.sync.absence import ENOUGH_ANSWERS, Evidence
 from ashare.sync.run import Run, RunContext
 
 
@@ -93,11 +92,6 @@ class HistoryRun(RunContext):
         kinds, limit = tuple(self.kinds), self.settings.max_rejected
         span = HistoryRange(self.start, self.end, kinds, indices, codes, self.run_id, limit, self.loaded)
         return HistoryTables(store, span)
-
-    @property
-    def evidence(self) -> Evidence:
-        """What an absence is judged by: all days of the range are over, and each bar is requested twice."""
-        return Evidence(None, self.settings.max_absent, answers=ENOUGH_ANSWERS)
 
     def on(self, day: date) -> Run:
         """The run of one trade date of the range, also with per-security requests."""
