@@ -216,7 +216,7 @@ def _load(socket_dir: str, port: int, first: date, batch_size: int | None) -> No
         if batch_size:
             history = replace(history, kinds=("stock",), batch_size=batch_size)
         began = time.monotonic()
-        for batch in plan_batches(history)[0]:
+        for batch in plan_batches(history):
             fetch_and_copy(history, batch.batch_no)
         fetched = time.monotonic()
         if not batch_size:

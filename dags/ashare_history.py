@@ -35,8 +35,7 @@ def plan_batches() -> list[dict[str, Any]]:
     from ashare_airflow.context import history_of
 
     with history_of(get_current_context()) as run, rescheduled():
-        batches, _ = history.plan_batches(run)
-        return [{"batch_no": batch.batch_no, "label": batch.label} for batch in batches]
+        return [{"batch_no": batch.batch_no, "label": batch.label} for batch in history.plan_batches(run)]
 
 
 @task(pool=POOL, max_active_tis_per_dag=2, map_index_template="{{ task.op_kwargs['batch']['label'] }}")

@@ -177,7 +177,7 @@ def test_bars_of_other_kinds_undo_no_acceptance(make_run: MakeRun, database: Dat
             run.day, run.day, store=run.store, source=run.source,
             kinds=("etf",), settings=run.settings, now=at("2026-02-02T20:00"),
         )  # fmt: skip
-        for batch in history_steps.plan_batches(etfs)[0]:
+        for batch in history_steps.plan_batches(etfs):
             history_steps.fetch_and_copy(etfs, batch.batch_no)
         history_steps.record_status(etfs)
     assert run.store.bars.has_bars(run.day, "etf")
@@ -264,7 +264,7 @@ def test_a_history_that_changes_an_accepted_date_undoes_it_and_others_leave_it(
             settings=red.settings,
             now=NOW,
         )
-        batches, _ = history_steps.plan_batches(history)
+        batches = history_steps.plan_batches(history)
         for batch in batches:
             history_steps.fetch_and_copy(history, batch.batch_no)
         return history_steps.record_status(history)

@@ -91,10 +91,15 @@ class Scene:
 
     def run(self, history: HistoryRun) -> str:
         """What the DAG's tasks do."""
-        for batch in plan_batches(history)[0]:
+        for batch in plan_batches(history):
             with suppress(BadReply):
                 fetch_and_copy(history, batch.batch_no)
         return record_status(history)
+
+    def plan_in_words(self, history: HistoryRun) -> str:
+        """The recorded plan of a history."""
+        ((plan,),) = self.database.rows("SELECT plan FROM ashare.history_run WHERE run_id = %s", history.run_id)
+        return str(plan)
 
     def daily(self, day: date, **options: Any) -> Run:
         settings = Settings(lock_timeout=20.0, recheck_days=0)
@@ -203,7 +208,7 @@ def test_ten_years_equal_the_market_at_the_fewest_requests(years: Scene) -> None
 
     # Neither another history nor a day's own run finds anything to do.
     asked = years.emulator.count()
-    assert plan_batches(history)[0] == []
+    assert plan_batches(history) == []
     for day in (FIRST, date(2020, 2, 3), date(2025, 10, 1), LAST):
         assert complete(years.daily(day)) in ("success", "skipped")
     assert years.emulator.count() == asked
@@ -302,7 +307,8 @@ def test_a_longer_range_asks_for_what_it_adds(three_years: Scene) -> None:
 def test_some_codes_only(scene: Scene) -> None:
     codes = ["sh.600000", "sh.000300"]
     history = scene.history(codes=codes)
-    assert "2 of 2 securities lack" in plan_batches(history)[1]
+    plan_batches(history)
+    assert "2 of 2 securities lack" in scene.plan_in_words(history)
     scene.run(history)
     scene.assert_equals_the_market(date(2025, 9, 1), LAST, codes)
     assert scene.statuses() == {}  # nothing is said of dates that hold two securities of many
@@ -372,7 +378,7 @@ def test_what_baostock_does_not_have_is_recorded_and_not_asked_again(lossy: tupl
         "SELECT status, reason FROM ashare.sync_status WHERE trade_date = '2025-09-10'"
     )
     assert (status, reason) == ("success", "1 absent at the source (ashare.absent_bar)")
-    assert plan_batches(scene.history())[0] == []
+    assert plan_batches(scene.history()) == []
 
 
 def test_a_date_that_lacks_too_many_is_not_believed(lossy: tuple[Scene, Without]) -> None:
@@ -399,7 +405,7 @@ def test_empty_answers_to_everything_are_not_believed(scene: Scene) -> None:
     scene.emulator.add_fault(fault(BY_CODE, "empty", times=0))
     scene.emulator.add_fault(fault(FACTORS, "empty", times=0))
     history = scene.history()
-    (first, *_), _ = plan_batches(history)
+    first, *_ = plan_batches(history)
     with pytest.raises(BadReply, match="Baostock sends no bars now, of other securities neither: not believed"):
         fetch_and_copy(history, first.batch_no)
     for table in ("daily_bar", "absent_bar"):
@@ -415,7 +421,7 @@ def test_empty_answers_to_everything_are_not_believed(scene: Scene) -> None:
 
 def test_a_short_outage_of_empty_answers_is_not_believed(scene: Scene) -> None:
     history = scene.history()
-    (first, *_), _ = plan_batches(history)
+    first, *_ = plan_batches(history)
     scene.emulator.add_fault(fault(BY_CODE, "empty", times=40, after=20))
     with pytest.raises(BadReply, match="of other securities neither"):
         fetch_and_copy(history, first.batch_no)
@@ -431,14 +437,14 @@ def test_a_lone_security_that_lacks_a_day_is_held_against_the_index(lossy: tuple
     history = scene.history(codes=["sh.600000"])
     scene.run(history)
     assert scene.database.rows("SELECT trade_date::text FROM ashare.absent_bar") == [("2025-09-10",)]
-    assert plan_batches(history)[0] == []
+    assert plan_batches(history) == []
 
 
 def test_a_day_of_which_nobody_has_a_bar_is_not_taken_for_absent(lossy: tuple[Scene, Without]) -> None:
     scene, market = lossy
     market.lose(lambda code, day: day == str(LAST))  # as before a day is published
     history = scene.history(codes=["sh.600000"])
-    (only,), _ = plan_batches(history)
+    (only,) = plan_batches(history)
     with pytest.raises(BadReply, match=rf"on {LAST}, sh\.600000 for one, nor has any other security"):
         fetch_and_copy(history, only.batch_no)
     assert scene.database.rows("SELECT count(*) FROM ashare.absent_bar") == [(0,)]
@@ -448,7 +454,7 @@ def test_what_was_found_absent_is_not_asked_for_again_after_an_interruption(loss
     scene, market = lossy
     market.lose(lambda code, day: code == "sh.600085" and day == "2025-09-10")
     history = scene.history()
-    (first, *_), _ = plan_batches(history)
+    first, *_ = plan_batches(history)
     scene.emulator.add_fault(fault(BY_CODE, "close_before_reply", times=0, after=30))
     with pytest.raises(SourceUnreachable):
         fetch_and_copy(history, first.batch_no)
@@ -460,7 +466,7 @@ def test_what_was_found_absent_is_not_asked_for_again_after_an_interruption(loss
 def test_a_batch_ends_in_its_first_try_when_every_session_is_dropped(scene: Scene) -> None:
     scene.emulator.add_fault(fault("*", "drop", times=0, requests=43))
     history = scene.history()
-    for batch in plan_batches(history)[0]:
+    for batch in plan_batches(history):
         fetch_and_copy(history, batch.batch_no)
     assert record_status(history).endswith("is complete.")
     assert len(scene.emulator.connections) > 4
@@ -471,7 +477,7 @@ def test_a_batch_ends_in_its_first_try_when_every_session_is_dropped(scene: Scen
 
 def test_a_read_over_many_years_that_stalls_is_asked_for_in_parts(three_years: Scene) -> None:
     history = three_years.history(LATER)
-    batches, _ = plan_batches(history)
+    batches = plan_batches(history)
     three_years.emulator.add_fault(fault(BY_CODE, "stall", times=0, days=400))
     for batch in batches:
         fetch_and_copy(history, batch.batch_no)
@@ -508,7 +514,7 @@ def test_factors_that_the_prices_contradict_are_asked_for_again(three_years: Sce
 def test_no_factors_at_all_are_not_believed_while_prices_moved(three_years: Scene) -> None:
     history = three_years.history(LATER)
     three_years.emulator.add_fault(fault(FACTORS, "empty", times=0))
-    (first, *_), _ = plan_batches(history)
+    first, *_ = plan_batches(history)
     with pytest.raises(BadReply, match=r"sent no adjust factors, and none of sh\.600000 either"):
         fetch_and_copy(history, first.batch_no)
     three_years.emulator.clear_faults()
@@ -528,12 +534,12 @@ def test_a_lone_stock_without_factors_is_believed_when_another_has_some(scene: S
     scene.run(history)
     assert scene.database.rows("SELECT code FROM ashare.factor_history") == [(without,)]
     assert scene.emulator.count(FACTORS) == 2
-    assert plan_batches(history)[0] == []
+    assert plan_batches(history) == []
 
 
 def test_one_reply_that_cannot_be_does_not_hold_up_the_others(scene: Scene) -> None:
     history = scene.history()
-    (first, *_), _ = plan_batches(history)
+    first, *_ = plan_batches(history)
     scene.emulator.add_fault(fault(BY_CODE, "wrong_code", times=1, code="sh.600999"))
     with pytest.raises(BadReply, match=r"^(s[hz]\.\d+): Baostock sent bars of sh\.600999 when \1 was asked for"):
         fetch_and_copy(history, first.batch_no)
@@ -550,7 +556,7 @@ def test_one_reply_that_cannot_be_does_not_hold_up_the_others(scene: Scene) -> N
 
 def test_after_some_replies_that_cannot_be_the_batch_is_given_up(scene: Scene) -> None:
     history = scene.history()
-    (first, *_), _ = plan_batches(history)
+    first, *_ = plan_batches(history)
     asked = scene.emulator.count(BY_CODE)
     scene.emulator.add_fault(fault(BY_CODE, "wrong_code", times=0, code="sh.600999"))
     with pytest.raises(BadReply):
@@ -560,7 +566,7 @@ def test_after_some_replies_that_cannot_be_the_batch_is_given_up(scene: Scene) -
 
 def test_a_row_that_breaks_a_rule_is_set_aside(scene: Scene) -> None:
     history = scene.history()
-    batches, _ = plan_batches(history)
+    batches = plan_batches(history)
     scene.emulator.add_fault(fault(BY_CODE, "bad_number", times=2))  # asked for twice
     for batch in batches:
         fetch_and_copy(history, batch.batch_no)
@@ -630,11 +636,11 @@ def test_factors_that_were_read_before_the_ranges_end_are_read_again(scene: Scen
     scene.run(scene.history())
     stocks = scene.emulator.count(FACTORS)
     scene.database.do("UPDATE ashare.factor_history SET read_at = '2025-09-20 12:00+08'")
-    assert plan_batches(scene.history())[0] == []  # each date since has brought its own
+    assert plan_batches(scene.history()) == []  # each date since has brought its own
     scene.database.do(
         "DELETE FROM ashare.counted_partition WHERE dataset = 'adjust_factor' AND partition = '2025-10-15'"
     )
-    assert plan_batches(scene.history(date(2025, 9, 1), date(2025, 9, 12)))[0] == []
+    assert plan_batches(scene.history(date(2025, 9, 1), date(2025, 9, 12))) == []
     scene.run(scene.history())
     # Of those that were listed then; who was gone before is known for good.
     ((listed,),) = scene.database.rows("SELECT count(*) FROM ashare.expected_security('2025-10-15', '{stock}', '{}')")
@@ -687,15 +693,16 @@ def test_what_is_named_twice_is_counted_once(scene: Scene) -> None:
     scene.run(scene.history(settings=settings))
     scene.database.do("DELETE FROM ashare.daily_bar WHERE code = 'sh.000001' AND trade_date < '2025-09-15'")
     history = scene.history(settings=settings, codes=["sh.000001", "sh.000001"])
-    assert "1 of 1 securities lack" in plan_batches(history)[1]
+    plan_batches(history)
+    assert "1 of 1 securities lack" in scene.plan_in_words(history)
     scene.run(history)
-    assert plan_batches(scene.history(settings=settings))[0] == []
+    assert plan_batches(scene.history(settings=settings)) == []
 
 
 def test_a_range_that_reaches_before_what_the_source_has_begins_where_its_bars_do(scene: Scene) -> None:
     """The month's market has bars from September 2025 on, and lists what was listed before."""
     history = scene.history(first=date(2006, 1, 1))
-    batches, plan = plan_batches(history)
+    batches, plan = plan_batches(history), scene.plan_in_words(history)
     assert plan.startswith("Baostock has no bars before 2025-09-01: the range begins there.")
     asked = scene.emulator.count()
     for batch in batches:
@@ -727,7 +734,7 @@ def test_years_without_any_bar_of_an_index_are_not_believed_while_it_has_one_of_
     with Emulator(market) as emulator:
         scene = Scene(database, emulator, market)
         history = scene.history(kinds=("index",))
-        (batch,), _ = plan_batches(history)
+        (batch,) = plan_batches(history)
         with pytest.raises(
             BadReply, match=r"sz\.399330: Baostock sends no bars of years of which it has some: not believed"
         ):
@@ -751,16 +758,16 @@ def test_an_index_without_bars_in_a_short_range_begins_no_later_for_that(lossy: 
 def test_the_budget_is_used_up_to_what_is_left_to_others_and_it_goes_on(scene: Scene) -> None:
     settings = Settings(lock_timeout=20.0, request_budget=60, history_reserve=10)
     history = scene.history(settings=settings)
-    batches, plan = plan_batches(history)
+    batches, plan = plan_batches(history), scene.plan_in_words(history)
     assert "days of quota" in plan
     with pytest.raises(BudgetSpent, match=r"10 are kept for the newest date \(ASHARE_HISTORY_RESERVE\)"):
         fetch_and_copy(history, batches[0].batch_no)
     assert scene.emulator.count() == 50
     assert scene.database.rows("SELECT status FROM ashare.batch WHERE batch_no = 1") == [("pending",)]
     days = 0
-    while plan_batches(history)[0]:
+    while plan_batches(history):
         scene.database.do("UPDATE ashare.source_request SET requested_at = requested_at - interval '1 day'")
-        for batch in plan_batches(history)[0]:
+        for batch in plan_batches(history):
             try:
                 fetch_and_copy(history, batch.batch_no)
             except BudgetSpent:
@@ -775,7 +782,7 @@ def test_the_budget_is_used_up_to_what_is_left_to_others_and_it_goes_on(scene: S
 
 def test_the_database_goes_away_while_it_loads(scene: Scene) -> None:
     history = scene.history()
-    (first, *_), _ = plan_batches(history)
+    first, *_ = plan_batches(history)
     scene.database.do(
         "CREATE FUNCTION ashare.fall() RETURNS trigger LANGUAGE plpgsql AS "
         "$$BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END$$"
@@ -803,7 +810,7 @@ def slow_answers(scene: Scene) -> None:
 
 def test_a_history_lets_others_in_between_its_pages_and_at_most_once_in_a_while(scene: Scene) -> None:
     history = scene.history(who="the history")
-    (batch, *_), _ = plan_batches(history)
+    batch, *_ = plan_batches(history)
     ((planned,),) = scene.database.rows("SELECT max(id) FROM ashare.source_request")
     slow_answers(scene)
     with ThreadPoolExecutor() as beside:
@@ -828,7 +835,7 @@ def test_a_history_lets_others_in_between_its_pages_and_at_most_once_in_a_while(
 
 def test_the_batches_of_one_history_do_not_take_turns_at_each_page(scene: Scene) -> None:
     history = scene.history(batch_size=30)
-    (first, second, *_), _ = plan_batches(history)
+    first, second, *_ = plan_batches(history)
     logins = scene.emulator.count("login")
     slow_answers(scene)
     with ThreadPoolExecutor() as beside:
@@ -847,7 +854,7 @@ def test_the_batches_of_one_history_do_not_take_turns_at_each_page(scene: Scene)
 
 def test_the_plan_says_what_it_costs_either_way(years: Scene) -> None:
     history = years.history(FIRST, batch_size=10)
-    batches, plan = plan_batches(history)
+    batches, plan = plan_batches(history), years.plan_in_words(history)
     expected = years.fewest_requests(FIRST, LAST)
     assert f"about {expected + 2 * len(batches)} requests" in plan
     said = (
@@ -862,7 +869,7 @@ def test_the_plan_says_what_it_costs_either_way(years: Scene) -> None:
 def test_a_few_dates_are_cheaper_one_by_one(scene: Scene) -> None:
     """Their bars come by whole-market calls, and only the adjust factors by code."""
     history = scene.history(date(2025, 10, 30))
-    batches, plan = plan_batches(history)
+    batches, plan = plan_batches(history), scene.plan_in_words(history)
     stocks = len(scene.securities(STOCK))
     assert "Its 2 trade dates one by one about" in plan
     assert "by code about" in plan
@@ -877,7 +884,7 @@ def test_a_few_dates_are_cheaper_one_by_one(scene: Scene) -> None:
     assert {code for (code,) in scene.database.rows("SELECT code FROM ashare.factor_history")} == listed
     assert scene.emulator.count(MARKET_DAY) == 2
     assert scene.emulator.count(BY_CODE) < stocks  # the indices, once
-    assert plan_batches(history)[0] == []
+    assert plan_batches(history) == []
 
 
 def test_dates_one_by_one_leave_no_gap_on_dates_that_count_as_complete(scene: Scene) -> None:
@@ -889,7 +896,7 @@ def test_dates_one_by_one_leave_no_gap_on_dates_that_count_as_complete(scene: Sc
     indices = ("sh.000001", "sh.000016")
     few = Settings(lock_timeout=20.0, indices=indices, request_budget=budget, history_reserve=0)
     history = scene.history(settings=few)
-    batches, plan = plan_batches(history)
+    batches, plan = plan_batches(history), scene.plan_in_words(history)
     assert "Its 2 trade dates one by one" in plan
     for batch in batches:
         fetch_and_copy(history, batch.batch_no)
@@ -902,14 +909,15 @@ def test_dates_one_by_one_that_are_more_than_airflow_maps_go_by_code(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ashare.sync.history.range_plan.MOST_BATCHES", 2)
-    batches, plan = plan_batches(scene.history(date(2025, 10, 30)))
+    history = scene.history(date(2025, 10, 30))
+    batches, plan = plan_batches(history), scene.plan_in_words(history)
     assert "would be more batches than Airflow takes; in 2 batches" in plan
     assert [batch.by for batch in batches] == ["code", "code"]
 
 
 def test_a_batch_of_a_date_says_how_many_rows_it_loaded(scene: Scene) -> None:
     history = scene.history(date(2025, 10, 30))
-    batch = plan_batches(history)[0][0]
+    batch = plan_batches(history)[0]
     merged = fetch_and_copy(history, batch.batch_no)
     loaded = "SELECT rows, status FROM ashare.history_batch WHERE batch_no = 1"
     assert scene.database.rows(loaded) == [(merged.inserted, "success")]
@@ -962,7 +970,7 @@ def test_the_pages_before_an_indexs_first_bar_are_one_range_although_a_later_pag
         settings = Settings(lock_timeout=20.0, indices=("sh.000016",))
         history = scene.history(kinds=("index",), settings=settings)
         server.add_fault(fault(BY_CODE, "wrong_code", after=6))  # two pages, each twice and with a witness
-        (batch,), _ = plan_batches(history)
+        (batch,) = plan_batches(history)
         with pytest.raises(BadReply, match=r"sh\.000016: Baostock sent bars of"):
             fetch_and_copy(history, batch.batch_no)
         assert database.rows("SELECT count(*) FROM ashare.absent_bar") == [(0,)]
@@ -980,7 +988,7 @@ def test_a_history_named_like_a_trade_date_leaves_the_dates_batches_alone(scene:
     batches = "SELECT batch_no, status FROM ashare.sync_batch ORDER BY batch_no"
     before = scene.database.rows(batches)
     history = scene.history(date(2025, 10, 30), run_id=str(day), codes=["sh.600000"])
-    planned = plan_batches(history)[0]
+    planned = plan_batches(history)
     assert [batch.batch_no for batch in planned] == [1]
     assert scene.database.rows(batches) == before
 

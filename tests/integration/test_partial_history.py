@@ -57,7 +57,7 @@ def make_history(database: Database, emulator: Emulator) -> MakeHistory:
 
 def stop_after_a_batch(history: HistoryRun) -> None:
     """What a run leaves that is killed after its first batch."""
-    batches, _ = plan_batches(history)
+    batches = plan_batches(history)
     assert len(batches) > 2
     fetch_and_copy(history, batches[0].batch_no)
 
@@ -104,7 +104,7 @@ def test_the_next_history_completes_what_a_stopped_one_left(
 ) -> None:
     stop_after_a_batch(make_history(run_id="stopped"))
     history = make_history(run_id="next")
-    for batch in plan_batches(history)[0]:
+    for batch in plan_batches(history):
         fetch_and_copy(history, batch.batch_no)
     assert record_status(history).endswith("is complete.")
     assert set(database.rows("SELECT status, run_id FROM ashare.sync_status WHERE status <> 'skipped'")) == {
@@ -122,7 +122,7 @@ def test_histories_and_a_backfill_over_overlapping_ranges_at_once_bring_each_bar
 ) -> None:
     def history(first: date, last: date, run_id: str) -> str:
         run = make_history(first, last, run_id=run_id)
-        for batch in plan_batches(run)[0]:
+        for batch in plan_batches(run):
             fetch_and_copy(run, batch.batch_no)
         return record_status(run)
 

@@ -150,7 +150,7 @@ def test_a_history_of_the_years_with_saturday_sessions_ends_complete(database: D
             settings=Settings(lock_timeout=20.0),
             now=NOW,
         )
-        batches, _ = sync.plan_batches(history)
+        batches = sync.plan_batches(history)
         for batch in batches:
             sync.fetch_and_copy(history, batch.batch_no)
         assert sync.record_status(history) == "1993-06-14 to 1993-06-25 is complete."

@@ -74,10 +74,9 @@ class Estimate:
         return self.by_date.is_less_than(self.by_code, self.left, self.a_day)
 
 
-def plan_batches(history: HistoryRun) -> tuple[list[Batch], str]:
-    """Write the missing data of the range as batches of codes.
+def plan_batches(history: HistoryRun) -> list[Batch]:
+    """Write the missing data of the range as batches of codes, with the plan in words, and return the batches.
 
-    :returns: the batches, and the plan in words.
     :raises InvalidInput: a code is unknown or not of the kinds, Baostock has no bars in the range, or there are
         more batches than Airflow takes.
     """
@@ -102,7 +101,7 @@ def plan_batches(history: HistoryRun) -> tuple[list[Batch], str]:
     batches = history.store.batches.replace(history.plan, batches)
     history.tables.plan(text)
     log.info("%s", text)
-    return batches, text
+    return batches
 
 
 def ensure_range_reference(history: HistoryRun) -> None:
