@@ -17,7 +17,6 @@ from ashare.dates import SHANGHAI
 from ashare.errors import NotPublishedYet, TerminalError
 from ashare.settings import DEFAULT_INDICES, Settings
 from ashare.sync import (
-    Readiness,
     Run,
     fetch_and_copy,
     plan_batches,
@@ -92,10 +91,14 @@ class Evening:
 
     def go(self) -> str:
         """Until the date is recorded."""
-        while (found := wait_for_trading_day(self.run)).readiness is Readiness.NOT_PUBLISHED:
-            assert found.until is not None
-            self._come_back(found.until)
-        if found.readiness is Readiness.PUBLISHED:
+        while True:
+            try:
+                is_session = wait_for_trading_day(self.run).is_session
+                break
+            except NotPublishedYet as early:
+                assert early.until is not None
+                self._come_back(early.until)
+        if is_session:
             self._load()
         return record_status(self.run)
 
@@ -165,16 +168,16 @@ def test_less_than_half_of_a_small_market_is_not_out(
     with Emulator(market, now=at(f"{DAY}T18:05"), published_until=lambda: TODAY) as server:
         run = make_run(DAY, source=source_of(server), now=at(f"{DAY}T18:05"))
         server.add_fault(fault(MARKET, "truncated_page", rows=120))
-        found = wait_for_trading_day(run)
-        assert (found.readiness, found.reason) == (Readiness.NOT_PUBLISHED, f"{DAY}: 120 of 301 stocks are out.")
-        assert wait_for_trading_day(run).readiness is Readiness.PUBLISHED
+        with pytest.raises(NotPublishedYet, match=f"^{DAY}: 120 of 301 stocks are out.$"):
+            wait_for_trading_day(run)
+        assert wait_for_trading_day(run).is_session
 
 
 def test_a_market_that_turns_partial_between_the_look_and_the_load_is_no_fault(
     evening: MakeEvening, database: Database, late: LateMarket
 ) -> None:
     night = evening(kinds=("stock",))
-    assert wait_for_trading_day(night.run).readiness is Readiness.PUBLISHED
+    assert wait_for_trading_day(night.run).is_session
     (batch,) = plan_batches(night.run)
     late.whole_at, late.part = time(18, 30), 150
     with pytest.raises(NotPublishedYet, match=r"150 of \d+ stocks are out") as early:
@@ -308,7 +311,7 @@ def test_what_one_batch_waits_for_is_said_also_while_others_work(
 ) -> None:
     late.late = {"sz.399330"}
     night = evening()
-    assert wait_for_trading_day(night.run).readiness is Readiness.PUBLISHED
+    assert wait_for_trading_day(night.run).is_session
     stocks, indices = plan_batches(night.run)
     with pytest.raises(NotPublishedYet):
         fetch_and_copy(night.run, indices.batch_no)

@@ -34,7 +34,6 @@ from ashare.source import SourceConfig
 from ashare.source.transport import Limits
 from ashare.store import Store
 from ashare.sync import (
-    Readiness,
     Run,
     fetch_and_copy,
     plan_batches,
@@ -64,7 +63,7 @@ def attempt(run: Run) -> list[AshareError]:
     """Do what the DAG's tasks do before the last one, and return what made them fail."""
     failures: list[AshareError] = []
     try:
-        assert wait_for_trading_day(run).readiness is Readiness.PUBLISHED
+        assert wait_for_trading_day(run).is_session
         batches = plan_batches(run)
     except AshareError as error:
         return [error]

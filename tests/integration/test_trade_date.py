@@ -19,7 +19,6 @@ from ashare.errors import (
 )
 from ashare.settings import DEFAULT_INDICES, Settings
 from ashare.sync import (
-    Readiness,
     fetch_and_copy,
     plan_batches,
     record_status,
@@ -156,15 +155,17 @@ def test_today_waits_for_the_clock_then_for_the_source(make_run: MakeRun, market
     with Emulator(market, now=at("2025-10-09T18:00"), published_until=lambda: published) as server:
         source = source_of(server)
         early = make_run(DAY, source=source, now=at("2025-10-09T17:00"))
-        assert wait_for_trading_day(early).readiness is Readiness.NOT_PUBLISHED
+        with pytest.raises(NotPublishedYet):
+            wait_for_trading_day(early)
         # The clock says no: only the calendar and the list of securities were read, in one session.
         assert [request.method for request in server.requests] == [
             *("login", "query_trade_dates", "query_stock_basic", "logout")
         ]
         run = make_run(DAY, source=source, now=at("2025-10-09T18:00"))
-        assert wait_for_trading_day(run).readiness is Readiness.NOT_PUBLISHED
+        with pytest.raises(NotPublishedYet):
+            wait_for_trading_day(run)
         published = day
-        assert wait_for_trading_day(run).readiness is Readiness.PUBLISHED
+        assert wait_for_trading_day(run).is_session
         assert complete(run) == "success"
 
 
@@ -190,7 +191,7 @@ def test_todays_factors_are_waited_for_until_an_answer_of_none_is_believed(
     ) as server:  # fmt: skip
         source = source_of(server)
         early = make_run(DAY, source=source, now=at("2025-10-09T18:05"))
-        assert wait_for_trading_day(early).readiness is Readiness.PUBLISHED
+        assert wait_for_trading_day(early).is_session
         with pytest.raises(NotPublishedYet, match="2025-10-09: no adjust factors yet"):
             sync_adjust_factors(early)
         late = make_run(DAY, source=source, now=at("2025-10-09T19:00"))

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 
 from ashare.sync import (
-    Readiness,
     Run,
     fetch_and_copy,
     plan_batches,
@@ -33,7 +32,7 @@ SENT = [name for name in COLUMNS if name != "adjustflag"]
 
 def complete(run: Run) -> str:
     """Do what the DAG's tasks do."""
-    if wait_for_trading_day(run).readiness is Readiness.PUBLISHED:
+    if wait_for_trading_day(run).is_session:
         for batch in plan_batches(run):
             fetch_and_copy(run, batch.batch_no)
         sync_adjust_factors(run)

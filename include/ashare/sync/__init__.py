@@ -8,12 +8,10 @@ from ashare.sync.plan import plan_batches
 from ashare.sync.reachability import check_source
 from ashare.sync.record import record_status
 from ashare.sync.run import Run
-from ashare.sync.trading_day import Readiness, TradingDayAnswer, wait_for_trading_day
+from ashare.sync.trading_day import wait_for_trading_day
 
 __all__ = [
-    "Readiness",
     "Run",
-    "TradingDayAnswer",
     "check_source",
     "fetch_and_copy",
     "plan_batches",

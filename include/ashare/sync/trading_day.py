@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-from enum import Enum
+from typing import NamedTuple
 
 from ashare.datasets import BARS_APPEAR, published_at
 from ashare.errors import NotPublishedYet, TerminalError
@@ -22,43 +20,36 @@ from ashare.sync.reference import (
 from ashare.sync.run import Run
 
 
-class Readiness(Enum):
-    """What the calendar and the source say of a trade date."""
+class TradingDayAnswer(NamedTuple):
+    """Whether the trade date is a session, and a sentence for the log."""
 
-    PUBLISHED = "its bars are out"
-    CLOSED = "no session"
-    NOT_PUBLISHED = "not published yet"
-
-
-@dataclass(frozen=True)
-class TradingDayAnswer:
-    """The answer, and a sentence for the log and the status.
-
-    :ivar until: time of the next poll; ``None`` if there is nothing to wait for.
-    """
-
-    readiness: Readiness
+    is_session: bool
     reason: str
-    until: datetime | None = None
 
 
 def wait_for_trading_day(run: Run) -> TradingDayAnswer:
     """Answer from the stored calendar, refreshed if it is missing or stale; for today, request the bars.
 
+    :raises NotPublishedYet: the calendar or today's bars are not out. It is not recorded: no work has begun.
     :raises TerminalError: the calendar does not reach the date, or it is 23:00 and nothing is published.
     """
     with run.end_recorded():
         try:
-            if not is_session(run):
-                return TradingDayAnswer(Readiness.CLOSED, closed_reason(run.day))
-            if run.day < run.today or _is_complete(run):
-                return TradingDayAnswer(Readiness.PUBLISHED, f"{run.day} is a trading day, and its bars are out.")
-            if run.is_today_before(BARS_APPEAR):
-                reason = f"{run.day}: bars appear from {BARS_APPEAR:%H:%M} on, Beijing time."
-                return TradingDayAnswer(Readiness.NOT_PUBLISHED, reason, published_at(run.day))
-            return _ask_for_today(run)
-        except NotPublishedYet as early:
-            return TradingDayAnswer(Readiness.NOT_PUBLISHED, str(early), early.until)
+            return _answer(run)
+        except NotPublishedYet as not_out:
+            early = not_out
+    raise early
+
+
+def _answer(run: Run) -> TradingDayAnswer:
+    if not is_session(run):
+        return TradingDayAnswer(False, closed_reason(run.day))
+    if run.day < run.today or _is_complete(run):
+        return TradingDayAnswer(True, f"{run.day} is a trading day, and its bars are out.")
+    if run.is_today_before(BARS_APPEAR):
+        reason = f"{run.day}: bars appear from {BARS_APPEAR:%H:%M} on, Beijing time."
+        raise NotPublishedYet(reason, published_at(run.day))
+    return _ask_for_today(run)
 
 
 def _is_complete(run: Run) -> bool:
@@ -80,5 +71,5 @@ def _ask_for_today(run: Run) -> TradingDayAnswer:
                 refresh_calendar(run, session)
             if is_session(run):
                 raise
-            return TradingDayAnswer(Readiness.CLOSED, closed_reason(run.day))
-    return TradingDayAnswer(Readiness.PUBLISHED, f"{run.day}: Baostock has published the bars.")
+            return TradingDayAnswer(False, closed_reason(run.day))
+    return TradingDayAnswer(True, f"{run.day}: Baostock has published the bars.")

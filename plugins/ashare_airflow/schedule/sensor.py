@@ -28,15 +28,12 @@ class TradingDaySensor(BaseSensorOperator):
         :raises AirflowSkipException: the date is a closed day.
         :raises AirflowRescheduleException: the bars are not out, or Baostock cannot be asked now.
         """
-        from ashare.errors import NotPublishedYet
-        from ashare.sync import Readiness, wait_for_trading_day
+        from ashare.sync import wait_for_trading_day
         from ashare_airflow.context import run_of
 
         with run_of(context) as run, rescheduled():
             found = wait_for_trading_day(run)
-            if found.readiness is Readiness.NOT_PUBLISHED:
-                raise NotPublishedYet(found.reason, found.until)
-        if found.readiness is Readiness.CLOSED:
+        if not found.is_session:
             raise AirflowSkipException(found.reason)
         self.log.info(found.reason)
         return True
