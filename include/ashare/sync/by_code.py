@@ -68,9 +68,9 @@ class CodeFetcher:
     :param load: takes the checked rows of a reply, to be loaded.
     :param market: the codes that a whole-market reply of the trade date had; ``None``: there was no such reply.
     :param answers: answers of no bar before the first request: 1 if a whole-market reply lacked the codes.
-    :param sessions: trading days (``YYYY-MM-DD``) of all pages, if known: a row of any other day is rejected.
-    :param of_one_date: whether the run's date alone is wanted, so that its absent securities are counted here. A
-        history counts them at its end, and holds each page without a row against a bar that Baostock has.
+    :param sessions: trading days (``YYYY-MM-DD``) of a history's range: a row of any other day is rejected. A history
+        counts absent securities at its end, and holds each page without a row against a bar that Baostock has.
+        ``None``: the run's date alone is wanted, and its absent securities are counted here.
     :ivar asked: the codes that were requested.
     :ivar answered: the codes that had a row, good or not, of each wanted session.
     :ivar problems: the bad replies, each with its code.
@@ -88,10 +88,9 @@ class CodeFetcher:
         market: Collection[str] | None = None,
         answers: int = 0,
         sessions: Collection[str] | None = None,
-        of_one_date: bool = True,
     ) -> None:
         self._run, self._kind, self._session, self._load = run, kind, session, load
-        self._market, self._answers, self._of_one_date = market, answers, of_one_date
+        self._market, self._answers, self._of_one_date = market, answers, sessions is None
         self._sessions = None if sessions is None else frozenset(sessions)
         self._absent: dict[date, dict[str, int]] = {}
         """The wanted sessions without a row: by date, the number of answers of each code."""

@@ -55,13 +55,7 @@ def fetch_and_copy(history: HistoryRun, batch_no: int) -> MergeCounts:
             fetcher.problems += factors.judge_odd()
 
         merged, error = fetch_stream(
-            history.on(history.start),
-            history.plan,
-            batch,
-            session,
-            fetch,
-            sessions=list(map(str, sessions)),
-            of_one_date=False,
+            history.on(history.start), history.plan, batch, session, fetch, sessions=list(map(str, sessions))
         )
         log.info(
             "%s: %d new bars, %d changed, %d as they were, %d requests.",
