@@ -14,11 +14,10 @@ from ashare.store.cross_check import Contradiction
 from ashare.store.rows import MergeCounts
 from ashare.sync.by_code import ONE_PAGE, asked_first
 from ashare.sync.doubts import doubt_error, with_problems
-from ashare.sync.loader import NOTHING
 from ashare.sync.market_day import MarketBars
 from ashare.sync.record import recount
 from ashare.sync.run import FEW, BatchTry, Run
-from ashare.sync.stream import fetch_stream
+from ashare.sync.stream import NOTHING, fetch_stream
 from ashare.sync.verify import contradiction_error, tolerance
 
 log = logging.getLogger(__name__)

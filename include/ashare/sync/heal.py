@@ -13,6 +13,7 @@ from ashare.sync.fetch import fetch_bars
 from ashare.sync.plan import plan_batches
 from ashare.sync.record import record_status
 from ashare.sync.run import Run, reason_of, recording
+from ashare.sync.stream import NOTHING
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ def heal_date(run: Run, batch: Batch) -> MergeCounts:
     assert batch.heals is not None
     earlier = replace(run, day=batch.heals, kinds=run.settings.kinds)
     status, error = "success", ""
-    merged = MergeCounts(0, 0, 0)
+    merged = NOTHING
     try:
         merged = sync_date(earlier)
     except AshareError as problem:
@@ -46,7 +47,7 @@ def sync_date(run: Run) -> MergeCounts:
     :raises Postponed: the rest has to wait.
     :raises IncompleteDate: the date is not complete.
     """
-    merged = MergeCounts(0, 0, 0)
+    merged = NOTHING
     for batch in plan_batches(run, own_date_only=True):
         run.store.batches.start(run.plan, batch.batch_no)
         try:

@@ -17,10 +17,10 @@ from ashare.store.rows import MergeCounts, RereadDate
 from ashare.sync.absence import ENOUGH_ANSWERS, Others, Verdict, judge_absence
 from ashare.sync.agenda import due_rereads
 from ashare.sync.factors import read_factors
-from ashare.sync.loader import NOTHING
 from ashare.sync.market_day import MarketBars
 from ashare.sync.record import recount
 from ashare.sync.run import Run, batch_recorded
+from ashare.sync.stream import NOTHING
 from ashare.sync.verify import contradiction_error, tolerance
 from ashare.texts import joined
 

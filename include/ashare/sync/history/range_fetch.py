@@ -18,9 +18,8 @@ from ashare.sync.by_code import CodeFetcher, Page
 from ashare.sync.heal import sync_date
 from ashare.sync.history.span import HistoryRun
 from ashare.sync.history.stock_factors import StockFactors
-from ashare.sync.loader import NOTHING, Loader
 from ashare.sync.run import batch_recorded
-from ashare.sync.stream import fetch_stream
+from ashare.sync.stream import NOTHING, Loader, fetch_stream
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from ashare.store.rows import MergeCounts
 from ashare.sync.by_code import WITNESS
 from ashare.sync.factors import FactorRows, read_factors
 from ashare.sync.history.span import HistoryRun
-from ashare.sync.loader import NOTHING, Loader
+from ashare.sync.stream import NOTHING, Loader
 from ashare.texts import named
 
 log = logging.getLogger(__name__)
