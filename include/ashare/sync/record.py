@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from dataclasses import replace
 
 from ashare.datasets import bars_of
@@ -36,7 +35,8 @@ def record_status(run: Run) -> str:
         with run.store.mutex(RECORD_WORK, run.settings.lock_timeout):
             problems = _record(run, run.run_id, calendar_is_known=known is not None)
             if problems:
-                problems += [text for text in _causes(run) if text not in problems]
+                causes = run.store.batches.errors(run.plan) + run.store.work.errors(run.day, run.datasets)
+                problems += [text for text in causes if text not in problems]
                 reason = one_sentence(problems)
                 run.store.work.fail(run.scope, reason)
                 raise IncompleteDate(f"{run.day} is not complete: {reason}")
@@ -114,8 +114,3 @@ def end_acceptance(run: Run, accepted: Acceptance, *, is_complete: bool) -> list
         because = COMPLETE if is_complete else ROWS_CHANGED
         run.store.accepted.end(run.day, because)
     return [f"{ROWS_CHANGED} since it was {accepted.by_whom}"] if because == ROWS_CHANGED and not is_complete else []
-
-
-def _causes(run: Run) -> Iterable[str]:
-    yield from run.store.batches.errors(run.plan)
-    yield from run.store.work.errors(run.day, run.datasets)

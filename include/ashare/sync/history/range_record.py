@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from itertools import groupby
@@ -69,7 +69,7 @@ def _doubted(history: HistoryRun) -> set[date]:
 
 def _record_sessions(history: HistoryRun, days: Sequence[date]) -> None:
     """Record the facts of some sessions, a year's in one count."""
-    for part in _years(days):
+    for _, part in groupby(days, key=lambda day: day.year):
         runs = [history.on(day) for day in part]
         with history.store.mutex(RECORD_WORK, history.settings.lock_timeout):
             facts = [fact for each in judge(runs) for fact in each]
@@ -77,11 +77,6 @@ def _record_sessions(history: HistoryRun, days: Sequence[date]) -> None:
             complete = [fact.partition for fact in facts if not fact.problem]
             history.store.work.done(complete, runs[0].datasets)
         look_at_following(runs[-1])
-
-
-def _years(days: Sequence[date]) -> Iterator[list[date]]:
-    for _, part in groupby(days, key=lambda day: day.year):
-        yield list(part)
 
 
 def _still_lacking(history: HistoryRun) -> list[str]:
