@@ -10,7 +10,7 @@ from enum import Enum
 from ashare.datasets import ETFS_FROM, PLURALS, bars_of, published_at
 from ashare.store.rows import BarCount, Fact
 from ashare.sync.run import Run
-from ashare.sync.verify import Verification, verify
+from ashare.sync.verify import verify
 from ashare.texts import joined, named, one_sentence
 
 NO_ETFS = f"Baostock's bars of ETFs begin on {ETFS_FROM}: none is asked for before"
@@ -68,13 +68,10 @@ def judge(
 
 
 def _fact(run: Run, count: BarCount, known: _Known, checks: CrossChecks) -> Fact:
-    problems = _problems(run, count, known)
-    verdict = Verification("", "")
+    contradiction, note = "", ""
     if checks is not CrossChecks.NONE and count.missing <= 0:
-        factors_in = run.day in known.days_with_factors
-        verdict = verify(run, count.kind, factors_in=factors_in, read_again=checks is CrossChecks.ACTED_ON)
-    if verdict.contradiction:
-        problems.append(verdict.contradiction)
+        factors_in, read_again = run.day in known.days_with_factors, checks is CrossChecks.ACTED_ON
+        contradiction, note = verify(run, count.kind, factors_in=factors_in, read_again=read_again)
     return Fact(
         bars_of(count.kind).name,
         count.day,
@@ -84,8 +81,8 @@ def _fact(run: Run, count: BarCount, known: _Known, checks: CrossChecks) -> Fact
         absent=count.absent,
         rejected=count.rejected,
         missing=max(count.missing, 0),
-        problem=one_sentence(problems) or None,
-        note=joined(_notes(run, count, known, verdict)) or None,
+        problem=one_sentence([*_problems(run, count, known), contradiction]) or None,
+        note=joined([*filter(None, [note]), *_notes(run, count, known)]) or None,
     )
 
 
@@ -106,9 +103,9 @@ def _problems(run: Run, count: BarCount, known: _Known) -> list[str]:
     return problems
 
 
-def _notes(run: Run, count: BarCount, known: _Known, verdict: Verification) -> list[str]:
-    """What is worth knowing of a complete date."""
-    notes = [verdict.note] if verdict.note else []
+def _notes(run: Run, count: BarCount, known: _Known) -> list[str]:
+    """What is worth knowing of a complete date, beside its cross-checks."""
+    notes = []
     if count.absent:
         notes.append(f"{count.absent} absent at the source (ashare.absent_bar)")
     if count.rejected:

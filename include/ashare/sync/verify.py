@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ashare.datasets import ADJUST_FACTORS, bars_of
 from ashare.errors import BadReply
@@ -34,39 +33,26 @@ def contradiction_error(run: Run, found: Contradiction) -> BadReply:
     )
 
 
-@dataclass(frozen=True)
-class Verification:
-    """The result of a date's cross-checks.
-
-    :ivar contradiction: why the date is not complete; empty if it passed.
-    :ivar note: what the status of a complete date should mention.
-    """
-
-    contradiction: str
-    note: str
-
-
-def verify(run: Run, kind: str, *, factors_in: bool, read_again: bool = True) -> Verification:
+def verify(run: Run, kind: str, *, factors_in: bool, read_again: bool) -> tuple[str, str]:
     """Cross-check the date's bars of a kind in the table, and record the figures.
 
     :param factors_in: whether the date's adjust factors are in.
     :param read_again: have the next run read the doubted data again; ``False`` for a date accepted as it is.
+    :returns: why the date is not complete, empty if it passed; and what the status of a complete date should mention.
     """
     if kind not in KINDS:
-        return Verification("", "")
+        return "", ""
     allowed = tolerance(run, all_there=True, factors_in=factors_in)
     found = run.store.corrections.cross_check(run.day, kind, allowed, run.run_id)
     contradiction = sentence(found)
     if not contradiction:
-        return Verification("", "; ".join(check.note for check in found if check.note))
+        return "", "; ".join(check.note for check in found if check.note)
     reading_again = "; the next run reads the date again" if read_again else ""
     if read_again:
         if _doubt_factors(found):
-            run.store.coverage.contradict(run.day, ADJUST_FACTORS.name, sentence(found))
+            run.store.coverage.contradict(run.day, ADJUST_FACTORS.name, contradiction)
         _doubt_before(run, found)
-    return Verification(
-        f"the bars contradict what is known: {contradiction} (see ashare.cross_check{reading_again})", ""
-    )
+    return f"the bars contradict what is known: {contradiction} (see ashare.cross_check{reading_again})", ""
 
 
 def _failed(checks: Sequence[CrossCheck]) -> list[CrossCheck]:
