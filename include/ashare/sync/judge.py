@@ -33,7 +33,6 @@ class _Known:
     days_with_factors: Collection[date]
     unlisted: Mapping[date, Sequence[str]]
     odd_securities: tuple[int, int]
-    calendar_is_known: bool
 
 
 class CrossChecks(Enum):
@@ -44,9 +43,7 @@ class CrossChecks(Enum):
     ACTED_ON = "bars are cross-checked, and the next run reads data again that contradict"
 
 
-def judge(
-    runs: Sequence[Run], *, calendar_is_known: bool = True, checks: CrossChecks = CrossChecks.ACTED_ON
-) -> list[list[Fact]]:
+def judge(runs: Sequence[Run], *, checks: CrossChecks = CrossChecks.ACTED_ON) -> list[list[Fact]]:
     """Count what the tables hold of trade dates, and judge it: the facts of each date, one per kind of securities.
 
     :param runs: a run per date, all of the same kinds and settings.
@@ -62,7 +59,6 @@ def judge(
         days_with_factors,
         store.universe.unlisted_by_day(),
         store.coverage.odd_securities(),
-        calendar_is_known,
     )
     return [[_fact(run, counts[run.day, kind], known, checks) for kind in run.kinds] for run in runs]
 
@@ -87,7 +83,7 @@ def _fact(run: Run, count: BarCount, known: _Known, checks: CrossChecks) -> Fact
 
 
 def _problems(run: Run, count: BarCount, known: _Known) -> list[str]:
-    problems = [] if known.calendar_is_known else [f"Baostock's calendar is not known for {run.day}"]
+    problems = []
     if known.refreshed_at is None or known.refreshed_at < published_at(run.day):
         problems.append(f"the list of securities was not read since {run.day}")
     if count.missing > 0:

@@ -86,7 +86,10 @@ def _record(run: Run, run_id: str | None, *, calendar_is_known: bool = True) -> 
     accepted = run.store.accepted.latest(run.day)
     counts = accepted is not None and accepted.counts_for(run.kinds)
     checks = CrossChecks.RECORDED if counts else CrossChecks.ACTED_ON
-    facts = judge([run], calendar_is_known=calendar_is_known, checks=checks)[0]
+    facts = judge([run], checks=checks)[0]
+    if not calendar_is_known:
+        unknown = f"Baostock's calendar is not known for {run.day}"
+        facts = [replace(fact, problem=one_sentence([unknown, fact.problem])) for fact in facts]
     problems = [fact.problem for fact in facts if fact.problem]
     if not run.store.coverage.factors_are_in(run.day, run.today):
         problems.append("the adjust factors of the date are not in")
