@@ -88,11 +88,12 @@ class Coverage:
 
     def factors_are_in(self, day: date, today: date) -> bool:
         """Whether the date's adjust factors were read. An empty reply of the same day counts on that day only."""
-        return bool(self.store.rows("coverage", "factors_are_in", {"day": day, "today": today})[0][0])
+        return bool(self.days_with_factors([day], today))
 
-    def days_with_factors(self, days: Sequence[date]) -> set[date]:
-        """Those of some past days whose adjust factors were read."""
-        return {row[0] for row in self.store.rows("coverage", "days_with_factors", {"days": list(days)})}
+    def days_with_factors(self, days: Sequence[date], today: date) -> set[date]:
+        """Those of some days whose adjust factors were read; see ``factors_are_in``."""
+        values = {"days": list(days), "today": today}
+        return {row[0] for row in self.store.rows("coverage", "days_with_factors", values)}
 
     def recorded_kinds(self, day: date) -> tuple[str, ...]:
         """The kinds of securities that a count of the day has recorded."""

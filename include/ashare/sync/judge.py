@@ -51,12 +51,9 @@ def judge(runs: Sequence[Run], *, checks: CrossChecks = CrossChecks.ACTED_ON) ->
     first = runs[0]
     store, days = first.store, [run.day for run in runs]
     counts = {(count.day, count.kind): count for count in store.coverage.count(first.expectation, days)}
-    days_with_factors = store.coverage.days_with_factors(days)
-    if first.today in days and store.coverage.factors_are_in(first.today, first.today):
-        days_with_factors.add(first.today)
     known = _Known(
         store.universe.refreshed_at(),
-        days_with_factors,
+        store.coverage.days_with_factors(days, first.today),
         store.universe.unlisted_by_day(),
         store.coverage.odd_securities(),
     )

@@ -121,21 +121,15 @@ ON CONFLICT (dataset, partition) DO UPDATE SET verified_at = excluded.verified_a
 UPDATE ashare.counted_partition SET verified_at = '-infinity'
 WHERE partition = %(day)s AND dataset = ANY (%(datasets)s) AND counted_at IS NOT NULL
 
--- name: factors_are_in
--- An empty answer of the day itself counts on that day only: ex-dates may have come later.
-SELECT EXISTS (SELECT FROM ashare.partition_coverage(%(day)s, %(day)s)
-               WHERE dataset = 'adjust_factor' AND is_complete
-                 AND verified_at IS DISTINCT FROM '-infinity'
-                 AND (loaded > 0 OR partition = %(today)s
-                      OR (counted_at AT TIME ZONE 'Asia/Shanghai')::date > partition))
-
 -- name: days_with_factors
+-- An empty answer of the day itself counts on that day only: ex-dates may have come later.
 SELECT partition
 FROM ashare.partition_coverage((SELECT min(d) FROM unnest(%(days)s::date[]) d),
                                (SELECT max(d) FROM unnest(%(days)s::date[]) d))
 WHERE dataset = 'adjust_factor' AND is_complete
   AND verified_at IS DISTINCT FROM '-infinity'
-  AND (loaded > 0 OR (counted_at AT TIME ZONE 'Asia/Shanghai')::date > partition)
+  AND (loaded > 0 OR partition = %(today)s
+       OR (counted_at AT TIME ZONE 'Asia/Shanghai')::date > partition)
 
 -- name: recorded_kinds
 SELECT replace(dataset, '_bar', '') FROM ashare.counted_partition
