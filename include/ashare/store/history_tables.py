@@ -109,10 +109,6 @@ class HistoryTables:
         rows = self._all("planned_start")
         return rows[0][0] if rows else None
 
-    def is_planned(self) -> bool:
-        """Whether the run has a plan."""
-        return self.planned_start() is not None
-
     def plan(self, in_words: str) -> None:
         """Record the run's plan."""
         self._do("plan", plan=in_words)

@@ -29,7 +29,7 @@ def record_status(history: HistoryRun) -> str:
     """
     history = history.as_planned()
     tables = history.tables
-    if not tables.is_planned():
+    if tables.planned_start() is None:
         raise IncompleteDate(f"{history.start} to {history.end}: the plan could not be made, see plan_batches.")
     tables.analyze()
     doubted = _doubted(history)
