@@ -905,6 +905,29 @@ def test_dates_one_by_one_leave_no_gap_on_dates_that_count_as_complete(scene: Sc
     assert scene.database.rows(bars, list(indices)) == [(len(scene.bars(date(2025, 9, 1), LAST, indices)),)]
 
 
+def test_dates_one_by_one_leave_the_reserve_to_the_newest_dates_own_run(scene: Scene) -> None:
+    """Also on the newest session, whose bars are the newest until the next day's appear."""
+    morning = at("2025-11-03T09:00")
+    plan_batches(scene.history(date(2025, 10, 30), now=morning))
+    used = scene.history().store.ledger.limit().used_today
+    few = Settings(lock_timeout=20.0, request_budget=used + 4, history_reserve=used)
+    history = scene.history(date(2025, 10, 30), now=morning, settings=few)
+    assert history.on(LAST).is_newest
+    assert few.reserve >= 4
+    for batch in plan_batches(history)[:2]:
+        with pytest.raises(BudgetSpent, match=r"are kept for the newest date \(ASHARE_HISTORY_RESERVE\)"):
+            fetch_and_copy(history, batch.batch_no)
+    assert scene.emulator.count(MARKET_DAY) == 0
+
+
+def test_the_session_after_a_history_is_held_against_what_was_loaded(scene: Scene) -> None:
+    assert complete(scene.daily(LAST)) == "success"
+    scene.database.do("UPDATE ashare.daily_bar SET preclose = 2 * preclose WHERE trade_date = %s", LAST)
+    scene.run(scene.history(last=date(2025, 10, 30)))
+    state = scene.database.rows("SELECT status, reason FROM ashare.sync_status WHERE trade_date = %s", LAST)
+    assert [(status, "preclose" in reason) for status, reason in state] == [("failed", True)]
+
+
 def test_dates_one_by_one_that_are_more_than_airflow_maps_go_by_code(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

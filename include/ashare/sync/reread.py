@@ -52,7 +52,7 @@ def _reread_dates(run: Run, batch: Batch) -> MergeCounts:
             return NOTHING
         late = {other.day for other in earlier if run.store.corrections.factors_may_be_late(other.day)}
         requests = sum(len(other.kinds) for other in earlier) + len(late)
-        tried.session = session = run.session(requests, leaves_reserve=True)
+        tried.session = session = replace(run, leaves_reserve=True).session(requests)
         markets, problems = _read(earlier, late, session)
         merged = _load(run, markets, late, problems)
         run.store.batches.add_rows(run.plan, batch.batch_no, sum(market.rows for market in markets))

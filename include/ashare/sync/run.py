@@ -92,11 +92,13 @@ class RunContext:
 class Run(RunContext):
     """One trade date's run.
 
+    :ivar leaves_reserve: leave the reserve of the budget to the newest date's own run: this work can wait.
     :raises InvalidInput: the date, a kind, the fetch mode or the batch size is invalid.
     """
 
     day: date
     fetch: str = "auto"
+    leaves_reserve: bool = False
 
     def __post_init__(self) -> None:
         parse_trade_date(self.day, today=self.today)
@@ -140,13 +142,12 @@ class Run(RunContext):
         """Whether the trade date is the newest session whose bars should be out. Only its run may use the reserve."""
         return self.day >= self.store.calendar.newest_session(newest_published(self.now()))
 
-    def session(self, requests: int = 1, *, leaves_reserve: bool = False) -> Session:
+    def session(self, requests: int = 1) -> Session:
         """A Baostock session of this run.
 
         :param requests: expected calls and pages, at least.
-        :param leaves_reserve: leave the reserve of the budget to the newest date: this work can wait.
         """
-        reserved = self.settings.reserve if leaves_reserve or not self.is_newest else 0
+        reserved = self.settings.reserve if self.leaves_reserve or not self.is_newest else 0
         return self._session(requests, reserved, trade_date=self.day)
 
     @property

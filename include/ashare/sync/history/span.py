@@ -95,7 +95,12 @@ class HistoryRun(RunContext):
 
     def on(self, day: date) -> Run:
         """The run of one trade date of the range, also with per-security requests."""
-        return Run(day, fetch="code", **{each.name: getattr(self, each.name) for each in fields(RunContext)})
+        return Run(
+            day,
+            fetch="code",
+            leaves_reserve=True,
+            **{each.name: getattr(self, each.name) for each in fields(RunContext)},
+        )
 
     def session(self, requests: int = 1) -> Session:
         """A Baostock session of this run; it leaves the reserve of the budget to others."""
