@@ -24,7 +24,7 @@ def record_status(history: HistoryRun) -> str:
 
     A run of some codes only, or without stocks, updates only dates that are recorded already.
 
-    :returns: a sentence for the log.
+    :returns: the sentence that is logged at the end.
     :raises IncompleteDate: there is no plan, a batch is not done, or the range still lacks data.
     """
     history = history.as_planned()
@@ -53,7 +53,9 @@ def record_status(history: HistoryRun) -> str:
     problems = [*history.store.batches.errors(history.plan), *_still_lacking(history)]
     if problems:
         raise IncompleteDate(f"{history.start} to {history.end}: {joined(problems)}.")
-    return f"{history.start} to {history.end} is complete."
+    said = f"{history.start} to {history.end} is complete."
+    log.info(said)
+    return said
 
 
 def _doubted(history: HistoryRun) -> set[date]:
