@@ -28,26 +28,27 @@ from ashare_local.stack_connections import baostock_json
 from tests.listener import Listener
 
 
-@pytest.fixture(scope="session")
+# scope="package": an idle Airflow would take a tenth of the machine from the tests that come after these.
+@pytest.fixture(scope="package")
 def big_market() -> GeneratedMarket:
     """5,200 stocks in September and October 2025, with the National Day holiday from 1 to 8 October."""
     return GeneratedMarket(start=date(2025, 9, 1), end=date(2025, 10, 31))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def source(big_market: GeneratedMarket) -> Iterator[Emulator]:
     with Emulator(big_market) as server:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def listener() -> Iterator[Listener]:
     """Where the stack's alerts arrive."""
     with Listener() as opened:
         yield opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def metrics() -> Iterator[socket.socket]:
     """Where the stack's metrics arrive, as StatsD's datagrams."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
@@ -57,7 +58,7 @@ def metrics() -> Iterator[socket.socket]:
         yield receiver
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(own_directory: Path, source: Emulator, listener: Listener, metrics: socket.socket) -> Iterator[Stack]:
     """Airflow, whose retries come at once: what fails for good is seen to fail."""
     environment = dict(os.environ) | {
@@ -80,7 +81,7 @@ def stack(own_directory: Path, source: Emulator, listener: Listener, metrics: so
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def airflow(stack: Stack) -> Cli:
     """Run an ``airflow`` command as a person would, and return its exit code and output."""
 
@@ -101,7 +102,7 @@ def airflow(stack: Stack) -> Cli:
 Query = Callable[..., list[tuple[Any, ...]]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def query(stack: Stack) -> Query:
     """Ask the ``ashare`` database; what has no result gives an empty list."""
 
@@ -116,7 +117,7 @@ def query(stack: Stack) -> Query:
 Api = Callable[..., Any]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def api(stack: Stack) -> Api:
     """Call Airflow's REST API as the user ``admin``."""
 
