@@ -155,7 +155,8 @@ WHERE d.n >= %(first)s AND d.n < %(end)s AND fate <> 'nothing';
 
 INSERT INTO ashare.work (dataset, partition, run_id, started_at, error, ended_at)
 SELECT dataset, partition, run_id, started_at, problem, counted_at FROM ashare.counted_partition
-WHERE problem IS NOT NULL AND partition >= (SELECT day FROM bench.session WHERE n = %(first)s);
+WHERE problem IS NOT NULL AND partition >= (SELECT day FROM bench.session WHERE n = %(first)s)
+  AND partition <= (SELECT day FROM bench.session WHERE n = %(end)s - 1);
 
 INSERT INTO ashare.counted_partition (dataset, partition, expected, rows, missing, note, is_closed, counted_at)
 SELECT 'stock_bar', calendar_date, 0, 0, 0, 'An exchange holiday.', true, now()
