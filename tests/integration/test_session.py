@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import date
@@ -501,6 +502,28 @@ def test_a_lock_lost_in_the_middle_of_a_request_ends_the_connection_at_once(
     with Session(source_of(emulator), gate()) as session:
         session.trade_dates(DAY, DAY)
     assert emulator.overlaps() == []
+
+
+def test_a_lock_lost_in_the_pause_before_a_new_login_opens_no_connection(
+    emulator: Emulator, database: Database, gate: Callable[..., SourceGate]
+) -> None:
+    emulator.add_fault(fault(MARKET, "close_mid_reply"))
+    source = source_of(emulator)
+    source = replace(source, limits=replace(source.limits, reopen=1.0))
+
+    def lose() -> None:
+        until(
+            lambda: database.rows("SELECT FROM ashare.source_request WHERE method = %s AND outcome <> 'ok'", MARKET)
+        )
+        end_holder(database)
+
+    with ThreadPoolExecutor() as beside:
+        lost = beside.submit(lose)
+        with pytest.raises(StoreUnavailable, match="holds the lock"), Session(source, gate()) as session:
+            session.trade_dates(DAY, DAY)
+            session.market_day(DAY, "stock")
+        lost.result()
+    assert len(emulator.connections) == 1
 
 
 def test_a_word_from_the_database_is_no_lost_lock(

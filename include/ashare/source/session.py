@@ -230,6 +230,7 @@ class Session:
     def _login(self) -> None:
         import baostock
 
+        self._gate.check()  # the lock may have been lost in a pause: then another session is connected
         self._transport.connect()
         self._sent = self._answered = 0
         if self._config.api_key:

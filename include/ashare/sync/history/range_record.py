@@ -53,9 +53,9 @@ def record_status(history: HistoryRun) -> str:
     problems = [*history.store.batches.errors(history.plan), *_still_lacking(history)]
     if problems:
         raise IncompleteDate(f"{history.start} to {history.end}: {joined(problems)}.")
-    said = f"{history.start} to {history.end} is complete."
-    log.info(said)
-    return said
+    result = f"{history.start} to {history.end} is complete."
+    log.info(result)
+    return result
 
 
 def _doubted(history: HistoryRun) -> set[date]:
