@@ -63,7 +63,7 @@ class RangeDays(NamedTuple):
     """The days of a range of which something is known.
 
     :ivar complete: the complete days, oldest first.
-    :ivar closed: weekdays that are recorded as closed.
+    :ivar closed: the days that are recorded as closed.
     :ivar others: the other days that are recorded, hold bars or should be complete.
     """
 
@@ -220,9 +220,10 @@ class StatusReader:
         days = list(days_between(start, end))
         # A weekend of which nothing is recorded is closed.
         others = [day for day in days if day not in known and (day.weekday() < 5 or day in recorded)]
-        for day, _, coverage, expected, loaded, missing, rejected, _ in self._states(others):
-            of_day = None if loaded is None else revised.get(day, 0)
-            known[day] = (day, coverage, expected, loaded, missing, rejected, of_day)
+        for state in self._states(others):
+            figures_of_day = (state.expected, state.loaded, state.missing, state.rejected)
+            revised_of_day = None if state.loaded is None else revised.get(state.trade_date, 0)
+            known[state.trade_date] = (state.trade_date, state.coverage, *figures_of_day, revised_of_day)
         return [known.get(day) or (day, self._coverage_beyond_the_calendar(day), *nothing) for day in days]
 
     def wanting(self, start: date, end: date) -> list[date]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from contextlib import ExitStack
 
@@ -58,6 +60,16 @@ def test_a_session_that_the_server_ended_is_replaced(database: Database) -> None
     database.rows("SELECT pg_terminate_backend(%s)", first)
     assert gone(database, first)
     assert lend(idle, database) != first
+
+
+def test_a_session_that_does_not_answer_is_replaced(database: Database) -> None:
+    idle = IdleStores()
+    frozen = lend(idle, database)
+    os.kill(frozen, signal.SIGSTOP)
+    try:
+        assert lend(idle, database) != frozen
+    finally:
+        os.kill(frozen, signal.SIGCONT)
 
 
 def test_a_store_that_failed_is_closed(database: Database) -> None:

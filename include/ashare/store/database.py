@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import selectors
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -249,6 +250,27 @@ def _asked(connection: psycopg.Connection[Any], ask: Callable[[], str]) -> str:
 
 def _milliseconds(seconds: float) -> str:
     return str(max(1, min(round(seconds * 1000), 2**31 - 1)))
+
+
+def answers(connection: psycopg.Connection[Any], seconds: float) -> bool:
+    """Whether the server answers an empty query in time. psycopg itself would wait for a frozen server for ever."""
+    import psycopg
+
+    session = connection.pgconn
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(session.socket, selectors.EVENT_READ)
+            session.send_query(b"")
+            session.flush()
+            while session.is_busy():
+                if not selector.select(seconds):
+                    return False
+                session.consume_input()
+            while session.get_result():
+                pass
+    except psycopg.Error:
+        return False
+    return session.status == psycopg.pq.ConnStatus.OK
 
 
 def _notice_silence(connection: psycopg.Connection[Any]) -> None:

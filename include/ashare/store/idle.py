@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
-
-from ashare.errors import AshareError
 
 if TYPE_CHECKING:
     from ashare.store.store import Store
 
 KEPT_SECONDS = 15.0
+ANSWER_SECONDS = 2.0
+"""How long a kept session may take to answer before it is given up."""
 MOST = 4
 """How many stores are kept at a time."""
 
@@ -51,9 +51,7 @@ class IdleStores:
             self._idle.remove(found)
         _, store, timer = found
         timer.cancel()
-        # The server may have ended the session since. The store notices: its next use opens another.
-        with suppress(AshareError):
-            store.rows("database", "ping")
+        store.close_if_silent(ANSWER_SECONDS)  # its next use opens another session
         return store
 
     def _keep(self, key: Hashable, store: Store) -> None:

@@ -16,6 +16,7 @@ from ashare.store.coverage import Coverage
 from ashare.store.database import (
     LOCK_SECONDS,
     LockHeld,
+    answers,
     as_ashare_error,
     limit_wait,
     lock_holders,
@@ -80,6 +81,11 @@ class Store:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def close_if_silent(self, seconds: float) -> None:
+        """Close the connection if the server has ended the session, or does not answer in time."""
+        if self._connection is not None and not answers(self._connection, seconds):
+            self.close()
 
     def name_sessions(self, who: str, wait_seconds: float) -> None:
         """Set the sessions' name, for reports of lock holders, and lock timeout (at most ``LOCK_SECONDS``)."""

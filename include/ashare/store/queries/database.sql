@@ -15,9 +15,6 @@ SELECT set_config('client_encoding', 'UTF8', false),
        set_config('application_name', %(name)s, false),
        set_config('lock_timeout', %(lock_timeout)s, false)
 
--- name: ping
-SELECT
-
 -- name: limit_wait
 -- For this transaction only. A statement timeout of the role would cut the wait short.
 SELECT set_config('lock_timeout', %(lock_timeout)s, true), set_config('statement_timeout', '0', true)
