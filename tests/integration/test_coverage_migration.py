@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -320,6 +321,20 @@ def test_what_was_verified_stays_so(database: Database, tmp_path: Path) -> None:
     ) == [("stock_bar", "2025-10-09", True, None, False), ("stock_bar", "2025-10-10", False, None, False)]
 
 
+@contextmanager
+def who_may_read(database: Database, *tables: str) -> Iterator[str]:
+    """A role that may read some tables, and nothing else."""
+    role = f"reader_of_{database.name}"
+    database.do(f"CREATE ROLE {role}")
+    try:
+        database.do(f"GRANT USAGE ON SCHEMA ashare TO {role}")
+        database.do(f"GRANT SELECT ON {', '.join(f'ashare.{table}' for table in tables)} TO {role}")
+        yield role
+    finally:
+        database.do(f"DROP OWNED BY {role}")
+        database.do(f"DROP ROLE {role}")
+
+
 def test_batches_of_dates_and_of_histories_are_in_one_table_and_readable_as_before(
     database: Database, tmp_path: Path
 ) -> None:
@@ -328,11 +343,7 @@ def test_batches_of_dates_and_of_histories_are_in_one_table_and_readable_as_befo
     piece = {"kind": "stock", "label": "x", "status": "success", "rows": 7}
     put(database, "sync_batch", {**piece, "trade_date": DAY, "batch_no": 1, "by": "market_day", "run_id": "r"})
     put(database, "history_batch", {**piece, "run_id": DAY, "batch_no": 1, "codes": "{a}"})
-    reader = f"reader_of_{database.name}"
-    database.do(f"CREATE ROLE {reader}")
-    try:
-        database.do(f"GRANT USAGE ON SCHEMA ashare TO {reader}")
-        database.do(f"GRANT SELECT ON ashare.sync_batch, ashare.history_batch TO {reader}")
+    with who_may_read(database, "sync_batch", "history_batch") as reader:
         with database.connect() as connection:
             migrate(connection)
         with database.connect() as connection:
@@ -340,9 +351,6 @@ def test_batches_of_dates_and_of_histories_are_in_one_table_and_readable_as_befo
             for view, key in (("sync_batch", "trade_date::text"), ("history_batch", "run_id")):
                 found = connection.execute(f"SELECT {key}, batch_no, rows FROM ashare.{view}").fetchall()
                 assert found == [(DAY, 1, 7)]
-    finally:
-        database.do(f"DROP OWNED BY {reader}")
-        database.do(f"DROP ROLE {reader}")
     assert database.rows("SELECT plan, trade_date::text FROM ashare.batch ORDER BY 1") == [
         (DAY, DAY),
         (f"history {DAY}", None),
@@ -353,19 +361,12 @@ def test_batches_of_dates_and_of_histories_are_in_one_table_and_readable_as_befo
 def test_who_was_allowed_to_read_the_status_still_is(database: Database, tmp_path: Path, granted: str) -> None:
     bring_to(database, 11, tmp_path)
     put(database, "sync_status", {**USUAL, "trade_date": DAY, "status": "failed", "reason": "why"})
-    reader = f"status_reader_of_{database.name}"
-    database.do(f"CREATE ROLE {reader}")
-    try:
-        database.do(f"GRANT USAGE ON SCHEMA ashare TO {reader}")
-        database.do(f"GRANT SELECT ON ashare.{granted} TO {reader}")
+    with who_may_read(database, granted) as reader:
         with database.connect() as connection:
             migrate(connection)
         with database.connect() as connection:
             connection.execute(f"SET ROLE {reader}")
             assert connection.execute(f"SELECT status FROM ashare.{granted}").fetchall() == [("failed",)]
-    finally:
-        database.do(f"DROP OWNED BY {reader}")
-        database.do(f"DROP ROLE {reader}")
 
 
 def test_a_view_of_somebody_else_on_the_old_table_is_named(database: Database, tmp_path: Path) -> None:
