@@ -7,7 +7,9 @@ from itertools import product
 
 import pytest
 
+from ashare.store import Store
 from ashare.store.coverage import complete_since
+from ashare.store.rows import Fact
 from tests.conftest import Database
 from tests.records import record
 
@@ -64,6 +66,19 @@ def test_what_is_complete_is_the_same_in_both(database: Database, datasets: list
     slow = [row[:1] for row in database.rows(state + "WHERE coverage = 'closed' ORDER BY 1", datasets)]
     assert others
     assert set(others) <= set(slow)
+
+
+def test_what_was_not_asked_for_counts_only_where_nothing_else_was_counted(database: Database) -> None:
+    alone, beside = date(2026, 3, 2), date(2026, 3, 3)
+    facts = [Fact("etf_bar", alone), Fact("stock_bar", beside), Fact("etf_bar", beside)]
+    with Store(database.connect) as store:
+        store.coverage.record(facts, "r", asked=["stock_bar"])
+        store.coverage.record([Fact("etf_bar", beside)], "r", asked=["stock_bar"])
+    assert database.rows("SELECT partition, dataset, is_asked FROM ashare.counted_partition ORDER BY 1, 2 DESC") == [
+        (alone, "etf_bar", True),
+        (beside, "stock_bar", True),
+        (beside, "etf_bar", False),
+    ]
 
 
 @pytest.mark.parametrize(

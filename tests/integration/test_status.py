@@ -128,6 +128,23 @@ def test_complete_dates_holes_and_days_before_the_first(
         assert reader.neighbours(date(2025, 10, 9)) == (date(2025, 9, 30), date(2025, 10, 10))
 
 
+def test_a_holiday_that_is_recorded_is_counted_listed_and_closed(
+    make_run: MakeRun, reading: Reading, database: Database
+) -> None:
+    complete(make_run(DAY))
+    holiday = date(2025, 10, 1)
+    record(database, holiday, "skipped", loaded=0, reason="An exchange holiday.")
+    closed = "SELECT trade_date FROM ashare.counted_dates('{stock_bar,index_bar}', '-infinity', 'infinity') WHERE is_closed"
+    assert database.rows(closed) == [(holiday,)]
+    with reading() as reader:
+        assert reader.counts()["skipped"] == 1
+        assert [(row["trade_date"], row["coverage"]) for row in reader.records(status="skipped")] == [
+            (holiday, "closed")
+        ]
+        assert {row["trade_date"] for row in reader.records()} >= {holiday, date.fromisoformat(DAY)}
+        assert reader.coverage(holiday, holiday) == [(holiday, "closed", *(None,) * 5)]
+
+
 def test_a_weekend_is_closed_unless_something_is_known_of_it(
     make_run: MakeRun, reading: Reading, database: Database
 ) -> None:
