@@ -210,6 +210,18 @@ def test_a_change_that_another_session_folds_beside_is_not_lost(database: Databa
     assert complete_days() == []
 
 
+@pytest.mark.parametrize("table", ["counted_partition", "daily_bar"])
+def test_a_table_that_is_emptied_leaves_no_summary_behind(database: Database, table: str) -> None:
+    with database.connect() as connection:
+        insert(connection, "sh.600000")
+        done(COUNT, "stock_bar", 0, 1, 0, False)(connection)
+        done("SELECT ashare.fold_row_count_changes()")(connection)
+        connection.execute(f"TRUNCATE ashare.{table}".encode())
+        assert_counted(connection)
+        done("SELECT ashare.fold_row_count_changes()")(connection)
+        assert_counted(connection)
+
+
 def test_many_statements_are_folded(database: Database) -> None:
     with database.connect() as connection:
         list_security(connection, "sh.000001", "index")

@@ -134,8 +134,8 @@ def test_a_holiday_that_is_recorded_is_counted_listed_and_closed(
     complete(make_run(DAY))
     holiday = date(2025, 10, 1)
     record(database, holiday, "skipped", loaded=0, reason="An exchange holiday.")
-    closed = "SELECT trade_date FROM ashare.counted_dates('{stock_bar,index_bar}', '-infinity', 'infinity') WHERE is_closed"
-    assert database.rows(closed) == [(holiday,)]
+    dates = "ashare.counted_dates('{stock_bar,index_bar}', '-infinity', 'infinity')"
+    assert database.rows(f"SELECT trade_date FROM {dates} WHERE is_closed") == [(holiday,)]
     with reading() as reader:
         assert reader.counts()["skipped"] == 1
         assert [(row["trade_date"], row["coverage"]) for row in reader.records(status="skipped")] == [
