@@ -15,13 +15,13 @@ CREATE TABLE ashare.date_summary (
     is_closed  boolean NOT NULL,
     holds_bars boolean NOT NULL
 );
-COMMENT ON TABLE ashare.date_summary IS 'What follows from counted_partition and row_count of each date: thousands of complete dates are told at once. A cache: not valid for the partitions in row_count_change. Read it by the function date_summaries.';
+COMMENT ON TABLE ashare.date_summary IS 'What follows from counted_partition and row_count of each date: readers learn at once which of thousands of dates are complete. A cache: the row of a date in row_count_change is not valid. The function date_summaries leaves such rows out.';
 COMMENT ON COLUMN ashare.date_summary.trade_date IS 'Trade date, or ex-date of adjust factors.';
 COMMENT ON COLUMN ashare.date_summary.complete IS 'The datasets that the date is complete for, sorted.';
-COMMENT ON COLUMN ashare.date_summary.expected IS 'Of those of them that are bars, the sum of expected.';
-COMMENT ON COLUMN ashare.date_summary.loaded IS 'The sum of their rows.';
-COMMENT ON COLUMN ashare.date_summary.suspended IS 'The sum of their suspended.';
-COMMENT ON COLUMN ashare.date_summary.rejected IS 'The sum of their rejected.';
+COMMENT ON COLUMN ashare.date_summary.expected IS 'The sum of expected over the complete datasets of bars.';
+COMMENT ON COLUMN ashare.date_summary.loaded IS 'The sum of rows over the complete datasets of bars.';
+COMMENT ON COLUMN ashare.date_summary.suspended IS 'The sum of suspended over the complete datasets of bars.';
+COMMENT ON COLUMN ashare.date_summary.rejected IS 'The sum of rejected over the complete datasets of bars.';
 COMMENT ON COLUMN ashare.date_summary.is_counted IS 'Whether counted_partition has the date.';
 COMMENT ON COLUMN ashare.date_summary.is_closed IS 'Whether the date was counted as closed, and has no row.';
 COMMENT ON COLUMN ashare.date_summary.holds_bars IS 'Whether the date has bars of stocks or ETFs.';
