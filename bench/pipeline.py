@@ -25,7 +25,7 @@ from types import SimpleNamespace
 import psutil  # type: ignore[import-untyped, unused-ignore]
 
 from ashare.settings import DEFAULT_INDICES
-from ashare.source.session import BAR_FIELDS
+from ashare.source.calls import BAR_FIELDS
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.market import BarKind, Row
 from ashare_emulator.records import RequestRecord

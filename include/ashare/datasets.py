@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
-from ashare.dates import FIRST_TRADE_DATE, SHANGHAI
+from ashare.dates import FIRST_TRADE_DATE, SHANGHAI, monday_of
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,83 @@ DATASETS = {
 
 ADJUST_FACTORS = DATASETS["adjust_factor"]
 
+
+@dataclass(frozen=True)
+class MemberList:
+    """The list of an index's members, which one request brings.
+
+    :ivar code: the code of the index.
+    :ivar name: the index, in messages.
+    :ivar function: the name of Baostock's function.
+    :ivar members: number of members.
+    :ivar first_week: the Monday from which Baostock has lists.
+    """
+
+    code: str
+    name: str
+    function: str
+    members: int
+    first_week: date
+
+    @property
+    def fewest(self) -> int:
+        """The fewest members that are believed: a delisted member may be replaced weeks later."""
+        return self.members - max(self.members // 50, 1)
+
+
+MEMBER_LISTS = {
+    each.code: each
+    for each in (
+        MemberList("sh.000300", "CSI 300", "query_hs300_stocks", 300, date(2006, 1, 2)),
+        MemberList("sh.000016", "SSE 50", "query_sz50_stocks", 50, date(2006, 1, 2)),
+        MemberList("sh.000905", "CSI 500", "query_zz500_stocks", 500, date(2007, 1, 15)),
+    )
+}
+"""The list of members by the code of the index. Baostock has the members of no other index."""
+
+INDUSTRY_CALL = "query_stock_industry"
+
+
+@dataclass(frozen=True)
+class WeeklyDataset:
+    """A dataset of lists that Baostock loads on Mondays. Its partitions are weeks, each written as its Monday.
+
+    :ivar name: its key in ``WEEKLY_DATASETS``, and the table of its spans.
+    :ivar plural: its rows, in messages.
+    :ivar first_week: the Monday from which Baostock has lists.
+    :ivar key: the columns of the table that identify what a span is about.
+    :ivar value: the column that a span has one value of; ``None``: the spans say only that something is in the list.
+    """
+
+    name: str
+    plural: str
+    first_week: date
+    key: tuple[str, ...]
+    value: str | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of a row of the list."""
+        return self.key if self.value is None else (*self.key, self.value)
+
+
+WEEKLY_DATASETS = {
+    dataset.name: dataset
+    for dataset in (
+        WeeklyDataset("index_member", "members of indices", date(2006, 1, 2), ("index_code", "code")),
+        WeeklyDataset("industry", "industries", date(2009, 1, 5), ("classification", "code"), "industry"),
+        WeeklyDataset("security_name", "names", date(2009, 1, 5), ("code",), "name"),
+    )
+}
+"""Weekly dataset by name."""
+
+INDEX_MEMBERS, INDUSTRIES, NAMES = WEEKLY_DATASETS.values()
+OF_INDUSTRY_CALL = (INDUSTRIES.name, NAMES.name)
+"""The datasets that one call brings together."""
+
+LISTS_APPEAR = time(20, 0)
+"""The time of a Monday from which its lists should be out. Baostock does not publish one."""
+
 BAR_COLUMNS = {
     **{name: name for name in ("open", "high", "low", "close", "preclose", "volume", "amount", "turn")},
     "pctChg": "pct_chg",
@@ -154,6 +231,13 @@ def newest_published(at: datetime) -> date:
     while day.weekday() >= 5:
         day -= timedelta(days=1)
     return day
+
+
+def newest_week(at: datetime) -> date:
+    """The newest Monday whose lists should be out at ``at``."""
+    moment = at.astimezone(SHANGHAI)
+    monday = monday_of(moment.date())
+    return monday if moment >= datetime.combine(monday, LISTS_APPEAR, SHANGHAI) else monday - timedelta(weeks=1)
 
 
 def kept_with(kinds: Iterable[str]) -> tuple[str, ...]:

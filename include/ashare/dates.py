@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from ashare.errors import InvalidInput
@@ -87,6 +87,16 @@ def clock(moment: datetime) -> str:
 def days_between(start: date, end: date) -> Iterator[date]:
     """All calendar days of a range, both ends included."""
     return map(date.fromordinal, range(start.toordinal(), end.toordinal() + 1))
+
+
+def monday_of(day: date) -> date:
+    """The Monday of a day's week."""
+    return day - timedelta(days=day.weekday())
+
+
+def mondays(start: date, end: date) -> list[date]:
+    """The Mondays of a range, both ends included."""
+    return [day for day in days_between(start, end) if day.weekday() == 0]
 
 
 def weekdays(start: date, end: date) -> list[date]:

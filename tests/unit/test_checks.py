@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ashare import checks
 from ashare.checks import COPY_ORDER, check_bars
 from ashare.source import Table
-from ashare.source.session import BAR_FIELDS
+from ashare.source.calls import BAR_FIELDS
 
 DAY = date(2026, 3, 2)
 FIELDS = BAR_FIELDS.split(",")

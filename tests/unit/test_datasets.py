@@ -25,7 +25,7 @@ from ashare.datasets import (
 from ashare.export.qlib import FILE_OF_KIND
 from ashare.read import FIELDS
 from ashare.source import Session, SourceConfig
-from ashare.source.session import BAR_FIELDS
+from ashare.source.calls import BAR_FIELDS
 from ashare.store import cross_check
 from ashare.store.migrate import MIGRATIONS, migration_files
 from ashare.sync.securities import KIND_OF_TYPE

@@ -13,7 +13,6 @@ from itertools import chain
 from types import TracebackType
 from typing import Any, TypeVar
 
-from ashare.datasets import ADJUST_FACTORS, DATASETS, Dataset, bars_of
 from ashare.errors import (
     BLACKLISTED,
     AshareError,
@@ -28,6 +27,7 @@ from ashare.errors import (
     StoreUnavailable,
     TerminalError,
 )
+from ashare.source.calls import Calls
 from ashare.source.client_messages import carried_by
 from ashare.source.config import SourceConfig
 from ashare.source.replies import PAGE_ROWS, Table, check_reply, keep_spaces, refusal, rows_a_page
@@ -48,15 +48,8 @@ ANSWERS_OF_A_LASTING_SESSION = 10
 MOST_SHORT_SESSIONS = 3
 """Maximum short sessions in a row that are reopened."""
 
-BAR_FIELDS = (
-    "date,code,open,high,low,close,preclose,volume,amount,adjustflag,turn,tradestatus,pctChg,"
-    "peTTM,pbMRQ,psTTM,pcfNcfTTM,isST"
-)
 
-FACTOR_FIELDS = ("code", "dividOperateDate", "foreAdjustFactor", "backAdjustFactor")
-
-
-class Session:
+class Session(Calls):
     """A Baostock session as a context manager: lock, connect, log in; at the end log out, close, unlock.
 
     If Baostock drops the session, it is reopened under the same lock and the lost request is sent again, as long as
@@ -145,38 +138,6 @@ class Session:
         self._transport.wait_for(work, self._gate)
         return work.result()
 
-    # ------------------------------------------------------------------ calls
-
-    def trade_dates(self, start: date, end: date) -> Table:
-        """The calendar: ``calendar_date``, ``is_trading_day`` for each day from ``start`` to ``end``."""
-        import baostock
-
-        return self._query(
-            "query_trade_dates",
-            lambda: baostock.query_trade_dates(str(start), str(end)),
-            ["calendar_date", "is_trading_day"],
-        )
-
-    def security_basics(self) -> Table:
-        """All securities ever listed: ``code``, ``code_name``, ``ipoDate``, ``outDate``, ``type``, ``status``."""
-        import baostock
-
-        return self._query(
-            "query_stock_basic",
-            baostock.query_stock_basic,
-            ["code", "code_name", "ipoDate", "outDate", "type", "status"],
-        )
-
-    def listed_on(self, day: date) -> Table:
-        """Everything listed on ``day``: ``code``, ``tradeStatus``, ``code_name``."""
-        import baostock
-
-        return self._query("query_all_stock", lambda: baostock.query_all_stock(str(day)), ["code"])
-
-    def market_day(self, day: date, kind: str) -> Table:
-        """Unadjusted daily bars of all stocks (``kind`` ``stock``) or ETFs (``etf``) on ``day``."""
-        return self._of_market(bars_of(kind), day, BAR_FIELDS.split(","))
-
     def bars(self, code: str, start: date, end: date) -> Table:
         """Unadjusted daily bars of one security from ``start`` to ``end``, both included.
 
@@ -187,7 +148,7 @@ class Session:
         while not parts or start <= end:
             last = start + min(end - start, self._longest_range)
             try:
-                parts.append(self._bars(code, start, last))
+                parts.append(self._bars_of(code, start, last))
             except SourceStalled as stalled:
                 if last - start <= YEAR:
                     raise
@@ -198,32 +159,6 @@ class Session:
             else:
                 start = last + timedelta(days=1)
         return Table.joined(parts)
-
-    def _bars(self, code: str, start: date, end: date) -> Table:
-        arguments = (code, BAR_FIELDS, str(start), str(end), "d", "3")
-        return self._of_code(DATASETS["stock_bar"], arguments, BAR_FIELDS.split(","))  # one call for all kinds
-
-    def daily_factors(self, day: date) -> Table:
-        """Adjust factors of the stocks that go ex on ``day``; an empty table is a valid answer."""
-        return self._of_market(ADJUST_FACTORS, day, FACTOR_FIELDS)
-
-    def adjust_factors(self, code: str, start: date, end: date) -> Table:
-        """One stock's adjust factors with ex-dates from ``start`` to ``end``; an empty table is a valid answer."""
-        return self._of_code(ADJUST_FACTORS, (code, str(start), str(end)), FACTOR_FIELDS)
-
-    def _of_market(self, dataset: Dataset, day: date, columns: Sequence[str]) -> Table:
-        import baostock
-
-        if dataset.market_call is None:
-            raise ValueError(f"Baostock has no whole-market call for {dataset.plural}.")
-        call = dataset.market_call.function
-        return self._query(call, lambda: getattr(baostock, call)(str(day)), columns, paged=False)
-
-    def _of_code(self, dataset: Dataset, arguments: tuple[str, ...], columns: Sequence[str]) -> Table:
-        import baostock
-
-        call = dataset.code_call
-        return self._query(call, lambda: getattr(baostock, call)(*arguments), columns, echo={"code": arguments[0]})
 
     # ------------------------------------------------------------------ one message
 

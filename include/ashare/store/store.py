@@ -31,6 +31,7 @@ from ashare.store.schema_health import SchemaHealth
 from ashare.store.text_adapters import make_texts_storable
 from ashare.store.trading_calendar import TradingCalendar
 from ashare.store.universe import Universe
+from ashare.store.weekly_lists import WeeklyLists
 from ashare.store.work import Work
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Store:
     :ivar calendar: the trading calendar.
     :ivar universe: the securities.
     :ivar bars: bars and adjust factors.
+    :ivar weekly_lists: members of indices, industries and names.
     :ivar batches: the plans of trade dates.
     :ivar coverage: facts and states of trade dates.
     :ivar work: the work of runs.
@@ -61,6 +63,7 @@ class Store:
         self.calendar = TradingCalendar(self)
         self.universe = Universe(self)
         self.bars = Bars(self)
+        self.weekly_lists = WeeklyLists(self)
         self.batches = Batches(self)
         self.coverage = Coverage(self)
         self.work = Work(self)

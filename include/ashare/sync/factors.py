@@ -11,7 +11,7 @@ from ashare.checks import is_code, is_date, is_number
 from ashare.datasets import ADJUST_FACTORS
 from ashare.errors import BadReply
 from ashare.source import Table
-from ashare.source.session import FACTOR_FIELDS
+from ashare.source.calls import FACTOR_FIELDS
 from ashare.store.batches import FACTOR_BATCH
 from ashare.store.rows import RejectedRow
 from ashare.sync.publication import LATE_CODES, not_yet

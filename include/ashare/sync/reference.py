@@ -31,7 +31,7 @@ def is_session(run: Run) -> bool:
     :raises NotPublishedYet: the calendar ends before today, as on the first days of a year.
     :raises TerminalError: the calendar does not cover the date, or not today by ``GIVE_UP``.
     """
-    if not _calendar_is_known(run):
+    if not calendar_is_known(run):
         ensure_reference(run)
     known = run.store.calendar.session(run.day)
     if known is None and run.day == run.today:
@@ -44,7 +44,7 @@ def is_session(run: Run) -> bool:
     return known[0]
 
 
-def _calendar_is_known(run: Run) -> bool:
+def calendar_is_known(run: Run) -> bool:
     """Whether the trade date has a calendar entry that is not stale.
 
     The entry of an open day in the past is stale if it was read before that day's bars should be out: an exchange
@@ -83,10 +83,10 @@ def ensure_reference(run: Run) -> None:
     """
     with run.store.mutex(REFERENCE_WORK, run.settings.lock_timeout):
         known = run.store.calendar.session(run.day)
-        if _calendar_is_known(run) and known and not (known[0] and universe_is_wanted(run)):
+        if calendar_is_known(run) and known and not (known[0] and universe_is_wanted(run)):
             return
         with run.session(_pages(run)) as session:
-            if not _calendar_is_known(run):
+            if not calendar_is_known(run):
                 refresh_calendar(run, session)
                 known = run.store.calendar.session(run.day)
             if known and known[0] and universe_is_wanted(run):
@@ -95,7 +95,7 @@ def ensure_reference(run: Run) -> None:
 
 def _pages(run: Run) -> int:
     """Number of requests that reading the missing or stale reference data takes."""
-    pages = 0 if _calendar_is_known(run) else -(-(run.today - _calendar_from(run)).days // PAGE_ROWS)
+    pages = 0 if calendar_is_known(run) else -(-(run.today - _calendar_from(run)).days // PAGE_ROWS)
     if universe_is_wanted(run):
         pages += UNIVERSE_PAGES if _is_held_against_the_market(run) else 2 * UNIVERSE_PAGES
     return pages

@@ -1,0 +1,7 @@
+"""The weekly lists: members of indices, industries and names, one week or many."""
+
+from __future__ import annotations
+
+from ashare.sync.weeks.week import WeekResult, WeekRun, sync_week
+
+__all__ = ["WeekResult", "WeekRun", "sync_week"]
