@@ -16,6 +16,7 @@ from ashare.dates import SHANGHAI, beijing_now
 from ashare_emulator.comparison import count_equal_bars
 from ashare_emulator.faults import KINDS, Fault, parse_fault
 from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.index_members import FULL_SIZES
 from ashare_emulator.log_report import check_log
 from ashare_emulator.market import Market
 from ashare_emulator.panel import PanelMarket
@@ -23,6 +24,11 @@ from ashare_emulator.server import Emulator
 
 BARS_OUT, FACTORS_OUT = time(17, 30), time(18, 0)
 """The Beijing times at which the real service publishes a day's bars and its adjust factors."""
+REFERENCE_OUT = time(18, 0)
+"""The Beijing time at which a Monday's index members and industries appear. The emulator's own choice."""
+
+PANEL_OPTIONS = ("basic", "calendar", "factors", "members", "industries")
+"""The options that describe a recorded market."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -48,6 +54,15 @@ def _fault(text: str) -> Fault:
         return parse_fault(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _index_file(text: str) -> tuple[str, Path]:
+    index, equals, path = text.partition("=")
+    if not equals or index not in FULL_SIZES:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not written as INDEX=FILE, with an index of {', '.join(FULL_SIZES)}."
+        )
+    return index, Path(path)
 
 
 def _whole(text: str) -> int:
@@ -89,6 +104,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--basic", type=Path, help="with --panel: CSV file of the securities, as query_stock_basic has them")
     add("--calendar", type=Path, help="with --panel: CSV file of the calendar, as query_trade_dates has it")
     add("--factors", type=Path, action="append", default=[], help="with --panel: CSV file of adjust factors")
+    add(
+        "--members",
+        type=_index_file,
+        action="append",
+        default=[],
+        help="with --panel: INDEX=FILE, CSV file of an index's members (sh.000300=members.csv)",
+    )
+    add("--industries", type=Path, action="append", default=[], help="with --panel: CSV file of industries")
     add("--latency", type=_argument(_seconds, "a number of seconds"), default=0.0, help="seconds before each reply")
     add("--log", type=Path, help="file to which every connection and request is appended as a line of JSON")
     add("--fault", type=_fault, action="append", default=[], help=f"method=...,kind=...; kinds: {', '.join(KINDS)}")
@@ -118,9 +141,20 @@ def _add_generated_market(parser: argparse.ArgumentParser) -> None:
 
 def _market(options: argparse.Namespace, today: date) -> Market:
     if options.panel:
-        return PanelMarket(options.panel, basic=options.basic, calendar=options.calendar, factors=options.factors)
-    if options.basic or options.calendar or options.factors:
-        raise ValueError("The options --basic, --calendar and --factors go with --panel.")
+        members: dict[str, list[Path]] = {}
+        for index, path in options.members:
+            members.setdefault(index, []).append(path)
+        return PanelMarket(
+            options.panel,
+            basic=options.basic,
+            calendar=options.calendar,
+            factors=options.factors,
+            members=members,
+            industries=options.industries,
+        )
+    if any(getattr(options, name) for name in PANEL_OPTIONS):
+        *names, last = (f"--{name}" for name in PANEL_OPTIONS)
+        raise ValueError(f"The options {', '.join(names)} and {last} go with --panel.")
     return _generated_market(options, today)
 
 
@@ -152,6 +186,7 @@ def _serve(options: argparse.Namespace) -> int:
         log_path=options.log,
         published_until=published(BARS_OUT),
         factors_until=published(FACTORS_OUT),
+        reference_until=published(REFERENCE_OUT),
         now=now,
     )
     with server:

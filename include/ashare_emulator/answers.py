@@ -9,11 +9,15 @@ from datetime import date
 from functools import cached_property
 
 from ashare_emulator import protocol
-from ashare_emulator.market import COLUMNS, ETF, Factor, Market
+from ashare_emulator.market import COLUMNS, ETF, INDUSTRY_COLUMNS, MEMBER_COLUMNS, Factor, Market
 from ashare_emulator.protocol import PAGE_ROWS, Reply, Request, RequestError
+from ashare_emulator.reference_loads import CSI300, CSI500, SSE50
 
 ETF_DAYS_FROM = date(2026, 1, 5)
 """The first trade date with bars of ETFs, in every call."""
+
+INDEX_CALLS = {"query_hs300_stocks": CSI300, "query_sz50_stocks": SSE50, "query_zz500_stocks": CSI500}
+"""Call to the index whose members are in the reply."""
 
 Rows = Sequence[Sequence[str]]
 
@@ -25,11 +29,13 @@ class Published:
     :ivar today: the date of the service's clock.
     :ivar bars_until: the last day whose bars are published.
     :ivar factors_until: the last day whose adjust factors are published.
+    :ivar reference_until: the last day whose load of index members and industries is published.
     """
 
     today: date
     bars_until: date
     factors_until: date
+    reference_until: date
 
 
 def _date(text: str, error: str) -> date:
@@ -98,6 +104,8 @@ class Answers:
             "query_daily_history_k_ETF": self._etfs_on,
             "query_daily_adjust_factor": self._factors_on,
             "query_adjust_factor": self._factors_of,
+            "query_stock_industry": self._industries,
+            **dict.fromkeys(INDEX_CALLS, self._members),
         }
 
     @cached_property
@@ -189,6 +197,26 @@ class Answers:
         factors = self._market.factors_of(_code(code), first, min(last, until), until)
         columns = ("code", "dividOperateDate", "foreAdjustFactor", "backAdjustFactor", "adjustFactor")
         return _reply(request, columns, _factor_rows(factors), (code, start, end, None))
+
+    def _members(self, request: Request, published: Published) -> Reply:
+        (text,) = request.params
+        rows = self._market.member_rows(INDEX_CALLS[request.call.method], _load_until(text, published))
+        return _reply(request, MEMBER_COLUMNS, rows, (text, None), ", ")
+
+    def _industries(self, request: Request, published: Published) -> Reply:
+        code, text = request.params
+        if code:
+            _code(code)
+        rows = self._market.industry_rows(_load_until(text, published))
+        if code:
+            rows = [row for row in rows if row[INDUSTRY_COLUMNS.index("code")] == code]
+        return _reply(request, INDUSTRY_COLUMNS, rows, (code, text, None), ", ")
+
+
+def _load_until(text: str, published: Published) -> date:
+    """The day up to which a load may be sent, for a request's date; a blank date is today."""
+    day = _date(text, protocol.BAD_DATE) if text else published.today
+    return min(day, published.reference_until)
 
 
 def _factor_rows(factors: Sequence[Factor]) -> Rows:

@@ -55,7 +55,7 @@ def _bad_number(reply: Reply, args: Args) -> None:
 
 
 def _wrong_date(reply: Reply, args: Args) -> None:
-    _put(reply, ("date", "dividOperateDate", "calendar_date"), args.get("date", "2001-01-02"))
+    _put(reply, ("date", "dividOperateDate", "calendar_date", "updateDate"), args.get("date", "2001-01-02"))
 
 
 def _wrong_code(reply: Reply, args: Args) -> None:

@@ -16,9 +16,12 @@ import numpy as np
 from ashare_emulator import names, trading_days
 from ashare_emulator.bar_rows import BarRows
 from ashare_emulator.ex_dates import ExDates
+from ashare_emulator.index_members import IndexMembers
+from ashare_emulator.industries import Industries
 from ashare_emulator.listings import Universe
 from ashare_emulator.market import BOND, ETF, OTHER, STOCK, BarKind, Factor, Row, Security
 from ashare_emulator.noise import Noise
+from ashare_emulator.reference_loads import INDUSTRIES, newest_load
 from ashare_emulator.security_arrays import SecurityArrays
 from ashare_emulator.simulation import Simulation
 
@@ -69,6 +72,9 @@ class GeneratedMarket:
         self._ex_dates = ExDates(noise, self._arrays, start)
         self._simulation = Simulation(noise, self._arrays, self._ex_dates)
         self._bars = BarRows(noise, self._arrays, self._simulation)
+        self._members = IndexMembers(noise, self._arrays)
+        self._industries = Industries(noise, self._arrays, self._end)
+        self._newest_industries: tuple[date, list[tuple[str, ...]]] | None = None
 
     @property
     def end(self) -> date:
@@ -132,6 +138,39 @@ class GeneratedMarket:
         if column is None:
             return []
         return [f for f in self._ex_dates.of(column, as_of or self._end) if start <= f.ex_date <= end]
+
+    def members(self, index: str, day: date) -> list[str]:
+        """The codes of an index's members in force on any day, in order of code, loaded or not.
+
+        :param index: sh.000300, sh.000016 or sh.000905; another index has no members.
+        """
+        return [self._listings[column].code for column in self._members.columns(index, day)]
+
+    def member_rows(self, index: str, day: date) -> list[tuple[str, ...]]:
+        """The newest load of an index's members on or before a day: (updateDate, code, name on that Monday).
+
+        Loads begin in 2006 or 2007, also in a market whose bars begin later.
+        """
+        load = newest_load(index, min(day, self._end))
+        if load is None:
+            return []
+        listings = [self._listings[column] for column in self._members.columns(index, load)]
+        return [(load.isoformat(), listing.code, listing.name_on(load)) for listing in listings]
+
+    def industry_rows(self, day: date) -> list[tuple[str, ...]]:
+        """The newest load of industries on or before a day: (updateDate, code, name, industry, classification).
+
+        A load has every stock that was listed up to its Monday; the industry of a delisted stock is blank.
+        """
+        load = newest_load(INDUSTRIES, min(day, self._end))
+        if load is None:
+            return []
+        # A load is several pages, hence several requests.
+        newest = self._newest_industries
+        if newest is None or newest[0] != load:
+            newest = load, [(load.isoformat(), *row) for row in self._industries.rows(load)]
+            self._newest_industries = newest
+        return newest[1]
 
 
 def _without_bars() -> Iterator[Security]:

@@ -34,6 +34,10 @@ Row = list[str]
 
 BarKind = Literal["stock", "etf"]
 
+MEMBER_COLUMNS = ("updateDate", "code", "code_name")
+INDUSTRY_COLUMNS = (*MEMBER_COLUMNS, "industry", "industryClassification")
+"""Baostock's columns of a member of an index, and of a stock's industry."""
+
 STOCK, INDEX, OTHER, BOND, ETF = "1", "2", "3", "4", "5"
 """Baostock's types of a security, as in ``query_stock_basic``."""
 
@@ -99,3 +103,9 @@ class Market(Protocol):
 
         :param as_of: by default the market's last day.
         """
+
+    def member_rows(self, index: str, day: date) -> list[tuple[str, ...]]:
+        """The newest load of an index's members on or before a day: values in the order of ``MEMBER_COLUMNS``."""
+
+    def industry_rows(self, day: date) -> list[tuple[str, ...]]:
+        """The newest load of all stocks' industries on or before a day: in the order of ``INDUSTRY_COLUMNS``."""

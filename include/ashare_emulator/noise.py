@@ -42,6 +42,10 @@ class Purpose(IntEnum):
     VOLUME = 27
     VWAP = 28
     ST_WHEN = 29
+    INDEX_DRIFT = 30
+    INDUSTRY = 31
+    INDUSTRY_CHANGE = 32
+    RENAME = 33
 
 
 class Noise:

@@ -8,12 +8,24 @@ import io
 import zlib
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
 
-from ashare_emulator.market import COLUMNS, ETF, INDEX, STOCK, BarKind, Factor, Row, Security, rebased
+from ashare_emulator.market import (
+    COLUMNS,
+    ETF,
+    INDEX,
+    INDUSTRY_COLUMNS,
+    MEMBER_COLUMNS,
+    STOCK,
+    BarKind,
+    Factor,
+    Row,
+    Security,
+    rebased,
+)
 
 _day = lru_cache(maxsize=None)(date.fromisoformat)
 
@@ -81,6 +93,8 @@ class PanelMarket:
     :param basic: a file with ``code, code_name, ipoDate, outDate, type, status``.
     :param calendar: a file with ``calendar_date, is_trading_day``.
     :param factors: files with ``code, dividOperateDate, backAdjustFactor``; without them there are no ex-dates.
+    :param members: index code to files with ``updateDate, code, code_name``; an index without files has no members.
+    :param industries: files with ``updateDate, code, code_name, industry, industryClassification``.
     :raises OSError: a file cannot be read.
     :raises ValueError: a file is not a UTF-8 CSV file with these columns; the text is one sentence that names it.
     """
@@ -91,6 +105,8 @@ class PanelMarket:
         basic: str | Path | None = None,
         calendar: str | Path | None = None,
         factors: Sequence[str | Path] = (),
+        members: Mapping[str, Sequence[str | Path]] | None = None,
+        industries: Sequence[str | Path] = (),
     ) -> None:
         self._by_day: dict[date, dict[str, Row]] = defaultdict(dict)
         for path in paths:
@@ -111,6 +127,8 @@ class PanelMarket:
         self._factors: dict[str, list[Factor]] = defaultdict(list)
         for path in factors:
             self._load_factors(Path(path))
+        self._members = {index: _loads(files, MEMBER_COLUMNS) for index, files in (members or {}).items()}
+        self._industries = _loads(industries, INDUSTRY_COLUMNS)
 
     def _load(self, path: Path) -> None:
         # The date and the code are the first two columns.
@@ -186,6 +204,30 @@ class PanelMarket:
         """
         factors = rebased(self._factors.get(code, ()), as_of or self._end)
         return [factor for factor in factors if start <= factor.ex_date <= end]
+
+    def member_rows(self, index: str, day: date) -> list[tuple[str, ...]]:
+        """The newest recorded load of an index's members on or before a day, in the order of the files."""
+        return _newest(self._members.get(index, {}), day)
+
+    def industry_rows(self, day: date) -> list[tuple[str, ...]]:
+        """The newest recorded load of industries on or before a day, in the order of the files."""
+        return _newest(self._industries, day)
+
+
+Loads = dict[date, list[tuple[str, ...]]]
+"""Day of a load (``updateDate``) to its rows."""
+
+
+def _loads(paths: Sequence[str | Path], columns: Sequence[str]) -> Loads:
+    loads: Loads = defaultdict(list)
+    for path in map(Path, paths):
+        for row in _read(path, columns):
+            loads[_date_in(path, row[0])].append(tuple(row))
+    return loads
+
+
+def _newest(loads: Loads, day: date) -> list[tuple[str, ...]]:
+    return loads[max(known)] if (known := [load for load in loads if load <= day]) else []
 
 
 def _from_basic(path: Path) -> list[Security]:

@@ -64,13 +64,13 @@ class SecurityArrays:
         self.after_last = np.searchsorted(self.ordinals, [(m.out or last).toordinal() for m in self.listings])
         # A security listed on or before the first session has no sessions without a price limit in the window.
         self.listed_at = np.where([day > first for day in bars_from], self.first, -(10**6))
-        self._st_from = np.array([m.st_from.toordinal() if m.st_from else NEVER for m in self.listings])
-        self._st_to = np.array([m.st_to.toordinal() if m.st_to else NEVER for m in self.listings])
+        self.st_from = np.array([m.st_from.toordinal() if m.st_from else NEVER for m in self.listings])
+        self.st_to = np.array([m.st_to.toordinal() if m.st_to else NEVER for m in self.listings])
 
     def is_st(self, sessions: Any, columns: Any) -> Any:
         """Whether securities are under special treatment on sessions; the two arguments broadcast."""
         ordinals = self.ordinals[sessions]
-        return (self._st_from[columns] <= ordinals) & (ordinals < self._st_to[columns])
+        return (self.st_from[columns] <= ordinals) & (ordinals < self.st_to[columns])
 
     def limits(self, sessions: Any, columns: Any) -> Floats:
         """Price limits as fractions; 100, in effect no limit, for a stock's first sessions."""

@@ -36,6 +36,7 @@ class Emulator:
     :param latency: seconds before each reply, or method to seconds.
     :param published_until: returns the last day whose bars are published; by default the date of ``now``.
     :param factors_until: the same for adjust factors; by default ``published_until``.
+    :param reference_until: the same for loads of index members and industries; by default ``published_until``.
     :param now: the service's clock, in Beijing time.
     :param users: user to password; by default only the client's default user ``anonymous``.
     :param log_path: a file to which every connect, request and disconnect is appended as a line of JSON.
@@ -53,6 +54,7 @@ class Emulator:
         log_path: str | Path | None = None,
         published_until: Callable[[], date] | None = None,
         factors_until: Callable[[], date] | None = None,
+        reference_until: Callable[[], date] | None = None,
         now: Callable[[], datetime] = beijing_now,
         users: Mapping[str, str] | None = None,
     ) -> None:
@@ -68,6 +70,7 @@ class Emulator:
         self._now = now
         self._published_until = published_until or (lambda: now().date())
         self._factors_until = factors_until or self._published_until
+        self._reference_until = reference_until or self._published_until
         self._users = users or {"anonymous": "123456"}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -216,7 +219,7 @@ class Emulator:
         return self._latency if isinstance(self._latency, (int, float)) else self._latency.get(method, 0.0)
 
     def _published(self) -> Published:
-        return Published(self._now().date(), self._published_until(), self._factors_until())
+        return Published(self._now().date(), self._published_until(), self._factors_until(), self._reference_until())
 
 
 class _Conversation:

@@ -22,6 +22,7 @@ from ashare.source.transport import Limits, Transport
 from ashare.store import SourceGate, Store
 from ashare_emulator.market import Factor, Security
 from ashare_emulator.protocol import CALLS, HEADER_LENGTH, Reply, encode
+from ashare_emulator.reference_loads import CSI300, CSI500, SSE50
 from ashare_emulator.server import Emulator
 from tests.conftest import SHARED_DATA, Database, needs_shared_data
 
@@ -280,6 +281,13 @@ class Recorded:
             for code, ex, fore, back, _ in rows_of("query_adjust_factor")
         ]
 
+    def member_rows(self, index: str, day: date) -> list[list[str]]:
+        calls = {CSI300: "query_hs300_stocks", SSE50: "query_sz50_stocks", CSI500: "query_zz500_stocks"}
+        return rows_of(calls[index])
+
+    def industry_rows(self, day: date) -> list[list[str]]:
+        return rows_of("query_stock_industry")
+
 
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
@@ -303,6 +311,7 @@ def answers(emulator: Emulator, *names: str) -> list[bytes]:
 
 
 SERVED = ["query_trade_dates", "query_stock_basic", "query_all_stock", "query_adjust_factor"]
+SERVED += ["query_stock_industry", "query_hs300_stocks", "query_sz50_stocks", "query_zz500_stocks"]
 
 
 @pytest.mark.parametrize("name", [*SERVED, "query_stock_concept_refused"])

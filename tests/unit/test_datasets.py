@@ -31,7 +31,7 @@ from ashare.store.migrate import MIGRATIONS, migration_files
 from ashare.sync.securities import KIND_OF_TYPE
 from ashare_airflow.defaults import DAILY_PARAMS, HISTORY_PARAMS
 from ashare_emulator.__main__ import BARS_OUT, FACTORS_OUT
-from ashare_emulator.answers import Answers, Published
+from ashare_emulator.answers import INDEX_CALLS, Answers, Published
 from ashare_emulator.market import COLUMNS, ETF, Row, Security
 from ashare_emulator.protocol import CALLS, Request
 
@@ -43,6 +43,7 @@ RELIABILITY = (PROJECT / "docs" / "reliability.md").read_text(encoding="utf-8")
 FUNCTION = re.compile(r"FUNCTION ashare\.listed_security\(.*?\$\$\n(.*?)\$\$;", re.DOTALL)
 QUERIES = MIGRATIONS.parent / "queries"
 REFERENCE_CALLS = {"login", "logout", "query_trade_dates", "query_all_stock", "query_stock_basic"}
+REFERENCE_CALLS |= {"query_stock_industry", *INDEX_CALLS}
 MARKET_CALLS = {dataset.market_call.function for dataset in DATASETS.values() if dataset.market_call}
 CODE_CALLS = {dataset.code_call for dataset in DATASETS.values()}
 ETFS_FROM = bars_of("etf").first_date or date.max
@@ -134,7 +135,8 @@ def emulated(method: str, *params: str) -> int:
     call = next(call for call in CALLS.values() if call.method == method)
     today = date(2030, 1, 1)
     market: Any = EndlessMarket()
-    return len(Answers(market).answer(Request(call, "user", 1, 2000, params), Published(today, today, today)).rows)
+    published = Published(today, today, today, today)
+    return len(Answers(market).answer(Request(call, "user", 1, 2000, params), published).rows)
 
 
 @pytest.mark.parametrize("dataset", [d for d in DATASETS.values() if d.market_call], ids=lambda dataset: dataset.name)
