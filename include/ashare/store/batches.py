@@ -61,8 +61,9 @@ class Batches:
             if row is None:
                 return None
             batch = Batch(*row)
-            dataset = ADJUST_FACTORS if batch.kind == "factor" else bars_of(batch.kind)
-            connection.execute(queries("work")["resume"], {**values, "kind": batch.kind, "dataset": dataset.name})
+            if plan.day is not None:
+                dataset = ADJUST_FACTORS if batch.kind == "factor" else bars_of(batch.kind)
+                connection.execute(queries("work")["resume"], {**values, "kind": batch.kind, "dataset": dataset.name})
         return batch
 
     def finish(self, plan: Plan, batch_no: int, status: str, requests: int, error: str | None = None) -> None:

@@ -153,7 +153,7 @@ FROM ashare.trade_date_state(%(datasets)s, (
     SELECT min(last.day) FROM (
         SELECT known.day FROM (
             SELECT calendar_date FROM ashare.trade_calendar WHERE is_trading_day
-            UNION SELECT partition FROM ashare.work
+            UNION SELECT partition FROM ashare.work WHERE NOT ashare.is_weekly(dataset)
         ) AS known (day) WHERE known.day <= %(newest)s ORDER BY known.day DESC LIMIT %(most)s) AS last
     ), %(newest)s, %(since)s, %(newest)s, %(running)s) s
 WHERE s.coverage IN ('missing', 'partial', 'failed') AND (s.trade_date >= %(since)s OR s.is_recorded)

@@ -17,7 +17,7 @@ ORDER BY gone_from DESC, code
 SELECT coalesce(min(last.day), %(newest)s) FROM (
     SELECT known.day FROM (
         SELECT calendar_date FROM ashare.trade_calendar WHERE is_trading_day
-        UNION SELECT partition FROM ashare.work
+        UNION SELECT partition FROM ashare.work WHERE NOT ashare.is_weekly(dataset)
     ) AS known (day) WHERE known.day <= %(newest)s ORDER BY known.day DESC LIMIT %(most)s) AS last
 
 -- name: active_at

@@ -22,7 +22,7 @@ WITH summary AS MATERIALIZED (
 )
 SELECT known.day
 FROM (
-    SELECT partition FROM ashare.work
+    SELECT partition FROM ashare.work WHERE NOT ashare.is_weekly(dataset)
     UNION ALL SELECT trade_date FROM summary WHERE holds_bars
     UNION ALL SELECT c.calendar_date FROM ashare.trade_calendar c
     WHERE c.is_trading_day

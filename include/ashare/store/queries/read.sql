@@ -73,7 +73,7 @@ WITH first_bar AS (
         WHERE k.is_trading_day AND k.calendar_date BETWEEN (SELECT first_day FROM span) AND %(last)s
         UNION ALL SELECT day FROM fact WHERE is_trade_date
         UNION ALL SELECT w.partition FROM ashare.work w
-        WHERE w.partition BETWEEN (SELECT first_day FROM span) AND %(end)s
+        WHERE w.partition BETWEEN (SELECT first_day FROM span) AND %(end)s AND NOT ashare.is_weekly(w.dataset)
     ) AS x
     WHERE x.day NOT IN (SELECT day FROM fact WHERE is_complete
                         GROUP BY day HAVING count(*) = (SELECT count(*) FROM dataset))

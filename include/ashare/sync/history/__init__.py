@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from ashare.sync.history.range_fetch import fetch_and_copy
-from ashare.sync.history.range_plan import plan_batches
-from ashare.sync.history.range_record import record_status
 from ashare.sync.history.span import HistoryRun
+from ashare.sync.history.steps import fetch_and_copy, plan_batches, record_status
 
 __all__ = ["HistoryRun", "fetch_and_copy", "plan_batches", "record_status"]

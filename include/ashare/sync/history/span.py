@@ -9,7 +9,7 @@ from functools import cached_property
 
 from ashare.checks import is_code
 from ashare.cost import CODES_A_BATCH
-from ashare.datasets import DATASETS, bars_of, kept_with
+from ashare.datasets import DATASETS, WEEKLY_DATASETS, bars_of, kept_with
 from ashare.dates import parse_trade_date_range
 from ashare.errors import InvalidInput
 from ashare.source import Session
@@ -17,6 +17,7 @@ from ashare.store import Store
 from ashare.store.history_tables import HistoryRange, HistoryTables
 from ashare.store.rows import Plan
 from ashare.sync.run import Run, RunContext
+from ashare.texts import named
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class HistoryRun(RunContext):
     batch_size: int = field(default=CODES_A_BATCH, kw_only=True)
 
     def __post_init__(self) -> None:
-        if self.datasets is not None:
+        if self.datasets is not None and not self.weekly:
             object.__setattr__(self, "kinds", _kinds_of(self.datasets))
         parse_trade_date_range(self.start, self.end)
         if self.end >= self.today:
@@ -48,12 +49,28 @@ class HistoryRun(RunContext):
             if not is_code(code):
                 raise InvalidInput(f"{code!r} is not a code: write it with its exchange, for example sh.600000.")
         super().__post_init__()
+        if self.weekly:
+            self._check_weekly()
+            return
         bars = [bars_of(kind) for kind in self.kinds]
         if all(dataset.begins_after(self.end) for dataset in bars):
             begin = " and ".join(f"{dataset.plural} begin on {dataset.first_date}" for dataset in bars)
             raise InvalidInput(
                 f"Baostock's bars of {begin}, and the end date is {self.end}: choose a later one, or other kinds."
             )
+
+    def _check_weekly(self) -> None:
+        if others := [str(name) for name in self.datasets or () if name not in WEEKLY_DATASETS]:
+            raise InvalidInput(
+                f"{named(self.weekly)} are weekly lists, and {named(others)} are not: trigger a run for each of both."
+            )
+        if self.codes is not None:
+            raise InvalidInput("A weekly list comes whole: leave codes out.")
+
+    @property
+    def weekly(self) -> tuple[str, ...]:
+        """The weekly datasets that the run loads. A run with such datasets loads nothing else."""
+        return tuple(name for name in WEEKLY_DATASETS if name in (self.datasets or ()))
 
     @property
     def is_part(self) -> bool:
@@ -89,7 +106,8 @@ class HistoryRun(RunContext):
         indices = self.settings.indices
         if codes:
             indices = (*indices, *(code for code in codes if code not in indices))  # any index may be requested
-        kinds, limit = tuple(self.kinds), self.settings.max_rejected
+        # A run of weekly lists works on no trade date.
+        kinds, limit = () if self.weekly else tuple(self.kinds), self.settings.max_rejected
         span = HistoryRange(self.start, self.end, kinds, indices, codes, self.run_id, limit, self.loaded)
         return HistoryTables(store, span)
 
@@ -117,6 +135,6 @@ def _kinds_of(datasets: Sequence[str]) -> tuple[str, ...]:
     if unknown or not datasets:
         raise InvalidInput(
             f"There is no dataset {', '.join(unknown) or '(none was given)'}: datasets is a list of "
-            f"{', '.join(DATASETS)}."
+            f"{', '.join([*DATASETS, *WEEKLY_DATASETS])}."
         )
     return tuple(dict.fromkeys(DATASETS[name].kind or "stock" for name in datasets))
