@@ -62,6 +62,15 @@ def _wrong_code(reply: Reply, args: Args) -> None:
     _put(reply, ("code",), args.get("code", "sh.600999"))
 
 
+def _rename_half(reply: Reply, args: Args) -> None:
+    if reply.columns and "code_name" in reply.columns:
+        place = reply.columns.index("code_name")
+        rows = [list(row) for row in reply.rows]
+        for row in rows[1::2]:
+            row[place] = f"新{row[place]}"
+        reply.rows = rows
+
+
 def _drop_column(reply: Reply, args: Args) -> None:
     columns = reply.columns or []
     name = args.get("column", columns[-1] if columns else "")
@@ -95,6 +104,7 @@ CHANGES: dict[str, Callable[[Reply, Args], None]] = {
     "bad_number": _bad_number,
     "wrong_date": _wrong_date,
     "wrong_code": _wrong_code,
+    "rename_half": _rename_half,
     "drop_column": _drop_column,
     "rename_column": _rename_column,
     "wrong_method": _wrong_method,

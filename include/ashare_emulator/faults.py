@@ -23,6 +23,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "bad_number": ("column", "value"),
     "wrong_date": ("date",),
     "wrong_code": ("code",),
+    "rename_half": (),
     "drop_column": ("column",),
     "rename_column": ("column", "to"),
     "wrong_method": ("name",),
@@ -46,6 +47,7 @@ KINDS: dict[str, tuple[str, ...]] = {
 - ``bad_number`` writes ``value`` (default: ``1.2.3``) into ``column`` of the first row; by default ``close``,
   otherwise ``backAdjustFactor``, otherwise the last column.
 - ``wrong_date`` and ``wrong_code`` write another date or code into every row.
+- ``rename_half`` changes the name in every second row, from the second on, of a reply with the column ``code_name``.
 - ``drop_column`` and ``rename_column`` change the columns; by default the last one.
 - ``wrong_method`` and ``wrong_page`` echo another method or page number.
 - ``page_size`` sends pages of ``rows`` (default: 10,000), whatever page size the client requests.
