@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -11,6 +11,13 @@ import numpy as np
 from ashare_emulator import names, trading_days
 from ashare_emulator.market import ETF, INDEX, STOCK
 from ashare_emulator.noise import Noise, Purpose
+
+RENAMED_A_YEAR = 0.01
+"""Share of the stocks whose company changes its name in a year."""
+RENAMES_FROM = 2006
+"""The first year of renames: the first loads of index members are of this year."""
+ST_STOCKS_FROM = 300
+"""The number of stocks from which a market has a stock that becomes *ST, and one that stops being *ST."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +28,7 @@ class Listing:
     :ivar st_from: the first day of special treatment; None if there is none.
     :ivar st_to: the first day after special treatment; None if it does not end.
     :ivar level: an index's initial level in points; 0 for stocks and ETFs.
+    :ivar renames: (first day, name) of each later name, in order of day; ``name`` is the first name.
     """
 
     code: str
@@ -32,6 +40,7 @@ class Listing:
     st_to: date | None = None
     st_prefix: str = "ST"
     level: float = 0.0
+    renames: tuple[tuple[date, str], ...] = ()
 
     def is_st(self, day: date) -> bool:
         """Whether the security is under special treatment on a day."""
@@ -39,7 +48,11 @@ class Listing:
 
     def name_on(self, day: date) -> str:
         """The name on a day; special treatment adds its prefix."""
-        return self.st_prefix + self.name.replace(" ", "") if self.is_st(day) else self.name
+        name = self.name
+        for first_day, later_name in self.renames:
+            if first_day <= day:
+                name = later_name
+        return self.st_prefix + name.replace(" ", "") if self.is_st(day) else name
 
 
 def code_number(code: str) -> int:
@@ -66,7 +79,8 @@ class Universe:
         self._end = end
         self._sessions = trading_days.sessions(start, end)
         self.listings: list[Listing] = sorted(
-            [*self._stocks(stocks), *self._etfs(etfs), *self._indices(indices)], key=lambda listing: listing.code
+            [*self._named(self._stocks(stocks)), *self._etfs(etfs), *self._indices(indices)],
+            key=lambda listing: listing.code,
         )
 
     def _one(self, purpose: Purpose, a: int, b: int = 0) -> float:
@@ -154,12 +168,53 @@ class Universe:
             st_to = middle
         return Listing(code, name, STOCK, ipo, out, st_from, st_to, prefix)
 
+    def _named(self, stocks: Iterable[Listing]) -> list[Listing]:
+        """The stocks with their changes of name: renames, and special treatment that begins and ends."""
+        listings = list(stocks)
+        numbers = [code_number(listing.code) for listing in listings]
+        for year in range(min(self._start.year, RENAMES_FROM), self._end.year + 1):
+            draws = self._noise.uniform(Purpose.RENAME, numbers, year)
+            for n in np.nonzero(draws < RENAMED_A_YEAR)[0].tolist():
+                listing = listings[n]
+                part = float(draws[n]) / RENAMED_A_YEAR
+                day = trading_days.next_session(date(year, 1, 1) + timedelta(days=int(part * 360)))
+                name = self._words(Purpose.RENAME, numbers[n], 10_000 + 2 * year)
+                if listing.ipo < day < (listing.out or trading_days.LAST_DAY) and day <= self._end:
+                    listings[n] = replace(listing, renames=(*listing.renames, (day, name)))
+        if len(listings) >= ST_STOCKS_FROM and len(self._sessions) > 2:
+            self._special_treatment(listings)
+        return listings
+
+    def _special_treatment(self, listings: list[Listing]) -> None:
+        """Let a stock become *ST and recover inside the window, if there is not one stock for each already."""
+        starred = [listing for listing in listings if listing.st_prefix == "*ST"]
+        first, never = self._sessions[0], trading_days.LAST_DAY
+        enters = any(first < (m.st_from or never) < (m.out or never) for m in starred)
+        leaves = any(first < (m.st_to or never) < (m.out or never) for m in starred)
+        if enters and leaves:
+            return
+        ordinary = [
+            n
+            for n, m in enumerate(listings)
+            if m.st_from is None and m.out is None and m.ipo < first and m.code not in names.ALWAYS
+        ]
+        third = len(self._sessions) // 3
+        n = min(ordinary, key=lambda n: self._one(Purpose.SPECIAL, code_number(listings[n].code)))
+        listings[n] = replace(
+            listings[n], st_from=self._sessions[third], st_to=self._sessions[2 * third], st_prefix="*ST"
+        )
+
     def _name(self, code: str) -> str:
         number = code_number(code)
-        place = names.PLACES[int(self._one(Purpose.NAME, number) * len(names.PLACES))]
-        trade = names.TRADES[int(self._one(Purpose.NAME, number, 1) * len(names.TRADES))]
+        name = self._words(Purpose.NAME, number, 0)
         if code == "sz.000002" or (code.startswith("sz.000") and self._one(Purpose.NAME, number, 2) < 0.1):
-            return f"{place[0]} {trade[0]}A"  # like the real "万 科A": a space pads a name of three characters
+            return f"{name[0]} {name[2]}A"  # like the real "万 科A": a space pads a name of three characters
+        return name
+
+    def _words(self, purpose: Purpose, number: int, draw: int) -> str:
+        """A company's name of four characters: a place and a trade, from two draws."""
+        place = names.PLACES[int(self._one(purpose, number, draw) * len(names.PLACES))]
+        trade = names.TRADES[int(self._one(purpose, number, draw + 1) * len(names.TRADES))]
         return place + trade
 
     def _etfs(self, count: int) -> Iterator[Listing]:
