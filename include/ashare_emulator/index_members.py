@@ -29,7 +29,7 @@ SCALE = 1200
 SEASONING = 90
 """Days between a stock's listing and the first rebalance that may select it."""
 
-DRIFT_HALF_YEARS = 16
+DRIFT_HALF_YEARS = 10
 """The number of half-years after which the drift of a stock's size is independent of the earlier drift."""
 DRIFT = 0.5
 """Standard deviation of the drift, in logarithms of the size."""
