@@ -258,6 +258,111 @@ def test_before_and_after_publication(market: GeneratedMarket) -> None:
             ]
 
 
+# -- index members and industries
+
+
+INDEX_OF = {
+    "query_hs300_stocks": "sh.000300",
+    "query_sz50_stocks": "sh.000016",
+    "query_zz500_stocks": "sh.000905",
+}
+
+
+def names_on(market: GeneratedMarket, day: date) -> dict[str, str]:
+    """Code to the name on a session, without the white space that the client deletes."""
+    return {code: name.replace(" ", "") for code, _, name in market.listed_on(day)}
+
+
+@pytest.mark.parametrize("call", INDEX_OF)
+@pytest.mark.parametrize(
+    ("asked", "load"),
+    [
+        ("2025-06-16", "2025-06-16"),  # a rebalance
+        ("2025-06-15", "2025-06-09"),
+        ("2025-6-18", "2025-06-16"),
+        ("2025-10-06", "2025-09-29"),  # a Monday that is a holiday
+        ("2026-11-03", "2026-11-02"),  # today
+        ("", "2026-11-02"),
+        ("2031-05-05", "2026-11-02"),
+    ],
+)
+def test_members_are_those_of_the_newest_monday(
+    client: Any, market: GeneratedMarket, call: str, asked: str, load: str
+) -> None:
+    result = getattr(client, call)(asked)
+    assert result.fields == ["updateDate", "code", "code_name"]
+    monday = date.fromisoformat(load)
+    members = market.members(INDEX_OF[call], monday)
+    named = names_on(market, monday)
+    assert len(members) > 5
+    assert rows_of(result) == [[load, code, named[code]] for code in members]
+
+
+def test_nothing_is_loaded_before_the_first_loads(client: Any) -> None:
+    for asked, counts in {
+        "2006-01-08": (False, False, False, False),
+        "2006-01-09": (True, True, False, False),
+        "2007-01-14": (True, True, False, False),
+        "2007-01-15": (True, True, True, False),
+        "2009-01-04": (True, True, True, False),
+        "2009-01-05": (True, True, True, True),
+    }.items():
+        replies = [rows_of(getattr(client, call)(asked)) for call in INDEX_OF]
+        replies.append(rows_of(client.query_stock_industry(date=asked)))
+        assert tuple(map(bool, replies)) == counts, asked
+
+
+def test_industries(client: Any, market: GeneratedMarket) -> None:
+    result = client.query_stock_industry(date="2025-06-18")
+    assert result.fields == ["updateDate", "code", "code_name", "industry", "industryClassification"]
+    rows = rows_of(result)
+    assert rows == [[value.replace(" ", "") for value in row] for row in market.industry_rows(date(2025, 6, 16))]
+    named = names_on(market, date(2025, 6, 16))
+    assert {row[1]: row[2] for row in rows if row[1] in named} == {
+        code: name
+        for code, name in named.items()
+        if code.startswith(("sh.6", "sz.0", "sz.3")) and not code.startswith("sz.399")
+    }
+    (one,) = rows_of(client.query_stock_industry("sh.600000", "2025-06-18"))
+    assert one in rows
+    assert rows_of(client.query_stock_industry("sh.609999")) == []
+
+
+def test_industries_come_in_pages() -> None:
+    market = GeneratedMarket(start=date(2025, 6, 2), end=date(2025, 6, 30), stocks=2000, etfs=0, indices=0)
+    with Emulator(market, now=clock("2025-06-20T20:00")) as server:
+        for client in logged_in(server):
+            rows = rows_of(client.query_stock_industry())
+            assert [row[1] for row in rows] == [row[1] for row in market.industry_rows(date(2025, 6, 20))]
+            assert len(rows) > 2000
+            assert [request.rows for request in server.requests[1:]] == [2000, len(rows) - 2000]
+            assert len(rows_of(client.query_hs300_stocks())) == 300
+            assert len(rows_of(client.query_sz50_stocks())) == 50
+            assert len(rows_of(client.query_zz500_stocks())) == 500
+
+
+def test_wrong_dates_and_codes_of_members_and_industries(client: Any, emulator: Emulator) -> None:
+    assert client.query_hs300_stocks("yesterday").error_code == "10004010"
+    with Wire(emulator) as wire:
+        for kind, call in (("61", "query_hs300_stocks"), ("63", "query_sz50_stocks"), ("65", "query_zz500_stocks")):
+            assert wire.fields(kind, call, "anonymous", "1", "2000", "20250616")[:2] == ["10004010", "日期格式不正确"]
+        industries = ("59", "query_stock_industry", "anonymous", "1", "2000")
+        assert wire.fields(*industries, "", "2025-13-01")[0] == "10004010"
+        assert wire.fields(*industries, "600000", "")[0] == "10004011"
+        assert wire.fields(*industries, "")[0] == "10004006"
+
+
+def test_a_load_appears_when_it_is_published(market: GeneratedMarket) -> None:
+    until = [date(2026, 6, 14)]
+    with Emulator(market, reference_until=lambda: until[0], now=clock("2026-06-15T17:00")) as server:
+        for client in logged_in(server):
+            assert rows_of(client.query_hs300_stocks("2026-06-15"))[0][0] == "2026-06-08"
+            assert rows_of(client.query_stock_industry("sh.600000"))[0][0] == "2026-06-08"
+            assert rows_of(client.query_daily_history_k_AStock("2026-06-15"))
+            until[0] = date(2026, 6, 15)
+            assert rows_of(client.query_hs300_stocks())[0][0] == "2026-06-15"
+
+
 # -- the wire
 
 
@@ -344,6 +449,35 @@ def test_faults_in_rows(emulator: Emulator) -> None:
     assert rows == [["2026-02-27", *row[1:]] for row in right]
     _, rows, right = changed(emulator, "wrong_code", code="sz.000001")
     assert {row[1] for row in rows} == {"sz.000001"}
+
+
+def members_of(wire: Wire) -> list[list[str]]:
+    fields = wire.fields("61", "query_hs300_stocks", "anonymous", "1", "2000", "2025-06-16")
+    rows: list[list[str]] = json.loads(fields[6])["record"]
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("kind", "args", "change"),
+    [
+        ("wrong_date", {"date": "2025-06-09"}, lambda rows: [["2025-06-09", *row[1:]] for row in rows]),
+        ("wrong_code", {"code": "sz.000001"}, lambda rows: [[row[0], "sz.000001", row[2]] for row in rows]),
+        ("truncated_page", {"rows": "7"}, lambda rows: rows[:7]),
+        ("duplicate_row", {}, lambda rows: [rows[0], *rows]),
+        ("exact_rows", {"rows": "50"}, lambda rows: (rows * 5)[:50]),
+        (
+            "rename_half",
+            {},
+            lambda rows: [[*row[:2], f"新{row[2]}" if place % 2 else row[2]] for place, row in enumerate(rows)],
+        ),
+    ],
+)
+def test_faults_in_members(emulator: Emulator, kind: str, args: dict[str, str], change: Any) -> None:
+    with Wire(emulator) as wire:
+        emulator.add_fault(fault("query_hs300_stocks", kind, **args))
+        wrong, right = members_of(wire), members_of(wire)
+    assert len(right) > 20
+    assert wrong == change(right) != right
 
 
 def test_faults_in_columns_and_echo(emulator: Emulator) -> None:
@@ -552,11 +686,31 @@ def test_serve_and_check(tmp_path: Path, number: signal.Signals) -> None:
     assert "error 10001011: 1" in checked.stdout
 
 
+@pytest.mark.parametrize(("now", "load"), [("2026-05-11T17:59", "2026-04-27"), ("2026-05-11T18:00", "2026-05-11")])
+def test_a_served_load_appears_at_18_on_its_monday(tmp_path: Path, now: str, load: str) -> None:
+    port_file = tmp_path / "port"
+    command = [sys.executable, "-m", "ashare_emulator", "serve", "--port", "0", "--stocks", "50", "--now", now]
+    server = subprocess.Popen([*command, "--port-file", str(port_file)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout
+        assert server.stdout.readline().startswith("Baostock emulator on ")
+        with Wire(Emulator(GeneratedMarket(stocks=1), port=int(port_file.read_text(encoding="ascii")))) as wire:
+            fields = wire.fields("61", "query_hs300_stocks", "anonymous", "1", "2000", "")
+        assert json.loads(fields[6])["record"][0][0] == load
+    finally:
+        server.kill()
+        server.wait()
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ["serve", "--start", "yesterday"],
         ["serve", "--stocks", "0"],
+        ["serve", "--members", "sh.000300=members.csv"],
+        ["serve", "--industries", "industries.csv"],
+        ["serve", "--panel", "panel.csv", "--members", "members.csv"],
+        ["serve", "--panel", "panel.csv", "--members", "sh.000001=members.csv"],
         ["serve", "--stocks", "-3"],
         ["serve", "--port", "70000"],
         ["serve", "--start", "2026-03-01", "--end", "2026-02-01"],
@@ -672,6 +826,30 @@ def test_recorded_histories_are_served_as_recorded() -> None:
             assert days == sorted({date.fromisoformat(rows[0]) for bars in by_code.values() for rows in bars})
 
 
+def test_recorded_members_and_industries_are_served_as_recorded() -> None:
+    reference = recorded("real_reference")
+    members = [reference / f"hs300_stocks_{day}.csv" for day in ("20191209", "20230320")]
+    market = PanelMarket(
+        [recorded("market_20260302_20260331.csv.gz")],
+        members={"sh.000300": members},
+        industries=[reference / f"stock_industry_{day}.csv" for day in ("20200817", "20230320")],
+    )
+    with Emulator(market) as server:
+        for client in logged_in(server):
+            for asked, path in (("2023-03-19", members[0]), ("2023-03-20", members[1]), ("", members[1])):
+                assert rows_of(client.query_hs300_stocks(asked)) == csv_rows(path)
+            assert rows_of(client.query_hs300_stocks("2019-12-08")) == []
+            assert rows_of(client.query_sz50_stocks("2023-03-20")) == []
+            assert rows_of(client.query_stock_industry()) == csv_rows(reference / "stock_industry_20230320.csv")
+            (one,) = rows_of(client.query_stock_industry("sh.600000", "2020-08-18"))
+            assert one == ["2020-08-17", "sh.600000", "浦发银行", "银行", "申万一级行业"]
+
+
+def csv_rows(path: Path) -> list[list[str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))[1:]
+
+
 def test_a_panel_of_few_columns(tmp_path: Path) -> None:
     path = tmp_path / "panel.csv"
     path.write_text("date,code,close\n2026-03-02,sh.600000,9.6800\n2026-03-04,sh.510300,4.0000\n", encoding="utf-8")
@@ -687,6 +865,7 @@ def test_a_panel_of_few_columns(tmp_path: Path) -> None:
     ]
     assert market.securities()[1].ipo_date < day
     assert market.listed_on(day) == [("sh.600000", "1", "")]
+    assert market.member_rows("sh.000300", day) == market.industry_rows(day) == []
     for text in ("date,close\n", "date,code\n2026-03-02,sh.600000,1\n", "date,code\nsoon,sh.600000\n", "date,code\n"):
         path.write_text(text, encoding="utf-8")
         with pytest.raises(ValueError, match=r"\.$"):
@@ -697,14 +876,25 @@ BARS = "date,code,close\n2026-03-02,sh.600000,9.6800\n"
 BASIC = "code,code_name,ipoDate,outDate,type,status\nsh.600000,浦发银行,1999-11-10,,1,1\n"
 CALENDAR = "calendar_date,is_trading_day\n2026-03-02,1\n"
 FACTORS = "code,dividOperateDate,backAdjustFactor\nsh.600000,2026-03-02,1.500000\n"
-FILES = {"panel": BARS, "basic": BASIC, "calendar": CALENDAR, "factors": FACTORS}
+MEMBERS = "updateDate,code,code_name\n2026-03-02,sh.600000,浦发银行\n"
+INDUSTRIES = "updateDate,code,code_name,industry,industryClassification\n2026-03-02,sh.600000,浦发银行,银行,申万\n"
+FILES = {
+    "panel": BARS,
+    "basic": BASIC,
+    "calendar": CALENDAR,
+    "factors": FACTORS,
+    "members": MEMBERS,
+    "industries": INDUSTRIES,
+}
 
 
 def panel_of(folder: Path, **contents: bytes) -> PanelMarket:
-    """The market of the four files, UTF-8 where nothing else is given."""
+    """The market of the six files, UTF-8 where nothing else is given."""
     for name, text in FILES.items():
         (folder / f"{name}.csv").write_bytes(contents.get(name, text.encode()))
     more: dict[str, Any] = {"basic": folder / "basic.csv", "calendar": folder / "calendar.csv"}
+    more["members"] = {"sh.000300": [folder / "members.csv"]}
+    more["industries"] = [folder / "industries.csv"]
     return PanelMarket([folder / "panel.csv"], **more, factors=[folder / "factors.csv"])
 
 
@@ -716,6 +906,8 @@ def test_csv_files_with_a_byte_order_mark_are_read_like_others(tmp_path: Path) -
     assert market.listed_on(day) == plain.listed_on(day) == [("sh.600000", "1", "浦发银行")]
     assert market.trade_dates(day, day) == plain.trade_dates(day, day) == [(day, True)]
     assert market.factors_on(day) == plain.factors_on(day) != []
+    assert market.member_rows("sh.000300", day) == plain.member_rows("sh.000300", day) != []
+    assert market.industry_rows(day) == plain.industry_rows(day) != []
 
 
 @pytest.mark.parametrize("name", FILES)

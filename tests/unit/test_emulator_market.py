@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import itertools
+import json
 import subprocess
 import sys
 from datetime import date, timedelta
@@ -16,7 +17,10 @@ import pytest
 from ashare_emulator import names, trading_days
 from ashare_emulator.faults import KINDS, Fault, fault, parse_fault
 from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.index_members import FULL_SIZES, members_expected, rebalance_on_or_before
+from ashare_emulator.industries import CSRC, CSRC_FROM, SHENWAN, TABLE
 from ashare_emulator.market import COLUMNS, Row
+from ashare_emulator.reference_loads import FIRST_LOADS, INDUSTRIES, newest_load
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared" / "data"
@@ -52,6 +56,8 @@ def digest(market: GeneratedMarket) -> str:
     for day in (date(2024, 3, 4), date(2025, 6, 12), date(2026, 3, 2)):
         seen.update(repr((market.bars_on(day, "stock"), market.bars_on(day, "etf"))).encode())
         seen.update(repr((market.listed_on(day), market.factors_on(day))).encode())
+        seen.update(repr([market.members(index, day) for index in FULL_SIZES]).encode())
+        seen.update(repr(market.industry_rows(day)).encode())
     return seen.hexdigest()
 
 
@@ -105,6 +111,9 @@ def test_a_later_end_changes_nothing_of_the_years_before_it() -> None:
         for kind in ("stock", "etf"):
             assert short.bars_on(day, kind) == longer.bars_on(day, kind)
         assert (short.listed_on(day), short.factors_on(day)) == (longer.listed_on(day), longer.factors_on(day))
+        assert short.industry_rows(day) == longer.industry_rows(day)
+        for index in FULL_SIZES:
+            assert short.member_rows(index, day) == longer.member_rows(index, day)
     assert len(longer.bars_on(date(2028, 12, 29), "stock")) > 100
     assert any(longer.factors_on(day) for day in trading_days.sessions(date(2028, 6, 1), date(2028, 6, 30)))
 
@@ -298,6 +307,168 @@ def test_fore_factors_are_rebased_to_the_newest_event(market: GeneratedMarket) -
         on_day = [factor for factor in market.factors_on(factors[1].ex_date) if factor.code == code]
         assert on_day == then[-1:]
     assert checked > 50
+
+
+# -- names
+
+
+def test_about_one_stock_in_a_hundred_is_renamed_in_a_year(whole_market: GeneratedMarket) -> None:
+    first, last = (
+        {code: name for code, _, name in whole_market.listed_on(day) if code.startswith(("sh.6", "sz.00", "sz.30"))}
+        for day in (date(2024, 1, 2), date(2025, 12, 31))
+    )
+    both = [code for code in first if code in last and "ST" not in first[code] + last[code]]
+    renamed = [code for code in both if first[code] != last[code]]
+    assert 0.015 < len(renamed) / len(both) < 0.025
+    named = {security.code: security.name for security in whole_market.securities()}
+    at_end = {code: name for code, _, name in whole_market.listed_on(date(2026, 12, 31))}
+    assert at_end == {code: named.get(code, "") for code in at_end}
+
+
+@pytest.mark.parametrize("seed", range(1, 7))
+@pytest.mark.parametrize("last", [date(2025, 10, 31), date(2026, 12, 31)])
+def test_in_a_market_of_300_stocks_one_becomes_special_and_one_recovers(seed: int, last: date) -> None:
+    market = GeneratedMarket(start=date(2025, 9, 1), end=last, stocks=300, seed=seed, etfs=0, indices=0)
+    sessions = trading_days.sessions(date(2025, 9, 1), last)
+    starred: dict[str, set[tuple[bool, str]]] = {}
+    for day in sessions:
+        is_st = {row[1]: text(row, "isST") for row in market.bars_on(day, "stock")}
+        for code, _, name in market.listed_on(day):
+            if code in is_st:
+                starred.setdefault(code, set()).add((name.startswith("*ST"), is_st[code]))
+    before, after = (
+        {code: name.startswith("*ST") for code, _, name in market.listed_on(day)}
+        for day in (sessions[0], sessions[-1])
+    )
+    changing = [code for code, seen in starred.items() if {is_starred for is_starred, _ in seen} == {True, False}]
+    assert all(starred[code] == {(True, "1"), (False, "0")} for code in changing)
+    assert any(not before.get(code, False) for code in changing)
+    assert any(not after.get(code, False) for code in changing)
+
+
+# -- index members
+
+
+CSI300, SSE50, CSI500 = FULL_SIZES
+
+
+@pytest.mark.parametrize(
+    ("day", "effective"),
+    [
+        (date(2025, 6, 15), date(2024, 12, 16)),
+        (date(2025, 6, 16), date(2025, 6, 16)),
+        (date(2025, 12, 31), date(2025, 12, 15)),
+        (date(2021, 6, 30), date(2021, 6, 15)),  # Monday the 14th is a holiday
+        (date(2024, 6, 17), date(2024, 6, 17)),
+        (date(2026, 1, 1), date(2025, 12, 15)),
+    ],
+)
+def test_rebalances(day: date, effective: date) -> None:
+    assert rebalance_on_or_before(day) == effective
+
+
+def test_loads_are_on_mondays_that_are_sessions() -> None:
+    for subject, first in FIRST_LOADS.items():
+        loads = {newest_load(subject, first + timedelta(days=n)) for n in range(-3, 8000)} - {None}
+        assert loads == {day for day in trading_days.sessions(first, max(filter(None, loads))) if day.weekday() == 0}
+
+
+def test_recorded_loads_are_such_mondays() -> None:
+    if not (SHARED / "real_reference").exists():
+        pytest.skip("the recorded loads are not here")
+    subjects = {"hs300": CSI300, "sz50": SSE50, "zz500": CSI500, "stock": INDUSTRIES}
+    for path in (SHARED / "real_reference").glob("*.csv"):
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        load = date.fromisoformat(rows[0]["updateDate"])
+        subject = subjects[path.name.partition("_")[0]]
+        assert newest_load(subject, load) == load
+        if subject != INDUSTRIES:
+            assert len(rows) == FULL_SIZES[subject]
+
+
+def test_members_of_the_whole_market(whole_market: GeneratedMarket) -> None:
+    """On every session: full sizes, disjoint, of Shanghai, listed, not ST, and changed for a reason alone."""
+    sessions = trading_days.sessions(date(2024, 5, 1), date(2025, 7, 31))
+    before: dict[str, set[str]] = {}
+    gone_before: set[str] = set()
+    replaced = 0
+    for day in sessions:
+        named = {code: name for code, _, name in whole_market.listed_on(day)}
+        members = {index: whole_market.members(index, day) for index in FULL_SIZES}
+        assert [len(codes) for codes in members.values()] == [300, 50, 500]
+        assert all(codes == sorted(set(codes)) for codes in members.values())
+        assert not set(members[CSI300]) & set(members[CSI500])
+        assert {code[:2] for code in members[SSE50]} == {"sh"}
+        assert set(members[SSE50]) <= set(members[CSI300])
+        assert not [code for codes in members.values() for code in codes if "ST" in named[code]]
+        gone = {code for codes in before.values() for code in codes if "ST" in named.get(code, "ST")}
+        for index, codes in members.items():
+            changed = set(codes) ^ before.get(index, set(codes))
+            if rebalance_on_or_before(day) == day:
+                assert 0.02 < len(changed) / 2 / len(codes) < 0.15, (index, day)
+            elif changed:
+                assert gone - gone_before, day
+                replaced += 1
+        before, gone_before = {index: set(codes) for index, codes in members.items()}, gone
+    assert replaced > 0
+
+
+def test_members_of_small_markets(market: GeneratedMarket) -> None:
+    for count, seed in itertools.product((1, 2, 10, 40, 300, 1000), (1, 2)):
+        small = GeneratedMarket(date(2025, 6, 2), date(2025, 6, 30), count, seed, etfs=0, indices=0)
+        listed = {row[1] for row in small.bars_on(date(2025, 6, 16), "stock")}
+        members = {index: small.members(index, date(2025, 6, 16)) for index in FULL_SIZES}
+        assert {code for codes in members.values() for code in codes} <= listed
+        assert not set(members[CSI300]) & set(members[CSI500])
+        for index, codes in members.items():
+            assert len(codes) <= members_expected(index, len(listed))
+            if count >= 40:
+                assert len(codes) == members_expected(index, len(listed))
+    assert [members_expected(index, 899) for index in FULL_SIZES] == [224, 37, 374]
+    assert [members_expected(index, 900) for index in FULL_SIZES] == [300, 50, 500]
+    assert [members_expected(index, 0) for index in FULL_SIZES] == [0, 0, 0]
+    assert market.members("sh.000001", date(2025, 6, 16)) == []
+
+
+# -- industries
+
+
+def test_industries_of_the_whole_market(whole_market: GeneratedMarket) -> None:
+    stock = {security.code: security for security in whole_market.securities() if security.type == "1"}
+    found: dict[str, list[str]] = {}
+    for load in (date(2023, 6, 26), CSRC_FROM, date(2024, 7, 1), date(2026, 6, 29)):
+        rows = whole_market.industry_rows(load + timedelta(days=2))
+        assert {row[0] for row in rows} == {load.isoformat()}
+        assert [row[1] for row in rows] == sorted(code for code, one in stock.items() if one.ipo_date <= load)
+        assert {row[4] for row in rows} == {SHENWAN if load < CSRC_FROM else CSRC}
+        assert {row[3] for row in rows} == {""} | {entry[int(load < CSRC_FROM)] for entry in TABLE}
+        delisted = {code for code, one in stock.items() if one.out_date and one.out_date <= load}
+        blank = {row[1] for row in rows if not row[3]}
+        assert delisted <= blank
+        assert 0 < len(blank - delisted) < 0.1 * len(rows)
+        for row in rows:
+            if row[3]:
+                found.setdefault(row[1], []).append(row[3])
+    shenwan_of = {(csrc, shenwan) for csrc, shenwan, _ in TABLE}
+    whole = [industries for industries in found.values() if len(industries) == 4]
+    # A stock has the same industry in both classifications, unless it changed in the one week between the loads.
+    assert sum((industries[1], industries[0]) not in shenwan_of for industries in whole) <= 5
+    assert 0.012 < sum(industries[2] != industries[3] for industries in whole) / len(whole) < 0.026
+
+
+def test_the_industries_are_those_of_the_recorded_loads() -> None:
+    path = SHARED / "real_reference" / "stock_industry_20230320.csv"
+    if not path.exists():
+        pytest.skip("the recorded industries are not here")
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["industry"] for row in rows} - {""} == {shenwan for _, shenwan, _ in TABLE}
+    assert {row["industryClassification"] for row in rows} == {SHENWAN}
+    recorded = (SHARED / "wire" / "query_stock_industry" / "response.bin").read_text(encoding="utf-8")
+    _, _, _, industry, classification = json.loads(recorded.split("\1")[8])["record"][0]
+    assert industry in {csrc for csrc, _, _ in TABLE}
+    assert classification == CSRC
 
 
 # -- the same everywhere
