@@ -472,7 +472,7 @@ def members_of(wire: Wire) -> list[list[str]]:
         ),
     ],
 )
-def test_faults_in_members(emulator: Emulator, kind: str, args: dict[str, str], change: Any) -> None:
+def test_faults_in_members(emulator: Emulator, kind: str, args: dict[str, Any], change: Any) -> None:
     with Wire(emulator) as wire:
         emulator.add_fault(fault("query_hs300_stocks", kind, **args))
         wrong, right = members_of(wire), members_of(wire)
