@@ -88,7 +88,7 @@ class Calls(ABC):
         return self._query(call, lambda: getattr(baostock, call)(str(day)), ["updateDate", "code", "code_name"])
 
     def industries(self, day: date) -> Table:
-        """All stocks as of a day: ``updateDate``, ``code``, ``code_name``, ``industry``, ``industryClassification``."""
+        """All stocks as of a day: ``updateDate``, code, ``code_name``, ``industry``, ``industryClassification``."""
         import baostock
 
         return self._query(

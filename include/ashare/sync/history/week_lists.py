@@ -1,4 +1,4 @@
-"""Many weeks of lists, as a run of ``ashare_history``: planned, fetched in batches of weeks, each week written at once."""
+"""Many weeks of lists, as a run of ``ashare_history``: fetched in batches of weeks, each week written by itself."""
 
 from __future__ import annotations
 
@@ -72,11 +72,12 @@ def fetch_and_copy(history: HistoryRun, batch_no: int) -> MergeCounts:
         if not weeks:
             return MergeCounts(0, 0, 0)
         problems: list[str] = []
-        tried.session = session = history.session(sum(requests_of(week, lacking[week]) for week in weeks))
+        tried.session = session = history.session(requests_of(weeks[0], lacking[weeks[0]]))
         try:
             with session:
                 for week in weeks:
                     session.give_way()
+                    session.expect(requests_of(week, lacking[week]))
                     try:
                         rows += _fetch(history, session, week, lacking[week])
                     except BadReply as problem:

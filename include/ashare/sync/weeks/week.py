@@ -196,17 +196,22 @@ def requests_of(week: date, datasets: Sequence[str], stocks: int = 2 * PAGE_ROWS
 
 
 def fetch_lists(run: WeekRun, session: Session, lacking: Sequence[str]) -> int:
-    """Fetch, check and write the lists of a week. Each call's lists are written at once.
+    """Fetch, check and write the lists of a week: what one call brings is written at once, or not at all.
 
     :returns: the number of rows that were written.
     :raises NotPublishedYet: a list is still the week before's, and may come.
     :raises BadReply: a list is not believed.
     """
     rows = 0
-    if INDEX_MEMBERS.name in lacking:
-        rows += _save(run, [_members(run, session)])
-    if set(lacking) & set(OF_INDUSTRY_CALL):
-        rows += _save(run, _industries(run, session))
+    problems = []
+    for datasets, fetch in (((INDEX_MEMBERS.name,), _members), (OF_INDUSTRY_CALL, _industries)):
+        if set(lacking) & set(datasets):
+            try:
+                rows += _save(run, fetch(run, session))
+            except BadReply as problem:  # the other call's lists may be right
+                problems.append(str(problem))
+    if problems:
+        raise BadReply(joined(problems, " "))
     return rows
 
 
@@ -221,7 +226,7 @@ def _save(run: WeekRun, lists: Sequence[WeeklyList]) -> int:
     return sum(saved.values())
 
 
-def _members(run: WeekRun, session: Session) -> WeeklyList:
+def _members(run: WeekRun, session: Session) -> Sequence[WeeklyList]:
     listed = run.store.weekly_lists.listed_stocks(run.day)
     rows, dates, most = [], [], 0
     for of in MEMBER_LISTS.values():
@@ -232,7 +237,7 @@ def _members(run: WeekRun, session: Session) -> WeeklyList:
             most += of.members - of.fewest
     found = WeeklyList(INDEX_MEMBERS, run.day, max(dates), rows)
     check_listed(found, listed, most)
-    return found
+    return [found]
 
 
 def _industries(run: WeekRun, session: Session) -> Sequence[WeeklyList]:
