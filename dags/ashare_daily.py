@@ -22,8 +22,18 @@ from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert
 from airflow.sdk.exceptions import AirflowSkipException
 
+from ashare.datasets import kept_with
 from ashare.settings import POOL
-from ashare_airflow.defaults import BARS, DAILY_PARAMS, DEADLINE, DEFAULT_ARGS, SETTINGS, START_DATE, rescheduled
+from ashare_airflow.defaults import (
+    BARS,
+    DAILY_PARAMS,
+    DATASET_ASSETS,
+    DEADLINE,
+    DEFAULT_ARGS,
+    SETTINGS,
+    START_DATE,
+    rescheduled,
+)
 from ashare_airflow.schedule.deadline import TradeDateDeadline
 from ashare_airflow.schedule.priority import TODAY_FIRST
 from ashare_airflow.schedule.sensor import TradingDaySensor
@@ -72,7 +82,7 @@ def sync_adjust_factors() -> None:
         sync.sync_adjust_factors(run)
 
 
-@task(trigger_rule="all_done", outlets=[BARS])
+@task(trigger_rule="all_done", outlets=[BARS, *(DATASET_ASSETS[name] for name in kept_with(SETTINGS.kinds))])
 def record_status() -> None:
     """Count the rows in the tables, write `sync_status`; skipped on a closed day.
 
@@ -81,10 +91,13 @@ def record_status() -> None:
     """
     from ashare import sync
     from ashare_airflow.context import run_of
+    from ashare_airflow.report.asset_events import describe_rows
     from ashare_airflow.report.run_report import end_reported
 
-    with run_of(get_current_context()) as run, end_reported(run):
+    context = get_current_context()
+    with run_of(context) as run, end_reported(run):
         status = sync.record_status(run)
+        describe_rows(context, run.store.coverage.held(run.day, kept_with(run.settings.kinds)))
     if status == "skipped":
         raise AirflowSkipException(f"{run.day} is not a trading day.")  # skipped: no asset event
 

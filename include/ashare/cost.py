@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ashare.datasets import MARKET_DAY_FROM
@@ -113,6 +113,21 @@ def of_all_stocks(connection: psycopg.Connection[Any] | None, first: date, last:
         stocks = STOCKS
         requests = STOCKS * (1 + pages(round((last - first).days * SESSIONS_A_DAY)))
     return by_code(connection, requests, -(-stocks // CODES_A_BATCH))
+
+
+MANY_WEEKS = 26
+"""From so many weeks on, one run of ``ashare_history`` is quicker: its sessions last for 50 weeks."""
+
+
+def suggest_history_of_weeks(weeks: Collection[date], datasets: Sequence[str]) -> str:
+    """Suggest a run of ``ashare_history`` for weekly lists; empty for a few weeks."""
+    if len(weeks) < MANY_WEEKS:
+        return ""
+    last = min(max(weeks) + timedelta(days=6), beijing_now().date() - timedelta(days=1))
+    return (
+        f"{len(weeks)} weeks one by one open as many sessions at Baostock; one run for all of them is quicker: "
+        f"{history_command(min(weeks), last, datasets=list(datasets))}"
+    )
 
 
 def suggest_history_run(

@@ -94,6 +94,17 @@ def monday_of(day: date) -> date:
     return day - timedelta(days=day.weekday())
 
 
+def parse_week(text: str | date) -> date:
+    """Read a week written as its Monday.
+
+    :raises InvalidInput: as ``parse_trade_date``, or the day is not a Monday.
+    """
+    day = parse_trade_date(text)
+    if (monday := monday_of(day)) != day:
+        raise InvalidInput(f"{day} is not a Monday: a week is written as its Monday, which is {monday}.")
+    return day
+
+
 def mondays(start: date, end: date) -> list[date]:
     """The Mondays of a range, both ends included."""
     return [day for day in days_between(start, end) if day.weekday() == 0]

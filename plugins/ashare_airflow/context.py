@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ashare.datasets import newest_published
-from ashare.dates import FIRST_TRADE_DATE, SHANGHAI, parse_date, parse_trade_date
+from ashare.datasets import newest_published, newest_week
+from ashare.dates import FIRST_TRADE_DATE, SHANGHAI, parse_date, parse_trade_date, parse_week
 from ashare.errors import AshareError
 from ashare.params import check_names
 from ashare.sync import Run
 from ashare.sync.history import HistoryRun
+from ashare.sync.weeks import WeekRun
 from ashare_airflow.connections import AirflowConnections
 from ashare_airflow.report.run_metrics import task_measured
 
@@ -38,6 +39,32 @@ def run_of(context: Context) -> Iterator[Run]:
             kinds=tuple(params["kinds"]),
             fetch=params["fetch"],
             batch_size=params["batch_size"],
+            run_id=dag_run.run_id,
+            who=label,
+        )
+        with run.end_recorded():
+            opened.migrate()
+        with task_measured(opened, task_id, label), _unexpected_errors_recorded(run):
+            yield run
+
+
+@contextmanager
+def week_of(context: Context) -> Iterator[WeekRun]:
+    """Open the run of a task's week: migrate the database, measure the task, close the database at the end.
+
+    :raises InvalidInput: the week, a param or a connection is wrong.
+    """
+    dag_run, params = context["dag_run"], _params(context)
+    given = dag_run.partition_key or params.get("week")
+    day = parse_week(given) if given else newest_week(dag_run.logical_date or dag_run.run_after)
+    task_id, label = context["task_instance"].task_id, f"{_task_label(context)} {day} in {dag_run.run_id}"
+    airflow = AirflowConnections()
+    with airflow.store() as opened:
+        run = WeekRun(
+            day,
+            wanted=tuple(params["datasets"]),
+            store=opened,
+            source=airflow.source_config(),
             run_id=dag_run.run_id,
             who=label,
         )

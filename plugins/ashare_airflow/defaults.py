@@ -11,7 +11,7 @@ from typing import Any
 from airflow.sdk import Asset, ExceptionRetryPolicy, Param, RetryAction, RetryRule
 from airflow.sdk.exceptions import AirflowRescheduleException
 
-from ashare.datasets import DATASETS, KINDS
+from ashare.datasets import DATASETS, KINDS, WEEKLY_DATASETS
 from ashare.dates import FIRST_TRADE_DATE, SHANGHAI, beijing_now
 from ashare.errors import Postponed
 from ashare.settings import Settings
@@ -21,6 +21,15 @@ SETTINGS = Settings()
 
 BARS = Asset("ashare_daily_bar")
 """An event says that a trade date's bars are complete. Its partition key is the trade date."""
+
+WEEKLY = tuple(WEEKLY_DATASETS)
+"""The names of the weekly datasets."""
+
+DATASET_ASSETS = {name: Asset(f"ashare_{name}") for name in (*DATASETS, *WEEKLY_DATASETS)}
+"""Asset by dataset. An event has the figures of a partition: how many ``rows`` it holds, how many are ``missing``.
+
+Its partition key is the trade date or, of a weekly dataset, the Monday.
+"""
 
 DEADLINE = timedelta(hours=SETTINGS.deadline.hour, minutes=SETTINGS.deadline.minute)
 """From a trade date's midnight to the time by which the date has to be complete."""
@@ -65,6 +74,17 @@ DAILY_PARAMS = {
     "trade_date": _day("For a run without a partition key. Empty: the newest weekday whose bars should be out."),
 }
 
+REFERENCE_PARAMS = {
+    "datasets": Param(
+        list(WEEKLY_DATASETS),
+        type="array",
+        items={"type": "string", "enum": list(WEEKLY_DATASETS)},
+        minItems=1,
+        description=f"Weekly lists: {', '.join(WEEKLY_DATASETS)}. One call brings industries and names.",
+    ),
+    "week": _day("A Monday, for a run without a partition key. Empty: the newest one whose lists should be out."),
+}
+
 HISTORY_PARAMS = {
     "start_date": _day("The first day. Empty: `years` before the last."),
     "end_date": _day("The last day. Empty: yesterday."),
@@ -73,8 +93,9 @@ HISTORY_PARAMS = {
     "datasets": Param(
         None,
         type=["null", "array"],
-        items={"type": "string", "enum": list(DATASETS)},
-        description="Only these datasets, whatever `kinds` says. Empty: bars of the kinds, and adjust factors.",
+        items={"type": "string", "enum": [*DATASETS, *WEEKLY_DATASETS]},
+        description="Only these datasets, whatever `kinds` says. Empty: bars of the kinds, and adjust factors. "
+        f"Weekly lists ({', '.join(WEEKLY_DATASETS)}) take a run of their own.",
     ),
     "codes": Param(
         None,

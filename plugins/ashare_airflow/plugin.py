@@ -10,13 +10,13 @@ from ashare_airflow.page import EXTERNAL_VIEWS, FASTAPI_APP, REACT_APPS
 from ashare_airflow.schedule import former_names
 from ashare_airflow.schedule.deadline import TradeDateDeadline
 from ashare_airflow.schedule.priority import TradeDatePriority
-from ashare_airflow.schedule.timetable import TradeDateTimetable
+from ashare_airflow.schedule.timetable import TradeDateTimetable, WeekTimetable
 from ashare_airflow.schedule.viewer import VIEWER
 
 
 class AsharePlugin(AirflowPlugin):
     name = "ashare"
-    timetables = [TradeDateTimetable, former_names.TIMETABLE]
+    timetables = [TradeDateTimetable, WeekTimetable, former_names.TIMETABLE]
     priority_weight_strategies = [TradeDatePriority, former_names.PRIORITY]
     deadline_references = [TradeDateDeadline, former_names.DEADLINE]
     listeners = [listeners, scheduler_start]

@@ -20,7 +20,7 @@ from ashare.settings import Settings
 from ashare.status import status_reader
 from ashare.store import Store
 from ashare.store.database import lock_merging
-from ashare.store.recorded_dates import RecordedDates
+from ashare.store.recorded_partitions import RecordedDates
 from ashare.sync import history as history_steps
 from ashare.sync import plan_batches, record_status
 from ashare.sync.accept import MOST_REASON, accept, undo

@@ -1,4 +1,4 @@
-"""Many weeks of lists: by ashare_history, in any order and through faults, recorded ones, and what all of them cost."""
+"""Many weeks of lists: by ashare_history, in any order and through faults, recorded ones, and their cost."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,7 +55,7 @@ def wrong_replies() -> Iterator[Fault]:
     kinds = ["empty", "truncated_page", "duplicate_row", "close_mid_reply", "garbage", "wrong_code", "drop_column"]
     calls = ["query_hs300_stocks", "query_sz50_stocks", "query_zz500_stocks", "query_stock_industry"]
     for n, (kind, method) in enumerate(zip(cycle(kinds), cycle(calls), strict=False)):
-        arguments = {"code": "sh.600000"} if kind == "wrong_code" else {}
+        arguments: dict[str, Any] = {"code": "sh.600000"} if kind == "wrong_code" else {}
         yield fault(method, kind, after=4 * n + 1, **arguments)
 
 
@@ -126,8 +127,8 @@ def one_year() -> GeneratedMarket:
     return GeneratedMarket(start=date(2025, 1, 2), end=date(2025, 12, 31), stocks=1000, etfs=2, indices=18)
 
 
-def history_of(store: Store, server: Emulator, **options: object) -> HistoryRun:
-    values = {
+def history_of(store: Store, server: Emulator, **options: Any) -> HistoryRun:
+    values: dict[str, Any] = {
         "datasets": ["index_member", "industry"],
         "settings": Settings(lock_timeout=20.0),
         "now": at("2025-11-03T20:30"),
@@ -193,7 +194,7 @@ def test_the_budget_is_kept_and_the_rest_waits_for_the_next_day(
     ],
 )
 def test_a_wrong_param_of_a_history_of_weeks_is_refused(
-    store: Store, one_year: GeneratedMarket, options: dict[str, object], sentence: str
+    store: Store, one_year: GeneratedMarket, options: dict[str, Any], sentence: str
 ) -> None:
     with Emulator(one_year) as server, pytest.raises(InvalidInput, match=sentence):
         history_of(store, server, **options)

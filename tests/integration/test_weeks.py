@@ -11,7 +11,8 @@ import pytest
 from ashare.errors import BadReply, InvalidInput, NotPublishedYet, TerminalError
 from ashare.settings import Settings
 from ashare.store import Store
-from ashare.sync.weeks import WeekResult, WeekRun, sync_week
+from ashare.store.rows import HeldRows
+from ashare.sync.weeks import WeekRun, sync_week
 from ashare_emulator.faults import fault
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.server import Emulator
@@ -76,9 +77,9 @@ def test_a_week_is_loaded_with_six_requests_and_not_again(
     result = sync_week(make_week(MONDAY))
     names = len(large_market.industry_rows(MONDAY))
     assert result == [
-        WeekResult("index_member", 850, 0),
-        WeekResult("industry", names, 0),
-        WeekResult("security_name", names, 0),
+        HeldRows("index_member", 850, 0),
+        HeldRows("industry", names, 0),
+        HeldRows("security_name", names, 0),
     ]
     assert members(database, MONDAY) == truth_of(large_market, MONDAY)
     assert lists_of(emulator) == LISTS

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ashare.session_spans import FEW_DATES, since_of
 from ashare.store.queries import queries
-from ashare.store.rows import BarCount, Expectation, Fact
+from ashare.store.rows import BarCount, Expectation, Fact, HeldRows
 from ashare.texts import bounded
 
 if TYPE_CHECKING:
@@ -98,6 +98,11 @@ class Coverage:
     def recorded_kinds(self, day: date) -> tuple[str, ...]:
         """The kinds of securities that a count of the day has recorded."""
         return tuple(row[0] for row in self.store.rows("coverage", "recorded_kinds", {"day": day}))
+
+    def held(self, day: date, datasets: Sequence[str]) -> list[HeldRows]:
+        """What the datasets hold of a day; without those that were never counted."""
+        values = {"day": day, "datasets": list(datasets)}
+        return [HeldRows(*row) for row in self.store.rows("coverage", "held", values)]
 
     def problems(self, day: date) -> dict[str, str]:
         """The recorded problem of each dataset of a day that has one."""

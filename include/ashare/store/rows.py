@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from ashare.store.cross_check import Tolerance
 
@@ -117,6 +117,14 @@ class Fact:
     problem: str | None = None
     note: str | None = None
     is_closed: bool = False
+
+
+class HeldRows(NamedTuple):
+    """What a partition of a dataset holds: rows, and rows that are missing."""
+
+    dataset: str
+    rows: int
+    missing: int
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,11 @@
-"""Airflow's backfills of ``ashare_daily``: request, start, progress and cancel, for page and command line."""
+"""Airflow's backfills of this package's DAGs: request, start, progress and cancel, for page and command line."""
 
 from __future__ import annotations
 
 DAG_ID = "ashare_daily"
 """The DAG whose runs are trade dates."""
+REFERENCE_DAG_ID = "ashare_reference"
+"""The DAG whose runs are weeks."""
+
+PARTITIONS = {DAG_ID: "trade dates", REFERENCE_DAG_ID: "weeks"}
+"""What the runs of each DAG that can be backfilled are."""

@@ -34,8 +34,9 @@ FLAGS = {
 
 @dataclass(frozen=True)
 class BackfillRequest:
-    """A range of trade dates, both ends included.
+    """A range of trade dates or weeks, both ends included.
 
+    :ivar dag_id: the DAG: ``ashare_daily`` or ``ashare_reference``.
     :ivar reprocess: which of the dates that have a run are run again.
     :ivar conf: the params of each run.
     :ivar backwards: whether the newest date runs first.
@@ -48,11 +49,12 @@ class BackfillRequest:
     conf: dict[str, Any] | None = None
     backwards: bool = False
     max_active_runs: int | None = None
+    dag_id: str = DAG_ID
 
     @property
     def command(self) -> str:
         """The command line of the same request."""
-        return backfill_command(self.first, self.last, FLAGS[self.reprocess])
+        return backfill_command(self.first, self.last, FLAGS[self.reprocess], dag_id=self.dag_id)
 
     @property
     def _bounds(self) -> tuple[datetime, datetime]:
@@ -61,7 +63,7 @@ class BackfillRequest:
         return first, last
 
     def trade_dates(self, dag: SerializedDAG) -> list[date]:
-        """The dates of the range that can have a run: weekdays, none later than today."""
+        """The dates of the range that can have a run: weekdays or Mondays, none later than today."""
         return _trade_dates(dag.iter_dagrun_infos_between(*self._bounds))
 
     def dates_to_run(self, session: Session) -> list[date]:
@@ -74,7 +76,7 @@ class BackfillRequest:
             # _do_dry_run is a generator: it raises while it is read.
             return _trade_dates(
                 _do_dry_run(
-                    dag_id=DAG_ID,
+                    dag_id=self.dag_id,
                     from_date=first,
                     to_date=last,
                     reverse=self.backwards,
@@ -96,7 +98,7 @@ class BackfillRequest:
         """
         if not needed:
             return None
-        must_rerun = succeeded_dates(needed, session)
+        must_rerun = succeeded_dates(needed, session, self.dag_id)
         reprocess = ReprocessBehavior.COMPLETED if must_rerun else self.reprocess
         return replace(self, first=min(needed), last=max(needed), reprocess=reprocess)
 
@@ -109,7 +111,7 @@ class BackfillRequest:
         first, last = self._bounds
         with airflow_refusals():
             created = _create_backfill(
-                dag_id=DAG_ID,
+                dag_id=self.dag_id,
                 from_date=first,
                 to_date=last,
                 max_active_runs=self.max_active_runs or dag.max_active_runs,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from airflow.models.dag import DagModel
@@ -26,16 +25,16 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
-def load_dag(session: Session) -> SerializedDAG:
-    """The DAG ``ashare_daily``.
+def load_dag(session: Session, dag_id: str = DAG_ID) -> SerializedDAG:
+    """A DAG of this package.
 
     :raises Refused: Airflow does not have the DAG.
     """
-    row = session.scalar(SerializedDagModel.latest_item_select_object(DAG_ID))  # type: ignore[no-untyped-call]
-    model = session.get(DagModel, DAG_ID)
+    row = session.scalar(SerializedDagModel.latest_item_select_object(dag_id))  # type: ignore[no-untyped-call]
+    model = session.get(DagModel, dag_id)
     if row is None or model is None or model.is_stale:
         raise Refused(
-            f"There is no DAG {DAG_ID!r}: `airflow dags list` shows those that there are, "
+            f"There is no DAG {dag_id!r}: `airflow dags list` shows those that there are, "
             "`airflow dags list-import-errors` those that could not be read; "
             "a new one appears when the DAG processor has read its file."
         )
@@ -50,11 +49,11 @@ def check_can_start(dag: SerializedDAG, session: Session) -> None:
     """
     complete_ended_backfills(session)
     release_cancelled(session)
-    if active := active_backfill(session):
+    if active := active_backfill(session, dag.dag_id):
         raise Refused(
-            f"Backfill {active.id} of {DAG_ID} ({active.from_date:%Y-%m-%d} to {active.to_date:%Y-%m-%d}) is active "
-            f"since {clock(active.created_at)} Asia/Shanghai, and there can be one at a time: "
-            f"wait for it, or {how_to_cancel(active.id)}"
+            f"Backfill {active.id} of {dag.dag_id} ({active.from_date:%Y-%m-%d} to {active.to_date:%Y-%m-%d}) is "
+            f"active since {clock(active.created_at)} Asia/Shanghai, and there can be one at a time: "
+            f"wait for it, or {how_to_cancel(active.id, dag.dag_id)}"
         )
     _check_runs_start(dag, session)
 
@@ -69,21 +68,23 @@ def start_problem(session: Session) -> str | None:
 
 
 def _check_runs_start(dag: SerializedDAG, session: Session) -> None:
-    model = session.get(DagModel, DAG_ID)
+    model = session.get(DagModel, dag.dag_id)
     if model is not None and model.is_paused:
-        raise Refused(f"The DAG {DAG_ID} is paused, its runs would not start: `airflow dags unpause {DAG_ID}`.")
-    _check_pools({task.pool for task in dag.tasks}, session)
+        raise Refused(
+            f"The DAG {dag.dag_id} is paused, its runs would not start: `airflow dags unpause {dag.dag_id}`."
+        )
+    _check_pools(dag, session)
     scheduler = scheduler_state(session)
     if not scheduler.alive:
         raise NoScheduler(f"No scheduler is alive ({scheduler.last_heartbeat}): start one with `airflow scheduler`.")
 
 
-def _check_pools(names: Iterable[str], session: Session) -> None:
-    for name in sorted(names):
+def _check_pools(dag: SerializedDAG, session: Session) -> None:
+    for name in sorted({task.pool for task in dag.tasks}):
         pool = session.scalar(select(Pool).where(Pool.pool == name))
         if pool is None or pool.slots == 0:
             problem = "which does not exist" if pool is None else "which has no slots"
             raise Refused(
-                f"Tasks of {DAG_ID} use the pool {name!r}, {problem}; they would never start: "
+                f"Tasks of {dag.dag_id} use the pool {name!r}, {problem}; they would never start: "
                 f'`airflow pools set {name} 8 "connections to the source, in the queue"`.'
             )

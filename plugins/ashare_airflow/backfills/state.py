@@ -1,4 +1,4 @@
-"""Backfills of ``ashare_daily`` and their runs, from Airflow's database."""
+"""Backfills of this package's DAGs and their runs, from Airflow's database."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy import and_, exists, select, update
 
 from ashare.dates import parse_date
 from ashare.errors import InvalidInput
-from ashare_airflow.backfills import DAG_ID
+from ashare_airflow.backfills import DAG_ID, PARTITIONS
 from ashare_airflow.backfills.links import base_url
 from ashare_airflow.backfills.refusals import Refused
 
@@ -25,9 +25,13 @@ UNFINISHED = (DagRunState.QUEUED, DagRunState.RUNNING)
 
 
 class DateRun(NamedTuple):
-    """A run of a trade date."""
+    """A run of a trade date or a week.
+
+    :ivar trade_date: the date of its partition key; of a week, the Monday.
+    """
 
     trade_date: date
+    dag_id: str
     id: int
     run_id: str
     state: str
@@ -49,20 +53,22 @@ def runs_of_backfill(backfill_id: int, session: Session) -> list[DateRun]:
     return _date_runs(session, DagRun.id.in_(created))
 
 
-def newest_runs(days: Collection[date], session: Session) -> dict[date, DateRun]:
-    """The newest run of each trade date. Dates without a run are left out."""
-    runs = _date_runs(session, DagRun.partition_key.in_([str(day) for day in days]))
+def newest_runs(days: Collection[date], session: Session, dag_id: str = DAG_ID) -> dict[date, DateRun]:
+    """The newest run of each trade date or week. Dates without a run are left out."""
+    keys = [str(day) for day in days]
+    runs = _date_runs(session, and_(DagRun.dag_id == dag_id, DagRun.partition_key.in_(keys)))
     return {run.trade_date: run for run in runs}
 
 
-def succeeded_dates(days: Collection[date], session: Session) -> set[date]:
+def succeeded_dates(days: Collection[date], session: Session, dag_id: str = DAG_ID) -> set[date]:
     """The dates whose newest run has Airflow's state ``success``."""
-    return {day for day, run in newest_runs(days, session).items() if run.state == DagRunState.SUCCESS}
+    return {day for day, run in newest_runs(days, session, dag_id).items() if run.state == DagRunState.SUCCESS}
 
 
 def _date_runs(session: Session, condition: ColumnElement[bool]) -> list[DateRun]:
-    columns = (DagRun.partition_key, DagRun.id, DagRun.run_id, DagRun.state, DagRun.start_date, DagRun.end_date)
-    rows = session.execute(select(*columns).where(DagRun.dag_id == DAG_ID, condition).order_by(DagRun.id))
+    columns = (DagRun.dag_id, DagRun.id, DagRun.run_id, DagRun.state, DagRun.start_date, DagRun.end_date)
+    ours = DagRun.dag_id.in_(PARTITIONS)
+    rows = session.execute(select(DagRun.partition_key, *columns).where(ours, condition).order_by(DagRun.id))
     return [DateRun(day, *row) for key, *row in rows if (day := _trade_date(key))]
 
 
@@ -85,10 +91,10 @@ def find_backfill(backfill_id: int, session: Session) -> Backfill | None:
     return found
 
 
-def active_backfill(session: Session) -> Backfill | None:
-    """The backfill that has not ended; ``None``: there is none."""
+def active_backfill(session: Session, dag_id: str = DAG_ID) -> Backfill | None:
+    """The backfill of a DAG that has not ended; ``None``: there is none."""
     active: Backfill | None = session.scalar(
-        select(Backfill).where(Backfill.dag_id == DAG_ID, Backfill.completed_at.is_(None), ~_all_runs_ended())
+        select(Backfill).where(Backfill.dag_id == dag_id, Backfill.completed_at.is_(None), ~_all_runs_ended())
     )
     return active
 
@@ -108,7 +114,7 @@ def complete_ended_backfills(session: Session) -> None:
     The scheduler does the same, but only every 30 seconds. Until then Airflow would refuse the next backfill.
     """
     ended = session.scalars(
-        select(Backfill).where(Backfill.dag_id == DAG_ID, Backfill.completed_at.is_(None), _all_runs_ended())
+        select(Backfill).where(Backfill.dag_id.in_(PARTITIONS), Backfill.completed_at.is_(None), _all_runs_ended())
     )
     for backfill in ended:
         backfill.completed_at = datetime.now(timezone.utc)
@@ -126,11 +132,11 @@ def _all_runs_ended() -> ColumnElement[bool]:
 # ---------------------------------------------------------------------- cancelled backfills
 
 
-def how_to_cancel(backfill_id: int) -> str:
+def how_to_cancel(backfill_id: int, dag_id: str = DAG_ID) -> str:
     """A sentence that says how to cancel a backfill."""
     url = base_url()
     return (
-        f'cancel it: in the UI with the button "Cancel backfill" on {url}/dags/{DAG_ID}, '
+        f'cancel it: in the UI with the button "Cancel backfill" on {url}/dags/{dag_id}, '
         f"or with the API, PUT {url}/api/v2/backfills/{backfill_id}/cancel "
         "(dates under way finish, the waiting ones are marked failed)."
     )
@@ -164,7 +170,7 @@ def release_cancelled(session: Session) -> None:
     cancelled = session.scalars(
         select(Backfill)
         .where(
-            Backfill.dag_id == DAG_ID,
+            Backfill.dag_id.in_(PARTITIONS),
             Backfill.completed_at.is_not(None),
             Backfill.is_paused.is_(True),
             # Not while its runs are still being created: they are not visible yet, and would start after all.

@@ -14,7 +14,7 @@ from ashare.dates import parse_trade_date_range
 from ashare.errors import InvalidInput
 from ashare.params import check_names
 from ashare.texts import history_command
-from ashare_airflow.backfills import DAG_ID
+from ashare_airflow.backfills import PARTITIONS
 from ashare_airflow.backfills.refusals import WrongUsage
 from ashare_airflow.backfills.request import BackfillRequest
 
@@ -26,9 +26,9 @@ DATE_FORM = "YYYY-MM-DD"
 
 
 def refuse_other_dag(args: Namespace) -> None:
-    """Refuse a DAG whose runs are not trade dates. The error names the command that runs the DAG.
+    """Refuse a DAG whose runs are not trade dates or weeks. The error names the command that runs the DAG.
 
-    :raises WrongUsage: the DAG is not ``ashare_daily``.
+    :raises WrongUsage: the DAG is neither ``ashare_daily`` nor ``ashare_reference``.
     """
     start = args.start_date or args.end_date or DATE_FORM
     end = args.end_date or args.start_date or DATE_FORM
@@ -37,11 +37,11 @@ def refuse_other_dag(args: Namespace) -> None:
             f"One run of {HISTORY_DAG_ID} takes a whole range of dates, so it is triggered: "
             f"{history_command(start, end)}"
         )
-    if args.dag_id != DAG_ID:
+    if args.dag_id not in PARTITIONS:
         dates = f"--from-date {shlex.quote(start)} --to-date {shlex.quote(end)}"
         raise WrongUsage(
-            f"`airflow dags backfill` is for {DAG_ID}; Airflow's own command is for every other DAG: "
-            f"airflow backfill create --dag-id {shlex.quote(args.dag_id)} {dates}"
+            f"`airflow dags backfill` is for {' and '.join(PARTITIONS)}; Airflow's own command is for every other "
+            f"DAG: airflow backfill create --dag-id {shlex.quote(args.dag_id)} {dates}"
         )
 
 
@@ -59,6 +59,7 @@ def read_request(args: Namespace, dag: SerializedDAG) -> BackfillRequest:
             conf=_read_conf(args.conf, dag),
             backwards=args.run_backwards,
             max_active_runs=args.max_active_runs,
+            dag_id=dag.dag_id,
         )
     except InvalidInput as error:
         raise WrongUsage(str(error)) from None
@@ -90,7 +91,7 @@ def _read_conf(text: str | None, dag: SerializedDAG) -> dict[str, Any]:
         ) from None
     if not isinstance(conf, dict):
         raise WrongUsage(f"--conf is a JSON {type(conf).__name__}, not an object: write '{{\"name\": value}}'.")
-    check_names(conf, dag.params, DAG_ID)
+    check_names(conf, dag.params, dag.dag_id)
     return conf
 
 

@@ -18,11 +18,12 @@ from airflow.utils.session import create_session
 from rich.console import Console
 
 from ashare import cost
+from ashare.datasets import WEEKLY_DATASETS
 from ashare.errors import AshareError
 from ashare.settings import Settings
 from ashare.store import Store
-from ashare.store.recorded_dates import RecordedDates
-from ashare_airflow.backfills import DAG_ID
+from ashare.store.recorded_partitions import RecordedDates, RecordedPartitions, RecordedWeeks
+from ashare_airflow.backfills import REFERENCE_DAG_ID
 from ashare_airflow.backfills.refusals import Refused
 from ashare_airflow.backfills.start import check_can_start, load_dag
 from ashare_airflow.backfills.state import (
@@ -52,7 +53,7 @@ _PLAIN_WIDTH = 160  # without a terminal, rich assumes 80 columns and would fold
 @cli_utils.action_cli  # type: ignore[untyped-decorator]
 @providers_configuration_loaded
 def backfill(args: Namespace) -> None:
-    """Run ashare_daily for a range of trade dates and wait."""
+    """Run ashare_daily or ashare_reference for a range of dates and wait."""
     # Airflow's own commands set it, too. Without it, connections added in the UI are not found.
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
     console = Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
@@ -75,20 +76,21 @@ def backfill(args: Namespace) -> None:
 
 def _backfill(args: Namespace, store: Store, console: Console) -> int:
     with create_session() as session:
-        dag = load_dag(session)
+        dag = load_dag(session, args.dag_id)
         given = read_request(args, dag)
-        recorded = RecordedDates(store, (given.conf or {}).get("kinds") or Settings().kinds)
+        recorded = _recorded(store, given)
         runnable = given.dates_to_run(session)
         dates = given.trade_dates(dag)
         if not dates:
-            print_line(console, f"No run of {DAG_ID} falls into this range (a weekend?): nothing to do.")
+            no_run = "a weekend" if dag.dag_id != REFERENCE_DAG_ID else "no Monday"
+            print_line(console, f"No run of {dag.dag_id} falls into this range ({no_run}?): nothing to do.")
             return 0
         left_alone = set(dates).difference(runnable)
         request = _narrowed(console, given, recorded, runnable, left_alone, session)
         to_run = request.dates_to_run(session) if request else []
         if args.dry_run:
             return _print_dry_run(console, to_run, len(left_alone.difference(to_run)))
-        existing = newest_runs(dates, session).values()
+        existing = newest_runs(dates, session, dag.dag_id).values()
         if not to_run and not existing:
             print_line(console, "Nothing to do.")
             return 0
@@ -100,19 +102,19 @@ def _backfill(args: Namespace, store: Store, console: Console) -> int:
             if request and to_run:
                 # Ctrl-C while the runs are being created would leave an active backfill without runs.
                 backfill_id = request.create(dag, _user())
-            return _wait(console, dates, backfill_id, recorded, interrupt)
+            return _wait(console, given, dates, backfill_id, recorded, interrupt)
     except KeyboardInterrupt:
         if backfill_id is None:
             raise
         notice = f"Stopped waiting. Backfill {backfill_id} goes on; watch it in the UI, or "
-        print_line(console, notice + how_to_cancel(backfill_id))
+        print_line(console, notice + how_to_cancel(backfill_id, dag.dag_id))
         return INTERRUPTED
 
 
 def _narrowed(
     console: Console,
     request: BackfillRequest,
-    recorded: RecordedDates,
+    recorded: RecordedPartitions,
     runnable: Collection[date],
     left_alone: Collection[date],
     session: Session,
@@ -124,7 +126,7 @@ def _narrowed(
     """
     needed = set(runnable)
     if request.reprocess is not ReprocessBehavior.COMPLETED:
-        succeeded = succeeded_dates(left_alone, session)
+        succeeded = succeeded_dates(left_alone, session, request.dag_id)
         try:
             complete = recorded.complete(needed | succeeded)
             incomplete = succeeded - complete
@@ -134,7 +136,7 @@ def _narrowed(
         if left_out := len(complete & needed):
             print_line(
                 console,
-                f"{left_out} dates are complete in ashare.sync_status: "
+                f"{left_out} dates are complete in {recorded.table}: "
                 "nothing is to be done for them (--reset-dagruns runs them all the same).",
             )
         if incomplete:
@@ -149,8 +151,20 @@ def _narrowed(
     return request.narrowed(needed, session)
 
 
-def _advice(recorded: RecordedDates, days: Collection[date]) -> str:
+def _recorded(store: Store, request: BackfillRequest) -> RecordedPartitions:
+    """The records of the request's partitions."""
+    conf = request.conf or {}
+    if request.dag_id == REFERENCE_DAG_ID:
+        return RecordedWeeks(store, conf.get("datasets") or tuple(WEEKLY_DATASETS))
+    return RecordedDates(store, conf.get("kinds") or Settings().kinds)
+
+
+def _advice(recorded: RecordedPartitions, days: Collection[date]) -> str:
     """Suggest ``ashare_history``, with its command, if it is quicker for these dates; else an empty text."""
+    if isinstance(recorded, RecordedWeeks):
+        return cost.suggest_history_of_weeks(days, recorded.datasets)
+    if not isinstance(recorded, RecordedDates):
+        return ""
     try:
         with recorded.store.transaction() as connection:
             return cost.suggest_history_run(connection, days, recorded.kinds)
@@ -173,7 +187,12 @@ def _user() -> str | None:
 
 
 def _wait(
-    console: Console, dates: list[date], backfill_id: int | None, recorded: RecordedDates, interrupt: InterruptFlag
+    console: Console,
+    request: BackfillRequest,
+    dates: list[date],
+    backfill_id: int | None,
+    recorded: RecordedPartitions,
+    interrupt: InterruptFlag,
 ) -> int:
     """Wait for the newest run of each date, and print the results.
 
@@ -182,28 +201,29 @@ def _wait(
     :raises Refused: the scheduler, or Airflow's database, stayed away.
     :raises KeyboardInterrupt: Ctrl-C was pressed.
     """
-    runs = _watched_runs(dates, backfill_id)
+    dag_id = request.dag_id
+    runs = _watched_runs(dates, backfill_id, dag_id)
     left_alone = sum(run.is_earlier for run in runs)
     if backfill_id is None:
-        print_line(console, f"{DAG_ID}: all {len(runs)} dates have a run already (--reset-dagruns runs them again).")
+        print_line(console, f"{dag_id}: all {len(runs)} dates have a run already (--reset-dagruns runs them again).")
     else:
         counts = f"dates to run {len(runs) - left_alone}, left alone {left_alone}"
-        print_line(console, f"Backfill {backfill_id} of {DAG_ID}: {counts}.")
-    with ProgressDisplay(console, len(runs)) as display:
-        results = RunMonitor(runs, recorded, display, interrupt).wait()
+        print_line(console, f"Backfill {backfill_id} of {dag_id}: {counts}.")
+    with ProgressDisplay(console, len(runs), dag_id) as display:
+        results = RunMonitor(runs, recorded, display, interrupt, dag_id).wait()
     with create_session() as session:
         complete_ended_backfills(session)
-    print_table(console, results)
+    print_table(console, results, dag_id)
     failed = [result for result in results if result.failed]
     if failed:
         print_line(console, _what_to_do(failed))
     return FAILED if failed else 0
 
 
-def _watched_runs(dates: list[date], backfill_id: int | None) -> list[WatchedRun]:
+def _watched_runs(dates: list[date], backfill_id: int | None, dag_id: str) -> list[WatchedRun]:
     with create_session() as session:
         created = {run.id for run in runs_of_backfill(backfill_id, session)} if backfill_id is not None else set()
-        newest = newest_runs(dates, session)
+        newest = newest_runs(dates, session, dag_id)
     runs = [newest[day] for day in dates if day in newest]
     return [WatchedRun(run.id, run.trade_date, is_earlier=run.id not in created) for run in runs]
 

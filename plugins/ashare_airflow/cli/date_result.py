@@ -12,17 +12,14 @@ from airflow.models.taskinstance import TaskInstance
 from airflow.utils.state import TaskInstanceState
 from sqlalchemy import select
 
-from ashare_airflow.backfills import DAG_ID
-
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from ashare.errors import AshareError
-    from ashare.store.coverage import DateState
-    from ashare.store.recorded_dates import RecordedDates
+    from ashare.store.recorded_partitions import Record, RecordedPartitions
     from ashare_airflow.backfills.state import DateRun
 
-NOTHING_RECORDED = "nothing is recorded of it in ashare.sync_status: run it again with --reset-dagruns"
+NOTHING_RECORDED = "nothing is recorded of it in {}: run it again with --reset-dagruns"
 
 
 @dataclass(frozen=True)
@@ -53,13 +50,13 @@ class DateResult:
         return f"already run: {self.status}" if self.is_earlier_run else self.status
 
 
-def result_of(run: DateRun, recorded: RecordedDates, *, is_earlier_run: bool, session: Session) -> DateResult:
+def result_of(run: DateRun, recorded: RecordedPartitions, *, is_earlier_run: bool, session: Session) -> DateResult:
     """The result of an ended run's date, by the date's rows.
 
     :raises AshareError: the rows cannot be read now.
     """
     result = _result_of_run(run, is_earlier_run)
-    result = _judged_by_rows(result, run.run_id, recorded.record(run.trade_date))
+    result = _judged_by_rows(result, run.run_id, recorded.record(run.trade_date), recorded.table)
     return _with_reason(result, run, session)
 
 
@@ -77,14 +74,16 @@ def _result_of_run(run: DateRun, is_earlier_run: bool) -> DateResult:
     return DateResult(run.trade_date, str(run.state), seconds=seconds, is_earlier_run=is_earlier_run)
 
 
-def _judged_by_rows(result: DateResult, run_id: str, record: DateState | None) -> DateResult:
+def _judged_by_rows(result: DateResult, run_id: str, record: Record | None, table: str) -> DateResult:
     # If the run failed before it recorded the date, the record is an older run's.
     if result.failed and not result.is_earlier_run and (record is None or record.run_id != run_id):
         return result
     if record is None:
         if result.failed:
             return result
-        return replace(result, status="failed", rows=0, reason=f"its run ended well, and {NOTHING_RECORDED}")
+        return replace(
+            result, status="failed", rows=0, reason=f"its run ended well, and {NOTHING_RECORDED.format(table)}"
+        )
     result = replace(result, rows=record.loaded or 0, reason=record.reason or "")
     if record.status == "syncing":
         at_work = f"the run {record.run_id} is at work on it, or has died"
@@ -105,7 +104,7 @@ def _reason_in_airflow(run: DateRun, session: Session) -> str:
     tasks: Sequence[str] = session.scalars(
         select(TaskInstance.task_id)
         .where(
-            TaskInstance.dag_id == DAG_ID,
+            TaskInstance.dag_id == run.dag_id,
             TaskInstance.run_id == run.run_id,
             TaskInstance.state == TaskInstanceState.FAILED,
         )

@@ -12,7 +12,7 @@ from airflow.cli import cli_config
 from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand, lazy_load_command
 from airflow.logging_config import configure_logging
 
-from ashare_airflow.backfills import DAG_ID
+from ashare_airflow.backfills import DAG_ID, REFERENCE_DAG_ID
 
 _QUIET = "airflow.models.backfill=error airflow.serialization.definitions.dag=warning"
 _DEFAULT = "without it, dates that have a run already are left alone"
@@ -31,7 +31,7 @@ _REMOVED_FLAGS: dict[tuple[str, ...], str] = {
     ("-S", "--subdir"): "DAGs are read from the DAG processor's database entry; leave it out.",
     ("--delay-on-limit",): "the scheduler waits for free slots; --max-active-runs bounds the runs.",
     ("-t", "--task-regex"): "whole dates are run; use `airflow tasks clear --task-regex` for single tasks.",
-    ("--treat-dag-as-regex", "--treat-dag-id-as-regex"): f"the command runs {DAG_ID} alone; leave it out.",
+    ("--treat-dag-as-regex", "--treat-dag-id-as-regex"): "the command runs one DAG; leave it out.",
 }
 
 
@@ -61,7 +61,7 @@ def _at_least_one(text: str) -> int:
 
 def _arguments() -> tuple[Arg, ...]:
     return (
-        _arg("dag_id", help=f"{DAG_ID}, the DAG whose runs are trade dates"),
+        _arg("dag_id", help=f"{DAG_ID}, whose runs are trade dates, or {REFERENCE_DAG_ID}, whose runs are weeks"),
         _arg(
             "-s",
             "--start-date",
@@ -96,9 +96,10 @@ def add_backfill_command() -> None:
     """Add the command `backfill` to `airflow dags`."""
     command = ActionCommand(
         name="backfill",
-        help=f"Run {DAG_ID} for a range of trade dates, both ends included, and wait",
+        help=f"Run {DAG_ID} or {REFERENCE_DAG_ID} for a range of dates, both ends included, and wait",
         description=(
-            f"Run {DAG_ID} for a range of trade dates, both ends included, and wait until the last one has ended.\n"
+            f"Run {DAG_ID} for the trade dates of a range, or {REFERENCE_DAG_ID} for its weeks, both ends included,\n"
+            "and wait until the last run has ended.\n"
             "It is an ordinary Airflow backfill: the scheduler runs it, the UI shows it.\n"
             "Exit code: 0 when no date is failed, 1 when one is or nothing could be started, 2 for wrong usage,\n"
             "130 after Ctrl-C (the backfill goes on)."

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ashare_airflow.backfills import DAG_ID
+from ashare_airflow.backfills import PARTITIONS
 from ashare_airflow.cli.date_result import DateResult
 
 _TABLE_LINES = 60
@@ -27,7 +27,7 @@ class ProgressDisplay:
     :param total: the number of dates.
     """
 
-    def __init__(self, console: Console, total: int) -> None:
+    def __init__(self, console: Console, total: int, dag_id: str) -> None:
         self._console = console
         self._total = total
         self._ended = 0
@@ -40,7 +40,7 @@ class ProgressDisplay:
             console=console,
             disable=not console.is_terminal,
         )
-        self._task = self._progress.add_task(escape(DAG_ID), total=total, running="")
+        self._task = self._progress.add_task(escape(dag_id), total=total, running="")
 
     def __enter__(self) -> ProgressDisplay:
         self._progress.start()
@@ -68,14 +68,14 @@ class ProgressDisplay:
         self._console.print(text.rstrip(), soft_wrap=True, highlight=False)
 
 
-def print_table(console: Console, results: list[DateResult]) -> None:
+def print_table(console: Console, results: list[DateResult], dag_id: str) -> None:
     """Print the results by date, then their counts. A table of more than 60 lines is cut to the failed dates."""
     shown = sorted(results, key=lambda result: result.trade_date)
     if len(shown) > _TABLE_LINES:
         shown = [result for result in shown if result.failed]
     if shown:
         table = Table()
-        for heading in ("Trade date", "Status"):
+        for heading in (PARTITIONS[dag_id].removesuffix("s").capitalize(), "Status"):
             table.add_column(heading, no_wrap=True)
         for heading in ("Rows", "Seconds"):
             table.add_column(heading, justify="right", no_wrap=True)
@@ -93,7 +93,7 @@ def print_table(console: Console, results: list[DateResult]) -> None:
     for result in results:
         counts[result.status] = counts.get(result.status, 0) + 1
     summary = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
-    console.print(f"{len(results)} trade dates: {summary}.", highlight=False)
+    console.print(f"{len(results)} {PARTITIONS[dag_id]}: {summary}.", highlight=False)
 
 
 def _colour(result: DateResult) -> str:

@@ -15,7 +15,6 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from ashare.errors import AshareError
-from ashare_airflow.backfills import DAG_ID
 from ashare_airflow.backfills.refusals import Refused
 from ashare_airflow.backfills.scheduler import scheduler_state
 from ashare_airflow.backfills.state import UNFINISHED, DateRun, paused_backfill, release_cancelled, runs_by_id
@@ -24,7 +23,7 @@ from ashare_airflow.cli.date_result import DateResult, result_of, unknown_result
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from ashare.store.recorded_dates import RecordedDates
+    from ashare.store.recorded_partitions import RecordedPartitions
     from ashare_airflow.cli.display import ProgressDisplay
     from ashare_airflow.cli.interrupt import InterruptFlag
 
@@ -58,10 +57,12 @@ class RunMonitor:
     def __init__(
         self,
         runs: Iterable[WatchedRun],
-        recorded: RecordedDates,
+        recorded: RecordedPartitions,
         display: ProgressDisplay,
         interrupt: InterruptFlag,
+        dag_id: str,
     ) -> None:
+        self._dag_id = dag_id
         self._pending = {run.run_id: run for run in runs}
         self._recorded = recorded
         self._display = display
@@ -136,8 +137,10 @@ class RunMonitor:
             return
         self._alive_at = self._checked_at
         release_cancelled(session)
-        if session.scalar(select(DagModel.is_paused).where(DagModel.dag_id == DAG_ID)):
-            self._show_notice(f"The DAG was paused: dates not started wait for `airflow dags unpause {DAG_ID}`.")
+        if session.scalar(select(DagModel.is_paused).where(DagModel.dag_id == self._dag_id)):
+            self._show_notice(
+                f"The DAG was paused: dates not started wait for `airflow dags unpause {self._dag_id}`."
+            )
         elif (paused := paused_backfill(self._pending, session)) is not None:
             self._show_notice(
                 f"Backfill {paused} is paused: its dates do not start until it is unpaused, in the UI or with "

@@ -1,4 +1,4 @@
-"""The timetable of trade dates: one run a trade date, partitioned by the weekdays in Asia/Shanghai."""
+"""The timetables: one run a trade date, partitioned by weekdays, or one a week, partitioned by Mondays."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from airflow.timetables.base import DagRunInfo
 from airflow.timetables.trigger import CronPartitionTimetable
 from pendulum import DateTime, instance
 
-from ashare.dates import SHANGHAI, beijing_now, parse_trade_date
+from ashare.datasets import LISTS_APPEAR
+from ashare.dates import SHANGHAI, beijing_now, monday_of, parse_trade_date, parse_week
 from ashare.errors import InvalidInput
 
 KEY_FORMAT = "%Y-%m-%d"
@@ -35,6 +36,9 @@ class TradeDateTimetable(CronPartitionTimetable):
     :param cron: one run each weekday, when the day's bars are out.
     """
 
+    _last_weekday = 4
+    """The last weekday that is a partition; Monday is 0."""
+
     def __init__(self, cron: str = "5 18 * * 1-5") -> None:
         super().__init__(cron, timezone="Asia/Shanghai", key_format=KEY_FORMAT)
 
@@ -45,15 +49,18 @@ class TradeDateTimetable(CronPartitionTimetable):
     def deserialize(cls, data: dict[str, Any]) -> TradeDateTimetable:
         return TradeDateTimetable(data["cron"])  # for a former class name, too
 
+    def _parse(self, partition_key: str) -> date:
+        return parse_trade_date(partition_key)
+
     def _get_partition_date(self, *, run_date: datetime) -> DateTime:
         return _midnight(run_date.astimezone(SHANGHAI).date())
 
     def iter_partition_dagrun_infos(self, *, earliest: datetime, latest: datetime) -> Iterable[DagRunInfo]:
-        """Yield the weekdays of a backfill, both ends included, none later than today in Asia/Shanghai."""
+        """Yield the partitions of a backfill, both ends included, none later than today in Asia/Shanghai."""
         now = beijing_now()
         day, last = first_day(earliest), min(last_day(latest), now.date())
         while day <= last:
-            if day.weekday() < 5:
+            if day.weekday() <= self._last_weekday:
                 midnight = _midnight(day)
                 # Not midnight: the scheduler computes the next run from the newest run's run_after, and would run
                 # the same day again. Not later than now: the run would wait without saying why.
@@ -69,16 +76,38 @@ class TradeDateTimetable(CronPartitionTimetable):
     def _decode_partition_date(self, partition_key: str) -> datetime:
         """Read a key that was typed by hand. The trigger dialog shows the error.
 
-        :raises InvalidPartitionKeyError: the key is not a trade date, or not written as ``YYYY-MM-DD``.
+        :raises InvalidPartitionKeyError: the key is not a partition, or not written as ``YYYY-MM-DD``.
         """
         try:
-            day = parse_trade_date(partition_key)
+            day = self._parse(partition_key)
         except InvalidInput as error:
             raise InvalidPartitionKeyError(str(error)) from None
         if day.strftime(KEY_FORMAT) != partition_key:
             # For a filter by key, two spellings of one date would be two partitions.
             raise InvalidPartitionKeyError(f"Write the partition key as {day.strftime(KEY_FORMAT)}.")
         return _midnight(day)
+
+
+class WeekTimetable(TradeDateTimetable):
+    """Runs by cron in Asia/Shanghai. The partition is the Monday of the run's week, with the key ``YYYY-MM-DD``.
+
+    :param cron: one run each Monday, when the lists of the week should be out.
+    """
+
+    _last_weekday = 0
+
+    def __init__(self, cron: str = f"{LISTS_APPEAR.minute} {LISTS_APPEAR.hour} * * 1") -> None:
+        super().__init__(cron)
+
+    @classmethod
+    def deserialize(cls, data: dict[str, Any]) -> WeekTimetable:
+        return WeekTimetable(data["cron"])
+
+    def _parse(self, partition_key: str) -> date:
+        return parse_week(partition_key)
+
+    def _get_partition_date(self, *, run_date: datetime) -> DateTime:
+        return _midnight(monday_of(run_date.astimezone(SHANGHAI).date()))
 
 
 def first_day(bound: datetime) -> date:

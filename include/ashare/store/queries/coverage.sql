@@ -136,6 +136,10 @@ SELECT replace(dataset, '_bar', '') FROM ashare.counted_partition
 WHERE partition = %(day)s AND ashare.table_of(dataset) = 'daily_bar' AND counted_at IS NOT NULL AND NOT is_closed
 ORDER BY array_position('{stock_bar,index_bar,etf_bar}', dataset)
 
+-- name: held
+SELECT dataset, loaded, coalesce(missing, 0) FROM ashare.partition_coverage(%(day)s, %(day)s)
+WHERE dataset = ANY (%(datasets)s) AND counted_at IS NOT NULL
+
 -- name: problems
 SELECT dataset, problem FROM ashare.counted_partition WHERE partition = %(day)s AND problem IS NOT NULL
 

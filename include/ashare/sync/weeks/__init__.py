@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ashare.sync.weeks.week import WeekResult, WeekRun, sync_week
+from ashare.sync.weeks.week import WeekRun, sync_week
 
-__all__ = ["WeekResult", "WeekRun", "sync_week"]
+__all__ = ["WeekRun", "sync_week"]

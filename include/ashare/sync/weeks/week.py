@@ -6,7 +6,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
-from typing import NamedTuple
 
 from ashare.datasets import (
     INDEX_MEMBERS,
@@ -15,10 +14,11 @@ from ashare.datasets import (
     WEEKLY_DATASETS,
     newest_week,
 )
-from ashare.dates import monday_of
+from ashare.dates import monday_of, parse_week
 from ashare.errors import AshareError, BadReply, IncompleteDate, InvalidInput, NotPublishedYet, TerminalError
 from ashare.source import Session
 from ashare.source.replies import PAGE_ROWS
+from ashare.store.rows import HeldRows
 from ashare.store.weekly_lists import WeeklyList, WeekState
 from ashare.sync.publication import PollPace
 from ashare.sync.reference import (
@@ -51,14 +51,6 @@ GIVE_UP_AFTER, GIVE_UP_AT = timedelta(days=2), time(23, 0)
 """On the Wednesday at 23:00, a list that is still the week before's is a fault."""
 
 
-class WeekResult(NamedTuple):
-    """What a dataset holds of a week: rows that cover the week, and rows that are missing."""
-
-    dataset: str
-    rows: int
-    missing: int
-
-
 @dataclass(frozen=True)
 class WeekRun(Run):
     """The run of a week's lists; its ``day`` is the week's Monday.
@@ -72,8 +64,7 @@ class WeekRun(Run):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_weekly(self.wanted)
-        if (monday := monday_of(self.day)) != self.day:
-            raise InvalidInput(f"{self.day} is not a Monday: a week is written as its Monday, which is {monday}.")
+        parse_week(self.day)
         first = min(WEEKLY_DATASETS[name].first_week for name in self.wanted)
         if self.day < first:
             raise InvalidInput(f"Baostock has no lists of the week {self.day}: choose a Monday from {first} on.")
@@ -116,7 +107,7 @@ def check_weekly(names: Sequence[str]) -> None:
         )
 
 
-def sync_week(run: WeekRun) -> list[WeekResult]:
+def sync_week(run: WeekRun) -> list[HeldRows]:
     """Load what a week lacks, then what the weeks before lack that healing covers.
 
     :returns: what each dataset holds; empty if Baostock has no list of the week.
@@ -159,14 +150,14 @@ def _open_weeks(run: WeekRun) -> list[date]:
     return sorted({state.week for state in states if state.state in ("partial", "missing", "failed")})
 
 
-def _results(run: WeekRun) -> list[WeekResult]:
+def _results(run: WeekRun) -> list[HeldRows]:
     states = [state for state in run.states() if state.state != "none"]
     if open_states := [state for state in states if state.state != "complete"]:
         raise IncompleteDate(
             f"The week {run.day} is not complete: "
             f"{joined([f'{state.dataset}: {state.reason or state.state}' for state in open_states], '; ')}"
         )
-    return [WeekResult(state.dataset, state.loaded, state.missing or 0) for state in states]
+    return [HeldRows(state.dataset, state.loaded, state.missing or 0) for state in states]
 
 
 def ensure_week_reference(run: Run) -> None:
