@@ -54,6 +54,7 @@ RELEASED = {
     "0014_batch.sql": "82162275ee5cbb8542aab4e631d0555993bada77aeb83d71946e359dc29ea55a",
     "0015_date_summary.sql": "5e285927ce80a26e80112033b766fd2874d41b90e1fdb0244e0312411c4e71fc",
     "0016_reference.sql": "be3fda3b119b65dfc89d735eef4edcfeb6ab9681301dcd059b5d6964636e6b63",
+    "0017_limits_and_periods.sql": "ba1ddbfed1fb3f33d912836c8d01e4b85a5ca8bc9933073bfd68aaa1f9c31b22",
 }
 """Databases have run these: whoever has one never runs it again."""
 
@@ -139,6 +140,14 @@ CHECK: Row = {
     "examples": "{sh.600000}",
     "checked_at": MOMENT,
     "run_id": "manual",
+}
+RULE: Row = {
+    "code_prefix": "sh.60",
+    "is_delisting_start": "false",
+    "first_day": BEFORE,
+    "up_pct": "10",
+    "down_pct": "10",
+    "source": "an announcement",
 }
 PIECE: Row = {
     "run_id": "history",
@@ -371,6 +380,13 @@ ROWS: dict[str, Sequence[Row]] = {
         *each("rule", "universe rows preclose pct_chg ex_dates volume", CHECK),
         {**CHECK, "kind": "etf", "rule": "rows", "passed": None, "compared_with": None, "run_id": None},
     ],
+    "price_limit_rule": [
+        *each("board", "main star chinext", {**RULE, "is_st": "true", "last_day": DAY}, "rule"),
+        *(
+            {**RULE, "rule": prefix, "board": "main", "code_prefix": prefix, "listing_sessions": "5"}
+            for prefix in ("sh.60", "sz.00", "sh.68", "sz.30")
+        ),
+    ],
     "history_run": [
         {
             "run_id": "history",
@@ -408,6 +424,8 @@ ROWS: dict[str, Sequence[Row]] = {
     ],
 }
 """By table; a column that the version at hand does not have is left out."""
+SINCE_LIMITS: Mapping[str, Sequence[Row]] = {"cross_check": [{**CHECK, "rule": "limits"}]}
+"""Rows that a table takes since the table ``price_limit_rule`` exists."""
 ROWS["batch"] = [
     *({**row, "plan": row["trade_date"]} for row in ROWS["sync_batch"]),
     {**PIECE, "plan": "history history", "batch_no": "1", "by": "code", "status": "success"},
@@ -659,11 +677,12 @@ Rows = dict[tuple[str, Columns], Counter[tuple[str | None, ...]]]
 
 def fill(database: Database) -> Rows:
     """Put rows into every table that there is; what the tables hold then, by name and columns."""
-    keys = []
-    has_weeks = "snapshot" in tables(database)  # the versions before allow no batches of weeks
-    for table, columns in tables(database).items():
+    keys, found = [], tables(database)
+    for table, columns in found.items():
         keys.append((table, tuple(columns)))
-        rows = [row for row in ROWS.get(table, []) if row.get("kind") != "week" or has_weeks]
+        # The versions before allow no batches of weeks.
+        rows = [row for row in ROWS.get(table, []) if row.get("kind") != "week" or "snapshot" in found]
+        rows += SINCE_LIMITS.get(table, []) if "price_limit_rule" in found else []
         assert rows, f"The table ashare.{table} has no rows in ROWS: add a few, every column set in one of them."
         insert(database, table, columns, rows)
         assert_every_kind(database, table, columns)
