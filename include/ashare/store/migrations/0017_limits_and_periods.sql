@@ -298,8 +298,8 @@ CROSS JOIN (
     END LOOP;
 END
 $do$;
-COMMENT ON VIEW ashare.weekly_bar IS 'Bars of trading weeks, Monday to Sunday, of all codes that have a bar in the week. A suspended day carries the last close and no volume; a week of suspended days only has one price. A condition on week, first_date, last_date or code is fast.';
-COMMENT ON VIEW ashare.monthly_bar IS 'Bars of calendar months, of all codes that have a bar in the month. A suspended day carries the last close and no volume; a month of suspended days only has one price. A condition on month, first_date, last_date or code is fast.';
+COMMENT ON VIEW ashare.weekly_bar IS 'Bars of trading weeks, Monday to Sunday, of all codes that have a bar in the week. A suspended day carries the last close and no volume; a week of suspended days only has one price. A code, one week, or both ends of a range of week, first_date or last_date are fast.';
+COMMENT ON VIEW ashare.monthly_bar IS 'Bars of calendar months, of all codes that have a bar in the month. A suspended day carries the last close and no volume; a month of suspended days only has one price. A code, one month, or both ends of a range of month, first_date or last_date are fast.';
 COMMENT ON COLUMN ashare.weekly_bar.week IS 'The Monday of the ISO week; it need not be a session.';
 COMMENT ON COLUMN ashare.monthly_bar.month IS 'The first day of the month; it need not be a session.';
 
