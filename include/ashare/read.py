@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ashare.checks import is_code
 from ashare.datasets import KINDS
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Connection = psycopg.Connection[Any]
 
-__all__ = ["IncompleteBars", "load_bars", "load_bars_arrow", "parse_kinds", "universe"]
+__all__ = ["IncompleteBars", "load_bars", "load_bars_arrow", "load_limits", "parse_kinds", "universe"]
 
 Adjust = Literal["qfq", "hfq"]
 Codes = str | Iterable[str] | None
@@ -46,6 +46,23 @@ FIELDS = {
 ADJUSTED = {"factor": "float64", "adjusted_volume": "float64"}
 """Additional columns of the adjusted views."""
 VIEWS = {None: "daily_bar", "qfq": "daily_bar_qfq", "hfq": "daily_bar_hfq"}
+
+LIMITS = {
+    **dict.fromkeys(("limit_up", "limit_down"), "float64"),
+    **dict.fromkeys(("is_limit_up", "is_limit_down", "is_one_price", "can_buy", "can_sell", "is_outside"), "bool"),
+    "rule": arrow.CODE,
+}
+"""Value column of the view ``daily_limit`` -> Arrow type."""
+
+
+class _Source(NamedTuple):
+    """What is read: a table or view, its columns with their Arrow types, and which datasets must be complete."""
+
+    view: str
+    types: Mapping[str, str]
+    kinds: Sequence[str] | None = None
+    with_factors: bool = False
+
 
 LISTED = {"code": "string", "name": "string", "kind": "string", "ipo_date": "date32", "out_date": "date32"}
 
@@ -86,7 +103,7 @@ def load_bars(
     :raises IncompleteDate: a trade date is not complete, with ``incomplete="raise"``.
     :raises StoreUnavailable: the database cannot be reached or went away.
     """
-    return _frame(_read(codes, start, end, adjust, fields, incomplete, connection))
+    return _frame(_rows(codes, start, end, _bars(adjust, fields), incomplete, connection))
 
 
 def load_bars_arrow(
@@ -105,33 +122,53 @@ def load_bars_arrow(
         bool, all other columns float64; null for a missing value. float64 holds 15 digits, enough for every
         value as sent, except the last decimals of amounts over 100 billion CNY (indices).
     """
-    return _read(codes, start, end, adjust, fields, incomplete, connection)
+    return _rows(codes, start, end, _bars(adjust, fields), incomplete, connection)
 
 
-def _read(
+def load_limits(
+    codes: Codes = None,
+    start: Day | None = None,
+    end: Day | None = None,
+    *,
+    incomplete: Incomplete = "warn",
+    connection: str | Connection | None = None,
+) -> pd.DataFrame:
+    """The price limits of stocks' bars as a frame: one row per bar of a stock, sorted by code and trade date.
+
+    Parameters and errors: see ``load_bars``. Indices and ETFs have no row. The view ``daily_limit`` says what each
+    column means, and which rules it knows.
+
+    :returns: ``trade_date`` datetime64[ns], ``code`` str; ``limit_up`` and ``limit_down`` float64, CNY, unadjusted,
+        NaN without a limit; ``is_limit_up``, ``is_limit_down``, ``is_one_price``, ``can_buy``, ``can_sell`` and
+        ``is_outside`` bool; ``rule`` str, a key of the table ``price_limit_rule``, missing where it has none.
+    """
+    return _frame(
+        _rows(codes, start, end, _Source("daily_limit", {**KEY, **LIMITS}, ("stock",)), incomplete, connection)
+    )
+
+
+def _rows(
     codes: Codes,
     start: Day | None,
     end: Day | None,
-    adjust: Adjust | None,
-    fields: str | Iterable[str] | None,
+    source: _Source,
     incomplete: Incomplete,
     connection: str | Connection | None,
 ) -> pa.Table:
-    """The bars of ``load_bars``; a warning if some of them are not complete names the line that called the reader."""
+    """The rows of a view; a warning if trade dates are not complete names the line that called the reader."""
     import pyarrow as pa
 
     first, last = _range(start, end)
     chosen = None if codes is None else _codes(codes)
-    types = _types(_adjustment(adjust), fields)
-    requested = RequestedBars(None if start is None else first, last, codes=chosen, with_factors=adjust is not None)
+    requested = RequestedBars(None if start is None else first, last, source.kinds, chosen, source.with_factors)
     parse_incomplete(incomplete)
     with read_only_connection(connection) as opened, read_transaction(opened):
         if chosen:
             _refuse_unknown(opened, chosen)
         # Before the bars are read: what a run completes in between is in the bars.
         problem = find_problem(opened, requested, incomplete)
-        columns = arrow.schema(types)
-        with loaded_bars.copy_bars(opened, types, VIEWS[adjust], start=first, end=last, codes=chosen) as texts:
+        columns = arrow.schema(source.types)
+        with loaded_bars.copy_bars(opened, source.types, source.view, start=first, end=last, codes=chosen) as texts:
             tables = [arrow.parsed(text, columns) for text in texts]
     if problem:
         warnings.warn(problem.sentence, IncompleteBars, stacklevel=3)
@@ -209,6 +246,11 @@ def _codes(given: str | Iterable[str]) -> list[str]:
                 f"{code!r} is not a code: write the exchange, a dot and six digits, as sh.600000 or sz.000001."
             )
     return codes
+
+
+def _bars(adjust: Any, fields: str | Iterable[str] | None) -> _Source:
+    adjustment = _adjustment(adjust)
+    return _Source(VIEWS[adjustment], _types(adjustment, fields), with_factors=adjustment is not None)
 
 
 def _types(adjust: Adjust | None, fields: str | Iterable[str] | None) -> dict[str, str]:

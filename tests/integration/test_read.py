@@ -20,7 +20,7 @@ from psycopg import sql
 from ashare.connection import POSTGRES_VARIABLE
 from ashare.dates import beijing_now
 from ashare.errors import InvalidInput, StoreUnavailable
-from ashare.read import ADJUSTED, FIELDS, KEY, load_bars, load_bars_arrow, universe
+from ashare.read import ADJUSTED, FIELDS, KEY, LIMITS, load_bars, load_bars_arrow, load_limits, universe
 from ashare.store import Store, arrow
 from ashare.store.read_connection import read_transaction
 from ashare_emulator.generated import GeneratedMarket
@@ -99,6 +99,27 @@ def test_adjusted_bars_are_the_views(loaded: Database, adjust: Any) -> None:
 def _as_float(name: str, value: Any) -> Any:
     """``adjusted_volume`` is a float whatever the view makes of it."""
     return float(value) if name in ADJUSTED and value is not None else value
+
+
+def test_limits_are_the_views(loaded: Database) -> None:
+    frame = load_limits()
+    names = [*KEY, *LIMITS]
+    rows = loaded.rows(f"SELECT {', '.join(names)} FROM ashare.daily_limit ORDER BY code, trade_date")
+    assert len(rows) > 500
+    assert list(frame.columns) == names
+    assert {name: str(kind) for name, kind in frame.dtypes.items()} == {
+        "trade_date": "datetime64[ns]",
+        **dict.fromkeys(("code", "rule"), TEXT),
+        **dict.fromkeys(("limit_up", "limit_down"), "float64"),
+        **{name: "bool" for name, kind in LIMITS.items() if kind == "bool"},
+    }
+    found = frame.assign(trade_date=frame["trade_date"].dt.date).itertuples(index=False, name=None)
+    assert [tuple(None if pd.isna(value) else as_stored(value) for value in row) for row in found] == rows
+    one = load_limits(STOCK, DAY, DAY)
+    assert one["code"].tolist() == [STOCK]
+    assert load_limits("sh.000001").empty  # an index has none
+    with pytest.raises(InvalidInput, match="lacks its exchange"):
+        load_limits("600000")
 
 
 def test_a_frame_has_the_types_it_promises_whatever_is_missing(loaded: Database) -> None:
