@@ -178,7 +178,7 @@ WHERE d.n >= %(first)s AND d.n < %(end)s AND fate <> 'nothing';
 
 INSERT INTO ashare.cross_check (trade_date, kind, rule, compared, deviating, allowed, passed, figures, examples)
 SELECT d.day, 'stock', rule, 5500, 0, 15, true, '{}', '{}'
-FROM bench.session d CROSS JOIN unnest('{universe,rows,preclose,pct_chg,ex_dates,volume}'::text[]) AS rule
+FROM bench.session d CROSS JOIN unnest('{universe,rows,preclose,pct_chg,ex_dates,volume,limits}'::text[]) AS rule
 WHERE d.n >= %(first)s AND d.n < %(end)s AND fate = 'complete';
 
 -- 60 for each date.

@@ -74,7 +74,7 @@ DATASETS = {
             first_date=None,
             published=_BARS_PUBLISHED,
             final=_BARS_FINAL,
-            checks=(*_MARKET_CHECKS, "preclose", "ex_dates"),
+            checks=(*_MARKET_CHECKS, "preclose", "ex_dates", "limits"),
         ),
         Dataset(
             name="index_bar",

@@ -129,7 +129,7 @@ def test_a_right_date_passes_every_rule_with_its_figures(stocks: MakeRun, databa
     assert complete(stocks(DAY)) == "success"
     found = database.rows("SELECT rule, passed, deviating FROM ashare.cross_check WHERE trade_date = %s", DAY)
     assert sorted(found) == [
-        (name, True, 0) for name in ("ex_dates", "pct_chg", "preclose", "rows", "universe", "volume")
+        (name, True, 0) for name in ("ex_dates", "limits", "pct_chg", "preclose", "rows", "universe", "volume")
     ]
     assert rule(database, "preclose")[1] > 290
     ((figures,),) = database.rows(
@@ -286,6 +286,19 @@ def test_etfs_are_cross_checked_too(make_run: MakeRun, database: Database) -> No
     assert sorted(found) == [("pct_chg", True), ("rows", True), ("universe", True), ("volume", True)]
 
 
+def test_bars_outside_of_their_price_limits_are_refused(stocks: MakeRun, database: Database, liar: Lying) -> None:
+    """Each row is sound in itself: its high is above its other prices."""
+    liar.bars = changed(40, high=lambda text: f"{float(text) * 1.5:.4f}")
+    refused(stocks(DAY), r"\d+ of \d+ stocks traded outside of their price limits \(")
+    passed, compared, outside, allowed, before = rule(database, "limits")
+    assert (passed, before, allowed) == (False, None, max(15, round(0.05 * compared)))
+    assert 30 < outside <= 40  # stocks of the main board under special treatment are not compared
+    liar.bars = changed(15, high=lambda text: f"{float(text) * 1.5:.4f}")
+    assert complete(stocks(DAY)) == "success"  # as many as may be without a limit that day
+    assert rule(database, "limits")[0] is True
+    assert rule(database, "limits")[2] > 10
+
+
 @needs_shared_data
 def test_the_recorded_market_passes_on_every_day(make_run: MakeRun, database: Database) -> None:
     from ashare_emulator.panel import PanelMarket
@@ -304,6 +317,11 @@ def test_the_recorded_market_passes_on_every_day(make_run: MakeRun, database: Da
     )
     assert compared > 100_000
     assert deviating == 0
+    ((compared, deviating),) = database.rows(
+        "SELECT max(compared), sum(deviating) FROM ashare.cross_check WHERE rule = 'limits'"
+    )
+    assert compared > 4_900
+    assert deviating == 2  # the first days of two delisting periods: the recording has no dates of delisting
 
 
 def goes_ex(count: int) -> Callable[[list[Row], date], list[Row]]:

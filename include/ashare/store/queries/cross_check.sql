@@ -10,6 +10,13 @@ WITH listed AS (
     SELECT code FROM ashare.expected_security(%(day)s, ARRAY[%(kind)s], '{}')
 ), goes_ex AS MATERIALIZED (
     SELECT code FROM ashare.adjust_factor WHERE ex_date = %(day)s
+), limited AS (
+    -- A bar of the main board under special treatment is not compared: Baostock's flag can be of a later day, and the
+    -- limits of such a stock are half as wide.
+    SELECT l.code, l.is_outside
+    FROM ashare.daily_limit l JOIN ashare.price_limit_rule r USING (rule)
+    WHERE %(kind)s = 'stock' AND l.trade_date = %(day)s AND l.limit_up IS NOT NULL AND (l.can_buy OR l.can_sell)
+      AND r.is_st IS NOT TRUE
 ), side_by_side AS (
     -- A full join: the planner expects one row where many were just loaded, and would run an inner join as a nested
     -- loop over all pairs.
@@ -46,6 +53,8 @@ SELECT count(*) FILTER (WHERE is_now) AS rows,
        coalesce(array_agg(code) FILTER (WHERE is_pair AND goes_ex AND is_trading AND NOT moved), '{}') AS factor_without_move,
        count(pct_deviates) AS pct,
        coalesce(array_agg(code) FILTER (WHERE pct_deviates), '{}') AS pct_deviating,
+       (SELECT count(*) FROM limited) AS limited,
+       (SELECT coalesce(array_agg(code) FILTER (WHERE is_outside), '{}') FROM limited) AS outside_limits,
        -- A suspended stock's row may repeat the volume of the day before.
        coalesce(sum(volume) FILTER (WHERE is_pair AND is_trading), 0) AS volume,
        coalesce(sum(volume_before) FILTER (WHERE is_pair AND is_trading), 0) AS volume_before
