@@ -117,12 +117,13 @@ CROSS JOIN LATERAL (
       AND coalesce(c.is_trading_day, extract(isodow FROM near.first_day + g.days) < 6)
 ) AS n
 -- A delisting period has 15 sessions, follows a suspension, and ends up to five sessions before out_date.
-LEFT JOIN LATERAL (
-    SELECT NOT e.is_trading AND n.sessions BETWEEN 15 AND 20 AS is_start
-    FROM ashare.daily_bar e
-    WHERE near.is_leaving AND NOT near.is_new AND e.code = b.code AND e.trade_date < b.trade_date
-    ORDER BY e.trade_date DESC LIMIT 1
-) AS delisting ON true
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN near.is_leaving AND NOT near.is_new AND n.sessions BETWEEN 15 AND 20 THEN (
+               SELECT NOT e.is_trading FROM ashare.daily_bar e
+               WHERE e.code = b.code AND e.trade_date < b.trade_date
+               ORDER BY e.trade_date DESC LIMIT 1
+           ) END AS is_start OFFSET 0
+) AS delisting
 LEFT JOIN LATERAL (
     SELECT x.rule, x.up_pct, x.down_pct
     FROM ashare.price_limit_rule x
@@ -132,8 +133,9 @@ LEFT JOIN LATERAL (
               AND s.ipo_date BETWEEN x.first_day AND coalesce(x.last_day, 'infinity'))
     ORDER BY x.is_delisting_start DESC LIMIT 1
 ) AS special ON true
+-- Not an equality: the planner takes a hash join of so small a table for cheap where it is built anew for each bar.
 LEFT JOIN ashare.price_limit_rule usual
-    ON usual.code_prefix = left(b.code, 5) AND usual.listing_sessions IS NULL AND NOT usual.is_delisting_start
+    ON starts_with(b.code, usual.code_prefix) AND usual.listing_sessions IS NULL AND NOT usual.is_delisting_start
    AND (usual.is_st IS NULL OR usual.is_st = coalesce(b.is_st, false))
    AND b.trade_date BETWEEN usual.first_day AND coalesce(usual.last_day, 'infinity')
 CROSS JOIN LATERAL (
