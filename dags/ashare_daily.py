@@ -22,18 +22,8 @@ from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert
 from airflow.sdk.exceptions import AirflowSkipException
 
-from ashare.datasets import kept_with
 from ashare.settings import POOL
-from ashare_airflow.defaults import (
-    BARS,
-    DAILY_PARAMS,
-    DATASET_ASSETS,
-    DEADLINE,
-    DEFAULT_ARGS,
-    SETTINGS,
-    START_DATE,
-    rescheduled,
-)
+from ashare_airflow.defaults import DAILY_ASSETS, DAILY_PARAMS, DEADLINE, DEFAULT_ARGS, START_DATE, rescheduled
 from ashare_airflow.schedule.deadline import TradeDateDeadline
 from ashare_airflow.schedule.priority import TODAY_FIRST
 from ashare_airflow.schedule.sensor import TradingDaySensor
@@ -82,7 +72,7 @@ def sync_adjust_factors() -> None:
         sync.sync_adjust_factors(run)
 
 
-@task(trigger_rule="all_done", outlets=[BARS, *(DATASET_ASSETS[name] for name in kept_with(SETTINGS.kinds))])
+@task(trigger_rule="all_done", outlets=DAILY_ASSETS)
 def record_status() -> None:
     """Count the rows in the tables, write `sync_status`; skipped on a closed day.
 
@@ -94,10 +84,9 @@ def record_status() -> None:
     from ashare_airflow.report.asset_events import describe_rows
     from ashare_airflow.report.run_report import end_reported
 
-    context = get_current_context()
-    with run_of(context) as run, end_reported(run):
+    with run_of(context := get_current_context()) as run, end_reported(run):
         status = sync.record_status(run)
-        describe_rows(context, run.store.coverage.held(run.day, kept_with(run.settings.kinds)))
+        describe_rows(context, run.store.coverage.held(run.day, run.asked))
     if status == "skipped":
         raise AirflowSkipException(f"{run.day} is not a trading day.")  # skipped: no asset event
 
@@ -118,8 +107,6 @@ def record_status() -> None:
 def ashare_daily() -> None:
     waited = TradingDaySensor(
         task_id="wait_for_trading_day",
-        pool=POOL,
-        poke_interval=SETTINGS.poll_seconds,
         doc_md="Waits until the trade date's bars are out, holding no worker; a closed day is skipped. **Red:** the "
         "calendar does not cover the date, Baostock is out of reach, or not enough was published by 23:00.",
     )

@@ -19,11 +19,11 @@ from airflow.sdk import dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from ashare.settings import POOL
-from ashare_airflow.defaults import DATASET_ASSETS, DEFAULT_ARGS, REFERENCE_PARAMS, START_DATE, WEEKLY, rescheduled
+from ashare_airflow.defaults import DEFAULT_ARGS, REFERENCE_PARAMS, START_DATE, WEEKLY_ASSETS, rescheduled
 from ashare_airflow.schedule.timetable import WeekTimetable
 
 
-@task(pool=POOL, outlets=[DATASET_ASSETS[name] for name in WEEKLY])
+@task(pool=POOL, outlets=WEEKLY_ASSETS)
 def sync_week() -> dict[str, int]:
     """Fetch the lists that the week lacks, check each as a whole, and write them as spans.
 

@@ -11,7 +11,7 @@ from typing import Any
 from airflow.sdk import Asset, ExceptionRetryPolicy, Param, RetryAction, RetryRule
 from airflow.sdk.exceptions import AirflowRescheduleException
 
-from ashare.datasets import DATASETS, KINDS, WEEKLY_DATASETS
+from ashare.datasets import DATASETS, KINDS, WEEKLY_DATASETS, kept_with
 from ashare.dates import FIRST_TRADE_DATE, SHANGHAI, beijing_now
 from ashare.errors import Postponed
 from ashare.settings import Settings
@@ -22,14 +22,14 @@ SETTINGS = Settings()
 BARS = Asset("ashare_daily_bar")
 """An event says that a trade date's bars are complete. Its partition key is the trade date."""
 
-WEEKLY = tuple(WEEKLY_DATASETS)
-"""The names of the weekly datasets."""
-
 DATASET_ASSETS = {name: Asset(f"ashare_{name}") for name in (*DATASETS, *WEEKLY_DATASETS)}
 """Asset by dataset. An event has the figures of a partition: how many ``rows`` it holds, how many are ``missing``.
 
 Its partition key is the trade date or, of a weekly dataset, the Monday.
 """
+
+DAILY_ASSETS = [BARS, *(DATASET_ASSETS[name] for name in kept_with(SETTINGS.kinds))]
+WEEKLY_ASSETS = [DATASET_ASSETS[name] for name in WEEKLY_DATASETS]
 
 DEADLINE = timedelta(hours=SETTINGS.deadline.hour, minutes=SETTINGS.deadline.minute)
 """From a trade date's midnight to the time by which the date has to be complete."""

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from ashare.datasets import WEEKLY_DATASETS
+from ashare_airflow.defaults import WEEKLY_ASSETS
 from tests.airflow_script import PROJECT, run_script
 
 FILES = sorted((PROJECT / "dags").glob("*.py"))
@@ -115,6 +117,11 @@ def test_the_history_dag_has_the_tasks_of_the_contract(parsed: dict[str, Any]) -
     }
 
 
+def test_the_reference_dag_has_one_task_whose_assets_are_the_weekly_datasets(parsed: dict[str, Any]) -> None:
+    assert set(parsed["dags"]["ashare_reference"]["tasks"]) == {"sync_week"}
+    assert [asset.name for asset in WEEKLY_ASSETS] == [f"ashare_{name}" for name in WEEKLY_DATASETS]
+
+
 def test_every_task_is_documented_owned_and_retried(parsed: dict[str, Any]) -> None:
     for dag in parsed["dags"].values():
         assert dag["tags"]
@@ -127,7 +134,11 @@ def test_every_task_is_documented_owned_and_retried(parsed: dict[str, Any]) -> N
 
 
 def test_whatever_speaks_to_baostock_queues_in_the_pool(parsed: dict[str, Any]) -> None:
-    for dag_id, others in (("ashare_daily", {"record_status"}), ("ashare_history", {"record_status"})):
+    for dag_id, others in (
+        ("ashare_daily", {"record_status"}),
+        ("ashare_history", {"record_status"}),
+        ("ashare_reference", set[str]()),
+    ):
         tasks = parsed["dags"][dag_id]["tasks"]
         assert {name for name, task in tasks.items() if task["pool"] == "baostock"} == set(tasks) - others
 

@@ -86,7 +86,7 @@ def test_with_every_setting_wrong_the_plugin_registers_and_each_of_our_dags_name
     assert (found["plugins"], found["errors"]) == (["ashare"], {})
     assert not found["is_read"]
     assert found["dags"] == ["theirs"]
-    assert found["import_errors"].keys() == {"ashare_daily.py", "ashare_history.py"}
+    assert found["import_errors"].keys() == {"ashare_daily.py", "ashare_history.py", "ashare_reference.py"}
     for said in found["import_errors"].values():
         *_, first = said.partition("ashare.errors.InvalidInput: ")
         assert [sentence.split()[0] for sentence in first.splitlines()] == VARIABLES

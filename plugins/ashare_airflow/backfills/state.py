@@ -67,8 +67,8 @@ def succeeded_dates(days: Collection[date], session: Session, dag_id: str = DAG_
 
 def _date_runs(session: Session, condition: ColumnElement[bool]) -> list[DateRun]:
     columns = (DagRun.dag_id, DagRun.id, DagRun.run_id, DagRun.state, DagRun.start_date, DagRun.end_date)
-    ours = DagRun.dag_id.in_(PARTITIONS)
-    rows = session.execute(select(DagRun.partition_key, *columns).where(ours, condition).order_by(DagRun.id))
+    is_of_package = DagRun.dag_id.in_(PARTITIONS)
+    rows = session.execute(select(DagRun.partition_key, *columns).where(is_of_package, condition).order_by(DagRun.id))
     return [DateRun(day, *row) for key, *row in rows if (day := _trade_date(key))]
 
 

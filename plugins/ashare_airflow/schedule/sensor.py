@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
-from ashare_airflow.defaults import rescheduled
+from ashare.settings import POOL
+from ashare_airflow.defaults import SETTINGS, rescheduled
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -20,7 +21,7 @@ class TradingDaySensor(BaseSensorOperator):
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(mode="reschedule", **kwargs)
+        super().__init__(mode="reschedule", pool=POOL, poke_interval=SETTINGS.poll_seconds, **kwargs)
 
     def poke(self, context: Context) -> bool:
         """Ask the calendar, and for today's date also the source.
