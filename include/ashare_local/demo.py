@@ -6,7 +6,7 @@ import os
 import sys
 from datetime import date
 
-from ashare.dates import parse_trade_date_range
+from ashare.dates import monday_of, parse_trade_date_range
 from ashare.errors import AshareError
 from ashare.store.demo_tables import demo_table
 from ashare_local import StackError
@@ -20,7 +20,7 @@ from ashare_local.terminal import Phases, Stopped, console, errors, print_column
 START, END = "2026-04-27", "2026-05-08"
 """Two weeks that include the Labour Day holiday."""
 
-TEXT_COLUMNS = ("trade_date", "status", "reason", "code", "name")
+TEXT_COLUMNS = ("trade_date", "status", "reason", "code", "name", "industry", "rule")
 
 
 def main() -> int:
@@ -57,9 +57,7 @@ def _run(start: date, end: date, phases: Phases) -> None:
             if problem := stack.source_problem():
                 raise StackError(f"{problem} Check AIRFLOW_CONN_BAOSTOCK, or unset it to use the bundled emulator.")
         phases.begin("backfill")
-        console.print(f"\n$ airflow dags backfill -s {start} -e {end} ashare_daily")
-        code = stack.airflow("dags", "backfill", "-s", str(start), "-e", str(end), "ashare_daily")
-        console.print()
+        code = max(_backfill(stack, start, end, dag_id) for dag_id in ("ashare_daily", "ashare_reference"))
         phases.begin("stop")
         _show(stack, start, end)
         if code:
@@ -70,11 +68,22 @@ def _run(start: date, end: date, phases: Phases) -> None:
     phases.end()
 
 
+def _backfill(stack: Stack, start: date, end: date, dag_id: str) -> int:
+    first = monday_of(start) if dag_id == "ashare_reference" else start
+    command = ["dags", "backfill", "-s", str(first), "-e", str(end), dag_id]
+    console.print(f"\n$ airflow {' '.join(command)}")
+    code = stack.airflow(*command)
+    console.print()
+    return code
+
+
 def _show(stack: Stack, start: date, end: date) -> None:
     with stack.ashare_connection() as connection:
         for title, (columns, rows) in (
             (f"ashare.sync_status, {start} to {end}", demo_table(connection, "statuses", start, end)),
             ("ashare.daily_bar, the three most traded", demo_table(connection, "most_traded", start, end)),
+            ("ashare.index_member, CSI 300, the five most traded", demo_table(connection, "members", start, end)),
+            ("ashare.daily_limit, closed at the limit", demo_table(connection, "limit_up", start, end)),
         ):
             print_columns(title, columns, rows, left=TEXT_COLUMNS)
     if stack.has_own_database:

@@ -16,8 +16,8 @@ def demo_table(
 ) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Column names and rows of a table about the trade dates of a range.
 
-    :param name: ``statuses``, or ``most_traded``: the three securities (no indices) with the largest turnover on the
-        last trade date.
+    :param name: ``statuses``; or, of the last trade date, the largest turnover first: ``most_traded`` (three
+        securities, no indices), ``members`` (five members of the CSI 300), ``limit_up`` (five stocks at their limit).
     """
     cursor = connection.execute(queries("demo")[name], {"start": start, "end": end})
     return [column.name for column in cursor.description or ()], cursor.fetchall()
