@@ -13,6 +13,9 @@ from ashare_emulator.security_arrays import FREE_SESSIONS, SecurityArrays, band
 
 DAYS_AT_ONCE = 64
 
+NEWS_FROM, NEWS_FACTOR = 2.5, 4.0
+"""A stock's move of more standard deviations than this is multiplied."""
+
 
 class Simulation:
     """``close`` (in price steps) and ``suspended`` (flags): a row per session, a column per security."""
@@ -62,7 +65,7 @@ class Simulation:
             place = number % DAYS_AT_ONCE
             if place == 0:
                 days = arrays.ordinals[number : number + DAYS_AT_ONCE, None]
-                moves = self._noise.normal(Purpose.RETURN, days, arrays.keys[None, :]) * arrays.volatility
+                moves = self._moves(days)
             preclose = ex_dates.go_ex(number, planned[number], last) if planned[number] else last
             # Mean reversion keeps prices near their initial level, however long the market runs.
             step = moves[place] + market[number] - 0.004 * (np.log(preclose) - log_anchor)
@@ -73,6 +76,15 @@ class Simulation:
             close = np.clip(np.rint(preclose * np.exp(step)), low, high)
             last = np.where(self.suspended[number], preclose, close)
             self.close[number] = last
+
+    def _moves(self, ordinals: Ints) -> Floats:
+        """The moves of some days before the market's own, in logarithms; a large one is news, and larger still.
+
+        Without news, hardly any stock would reach its price limit; in the real market about one in a hundred does.
+        """
+        moves = self._noise.normal(Purpose.RETURN, ordinals, self._arrays.keys[None, :])
+        is_news = (np.abs(moves) > NEWS_FROM) & self._arrays.is_stock
+        return np.where(is_news, NEWS_FACTOR, 1.0) * moves * self._arrays.volatility
 
     def preclose(self, sessions: Ints, columns: Ints) -> Floats:
         """The reference prices (precloses) of the pairs (``sessions[n]``, ``columns[n]``), in price steps."""
