@@ -33,9 +33,10 @@ def sync_week() -> dict[str, int]:
     from ashare.sync.weeks import sync_week
     from ashare_airflow.context import week_of
     from ashare_airflow.report.asset_events import describe_rows
+    from ashare_airflow.report.run_report import week_reported
 
     context = get_current_context()
-    with week_of(context) as run, rescheduled():
+    with week_of(context) as run, rescheduled(), week_reported(run):
         results = sync_week(run)
     if not results:
         raise AirflowSkipException(f"Baostock has no lists of the week {run.day}.")

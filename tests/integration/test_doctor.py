@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,13 @@ import psycopg
 import pytest
 
 from ashare.command.diagnosis import written
+from ashare.datasets import INDEX_MEMBERS, INDUSTRIES, NAMES
 from ashare.doctor import BAD, OK, WARN, CheckedSystem, Finding, examine
 from ashare.errors import InvalidInput
 from ashare.settings import Settings
 from ashare.source import Session, SourceConfig
 from ashare.store import SourceGate, Store
+from ashare.store.weekly_lists import WeeklyList
 from ashare.store.work import Scope
 from ashare_emulator.faults import Fault, fault
 from ashare_emulator.server import Emulator
@@ -115,7 +117,7 @@ def test_an_older_schema_is_told_and_not_touched(well: CheckedSystem, database: 
     asked = emulator.count()
     found = look(well)
     assert "schema version 1 of " in found["database"].text
-    for name in ("calendar", "source", "budget", "ban", "trade dates", "factors", "alerts"):
+    for name in ("calendar", "source", "budget", "ban", "trade dates", "weeks", *AFTER_DATES):
         assert (found[name].state, "Not known" in found[name].text) == (WARN, True)
     assert found["pool"].state == OK
     assert emulator.count() == asked
@@ -129,7 +131,7 @@ def test_a_newer_schema_is_not_well(well: CheckedSystem, database: Database) -> 
 
 
 def test_tables_that_are_gone_are_told(well: CheckedSystem, database: Database) -> None:
-    database.do("DROP TABLE ashare.trade_calendar")
+    database.do("DROP TABLE ashare.trade_calendar CASCADE")
     found = look(well)
     assert "is not what this code knows (relation" in found["calendar"].text
     assert (found["calendar"].state, found["source"].state) == (BAD, OK)
@@ -416,3 +418,25 @@ def test_alerts_are_looked_at(well: CheckedSystem, database: Database) -> None:
     assert alerts(good)[1].startswith("not delivered to DingTalk: x. ")
     database.do("UPDATE ashare.alert SET raised_at = now() - interval '8 days'")
     assert alerts(good)[0] == OK
+
+
+def test_a_week_that_is_not_complete_is_told_with_its_reason_and_what_to_run(well: CheckedSystem) -> None:
+    assert "weeks" not in look(well)
+    first, lacking, newest = date(2025, 9, 22), date(2025, 9, 29), date(2025, 10, 6)
+    for week in (first, newest):
+        lists = [
+            WeeklyList(INDEX_MEMBERS, week, week, [("sh.000300", "sh.600000")]),
+            WeeklyList(INDUSTRIES, week, week, [("a", "sh.600000", None)]),
+            WeeklyList(NAMES, week, week, [("sh.600000", "x")]),
+        ]
+        well.store.weekly_lists.save(lists, "weekly")
+    assert look(well)["weeks"] == Finding(
+        "weeks",
+        BAD,
+        "1 weeks are not complete (2025-09-29): no run has taken them up. Run: "
+        "airflow dags backfill -s 2025-09-29 -e 2025-09-29 --rerun-failed-tasks ashare_reference",
+    )
+    well.store.weekly_lists.save([replace(each, as_of=lacking, update_date=lacking) for each in lists], "weekly")
+    assert look(well)["weeks"] == Finding(
+        "weeks", OK, "complete up to the week 2025-10-06: 1 members of indices, 1 industries, 1 names."
+    )

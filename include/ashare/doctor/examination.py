@@ -14,6 +14,8 @@ from ashare.datasets import newest_published
 from ashare.dates import clock
 from ashare.doctor.date_checks import NOTHING_LOADED, trade_dates
 from ashare.doctor.finding import BAD, NAMED, NEARLY_SPENT, OK, WARN, CheckedSystem, Finding
+from ashare.doctor.weekly_checks import NAME as WEEKLY_LISTS
+from ashare.doctor.weekly_checks import weekly_lists
 from ashare.errors import AshareError, BudgetSpent, SourceBanned, SourceBusy
 from ashare.source import Session
 from ashare.status import newest_due
@@ -250,6 +252,7 @@ CHECKS: dict[str, Check] = {
     "budget": _budget,
     "ban": _ban,
     "trade dates": trade_dates,
+    WEEKLY_LISTS: weekly_lists,
     "factors": _factors,
     "alerts": _alerts,
 }
@@ -260,6 +263,7 @@ TEXT_WITHOUT_DATA = {
     "budget": "Nothing was sent yet, as far as this database knows.",
     "ban": "None, as far as this database knows.",
     "trade dates": NOTHING_LOADED,
+    WEEKLY_LISTS: "None is loaded yet.",
     "factors": "Nothing is loaded yet.",
     "alerts": "Not known before the first run has made the schema.",
 }

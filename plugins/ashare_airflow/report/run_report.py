@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from ashare.sync import Run
 from ashare.sync.agenda import open_states
 from ashare.sync.history import HistoryRun
+from ashare.sync.weeks import WeekRun
 from ashare_airflow.backfills.links import run_link
 from ashare_airflow.connections import AirflowConnections
 from ashare_airflow.report.reliable import failure_logged
@@ -32,6 +33,14 @@ def end_reported(run: Run | HistoryRun) -> Iterator[None]:
         if isinstance(run, Run):
             with failure_logged("The message about earlier dates that are not complete"):
                 _report_holes(run)
+
+
+@contextmanager
+def week_reported(run: WeekRun) -> Iterator[None]:
+    """Wraps the work on a week: if the body raises nothing, sends that the run's trouble is over."""
+    yield
+    with failure_logged(SUBJECT):
+        AirflowConnections().alerts(run.store).recovered(run.run_id)
 
 
 def _report_holes(run: Run) -> None:
