@@ -146,7 +146,7 @@ def test_a_database_that_is_gone_is_told_with_everything_else(well: CheckedSyste
 
     asked = emulator.count()
     found = look(replace(well, store=Store(refuse)))
-    assert list(found) == [*BEFORE_DATES, "trade dates", *AFTER_DATES]
+    assert list(found) == [*BEFORE_DATES, "trade dates", "weeks", *AFTER_DATES]
     assert {name for name, finding in found.items() if finding.state == BAD} == set(found) - {"package", "pool"}
     assert "cannot be reached" in found["database"].text
     assert found["ban"].text == "Not known: the database cannot be read."
@@ -377,7 +377,7 @@ def test_as_a_command_where_nothing_can_be_reached(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     names = [line.split()[1] for line in lines]
-    assert names == [*BEFORE_DATES, "trade", *AFTER_DATES]
+    assert names == [*BEFORE_DATES, "trade", "weeks", *AFTER_DATES]
     assert [name for name, line in zip(names, lines, strict=True) if not line.startswith("BAD ")] == ["package"]
     assert "cannot be reached" in lines[1]
     assert "Airflow's own database cannot be read" in lines[2]

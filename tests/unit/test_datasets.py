@@ -18,8 +18,14 @@ from ashare.datasets import (
     BARS_APPEAR,
     BARS_ARE_FINAL,
     DATASETS,
+    INDEX_MEMBERS,
+    INDUSTRY_CALL,
     KINDS,
+    LISTS_APPEAR,
     MARKET_DAY_FROM,
+    MEMBER_LISTS,
+    OF_INDUSTRY_CALL,
+    WEEKLY_DATASETS,
     bars_of,
 )
 from ashare.export.qlib import FILE_OF_KIND
@@ -30,10 +36,12 @@ from ashare.store import cross_check
 from ashare.store.migrate import MIGRATIONS, migration_files
 from ashare.sync.securities import KIND_OF_TYPE
 from ashare_airflow.defaults import DAILY_PARAMS, HISTORY_PARAMS
-from ashare_emulator.__main__ import BARS_OUT, FACTORS_OUT
-from ashare_emulator.answers import INDEX_CALLS, Answers, Published
+from ashare_emulator.__main__ import BARS_OUT, FACTORS_OUT, REFERENCE_OUT
+from ashare_emulator.answers import Answers, Published
+from ashare_emulator.index_members import FULL_SIZES
 from ashare_emulator.market import COLUMNS, ETF, Row, Security
 from ashare_emulator.protocol import CALLS, Request
+from ashare_emulator.reference_loads import FIRST_LOADS, INDUSTRIES
 
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
@@ -43,7 +51,7 @@ RELIABILITY = (PROJECT / "docs" / "reliability.md").read_text(encoding="utf-8")
 FUNCTION = re.compile(r"FUNCTION ashare\.listed_security\(.*?\$\$\n(.*?)\$\$;", re.DOTALL)
 QUERIES = MIGRATIONS.parent / "queries"
 REFERENCE_CALLS = {"login", "logout", "query_trade_dates", "query_all_stock", "query_stock_basic"}
-REFERENCE_CALLS |= {"query_stock_industry", *INDEX_CALLS}
+WEEKLY_CALLS = {INDUSTRY_CALL, *(each.function for each in MEMBER_LISTS.values())}
 MARKET_CALLS = {dataset.market_call.function for dataset in DATASETS.values() if dataset.market_call}
 CODE_CALLS = {dataset.code_call for dataset in DATASETS.values()}
 ETFS_FROM = bars_of("etf").first_date or date.max
@@ -91,7 +99,7 @@ def test_a_dataset_begins_on_its_first_day() -> None:
 # ---------------------------------------------------------------------- Baostock: the client and the emulator
 
 
-@pytest.mark.parametrize("call", sorted(MARKET_CALLS | CODE_CALLS))
+@pytest.mark.parametrize("call", sorted(MARKET_CALLS | CODE_CALLS | WEEKLY_CALLS))
 def test_the_client_has_every_call(call: str) -> None:
     assert callable(getattr(baostock, call))
 
@@ -105,8 +113,9 @@ def test_a_kind_without_a_whole_market_call_is_refused_before_anything_is_sent()
 
 def test_the_emulator_serves_exactly_these_calls() -> None:
     served = {call.method: call for call in CALLS.values() if call.method not in REFERENCE_CALLS}
-    assert set(served) == MARKET_CALLS | CODE_CALLS
-    assert {method for method, call in served.items() if call.parameters == ("date",)} == MARKET_CALLS
+    assert set(served) == MARKET_CALLS | CODE_CALLS | WEEKLY_CALLS
+    by_date = {method for method, call in served.items() if call.parameters == ("date",)}
+    assert by_date == MARKET_CALLS | WEEKLY_CALLS - {INDUSTRY_CALL}
 
 
 def test_the_emulator_publishes_at_the_same_times() -> None:
@@ -299,3 +308,50 @@ def test_the_columns_of_bars_are_those_of_the_table_and_of_what_is_asked_for() -
         name for name in columns if name != "PRIMARY"
     ]
     assert {"date", "code", "adjustflag", *BAR_COLUMNS} == set(BAR_FIELDS.split(","))
+
+
+# ---------------------------------------------------------------------- weekly lists
+
+
+def test_a_weekly_dataset_stands_under_its_name_and_begins_on_a_monday() -> None:
+    assert {name: dataset.name for name, dataset in WEEKLY_DATASETS.items()} == {
+        name: name for name in WEEKLY_DATASETS
+    }
+    assert not set(WEEKLY_DATASETS) & set(DATASETS)
+    firsts = [each.first_week for each in (*WEEKLY_DATASETS.values(), *MEMBER_LISTS.values())]
+    assert all(day.weekday() == 0 for day in firsts)
+    assert INDEX_MEMBERS.first_week == min(each.first_week for each in MEMBER_LISTS.values())
+    assert set(OF_INDUSTRY_CALL) == set(WEEKLY_DATASETS) - {INDEX_MEMBERS.name}
+
+
+def test_the_emulators_lists_begin_in_the_same_weeks_and_are_out_before_the_run() -> None:
+    firsts = {code: each.first_week for code, each in MEMBER_LISTS.items()}
+    (industries,) = {WEEKLY_DATASETS[name].first_week for name in OF_INDUSTRY_CALL}
+    assert firsts | {INDUSTRIES: industries} == FIRST_LOADS
+    assert {code: each.members for code, each in MEMBER_LISTS.items()} == FULL_SIZES
+    assert REFERENCE_OUT < LISTS_APPEAR
+
+
+def test_the_schema_knows_the_weekly_datasets() -> None:
+    text = (MIGRATIONS / "0016_reference.sql").read_text(encoding="utf-8")
+    for name, dataset in WEEKLY_DATASETS.items():
+        assert f"WHEN '{name}' THEN date '{dataset.first_week}'" in text
+        columns = re.search(rf"CREATE TABLE ashare\.{name} \((.*?)\n\);", text, re.DOTALL)
+        assert columns and re.findall(r"^    (\w+) ", columns[1], re.MULTILINE)[: len(dataset.columns)] == list(
+            dataset.columns
+        )
+        assert f"PRIMARY KEY ({', '.join(dataset.key)}, start_date)" in columns[1]
+    assert sole(r"SELECT dataset IN \(([^)]*)\)", text) == ", ".join(f"'{name}'" for name in WEEKLY_DATASETS)
+
+
+@pytest.mark.parametrize("name", WEEKLY_DATASETS)
+def test_the_readme_and_the_dag_name_every_weekly_dataset(name: str) -> None:
+    reference = (PROJECT / "dags" / "ashare_reference.py").read_text(encoding="utf-8")
+    assert f"`{name}`" in README
+    assert f"`ashare.{name}`" in reference
+
+
+def test_the_dag_and_the_readme_name_the_indices() -> None:
+    for each in MEMBER_LISTS.values():
+        assert each.name in README
+        assert each.code in README
