@@ -101,7 +101,7 @@ def load_bars_arrow(
 ) -> pa.Table:
     """The bars of ``load_bars`` as an Arrow table, each column one chunk. Parameters and errors: see ``load_bars``.
 
-    :returns: ``trade_date`` date32, ``code`` dictionary of strings, ``volume`` int64, ``is_trading`` and ``is_st``
+    :returns: ``trade_date`` date32, ``code`` string, ``volume`` int64, ``is_trading`` and ``is_st``
         bool, all other columns float64; null for a missing value. float64 holds 15 digits, enough for every
         value as sent, except the last decimals of amounts over 100 billion CNY (indices).
     """
@@ -135,7 +135,7 @@ def _read(
             tables = [arrow.parsed(text, columns) for text in texts]
     if problem:
         warnings.warn(problem.sentence, IncompleteBars, stacklevel=3)
-    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+    return pa.concat_tables(tables).combine_chunks()
 
 
 def universe(
@@ -164,11 +164,7 @@ def _frame(table: pa.Table) -> pd.DataFrame:
     """Convert a table to a frame. A column's dtype does not depend on whether a value is missing."""
     import pyarrow as pa
 
-    by_type = {
-        pa.date32(): pa.timestamp("ns"),
-        pa.int64(): pa.float64(),
-        arrow.schema(KEY).field("code").type: pa.string(),
-    }
+    by_type = {pa.date32(): pa.timestamp("ns"), pa.int64(): pa.float64()}
     types = [(field.name, by_type.get(field.type, field.type)) for field in table.schema]
     frame: pd.DataFrame = table.cast(pa.schema(types)).to_pandas()
     return frame.astype({"is_st": "boolean"}) if "is_st" in frame else frame

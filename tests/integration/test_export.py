@@ -17,6 +17,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -134,16 +135,32 @@ def test_it_reads_back_equal_by_whatever_reads_it(loaded: Database, cli: Cli, tm
     bars = tmp_path / "bars" / "daily_bar"
 
     table = pq.read_table(bars)
-    assert table.schema.field("code").type == pa.dictionary(pa.int32(), pa.string())
     assert same([tuple(row[name] for name in names) for row in table.to_pylist()], rows)
 
-    scanned = pl.scan_parquet(bars, hive_partitioning=True).with_columns(pl.col("code").cast(pl.String))
+    scanned = pl.scan_parquet(bars, hive_partitioning=True)
     assert same(scanned.select(names).collect().rows(), rows)
     assert set(scanned.filter(year=2024).collect()["trade_date"]) == {date(2024, 12, 30), date(2024, 12, 31)}
 
     query = f"SELECT {', '.join(names)} FROM read_parquet('{bars}/*/*.parquet', hive_partitioning = true)"
     found = duckdb.sql(f"{query} ORDER BY year, code, trade_date").fetchall()
     assert same(found, rows)
+
+
+def test_codes_have_one_type_in_all_files(loaded: Database, run: Callable[..., Summary], tmp_path: Path) -> None:
+    run()
+    files = sorted((tmp_path / "bars").rglob("*.parquet"))
+    with_codes = [file for file in files if "code" in pq.read_schema(file).names]
+    assert len(with_codes) > 3
+    assert {str(pq.read_schema(file).field("code").type) for file in with_codes} == {"string"}
+    bars, securities = (
+        pl.scan_parquet(file) for file in (tmp_path / "bars" / NEW, tmp_path / "bars/security.parquet")
+    )
+    rows = loaded.rows("SELECT count(*) FROM ashare.daily_bar WHERE trade_date >= '2025-01-01'")[0][0]
+    assert len(bars.join(securities, on="code").collect()) == rows
+    query = f"SELECT count(*) FROM '{tmp_path / 'bars' / NEW}' JOIN '{tmp_path}/bars/security.parquet' USING (code)"
+    assert duckdb.sql(query).fetchall() == [(rows,)]
+    frames = [pd.read_parquet(file) for file in (tmp_path / "bars" / NEW, tmp_path / "bars/security.parquet")]
+    assert len(frames[0].merge(frames[1], on="code")) == rows
 
 
 def test_the_other_tables_are_beside_it(loaded: Database, run: Callable[..., Summary], tmp_path: Path) -> None:
@@ -541,7 +558,7 @@ def test_the_examples_of_duckdb_and_polars(
 
     names: dict[str, Any] = {}
     exec(readme("python", "polars"), names)
-    hfq = names["hfq"].sort(pl.col("code").cast(pl.String), "trade_date")
+    hfq = names["hfq"].sort("code", "trade_date")
     assert hfq["close"].to_list() == pytest.approx([float(row[2]) for row in adjusted])
 
 

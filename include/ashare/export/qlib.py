@@ -113,7 +113,7 @@ def _by_code(batch: pa.RecordBatch) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each code with its columns, in the export's order; blanks are NaN."""
     import numpy as np
 
-    names = batch.column("code").cast("string").to_numpy(zero_copy_only=False)
+    names = batch.column("code").to_numpy(zero_copy_only=False)
     columns = {name: batch.column(name).to_numpy(zero_copy_only=False) for name in READ[1:]}
     begins = np.flatnonzero(np.append(True, names[1:] != names[:-1]))
     for begin, end in zip(begins, np.append(begins[1:], len(names)), strict=True):

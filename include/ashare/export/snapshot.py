@@ -40,7 +40,8 @@ COUNTS = ("expected", "loaded", "suspended", "missing", "rejected", "revised", "
 TABLES = {
     "adjust_factor": {"code": arrow.CODE, "ex_date": "date32", "fore_factor": "float64", "back_factor": "float64"},
     "security": {
-        **dict.fromkeys(("code", "name", "kind"), "string"),
+        "code": arrow.CODE,
+        **dict.fromkeys(("name", "kind"), "string"),
         "ipo_date": "date32",
         "out_date": "date32",
         "updated_at": arrow.MOMENT,

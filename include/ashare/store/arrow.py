@@ -17,18 +17,20 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 8 << 20
 """Size of one parse of COPY's text. It bounds the memory, and makes for a few parses a second."""
 
-CODE, MOMENT = "code", "moment"
-"""Type names beside Arrow's own: a dictionary, since a code repeats on every trade date; a timestamp in UTC."""
+CODE = "string"
+"""The type of codes in every table and file. polars joins a column of strings with no column of a dictionary."""
+MOMENT = "moment"
+"""A type name beside Arrow's own: a timestamp in UTC."""
 
 
 def schema(types: Mapping[str, str]) -> pa.Schema:
     """The Arrow schema of some columns.
 
-    :param types: type name by column name: one of Arrow's own, ``CODE`` or ``MOMENT``.
+    :param types: type name by column name: one of Arrow's own, or ``MOMENT``.
     """
     import pyarrow as pa
 
-    special = {CODE: pa.dictionary(pa.int32(), pa.string()), MOMENT: pa.timestamp("us", tz="UTC")}
+    special = {MOMENT: pa.timestamp("us", tz="UTC")}
     return pa.schema([(name, special.get(kind) or pa.type_for_alias(kind)) for name, kind in types.items()])
 
 
