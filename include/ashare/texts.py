@@ -52,13 +52,19 @@ def named(things: Sequence[object], most: int = NAMED) -> str:
     return f"{', '.join(map(str, things[:most]))}{more}"
 
 
-def backfill_command(first: object, last: object, flag: str = "", conf: Mapping[str, object] | None = None) -> str:
-    """The command that runs ``ashare_daily`` for a range of trade dates.
+def backfill_command(
+    first: object,
+    last: object,
+    flag: str = "",
+    conf: Mapping[str, object] | None = None,
+    dag_id: str = "ashare_daily",
+) -> str:
+    """The command that runs ``ashare_daily`` for a range of trade dates, or another DAG for its partitions.
 
     :param conf: the params of each run.
     """
     options = [flag, f"--conf {shlex.quote(json.dumps(conf))}" if conf else ""]
-    return " ".join(["airflow dags backfill", f"-s {first} -e {last}", *filter(None, options), "ashare_daily"])
+    return " ".join(["airflow dags backfill", f"-s {first} -e {last}", *filter(None, options), dag_id])
 
 
 def history_command(first: object, last: object, **params: object) -> str:
