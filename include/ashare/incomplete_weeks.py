@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+from ashare.datasets import MEMBER_INDICES
 from ashare.dates import beijing_now
 from ashare.errors import IncompleteDate, InvalidInput
 from ashare.incomplete import Incomplete
@@ -14,9 +15,6 @@ from ashare.texts import NAMED, backfill_command, history_command
 
 if TYPE_CHECKING:
     import psycopg
-
-MEMBER_INDICES = {"sh.000300": "CSI 300", "sh.000905": "CSI 500", "sh.000016": "SSE 50"}
-"""The indices whose members Baostock has."""
 
 PLURALS = {"index_member": "members of indices", "industry": "industries", "security_name": "names"}
 """Weekly dataset -> what a sentence calls its rows."""
