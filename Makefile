@@ -1,13 +1,15 @@
 # Everything a newcomer needs: `make demo`, `make up`, `make test`. Works with GNU make 3.81 (macOS) and later.
 
 .DEFAULT_GOAL := help
-.PHONY: help install wheel demo up env down psql backup restore doctor test test-clock test-compose soak bench lint format lock clean
+.PHONY: help install wheel demo up env down psql backup restore doctor test test-clock test-compose test-qlib soak bench lint format lock clean
 
 UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
+QLIB_VENV := .venv-qlib
+QLIB_READY := $(QLIB_VENV)/.ready
 STATE := $(or $(ASHARE_STATE_DIR),.airflow)
 UNFINISHED := $(VENV)/.unfinished
 
@@ -58,6 +60,9 @@ test-clock: $(DEV_READY)  ## The quick tests at another Beijing time (AT='2027-0
 test-compose: $(DEV_READY)  ## docker-compose.yaml by a real Docker engine, in a stack of its own that is then removed
 	@ASHARE_TEST_COMPOSE=1 $(BIN)/python -m pytest -q -x tests/containers/test_engine.py
 
+test-qlib: $(DEV_READY) $(QLIB_READY)  ## Qlib's LightGBM workflow on an export of a generated market (Qlib in .venv-qlib)
+	@ASHARE_TEST_QLIB=1 $(BIN)/python -m pytest -q -n 0 tests/qlib
+
 soak: $(DEV_READY)  ## Backfills under random faults and kills, then an exact comparison (MINUTES=30, SEED)
 	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED))
 
@@ -76,6 +81,8 @@ format: $(DEV_READY)  ## Let ruff format and mend the code
 lock: $(DEV_READY)  ## Renew constraints.txt from the requirements
 	$(BIN)/uv pip compile --universal --python-version 3.10 --no-header --no-emit-index-url \
 		requirements-dev.txt -o constraints.txt
+	$(BIN)/uv pip compile --universal --python-version 3.10 --no-header --no-emit-index-url \
+		tests/qlib/requirements.txt -o tests/qlib/constraints.txt
 
 clean:  ## Stop everything, delete .venv and the caches (DATABASE=.airflow: all databases, too; DATABASE=.airflow/demo: the demo's)
 	@case "$(DATABASE)" in "" | "$(STATE)" | "$(STATE)/demo") ;; *) \
@@ -84,7 +91,7 @@ clean:  ## Stop everything, delete .venv and the caches (DATABASE=.airflow: all 
 		! ls "$(DATABASE)/secrets.json" "$(DATABASE)/demo/secrets.json" 2>/dev/null | grep -q .; then \
 		echo "$(DATABASE) is none that \`make up\` or \`make demo\` has made: delete it yourself." >&2; exit 1; fi
 	@$(MAKE) --no-print-directory down DEMO=
-	rm -rf $(VENV) dist .test .pytest_cache .mypy_cache .ruff_cache .hypothesis $(if $(DATABASE),"$(DATABASE)")
+	rm -rf $(VENV) $(QLIB_VENV) dist .test .pytest_cache .mypy_cache .ruff_cache .hypothesis $(if $(DATABASE),"$(DATABASE)")
 	find dags include plugins tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 	@if [ -e "$(STATE)" ]; then \
 		echo "Kept: the databases in $(STATE). \`make clean DATABASE=$(STATE)\` deletes them, with all bars."; fi
@@ -101,6 +108,12 @@ $(DEV_READY): requirements-dev.txt requirements.txt constraints.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt -c constraints.txt
 	@$(COMPILE)
 	@rm $(UNFINISHED) && touch $@ $(RUN_READY)
+
+$(QLIB_READY): tests/qlib/requirements.txt tests/qlib/constraints.txt | $(DEV_READY)
+	@echo "Installing Qlib into $(QLIB_VENV) ..."
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(QLIB_VENV)
+	@$(BIN)/uv pip install --quiet --python $(QLIB_VENV)/bin/python -r tests/qlib/requirements.txt -c tests/qlib/constraints.txt
+	@touch $@
 
 # Compiled once here, or each of Airflow's processes would do it at its first start, side by side.
 COMPILE = $(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null 2>&1 || true

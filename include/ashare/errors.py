@@ -95,4 +95,4 @@ class StoreRefused(TerminalError):
 
 
 class IncompleteDate(TransientError):
-    """A trade date is not complete; the text says what is missing and why."""
+    """A trade date, or a week of a list, is not complete; the text says what is missing and why."""

@@ -6,17 +6,15 @@ connection; ``None`` means the connection in ``AIRFLOW_CONN_ASHARE_POSTGRES``.
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from ashare.checks import is_code
-from ashare.datasets import KINDS
-from ashare.dates import FIRST_TRADE_DATE, SHANGHAI, beijing_now, check_order, parse_date, parse_trade_date
 from ashare.errors import InvalidInput
 from ashare.incomplete import Incomplete, IncompleteBars, RequestedBars, find_problem, parse_incomplete
+from ashare.incomplete_weeks import IncompleteLists, find_week_problem, parse_index
+from ashare.read_arguments import Codes, Day, parse_codes, parse_day_range, parse_kinds
+from ashare.reference_lists import industries, members, names, universe
 from ashare.store import arrow, loaded_bars
 from ashare.store.read_connection import read_only_connection, read_transaction
 from ashare.texts import named
@@ -28,11 +26,20 @@ if TYPE_CHECKING:
 
     Connection = psycopg.Connection[Any]
 
-__all__ = ["IncompleteBars", "load_bars", "load_bars_arrow", "load_limits", "parse_kinds", "universe"]
+__all__ = [
+    "IncompleteBars",
+    "IncompleteLists",
+    "industries",
+    "load_bars",
+    "load_bars_arrow",
+    "load_limits",
+    "members",
+    "names",
+    "parse_kinds",
+    "universe",
+]
 
 Adjust = Literal["qfq", "hfq"]
-Codes = str | Iterable[str] | None
-Day = str | date
 
 KEY = {"trade_date": "date32", "code": arrow.CODE}
 FIELDS = {
@@ -50,7 +57,7 @@ VIEWS = {None: "daily_bar", "qfq": "daily_bar_qfq", "hfq": "daily_bar_hfq"}
 LIMITS = {
     **dict.fromkeys(("limit_up", "limit_down"), "float64"),
     **dict.fromkeys(("is_limit_up", "is_limit_down", "is_one_price", "can_buy", "can_sell", "is_outside"), "bool"),
-    "rule": arrow.CODE,
+    "rule": "string",
 }
 """Value column of the view ``daily_limit`` -> Arrow type."""
 
@@ -64,9 +71,6 @@ class _Source(NamedTuple):
     with_factors: bool = False
 
 
-LISTED = {"code": "string", "name": "string", "kind": "string", "ipo_date": "date32", "out_date": "date32"}
-
-
 def load_bars(
     codes: Codes = None,
     start: Day | None = None,
@@ -74,6 +78,7 @@ def load_bars(
     adjust: Adjust | None = None,
     fields: str | Iterable[str] | None = None,
     *,
+    index: str | None = None,
     incomplete: Incomplete = "warn",
     connection: str | Connection | None = None,
 ) -> pd.DataFrame:
@@ -89,21 +94,26 @@ def load_bars(
         volume and amount stay as traded.
     :param fields: columns in addition to ``trade_date`` and ``code``; ``None``: all columns, with ``adjust`` also
         ``factor`` and ``adjusted_volume``.
+    :param index: only the bars of its members: of each stock, those of the trade dates on which it was a member of
+        ``sh.000300`` (CSI 300), ``sh.000905`` (CSI 500) or ``sh.000016`` (SSE 50), as of the Mondays of Baostock's
+        lists (see ``members``). With ``codes``, those of them that were members.
     :param incomplete: what to do if a trade date of the range is neither complete nor accepted: ``"warn"``: one
         ``IncompleteBars`` warning, which says which dates, and how to load them; ``"raise"``: an ``IncompleteDate``
         error with the same text; ``"ignore"``: nothing. Judged are the kinds of ``codes``, within the time when any
         of them was listed; without ``codes``, the kinds of ``ASHARE_KINDS``, and others that a run was asked to
         load; with ``adjust``, the adjust factors, too. From ``start`` on, every session counts up to the newest whose
         bars should be out. Without ``start``, the range begins with the first bar, and a date on which no run has
-        worked counts from ``ASHARE_FIRST_DATE`` or the first complete date on.
+        worked counts from ``ASHARE_FIRST_DATE`` or the first complete date on. With ``index``, the weeks of the lists
+        are judged, too, by an ``IncompleteLists`` warning (see ``members``).
     :returns: ``trade_date`` datetime64[ns], ``code`` str, ``is_trading`` bool, ``is_st`` boolean (``<NA>`` for a
         blank from Baostock, and for ETFs). All other columns, volume included, are float64 with NaN for a missing
         value; float64 holds volume's whole shares exactly. Units are ``daily_bar``'s: CNY, shares, percent.
-    :raises InvalidInput: a code, date, field, adjustment, setting or the connection is wrong.
+    :raises InvalidInput: a code, date, field, adjustment, setting, the index or the connection is wrong, or ``start``
+        is before the first list of members.
     :raises IncompleteDate: a trade date is not complete, with ``incomplete="raise"``.
     :raises StoreUnavailable: the database cannot be reached or went away.
     """
-    return _frame(_rows(codes, start, end, _bars(adjust, fields), incomplete, connection))
+    return arrow.frame(_rows(codes, start, end, _bars(adjust, fields, index), index, incomplete, connection))
 
 
 def load_bars_arrow(
@@ -113,6 +123,7 @@ def load_bars_arrow(
     adjust: Adjust | None = None,
     fields: str | Iterable[str] | None = None,
     *,
+    index: str | None = None,
     incomplete: Incomplete = "warn",
     connection: str | Connection | None = None,
 ) -> pa.Table:
@@ -122,7 +133,7 @@ def load_bars_arrow(
         bool, all other columns float64; null for a missing value. float64 holds 15 digits, enough for every
         value as sent, except the last decimals of amounts over 100 billion CNY (indices).
     """
-    return _rows(codes, start, end, _bars(adjust, fields), incomplete, connection)
+    return _rows(codes, start, end, _bars(adjust, fields, index), index, incomplete, connection)
 
 
 def load_limits(
@@ -130,6 +141,7 @@ def load_limits(
     start: Day | None = None,
     end: Day | None = None,
     *,
+    index: str | None = None,
     incomplete: Incomplete = "warn",
     connection: str | Connection | None = None,
 ) -> pd.DataFrame:
@@ -142,9 +154,8 @@ def load_limits(
         NaN without a limit; ``is_limit_up``, ``is_limit_down``, ``is_one_price``, ``can_buy``, ``can_sell`` and
         ``is_outside`` bool; ``rule`` str, a key of the table ``price_limit_rule``, missing where it has none.
     """
-    return _frame(
-        _rows(codes, start, end, _Source("daily_limit", {**KEY, **LIMITS}, ("stock",)), incomplete, connection)
-    )
+    source = _Source("daily_limit", {**KEY, **LIMITS}, ("stock",))
+    return arrow.frame(_rows(codes, start, end, source, index, incomplete, connection))
 
 
 def _rows(
@@ -152,101 +163,43 @@ def _rows(
     start: Day | None,
     end: Day | None,
     source: _Source,
+    index: str | None,
     incomplete: Incomplete,
     connection: str | Connection | None,
 ) -> pa.Table:
     """The rows of a view; a warning if trade dates are not complete names the line that called the reader."""
     import pyarrow as pa
 
-    first, last = _range(start, end)
-    chosen = None if codes is None else _codes(codes)
-    requested = RequestedBars(None if start is None else first, last, source.kinds, chosen, source.with_factors)
+    first, last = parse_day_range(start, end)
+    chosen = None if codes is None else parse_codes(codes)
+    index = None if index is None else parse_index(index)
+    since = None if start is None else first
+    requested = RequestedBars(since, last, source.kinds, chosen, source.with_factors)
     parse_incomplete(incomplete)
+    week_problem = None
     with read_only_connection(connection) as opened, read_transaction(opened):
         if chosen:
             _refuse_unknown(opened, chosen)
         # Before the bars are read: what a run completes in between is in the bars.
         problem = find_problem(opened, requested, incomplete)
+        if index:
+            week_problem = find_week_problem(opened, "index_member", since, last, incomplete, index)
         columns = arrow.schema(source.types)
-        with loaded_bars.copy_bars(opened, source.types, source.view, start=first, end=last, codes=chosen) as texts:
+        with loaded_bars.copy_bars(
+            opened, source.types, source.view, start=first, end=last, codes=chosen, index=index
+        ) as texts:
             tables = [arrow.parsed(text, columns) for text in texts]
     if problem:
         warnings.warn(problem.sentence, IncompleteBars, stacklevel=3)
+    if week_problem:
+        warnings.warn(week_problem, IncompleteLists, stacklevel=3)
     return pa.concat_tables(tables).combine_chunks()
 
 
-def universe(
-    on_date: Day, kinds: str | Iterable[str] = ("stock",), *, connection: str | Connection | None = None
-) -> pd.DataFrame:
-    """Point-in-time universe: the securities that were listed on a day, including those delisted since.
-
-    :param on_date: ``YYYY-MM-DD`` or a date; need not be a session.
-    :param kinds: one or several of ``stock``, ``index`` and ``etf``. Securities are returned even if Baostock has
-        no bars of them on that day.
-    :returns: one row per security, sorted by code: ``code``, ``name`` (today's name, not that day's), ``kind``,
-        ``ipo_date``, ``out_date`` (datetime64[ns]; the first day no longer listed, NaT while listed).
-    :raises InvalidInput: the date is malformed, before 1990-12-19 or after the last read of the list of
-        securities; a kind is unknown; or the connection is wrong.
-    :raises StoreUnavailable: the database cannot be reached or went away.
-    """
-    day, wanted = _day(on_date), parse_kinds(kinds)
-    parse_trade_date(day)
-    with read_only_connection(connection) as opened, read_transaction(opened):
-        _refuse_later(day, loaded_bars.list_read_at(opened))
-        text = loaded_bars.listed_securities(opened, day, wanted)
-    return _frame(arrow.parsed(text, arrow.schema(LISTED)))
-
-
-def _frame(table: pa.Table) -> pd.DataFrame:
-    """Convert a table to a frame. A column's dtype does not depend on whether a value is missing."""
-    import pyarrow as pa
-
-    by_type = {pa.date32(): pa.timestamp("ns"), pa.int64(): pa.float64()}
-    types = [(field.name, by_type.get(field.type, field.type)) for field in table.schema]
-    frame: pd.DataFrame = table.cast(pa.schema(types)).to_pandas()
-    return frame.astype({"is_st": "boolean"}) if "is_st" in frame else frame
-
-
-# ---------------------------------------------------------------------- arguments
-
-
-def _day(given: Day) -> date:
-    if isinstance(given, datetime):  # includes pandas' Timestamp
-        return given.date()
-    return given if isinstance(given, date) else parse_date(str(given))
-
-
-def _range(start: Day | None, end: Day | None) -> tuple[date, date]:
-    """Resolve the range. It may extend before the first session or into the future, but must not lie there."""
-    today = beijing_now().date()
-    first = FIRST_TRADE_DATE if start is None else _day(start)
-    last = max(today, first) if end is None else _day(end)
-    check_order(first, last)
-    parse_trade_date(max(first, FIRST_TRADE_DATE), today=today)
-    parse_trade_date(min(last, today), today=today)
-    return first, last
-
-
-def _codes(given: str | Iterable[str]) -> list[str]:
-    codes = list(dict.fromkeys([given] if isinstance(given, str) else map(str, given)))
-    if not codes:
-        raise InvalidInput("No code is given: name at least one, for example sh.600000, or None for all.")
-    for code in codes:
-        if re.fullmatch(r"\d{6}", code):
-            raise InvalidInput(
-                f"{code!r} lacks its exchange: write sh.{code} (Shanghai) or sz.{code} (Shenzhen); "
-                "sh.000001 is the Shanghai Composite, sz.000001 Ping An Bank."
-            )
-        if not is_code(code):
-            raise InvalidInput(
-                f"{code!r} is not a code: write the exchange, a dot and six digits, as sh.600000 or sz.000001."
-            )
-    return codes
-
-
-def _bars(adjust: Any, fields: str | Iterable[str] | None) -> _Source:
+def _bars(adjust: Any, fields: str | Iterable[str] | None, index: str | None) -> _Source:
     adjustment = _adjustment(adjust)
-    return _Source(VIEWS[adjustment], _types(adjustment, fields), with_factors=adjustment is not None)
+    kinds = None if index is None else ("stock",)
+    return _Source(VIEWS[adjustment], _types(adjustment, fields), kinds, adjustment is not None)
 
 
 def _types(adjust: Adjust | None, fields: str | Iterable[str] | None) -> dict[str, str]:
@@ -273,34 +226,9 @@ def _adjustment(given: Any) -> Adjust | None:
     return adjust
 
 
-def parse_kinds(given: str | Iterable[str]) -> list[str]:
-    """Validate and deduplicate kinds of securities.
-
-    :raises InvalidInput: a kind is not ``stock``, ``index`` or ``etf``, or no kind is given.
-    """
-    kinds = list(dict.fromkeys([given] if isinstance(given, str) else map(str, given)))
-    wrong = [kind for kind in kinds if kind not in KINDS]
-    if wrong or not kinds:
-        problem = f"There is no kind {wrong[0]!r}" if wrong else "No kind is given"
-        raise InvalidInput(f"{problem}: choose among {', '.join(KINDS)}.")
-    return kinds
-
-
 def _refuse_unknown(connection: Connection, codes: Sequence[str]) -> None:
     if unknown := loaded_bars.unknown_codes(connection, codes):
         raise InvalidInput(
             f"Not known: {named(unknown)}; ashare.security lists every security that Baostock has, "
             "delisted ones included."
-        )
-
-
-def _refuse_later(day: date, read_at: datetime | None) -> None:
-    """Refuse a day after the last read of the list of securities: later listings and delistings are unknown."""
-    if read_at is None:
-        raise InvalidInput("The list of securities has not been read yet: run ashare_daily for a date first.")
-    known_to = read_at.astimezone(SHANGHAI).date()
-    if day > known_to:
-        raise InvalidInput(
-            f"The list of securities was last read on {known_to}, so who was listed on {day} is not known: choose a "
-            f"date up to {known_to}, or run ashare_daily for a later date first."
         )

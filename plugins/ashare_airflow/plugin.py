@@ -11,6 +11,7 @@ from ashare_airflow.schedule import former_names
 from ashare_airflow.schedule.deadline import TradeDateDeadline
 from ashare_airflow.schedule.priority import TradeDatePriority
 from ashare_airflow.schedule.timetable import TradeDateTimetable, WeekTimetable
+from ashare_airflow.schedule.trading_week import TradingWeekWindow
 from ashare_airflow.schedule.viewer import VIEWER
 
 
@@ -18,6 +19,7 @@ class AsharePlugin(AirflowPlugin):
     name = "ashare"
     timetables = [TradeDateTimetable, WeekTimetable, former_names.TIMETABLE]
     priority_weight_strategies = [TradeDatePriority, former_names.PRIORITY]
+    windows = [TradingWeekWindow]
     deadline_references = [TradeDateDeadline, former_names.DEADLINE]
     listeners = [listeners, scheduler_start]
     fastapi_apps = [FASTAPI_APP]

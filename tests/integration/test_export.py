@@ -26,6 +26,7 @@ import pytest
 from ashare.connection import POSTGRES_VARIABLE
 from ashare.errors import InvalidInput
 from ashare.export import Selection, Summary, export, parquet_files, snapshot
+from ashare.export.qlib import _future
 from ashare.read import FIELDS, KEY
 from ashare.store import Store
 from ashare_emulator.generated import GeneratedMarket
@@ -38,7 +39,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::ashare.read.IncompleteBars")
 """The market ends in 2025. See test_incomplete.py."""
 
 DAYS = ("2024-12-30", "2024-12-31", "2025-01-02", "2025-01-03")
-SMALL = {f"{name}.parquet" for name in ("adjust_factor", "security", "trade_calendar", "sync_status")}
+LAST = "2025-01-06"
+"""The indices have a bar of it: a request for one brings all up to the market's last day."""
+LISTS = ("index_member", "industry", "security_name", "snapshot")
+SMALL = {f"{name}.parquet" for name in ("adjust_factor", "security", "trade_calendar", "sync_status", *LISTS)}
 OLD, NEW = (f"daily_bar/year={year}/part-0.parquet" for year in (2024, 2025))
 COLUMNS = [*KEY, *FIELDS]
 
@@ -96,6 +100,31 @@ def cli(database: Database) -> Cli:
         )
 
     return cli
+
+
+def add_lists(database: Database) -> None:
+    """Weekly lists of three Mondays: two stocks, one of which is a member from the second on, then the other."""
+    database.do(
+        "WITH s AS (SELECT (array_agg(code ORDER BY code))[:2] AS codes FROM ashare.security WHERE kind = 'stock') "
+        "INSERT INTO ashare.index_member SELECT index_code, codes[n], start_date, end_date FROM s, (VALUES "
+        "('sh.000300', 1, date '2024-12-23', date '2024-12-30'), ('sh.000300', 1, '2025-01-06', NULL), "
+        "('sh.000300', 2, '2024-12-30', '2025-01-06'), ('sh.000905', 1, '2024-12-28', '2025-01-02'), "
+        "('sh.000905', 2, '2024-12-23', '2024-12-30'), ('sh.000905', 2, '2024-12-31', NULL)"
+        ") AS span (index_code, n, start_date, end_date)"
+    )
+    database.do(
+        "INSERT INTO ashare.industry "
+        "SELECT '证监会行业分类', code, CASE WHEN n > 1 THEN 'J66货币金融服务' END, '2024-12-23', NULL "
+        "FROM (SELECT code, row_number() OVER (ORDER BY code) AS n FROM ashare.security LIMIT 2) AS s"
+    )
+    database.do(
+        "INSERT INTO ashare.security_name SELECT code, '*ST', '2024-12-23', '2024-12-30' FROM ashare.security"
+    )
+    database.do(
+        "INSERT INTO ashare.snapshot (dataset, as_of, rows, update_date) "
+        "SELECT dataset, monday, 1, monday FROM unnest('{index_member,industry}'::text[]) AS dataset, "
+        "unnest('{2024-12-23,2024-12-30,2025-01-06}'::date[]) AS monday"
+    )
 
 
 def expected(database: Database, where: str = "true") -> list[tuple[Any, ...]]:
@@ -165,11 +194,13 @@ def test_codes_have_one_type_in_all_files(loaded: Database, run: Callable[..., S
 
 def test_the_other_tables_are_beside_it(loaded: Database, run: Callable[..., Summary], tmp_path: Path) -> None:
     record(loaded, "2025-01-02", "success", reason='two\n"lines", 两行')
+    add_lists(loaded)
     assert set(run().written) == {OLD, NEW, *SMALL}
     for file in SMALL:
         table = pq.read_table(tmp_path / "bars" / file)
+        assert len(table) > 0, file
         names = [f"array_to_string({name}, ',')" if name == "kinds" else name for name in table.column_names]
-        rows = loaded.rows(f"SELECT {', '.join(names)} FROM ashare.{file.removesuffix('.parquet')} ORDER BY 1, 2")
+        rows = loaded.rows(f"SELECT {', '.join(names)} FROM ashare.{file.removesuffix('.parquet')} ORDER BY 1, 2, 3")
         found = [
             tuple(Decimal(repr(v)) if isinstance(v, float) else v for v in row.values()) for row in table.to_pylist()
         ]
@@ -248,6 +279,16 @@ def test_a_change_rewrites_only_what_it_touches(
     assert run().written == []
 
 
+def test_a_change_of_a_list_rewrites_its_file_only(
+    loaded: Database, run: Callable[..., Summary], tmp_path: Path
+) -> None:
+    add_lists(loaded)
+    run()
+    loaded.do("UPDATE ashare.index_member SET end_date = '2025-01-13' WHERE end_date IS NULL")
+    assert run().written == ["index_member.parquet"]
+    assert run().written == []
+
+
 def test_another_format_a_damaged_or_a_lost_file_is_written_anew(
     run: Callable[..., Summary], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -321,7 +362,7 @@ def test_another_databases_bars_are_not_mixed_in(
         run()
     assert "\n" not in str(refused.value)
     assert contents(tmp_path / "bars") == before
-    assert len(run(rewrite=True).written) == 6
+    assert set(run(rewrite=True).written) == {OLD, NEW, *SMALL}
     assert run().written == []
 
 
@@ -492,6 +533,53 @@ def test_qlibs_files_hold_the_adjusted_bars(loaded: Database, cli: Cli, tmp_path
             else:
                 assert found == pytest.approx(float(value), rel=1e-6), (code, day, field)
     assert any(not row[2] for row in rows)
+
+
+def test_qlibs_instruments_are_the_members_of_each_session(loaded: Database, cli: Cli, tmp_path: Path) -> None:
+    add_lists(loaded)
+    loaded.do("INSERT INTO ashare.index_member VALUES ('sh.000016', 'sh.699999', '2024-12-23', NULL)")
+    done = cli(tmp_path / "bars", "--qlib", tmp_path / "qlib")
+    assert done.returncode == 0, done.stderr
+    codes = loaded.rows("SELECT code FROM ashare.security WHERE kind = 'stock' ORDER BY code LIMIT 2")
+    one, other = (code.replace(".", "").upper() for (code,) in codes)
+    # Spans that end before the first session are left out.
+    expected = {
+        "csi300": [(one, LAST, LAST), (other, "2024-12-30", "2025-01-03")],
+        "csi500": [(one, "2024-12-30", "2024-12-31"), (other, "2024-12-31", LAST)],
+        "sse50": [],  # its only member has no bars
+    }
+    for name, spans in expected.items():
+        lines = (tmp_path / "qlib" / "instruments" / f"{name}.txt").read_text().splitlines()
+        assert lines == ["\t".join(span) for span in spans], name
+    loaded.do("DELETE FROM ashare.index_member WHERE index_code = 'sh.000905'")
+    assert "instruments, for Qlib" in cli(tmp_path / "bars", "--qlib", tmp_path / "qlib").stdout
+    assert (tmp_path / "qlib" / "instruments" / "csi500.txt").read_text() == ""
+
+
+def test_qlibs_calendar_goes_on_after_the_last_bar(loaded: Database, cli: Cli, tmp_path: Path) -> None:
+    def calendars() -> tuple[list[str], list[str]]:
+        assert cli(tmp_path / "bars", "--qlib", tmp_path / "qlib").returncode == 0
+        day, future = (
+            (tmp_path / "qlib" / "calendars" / f"{name}.txt").read_text().split() for name in ("day", "day_future")
+        )
+        assert day == [*DAYS, LAST]
+        return day, future
+
+    sessions = "SELECT calendar_date::text FROM ashare.trade_calendar WHERE is_trading_day AND calendar_date > %s"
+    to_come = [day for (day,) in loaded.rows(f"{sessions} ORDER BY 1", LAST)]
+    assert len(to_come) > 0
+    day, future = calendars()
+    assert future == [*day, *to_come]
+    # Where the calendar ends with the last bar, the next weekday stands for the next session.
+    loaded.do("DELETE FROM ashare.trade_calendar WHERE calendar_date > %s", LAST)
+    day, future = calendars()
+    assert future == [*day, "2025-01-07"]
+
+
+def test_the_session_after_a_years_last_one_is_not_new_years_day() -> None:
+    assert _future(date(2025, 12, 31), []) == [date(2026, 1, 2)]
+    assert _future(date(2026, 12, 31), []) == [date(2027, 1, 4)]
+    assert _future(date(2025, 10, 9), [(date(2025, 10, 9), True)]) == [date(2025, 10, 10)]
 
 
 def test_qlibs_files_are_renewed_with_the_export(loaded: Database, cli: Cli, tmp_path: Path) -> None:

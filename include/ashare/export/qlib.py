@@ -1,8 +1,10 @@
 """Converts an export to Qlib's files, for ``qlib.init(provider_uri=...)``: expressions, Alpha158, backtests.
 
-The layout is Qlib's. ``calendars/day.txt`` has the sessions. ``instruments/all.txt`` has the stocks with their
-first and last session, ``index.txt`` the indices and ``etf.txt`` the ETFs. ``features/sh600000/close.day.bin`` is
-little-endian float32: the index of the security's first session in the calendar, then one value per session.
+The layout is Qlib's. ``calendars/day.txt`` has the sessions, ``day_future.txt`` also those to come, as far as the
+calendar is known. ``instruments/all.txt`` has the stocks with their first and last session, ``index.txt`` the indices
+and ``etf.txt`` the ETFs; ``csi300.txt``, ``csi500.txt`` and ``sse50.txt`` have the members of these indices, with the
+first and the last session of each time as a member. ``features/sh600000/close.day.bin`` is little-endian float32: the
+index of the security's first session in the calendar, then one value per session.
 Prices are adjusted (hfq), ``$factor`` is adjusted price / traded price, ``$volume`` is shares / factor, ``$amount``
 is in CNY, ``$change`` is the day's return as a fraction. A missing day is NaN, as in Qlib's own data; a suspended
 day, too, except its ``$factor``.
@@ -12,10 +14,12 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ashare.datasets import MEMBER_INDICES
 from ashare.errors import InvalidInput
 from ashare.export import parquet_files
 
@@ -30,6 +34,11 @@ if TYPE_CHECKING:
 PRICES = ("open", "high", "low", "close")
 READ = ("code", "trade_date", *PRICES, "volume", "amount", "pct_chg", "is_trading", "hfq_factor")
 FILE_OF_KIND = {"stock": "all.txt", "index": "index.txt", "etf": "etf.txt"}
+FILE_OF_INDEX = {code: f"{name.replace(' ', '').lower()}.txt" for code, name in MEMBER_INDICES.items()}
+TABLES = ("security", "index_member", "trade_calendar")
+"""The tables of the source export that are read beside the bars."""
+FORMAT = 2
+"""Format version. Increment it with any change of the files' content."""
 MADE_OF = ".ashare"
 """Marker file: a fingerprint of the source export, and the sign that the directory may be replaced."""
 
@@ -47,7 +56,7 @@ def write_qlib(bars: Path, target: Path) -> int:
             return 0
         beside = target.with_name(f".{target.name}{parquet_files.WRITING}")
         shutil.rmtree(beside, ignore_errors=True)
-        _write(parquet_files.years(bars), _kinds(bars), beside)
+        _write(bars, beside)
         (beside / MADE_OF).write_text(made_of)
         shutil.rmtree(target, ignore_errors=True)
         beside.rename(target)
@@ -57,9 +66,9 @@ def write_qlib(bars: Path, target: Path) -> int:
 def _made_of(bars: Path) -> str:
     parts = [
         parquet_files.notes(file).get("fingerprint", "")
-        for file in (*parquet_files.years(bars), bars / "security.parquet")
+        for file in (*parquet_files.years(bars), *(bars / f"{name}.parquet" for name in TABLES))
     ]
-    return hashlib.sha256(" ".join(parts).encode()).hexdigest()
+    return hashlib.sha256(" ".join([str(FORMAT), *parts]).encode()).hexdigest()
 
 
 def _is_due(target: Path, made_of: str) -> bool:
@@ -72,33 +81,72 @@ def _is_due(target: Path, made_of: str) -> bool:
     return (target / MADE_OF).read_text() != made_of
 
 
-def _kinds(bars: Path) -> dict[str, str]:
+def _rows(bars: Path, table: str, *columns: str) -> Iterator[tuple[Any, ...]]:
     from pyarrow import parquet
 
-    securities = parquet.read_table(bars / "security.parquet", columns=["code", "kind"])
-    return dict(zip(securities["code"].to_pylist(), securities["kind"].to_pylist(), strict=True))
+    found = parquet.read_table(bars / f"{table}.parquet", columns=list(columns))
+    return zip(*(found[name].to_pylist() for name in columns), strict=True)
 
 
-def _write(years: Sequence[Path], kinds: Mapping[str, str], target: Path) -> None:
+def _write(bars: Path, target: Path) -> None:
     """Write all files, reading one row group at a time; a security's span continues from year to year."""
     from pyarrow import parquet
 
+    years = parquet_files.years(bars)
     calendar = _calendar(years)
+    future = _future(calendar[-1].item(), _rows(bars, "trade_calendar", "calendar_date", "is_trading_day"))
     (target / "calendars").mkdir(parents=True)
-    (target / "calendars" / "day.txt").write_text("".join(f"{day}\n" for day in calendar))
+    _write_days(target / "calendars" / "day.txt", calendar)
+    _write_days(target / "calendars" / "day_future.txt", [*calendar, *future])
     spans: dict[str, tuple[int, int]] = {}
     for year in years:
         for batch in parquet.ParquetFile(year).iter_batches(parquet_files.ROW_GROUP, columns=list(READ)):
             for code, columns in _by_code(batch):
                 directory = target / "features" / code.replace(".", "")
                 spans[code] = _append(directory, columns, calendar, spans.get(code))
-    (target / "instruments").mkdir()
-    for name in FILE_OF_KIND.values():
-        (target / "instruments" / name).touch()
+    kinds = dict(_rows(bars, "security", "code", "kind"))
+    instruments: dict[str, list[tuple[str, int, int]]] = {
+        name: [] for name in (*FILE_OF_KIND.values(), *FILE_OF_INDEX.values())
+    }
     for code, (first, last) in sorted(spans.items()):
-        file = target / "instruments" / FILE_OF_KIND.get(kinds.get(code, ""), FILE_OF_KIND["stock"])
-        with file.open("a") as lines:
-            lines.write(f"{code.replace('.', '').upper()}\t{calendar[first]}\t{calendar[last]}\n")
+        instruments[FILE_OF_KIND.get(kinds.get(code, ""), FILE_OF_KIND["stock"])].append((code, first, last))
+    for index, code, start, end in _rows(bars, "index_member", "index_code", "code", "start_date", "end_date"):
+        first, last = _sessions(calendar, start, end)
+        if code in spans and first <= last:
+            instruments[FILE_OF_INDEX[index]].append((code, first, last))
+    (target / "instruments").mkdir()
+    for name, members in instruments.items():
+        lines = (f"{code.replace('.', '').upper()}\t{calendar[a]}\t{calendar[b]}\n" for code, a, b in members)
+        (target / "instruments" / name).write_text("".join(lines))
+
+
+def _write_days(file: Path, days: Iterable[object]) -> None:
+    file.write_text("".join(f"{day}\n" for day in days))
+
+
+def _future(last: date, calendar: Iterable[tuple[date, bool]]) -> list[date]:
+    """The sessions after the last one with bars, as far as the calendar is known.
+
+    A backtest ends a day where the next session begins, so there is at least one: where the calendar ends, the next
+    weekday, except New Year's Day, stands for it.
+    """
+    future = [day for day, is_trading_day in calendar if is_trading_day and day > last]
+    if not future:
+        following = (last + timedelta(days=n) for n in range(1, 5))
+        future = [next(day for day in following if day.weekday() < 5 and (day.month, day.day) != (1, 1))]
+    return future
+
+
+def _sessions(calendar: Dates, start: date, end: date | None) -> tuple[int, int]:
+    """The indices of a span's first and last session in the calendar.
+
+    :param end: exclusive; ``None``: the span lasts.
+    :returns: the last one is before the first if no session is in the span.
+    """
+    import numpy as np
+
+    first = np.searchsorted(calendar, np.datetime64(start))
+    return int(first), int(len(calendar) if end is None else np.searchsorted(calendar, np.datetime64(end))) - 1
 
 
 def _calendar(years: Sequence[Path]) -> Dates:

@@ -18,6 +18,7 @@ from ashare.errors import InvalidInput
 from ashare.export import parquet_files
 from ashare.incomplete import Incomplete, IncompleteBars, RequestedBars, find_problem, parse_incomplete
 from ashare.read import FIELDS, KEY
+from ashare.reference_lists import SPANS
 from ashare.store import arrow, export_rows
 from ashare.store.export_rows import YearState
 from ashare.store.read_connection import read_only_connection, read_transaction
@@ -45,6 +46,26 @@ TABLES = {
         "ipo_date": "date32",
         "out_date": "date32",
         "updated_at": arrow.MOMENT,
+    },
+    "snapshot": {
+        "dataset": "string",
+        "as_of": "date32",
+        "rows": "int64",
+        "update_date": "date32",
+        "fetched_at": arrow.MOMENT,
+        "run_id": "string",
+    },
+    "index_member": SPANS,
+    "industry": {
+        "classification": "string",
+        "code": arrow.CODE,
+        "industry": "string",
+        **dict.fromkeys(("start_date", "end_date"), "date32"),
+    },
+    "security_name": {
+        "code": arrow.CODE,
+        "name": "string",
+        **dict.fromkeys(("start_date", "end_date"), "date32"),
     },
     "trade_calendar": {"calendar_date": "date32", "is_trading_day": "bool", "fetched_at": arrow.MOMENT},
     "sync_status": {

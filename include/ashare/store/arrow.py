@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ashare.store.queries import queries
 
 if TYPE_CHECKING:
+    import pandas as pd
     import psycopg
     import pyarrow as pa
     from psycopg.abc import Buffer
@@ -32,6 +33,19 @@ def schema(types: Mapping[str, str]) -> pa.Schema:
 
     special = {MOMENT: pa.timestamp("us", tz="UTC")}
     return pa.schema([(name, special.get(kind) or pa.type_for_alias(kind)) for name, kind in types.items()])
+
+
+def frame(table: pa.Table) -> pd.DataFrame:
+    """A table as a pandas frame. A column's dtype does not depend on whether a value is missing.
+
+    :returns: dates are datetime64[ns], integers float64; ``is_st`` is boolean, as it can be blank.
+    """
+    import pyarrow as pa
+
+    by_type = {pa.date32(): pa.timestamp("ns"), pa.int64(): pa.float64()}
+    types = [(field.name, by_type.get(field.type, field.type)) for field in table.schema]
+    made: pd.DataFrame = table.cast(pa.schema(types)).to_pandas()
+    return made.astype({"is_st": "boolean"}) if "is_st" in made else made
 
 
 @contextmanager

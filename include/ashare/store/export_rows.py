@@ -43,7 +43,10 @@ def year_states(connection: Connection, selection: Mapping[str, Any]) -> list[Ye
 
 
 def table_text(connection: Connection, name: str) -> bytes:
-    """A whole table as CSV: ``adjust_factor``, ``security``, ``trade_calendar`` or ``sync_status``."""
+    """A whole table as CSV.
+
+    :param name: the name of the table, and of the statement that reads it.
+    """
     with arrow.copied(connection, sql.SQL(queries("export")[name])) as texts:
         return b"".join(texts)
 

@@ -50,17 +50,27 @@ class OpenDates(NamedTuple):
 
 
 def copy_bars(
-    connection: Connection, columns: Iterable[str], view: str, *, start: date, end: date, codes: Sequence[str] | None
+    connection: Connection,
+    columns: Iterable[str],
+    view: str,
+    *,
+    start: date,
+    end: date,
+    codes: Sequence[str] | None,
+    index: str | None = None,
 ) -> AbstractContextManager[Iterator[bytes]]:
     """Bars, sorted by code and trade date, as CSV in chunks of whole rows.
 
     :param view: the table or view of the schema ``ashare`` that has the columns.
     :param codes: only these securities; ``None``: all.
+    :param index: only bars of trade dates on which the security was a member of the index; ``None``: all.
     """
-    query = sql.SQL(queries("read")["bars"]).format(
-        columns=sql.SQL(", ").join(map(sql.Identifier, columns)), bars=sql.Identifier("ashare", view)
+    statement = queries("read")["bars" if index is None else "member_bars"]
+    query = sql.SQL(statement).format(
+        columns=sql.SQL(", ").join(sql.Identifier("b", name) for name in columns),
+        bars=sql.Identifier("ashare", view),
     )
-    return arrow.copied(connection, query, {"start": start, "end": end, "codes": codes})
+    return arrow.copied(connection, query, {"start": start, "end": end, "codes": codes, "index": index})
 
 
 def unknown_codes(connection: Connection, codes: Sequence[str]) -> list[str]:

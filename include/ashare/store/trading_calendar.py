@@ -22,6 +22,10 @@ class TradingCalendar:
         rows = self.store.rows("calendar", "session", {"day": day})
         return (rows[0][0], rows[0][1]) if rows else None
 
+    def days(self, start: date, end: date) -> list[tuple[date, bool]]:
+        """The days of a range that the calendar has, each with whether it is a session."""
+        return [(row[0], row[1]) for row in self.store.rows("calendar", "days", {"start": start, "end": end})]
+
     def sessions(self, start: date, end: date) -> list[date]:
         """The sessions of a range."""
         return [row[0] for row in self.store.rows("calendar", "sessions", {"start": start, "end": end})]

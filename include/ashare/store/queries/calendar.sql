@@ -1,6 +1,10 @@
 -- name: session
 SELECT is_trading_day, fetched_at FROM ashare.trade_calendar WHERE calendar_date = %(day)s
 
+-- name: days
+SELECT calendar_date, is_trading_day FROM ashare.trade_calendar
+WHERE calendar_date BETWEEN %(start)s AND %(end)s ORDER BY calendar_date
+
 -- name: sessions
 SELECT calendar_date FROM ashare.trade_calendar
 WHERE is_trading_day AND calendar_date BETWEEN %(start)s AND %(end)s ORDER BY calendar_date

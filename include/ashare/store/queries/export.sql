@@ -52,6 +52,18 @@ SELECT code, ex_date, fore_factor, back_factor FROM ashare.adjust_factor ORDER B
 -- name: security
 SELECT code, name, kind, ipo_date, out_date, updated_at FROM ashare.security ORDER BY code
 
+-- name: snapshot
+SELECT dataset, as_of, rows, update_date, fetched_at, run_id FROM ashare.snapshot ORDER BY dataset, as_of
+
+-- name: index_member
+SELECT index_code, code, start_date, end_date FROM ashare.index_member ORDER BY index_code, code, start_date
+
+-- name: industry
+SELECT classification, code, industry, start_date, end_date FROM ashare.industry ORDER BY classification, code, start_date
+
+-- name: security_name
+SELECT code, name, start_date, end_date FROM ashare.security_name ORDER BY code, start_date
+
 -- name: trade_calendar
 SELECT calendar_date, is_trading_day, fetched_at FROM ashare.trade_calendar ORDER BY calendar_date
 

@@ -10,10 +10,20 @@ COPY (
 ) TO STDOUT (FORMAT csv, ENCODING 'UTF8')
 
 -- name: bars
-SELECT {columns} FROM {bars}
-WHERE trade_date BETWEEN %(start)s AND %(end)s
-  AND (%(codes)s::text[] IS NULL OR code = ANY (%(codes)s::text[]))
-ORDER BY code, trade_date
+SELECT {columns} FROM {bars} b
+WHERE b.trade_date BETWEEN %(start)s AND %(end)s
+  AND (%(codes)s::text[] IS NULL OR b.code = ANY (%(codes)s::text[]))
+ORDER BY b.code, b.trade_date
+
+-- name: member_bars
+-- A span at a time: a scan of the index (code, trade_date) for each.
+SELECT {columns}
+FROM ashare.index_member m
+JOIN {bars} b ON b.code = m.code
+    AND b.trade_date BETWEEN greatest(m.start_date, %(start)s::date) AND least(m.end_date - 1, %(end)s::date)
+WHERE m.index_code = %(index)s AND m.start_date <= %(end)s AND (m.end_date IS NULL OR m.end_date > %(start)s)
+  AND (%(codes)s::text[] IS NULL OR m.code = ANY (%(codes)s::text[]))
+ORDER BY b.code, b.trade_date
 
 -- name: unknown
 SELECT code FROM unnest(%(codes)s::text[]) WITH ORDINALITY AS asked (code, n)

@@ -1,0 +1,131 @@
+"""Qlib itself, unchanged, works on the files of ``ashare export --qlib``: its LightGBM workflow, to the last day."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ashare_emulator.generated import GeneratedMarket
+from ashare_local import PROJECT
+from tests.conftest import Database
+from tests.qlib import generated_export
+
+pytestmark = [
+    pytest.mark.skipif(
+        not os.environ.get("ASHARE_TEST_QLIB"), reason="`make test-qlib` runs it, with Qlib in .venv-qlib"
+    ),
+    pytest.mark.timeout(1200),
+]
+
+QLIB = PROJECT / ".venv-qlib" / "bin"
+START, END = date(2023, 1, 2), date(2024, 12, 31)
+TRAIN, VALID, TEST = ("2023-04-03", "2023-12-29"), ("2024-01-02", "2024-05-31"), ("2024-06-03", "2024-12-31")
+
+TOPK = 50
+
+
+def workflow(provider_uri: Path) -> dict[str, Any]:
+    """The settings of Qlib's example for LightGBM and Alpha158, with this market's path and dates.
+
+    Qlib's package lacks its examples, so these are written here: the same classes, CSI 300, the index as
+    benchmark.
+    """
+    handler = {
+        "start_time": str(START),
+        "end_time": str(END),
+        "fit_start_time": TRAIN[0],
+        "fit_end_time": TRAIN[1],
+        "instruments": "csi300",
+    }
+    backtest = {
+        "start_time": TEST[0],
+        "end_time": TEST[1],
+        "account": 100_000_000,
+        "benchmark": "SH000300",
+        "exchange_kwargs": {
+            "limit_threshold": 0.095,
+            "deal_price": "close",
+            "open_cost": 0.0005,
+            "close_cost": 0.0015,
+            "min_cost": 5,
+        },
+    }
+    placeholders = {"model": "<MODEL>", "dataset": "<DATASET>"}
+    strategy = {"signal": "<PRED>", "topk": TOPK, "n_drop": 5}
+    analysis = {"strategy": of("contrib.strategy", "TopkDropoutStrategy", **strategy), "backtest": backtest}
+    return {
+        "qlib_init": {"provider_uri": str(provider_uri), "region": "cn"},
+        "task": {
+            "model": of("contrib.model.gbdt", "LGBModel", loss="mse", num_leaves=64, num_threads=2),
+            "dataset": of(
+                "data.dataset",
+                "DatasetH",
+                handler=of("contrib.data.handler", "Alpha158", **handler),
+                segments={"train": TRAIN, "valid": VALID, "test": TEST},
+            ),
+            "record": [
+                of("workflow.record_temp", "SignalRecord", **placeholders),
+                of("workflow.record_temp", "SigAnaRecord", ana_long_short=False, ann_scaler=252),
+                of("workflow.record_temp", "PortAnaRecord", config=analysis),
+            ],
+        },
+    }
+
+
+def of(module: str, name: str, **arguments: Any) -> dict[str, Any]:
+    return {"class": name, "module_path": f"qlib.{module}", "kwargs": arguments}
+
+
+@pytest.fixture(scope="module")
+def market() -> GeneratedMarket:
+    """1,200 stocks over two years: enough for three indices of full size."""
+    return GeneratedMarket(start=START, end=END, stocks=1200, etfs=0)
+
+
+@pytest.fixture
+def provider_uri(bare_database: Database, market: GeneratedMarket, tmp_path: Path) -> Path:
+    generated_export.load(bare_database.connect, market, START)
+    conninfo = f"host={bare_database.server.socket_dir} user=postgres dbname={bare_database.name}"
+    return generated_export.write(tmp_path, conninfo)
+
+
+def qlib(directory: Path, *command: object) -> str:
+    """Run a program of .venv-qlib in a directory; return its output."""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [str(QLIB / str(command[0])), *map(str, command[1:])],
+        cwd=directory,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout
+
+
+def test_qlibs_workflow_ends_with_a_report_up_to_the_last_day(
+    provider_uri: Path, market: GeneratedMarket, tmp_path: Path
+) -> None:
+    (tmp_path / "workflow.yaml").write_text(json.dumps(workflow(provider_uri)))  # JSON is YAML
+    qlib(tmp_path, "qrun", "workflow.yaml")
+    report = json.loads(qlib(tmp_path, "python", PROJECT / "tests" / "qlib" / "report.py", "mlruns"))
+
+    sessions = [str(day) for day, is_open in market.trade_dates(date.fromisoformat(TEST[0]), END) if is_open]
+    assert report["days"] == sessions
+    index = {row[0]: float(row[12]) / 100 for row in market.bars_of("sh.000300", START, END)}
+    assert report["bench"] == pytest.approx([index[day] for day in sessions], abs=1e-6)
+    for name in ("account", "return", "turnover", "cost"):
+        assert all(map(math.isfinite, report[name])), name
+    assert max(report["turnover"]) > 0.5, "the first day buys"
+    assert sum(turnover > 0 for turnover in report["turnover"]) > 100
+    assert len(report["analysis"]) == 10
+    assert all(map(math.isfinite, report["analysis"].values()))
+    assert sum(map(math.isfinite, report["ic"])) > 130
