@@ -626,7 +626,7 @@ def readme(loaded: Database, cli: Cli, tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_the_notebook_example(readme: Callable[[str, str], str], tmp_path: Path) -> None:
     names: dict[str, Any] = {}
-    exec(readme("python", "load_bars"), names)
+    exec(readme("python", "nlargest"), names)
     assert names["close"].shape == (3, len(names["listed"]) + 1)
     assert len(names["axes"].lines) == len(names["best"]) + 1 == 6
     names["axes"].figure.savefig(tmp_path / "prices.png")

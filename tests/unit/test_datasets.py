@@ -318,7 +318,10 @@ def test_a_weekly_dataset_stands_under_its_name_and_begins_on_a_monday() -> None
         name: name for name in WEEKLY_DATASETS
     }
     assert not set(WEEKLY_DATASETS) & set(DATASETS)
-    firsts = [each.first_week for each in (*WEEKLY_DATASETS.values(), *MEMBER_LISTS.values())]
+    firsts = {
+        *(each.first_week for each in WEEKLY_DATASETS.values()),
+        *(each.first_week for each in MEMBER_LISTS.values()),
+    }
     assert all(day.weekday() == 0 for day in firsts)
     assert INDEX_MEMBERS.first_week == min(each.first_week for each in MEMBER_LISTS.values())
     assert set(OF_INDUSTRY_CALL) == set(WEEKLY_DATASETS) - {INDEX_MEMBERS.name}
