@@ -8,7 +8,6 @@ import re
 import signal
 import threading
 import time
-from collections import Counter
 from datetime import date
 from functools import partial
 from itertools import pairwise
@@ -203,9 +202,21 @@ def test_batches_are_named_in_the_ui(api: Api) -> None:
 
 def test_events_of_the_asset_carry_the_trade_date_and_closed_days_have_none(api: Api) -> None:
     events = api("GET", "/api/v2/assets/events?limit=100")["asset_events"]
-    keys = Counter(event["partition_key"] for event in events)
-    assert set(OPEN) <= set(keys)
-    assert not set(CLOSED) & set(keys)
+    keys = {event["partition_key"] for event in events if event["name"] == "ashare_daily_bar"}
+    assert set(OPEN) <= keys
+    assert not set(CLOSED) & keys
+
+
+def test_events_of_each_datasets_asset_say_how_many_rows_the_date_has(api: Api, query: Query) -> None:
+    events = api("GET", "/api/v2/assets/events?limit=1000")["asset_events"]
+    newest = {(event["name"], event["partition_key"]): event["extra"] for event in reversed(events)}
+    for name in ("stock_bar", "index_bar", "adjust_factor"):
+        for day in OPEN:
+            ((loaded,),) = query(
+                "SELECT loaded FROM ashare.coverage WHERE dataset = %s AND partition = %s", name, day
+            )
+            extra = newest[f"ashare_{name}", day]
+            assert (extra["rows"], extra["missing"]) == (loaded, 0)
 
 
 def tasks_of(api: Api, run_id: str) -> list[dict[str, Any]]:
