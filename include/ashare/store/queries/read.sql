@@ -16,12 +16,12 @@ WHERE b.trade_date BETWEEN %(start)s AND %(end)s
 ORDER BY b.code, b.trade_date
 
 -- name: member_bars
--- A span at a time: a scan of the index (code, trade_date) for each.
+-- The range stands there for the bars, too: from the spans alone, the planner does not see that a day is little to read.
 SELECT {columns}
 FROM ashare.index_member m
-JOIN {bars} b ON b.code = m.code
-    AND b.trade_date BETWEEN greatest(m.start_date, %(start)s::date) AND least(m.end_date - 1, %(end)s::date)
-WHERE m.index_code = %(index)s AND m.start_date <= %(end)s AND (m.end_date IS NULL OR m.end_date > %(start)s)
+JOIN {bars} b ON b.code = m.code AND b.trade_date >= m.start_date AND (m.end_date IS NULL OR b.trade_date < m.end_date)
+WHERE b.trade_date BETWEEN %(start)s AND %(end)s
+  AND m.index_code = %(index)s AND m.start_date <= %(end)s AND (m.end_date IS NULL OR m.end_date > %(start)s)
   AND (%(codes)s::text[] IS NULL OR m.code = ANY (%(codes)s::text[]))
 ORDER BY b.code, b.trade_date
 
