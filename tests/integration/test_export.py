@@ -115,14 +115,15 @@ def add_lists(database: Database) -> None:
     database.do(
         "INSERT INTO ashare.industry "
         "SELECT '证监会行业分类', code, CASE WHEN n > 1 THEN 'J66货币金融服务' END, '2024-12-23', NULL "
-        "FROM (SELECT code, row_number() OVER (ORDER BY code) AS n FROM ashare.security LIMIT 2) AS s"
+        "FROM (SELECT code, row_number() OVER (ORDER BY code) AS n FROM ashare.security WHERE kind = 'stock') AS s "
+        "WHERE n <= 2"
     )
     database.do(
         "INSERT INTO ashare.security_name SELECT code, '*ST', '2024-12-23', '2024-12-30' FROM ashare.security"
     )
     database.do(
         "INSERT INTO ashare.snapshot (dataset, as_of, rows, update_date) "
-        "SELECT dataset, monday, 1, monday FROM unnest('{index_member,industry}'::text[]) AS dataset, "
+        "SELECT dataset, monday, 1, monday FROM unnest('{index_member,industry,security_name}'::text[]) AS dataset, "
         "unnest('{2024-12-23,2024-12-30,2025-01-06}'::date[]) AS monday"
     )
 
@@ -626,10 +627,22 @@ def readme(loaded: Database, cli: Cli, tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_the_notebook_example(readme: Callable[[str, str], str], tmp_path: Path) -> None:
     names: dict[str, Any] = {}
-    exec(readme("python", "nlargest"), names)
+    exec(readme("python", "pivot"), names)
     assert names["close"].shape == (3, len(names["listed"]) + 1)
     assert len(names["axes"].lines) == len(names["best"]) + 1 == 6
     names["axes"].figure.savefig(tmp_path / "prices.png")
+
+
+@pytest.mark.filterwarnings("ignore::ashare.read.IncompleteLists")
+def test_the_example_of_lists(loaded: Database, readme: Callable[[str, str], str]) -> None:
+    add_lists(loaded)
+    names: dict[str, Any] = {}
+    exec(readme("python", "members"), names)
+    one, other = sorted(names["spans"]["code"])
+    assert names["csi300"]["code"].tolist() == [other]
+    assert names["closes"]["code"].unique().tolist() == [other]
+    assert names["sectors"]["code"].tolist() == [one, other]
+    assert names["then"].empty, "the only names are of the week before"
 
 
 def test_the_examples_of_duckdb_and_polars(
