@@ -131,7 +131,9 @@ def add_lists(database: Database) -> None:
 def expected(database: Database, where: str = "true") -> list[tuple[Any, ...]]:
     columns = ", ".join(f"b.{name}" for name in COLUMNS)
     return database.rows(
-        f"SELECT {columns}, f.factor FROM ashare.daily_bar b JOIN ashare.daily_bar_hfq f USING (trade_date, code) "
+        f"SELECT {columns}, l.limit_up, l.limit_down, f.factor FROM ashare.daily_bar b "
+        "JOIN ashare.daily_bar_hfq f USING (trade_date, code) "
+        "LEFT JOIN ashare.daily_limit l USING (trade_date, code) "
         f"WHERE {where} ORDER BY extract(year FROM b.trade_date), b.code, b.trade_date"
     )
 
@@ -161,7 +163,7 @@ def test_it_reads_back_equal_by_whatever_reads_it(loaded: Database, cli: Cli, tm
     rows = expected(loaded)
     assert {row[-1] for row in rows} >= {Decimal(1), Decimal("1.25")}
     assert any(row[COLUMNS.index("volume")] is None for row in rows)
-    names = [*COLUMNS, "hfq_factor"]
+    names = [*COLUMNS, "limit_up", "limit_down", "hfq_factor"]
     bars = tmp_path / "bars" / "daily_bar"
 
     table = pq.read_table(bars)
@@ -258,6 +260,11 @@ CHANGES: dict[str, tuple[str, set[str]]] = {
         "UPDATE ashare.adjust_factor SET back_factor = 1.26 WHERE code = %s AND ex_date = '2024-12-31'",
         {OLD, NEW},
     ),
+    "a corrected listing day, from which price limits are counted": (
+        "UPDATE ashare.security SET ipo_date = '2024-12-30' WHERE code = %s",
+        {OLD, NEW},
+    ),
+    "a listing day of long ago": ("UPDATE ashare.security SET ipo_date = '2001-01-04' WHERE code = %s", set()),
     "a factor that is gone": ("DELETE FROM ashare.adjust_factor WHERE code = %s", {OLD, NEW}),
     "nothing that a bar has": ("UPDATE ashare.security SET name = 'another' WHERE code = %s", set()),
 }
@@ -522,9 +529,10 @@ def test_qlibs_files_hold_the_adjusted_bars(loaded: Database, cli: Cli, tmp_path
 
     rows = loaded.rows(
         "SELECT code, trade_date::text, is_trading, open, high, low, close, volume / factor, amount, pct_chg / 100, "
-        "factor FROM ashare.daily_bar_hfq ORDER BY code, trade_date"
+        "limit_up * factor, limit_down * factor, factor "
+        "FROM ashare.daily_bar_hfq LEFT JOIN ashare.daily_limit USING (code, trade_date) ORDER BY code, trade_date"
     )
-    fields = ("open", "high", "low", "close", "volume", "amount", "change", "factor")
+    fields = ("open", "high", "low", "close", "volume", "amount", "change", "limit_up", "limit_down", "factor")
     for code, day, is_trading, *values in rows:
         for field, value in zip(fields, values, strict=True):
             features = np.fromfile(qlib / "features" / code.replace(".", "") / f"{field}.day.bin", dtype="<f4")

@@ -6,8 +6,9 @@ and ``etf.txt`` the ETFs; ``csi300.txt``, ``csi500.txt`` and ``sse50.txt`` have 
 first and the last session of each time as a member. ``features/sh600000/close.day.bin`` is little-endian float32: the
 index of the security's first session in the calendar, then one value per session.
 Prices are adjusted (hfq), ``$factor`` is adjusted price / traded price, ``$volume`` is shares / factor, ``$amount``
-is in CNY, ``$change`` is the day's return as a fraction. A missing day is NaN, as in Qlib's own data; a suspended
-day, too, except its ``$factor``.
+is in CNY, ``$change`` is the day's return as a fraction. ``$limit_up`` and ``$limit_down`` are the price
+limits, adjusted as prices are; NaN without a limit. A missing day is NaN, as in Qlib's own data; a suspended day,
+too, except its ``$factor``.
 """
 
 from __future__ import annotations
@@ -32,12 +33,13 @@ if TYPE_CHECKING:
     Dates = NDArray[np.datetime64]
 
 PRICES = ("open", "high", "low", "close")
-READ = ("code", "trade_date", *PRICES, "volume", "amount", "pct_chg", "is_trading", "hfq_factor")
+LIMITS = ("limit_up", "limit_down")
+READ = ("code", "trade_date", *PRICES, *LIMITS, "volume", "amount", "pct_chg", "is_trading", "hfq_factor")
 FILE_OF_KIND = {"stock": "all.txt", "index": "index.txt", "etf": "etf.txt"}
 FILE_OF_INDEX = {code: f"{name.replace(' ', '').lower()}.txt" for code, name in MEMBER_INDICES.items()}
 TABLES = ("security", "index_member", "trade_calendar")
 """The tables of the source export that are read beside the bars."""
-FORMAT = 2
+FORMAT = 3
 """Format version. Increment it with any change of the files' content."""
 MADE_OF = ".ashare"
 """Marker file: a fingerprint of the source export, and the sign that the directory may be replaced."""
@@ -198,7 +200,7 @@ def _features(columns: Mapping[str, Any]) -> dict[str, Numbers]:
     blank = np.where(columns["is_trading"], 1.0, np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         traded = {
-            **{name: columns[name] * factor for name in PRICES},
+            **{name: columns[name] * factor for name in (*PRICES, *LIMITS)},
             "vwap": columns["amount"] / volume * factor,
             "volume": volume / factor,
             "amount": columns["amount"],

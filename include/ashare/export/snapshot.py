@@ -36,7 +36,7 @@ FORMAT = 1
 
 # float64 reproduces every price and ratio as sent (15 digits; a price has 4 decimals), and pandas, polars and Qlib
 # compute with float64. Every reader would have to convert decimals at each read.
-BARS = {**KEY, **FIELDS, "hfq_factor": "float64"}
+BARS = {**KEY, **FIELDS, "limit_up": "float64", "limit_down": "float64", "hfq_factor": "float64"}
 COUNTS = ("expected", "loaded", "suspended", "missing", "rejected", "revised", "requests")
 TABLES = {
     "adjust_factor": {"code": arrow.CODE, "ex_date": "date32", "fore_factor": "float64", "back_factor": "float64"},
@@ -238,7 +238,7 @@ class _Export:
 
     def _year(self, state: YearState) -> None:
         columns = arrow.schema(BARS)
-        fingerprint = _fingerprint(columns, state.bars_hash, state.factors_hash)
+        fingerprint = _fingerprint(columns, state.bars_hash, state.factors_hash, state.limits_hash)
         file = self.directory / "daily_bar" / f"year={state.year}" / "part-0.parquet"
         self.done.bars += state.bars
         self.done.years.append(state.year)

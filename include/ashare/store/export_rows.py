@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
 
 class YearState(NamedTuple):
-    """A year's number of bars, a hash that changes with any bar, and a hash that changes with any factor."""
+    """A year's number of bars, and hashes that change with any bar, with any factor, and with any price limit."""
 
     year: int
     bars: int
     bars_hash: str
     factors_hash: str | None
+    limits_hash: str | None
 
 
 def prepare_sorting(connection: Connection) -> None:
@@ -54,6 +55,6 @@ def table_text(connection: Connection, name: str) -> bytes:
 def copy_selection(
     connection: Connection, columns: Iterable[str], selection: Mapping[str, Any]
 ) -> AbstractContextManager[Iterator[bytes]]:
-    """The bars of a selection with their factors, sorted by code and trade date, as CSV in chunks of whole rows."""
+    """The bars of a selection with price limits and factors, sorted by code and trade date, as CSV in whole rows."""
     names = sql.SQL(", ").join(sql.Identifier("b", name) for name in columns)
     return arrow.copied(connection, sql.SQL(queries("export")["bars"]).format(columns=names), selection)

@@ -6,7 +6,7 @@ SELECT set_config('work_mem', '256MB', true)
 SELECT to_char(min(applied_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') FROM ashare.schema_migration
 
 -- name: years
--- A hash of each year's bars, and a hash of its factors: each changes with any of them.
+-- A hash of each year's bars, of its factors, and of what its price limits follow from beside the bars.
 WITH bar AS MATERIALIZED (
     SELECT extract(year FROM b.trade_date)::integer AS year, b.code, count(*) AS rows,
            min(b.trade_date) AS trade_date,
@@ -31,16 +31,31 @@ WITH bar AS MATERIALIZED (
     SELECT s.year, sum(hash_record_extended(ROW(s.code, s.trade_date, f.back_factor), 0)) AS hash
     FROM step s JOIN ashare.daily_bar_factor f ON f.code = s.code AND f.trade_date = s.trade_date
     GROUP BY s.year
+), rule AS (
+    SELECT sum(hash_record_extended(r, 0)) AS hash FROM ashare.price_limit_rule r
+), listing AS (
+    -- Limits differ in the weeks after a listing and before a delisting, which may be of the year before or after.
+    SELECT y.year, sum(hash_record_extended(ROW(s.code, s.ipo_date, s.out_date), 0)) AS hash
+    FROM (SELECT DISTINCT year FROM bar) AS y
+    JOIN ashare.security s ON s.kind = 'stock' AND (extract(year FROM s.ipo_date) IN (y.year - 1, y.year)
+                                                    OR extract(year FROM s.out_date) IN (y.year, y.year + 1))
+    GROUP BY y.year
 )
 SELECT year, sum(b.rows)::bigint AS bars,
-       sum(hash_record_extended(ROW(b.code, b.rows, b.hash), 0))::text AS bars_hash, f.hash::text AS factors_hash
-FROM bar b LEFT JOIN factor f USING (year)
-GROUP BY year, f.hash
+       sum(hash_record_extended(ROW(b.code, b.rows, b.hash), 0))::text AS bars_hash, f.hash::text AS factors_hash,
+       concat_ws(' ', (SELECT hash FROM rule), l.hash) AS limits_hash
+FROM bar b LEFT JOIN factor f USING (year) LEFT JOIN listing l USING (year)
+GROUP BY year, f.hash, l.hash
 ORDER BY year
 
 -- name: bars
-SELECT {columns}, b.back_factor AS hfq_factor
+SELECT {columns}, l.limit_up, l.limit_down, b.back_factor AS hfq_factor
 FROM ashare.daily_bar_factor b
+-- The range stands there twice: for the view, the planner does not take it from the bars.
+LEFT JOIN (
+    SELECT d.trade_date, d.code, d.limit_up, d.limit_down FROM ashare.daily_limit d
+    WHERE d.trade_date BETWEEN %(start)s AND %(end)s
+) AS l ON l.trade_date = b.trade_date AND l.code = b.code
 WHERE b.trade_date BETWEEN %(start)s AND %(end)s
   AND (%(kinds)s::text[] IS NULL
        OR b.code IN (SELECT s.code FROM ashare.security s WHERE s.kind = ANY (%(kinds)s::text[])))
