@@ -6,6 +6,7 @@ import json
 import math
 import os
 import subprocess
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 from ashare_emulator.generated import GeneratedMarket
 from ashare_local import PROJECT
-from tests.conftest import Database
+from tests.conftest import Database, Databases
 from tests.qlib import generated_export
 
 pytestmark = [
@@ -89,11 +90,17 @@ def market() -> GeneratedMarket:
     return GeneratedMarket(start=START, end=END, stocks=1200, etfs=0)
 
 
-@pytest.fixture
-def provider_uri(bare_database: Database, market: GeneratedMarket, tmp_path: Path) -> Path:
-    generated_export.load(bare_database.connect, market, START)
-    conninfo = f"host={bare_database.server.socket_dir} user=postgres dbname={bare_database.name}"
-    return generated_export.write(tmp_path, conninfo)
+@pytest.fixture(scope="module")
+def loaded(databases: Databases, market: GeneratedMarket) -> Iterator[Database]:
+    with databases.copied("template1") as made:
+        generated_export.load(made.connect, market, START)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def provider_uri(loaded: Database, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    conninfo = f"host={loaded.server.socket_dir} user=postgres dbname={loaded.name}"
+    return generated_export.write(tmp_path_factory.mktemp("export"), conninfo)
 
 
 def qlib(directory: Path, *command: object) -> str:
@@ -129,3 +136,19 @@ def test_qlibs_workflow_ends_with_a_report_up_to_the_last_day(
     assert len(report["analysis"]) == 10
     assert all(map(math.isfinite, report["analysis"].values()))
     assert sum(map(math.isfinite, report["ic"])) > 130
+
+
+def test_qlibs_exchange_knows_the_limits_of_each_board(provider_uri: Path, loaded: Database, tmp_path: Path) -> None:
+    script = PROJECT / "tests" / "qlib" / "limits.py"
+    found = json.loads(qlib(tmp_path, "python", script, provider_uri, START, END).splitlines()[-1])
+    at_limit = {"limit_buy": "close >= limit_up", "limit_sell": "close <= limit_down"}
+    for name, condition in at_limit.items():
+        rows = loaded.rows(
+            "SELECT upper(replace(code, '.', '')), trade_date::text "
+            "FROM ashare.daily_limit JOIN ashare.daily_bar USING (code, trade_date) "
+            f"WHERE is_trading AND {condition} AND trade_date BETWEEN %s AND %s "
+            "AND upper(replace(code, '.', '')) = ANY (%s) ORDER BY 1, 2",
+            *(START, END, found["listed"]),
+        )
+        assert len(rows) > 20, name
+        assert found[name] == [list(row) for row in rows], name
