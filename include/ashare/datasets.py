@@ -208,8 +208,6 @@ _BARS = {dataset.kind: dataset for dataset in DATASETS.values() if dataset.kind}
 
 KINDS = tuple(_BARS)
 """The kinds of securities whose bars are kept."""
-MEMBER_INDICES = {"sh.000300": "CSI 300", "sh.000905": "CSI 500", "sh.000016": "SSE 50"}
-"""The indices whose members Baostock has, and their names."""
 PLURALS = {kind: dataset.plural for kind, dataset in _BARS.items()}
 MARKET_DAY_FROM = {kind: dataset.market_call.first_date for kind, dataset in _BARS.items() if dataset.market_call}
 """The first trade date of each kind's whole-market call; without the kinds that have no such call."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ashare.datasets import MEMBER_INDICES
-from ashare.dates import beijing_now
+from ashare.cost import MANY_WEEKS
+from ashare.datasets import MEMBER_LISTS, WEEKLY_DATASETS, newest_week
+from ashare.dates import beijing_now, monday_of
 from ashare.errors import IncompleteDate, InvalidInput
 from ashare.incomplete import Incomplete
 from ashare.store import loaded_lists
@@ -16,14 +17,8 @@ from ashare.texts import NAMED, backfill_command, history_command
 if TYPE_CHECKING:
     import psycopg
 
-PLURALS = {"index_member": "members of indices", "industry": "industries", "security_name": "names"}
-"""Weekly dataset -> what a sentence calls its rows."""
-
 OLDEST_LIST = 14
 """Up to which age, in days, the newest list is good: the next one is due after seven, and can be late."""
-
-MOST_BY_WEEK = 52
-"""Maximum number of weeks to load week by week; ``ashare_history`` loads more of them faster."""
 
 
 class IncompleteLists(UserWarning):
@@ -35,8 +30,8 @@ def parse_index(given: Any) -> str:
 
     :raises InvalidInput: Baostock has no members of it.
     """
-    if given not in list(MEMBER_INDICES):
-        known = ", ".join(f"{code} ({name})" for code, name in MEMBER_INDICES.items())
+    if given not in list(MEMBER_LISTS):
+        known = ", ".join(f"{code} ({each.name})" for code, each in MEMBER_LISTS.items())
         raise InvalidInput(f"Baostock has no members of {given!r}: choose among {known}.")
     return str(given)
 
@@ -69,13 +64,13 @@ def find_week_problem(
         raise InvalidInput(_before(dataset, index, begin, first or last))
     if incomplete == "ignore":
         return None
-    today = beijing_now().date()
+    now = beijing_now()
     found = loaded_lists.open_weeks(
         connection,
         dataset,
         first=first or since,
-        last=min(last, today),
-        newest=_monday(today - timedelta(days=1)),
+        last=min(last, now.date()),
+        newest=newest_week(now),
         oldest=OLDEST_LIST,
     )
     if not found.weeks:
@@ -87,10 +82,10 @@ def find_week_problem(
 
 
 def _before(dataset: str, index: str | None, begin: Begin, day: date) -> str:
-    plural = PLURALS[dataset]
+    plural = WEEKLY_DATASETS[dataset].plural
     if day < begin.at_source:
         return f"Baostock has no {plural} before {begin.at_source}: choose a day from then on."
-    first = max(_monday(day), begin.at_source)
+    first = max(monday_of(day), begin.at_source)
     if begin.loaded is None:
         return f"No {plural} are loaded: load those of {day} with: {_command(dataset, first, first)}"
     if begin.loaded <= day:
@@ -103,7 +98,11 @@ def _before(dataset: str, index: str | None, begin: Begin, day: date) -> str:
 
 def _sentence(dataset: str, found: OpenWeeks) -> str:
     many = found.weeks > 1
-    what = f"{found.weeks} weeks of {PLURALS[dataset]} are" if many else f"1 week of {PLURALS[dataset]} is"
+    what = (
+        f"{found.weeks} weeks of {WEEKLY_DATASETS[dataset].plural} are"
+        if many
+        else f"1 week of {WEEKLY_DATASETS[dataset].plural} is"
+    )
     first, last = found.named[0], found.last or found.named[-1]
     days = ", ".join(map(str, found.named)) if found.weeks <= NAMED else f"from {first} to {last}"
     command = _command(dataset, first, last, "--rerun-failed-tasks" if found.is_recorded else "")
@@ -111,10 +110,6 @@ def _sentence(dataset: str, found: OpenWeeks) -> str:
 
 
 def _command(dataset: str, first: date, last: date, flag: str = "") -> str:
-    if (last - first).days >= MOST_BY_WEEK * 7:
+    if (last - first).days >= MANY_WEEKS * 7:
         return history_command(first, last, datasets=[dataset])
     return backfill_command(first, last, flag, dag_id="ashare_reference")
-
-
-def _monday(day: date) -> date:
-    return day - timedelta(days=day.weekday())

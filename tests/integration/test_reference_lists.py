@@ -13,9 +13,9 @@ import polars as pl
 import pytest
 
 from ashare.connection import POSTGRES_VARIABLE
+from ashare.datasets import WEEKLY_DATASETS
 from ashare.dates import weekdays
 from ashare.errors import IncompleteDate, InvalidInput
-from ashare.incomplete_weeks import PLURALS
 from ashare.read import (
     IncompleteBars,
     IncompleteLists,
@@ -89,7 +89,7 @@ def loaded(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
     insert(database, "security_name", NAMES)
     snapshot = "INSERT INTO ashare.snapshot (dataset, as_of, rows, update_date) "
     snapshot += "SELECT dataset, monday, 0, monday FROM unnest(%s::text[]) AS dataset, unnest(%s::date[]) AS monday"
-    database.do(snapshot, list(PLURALS), MONDAYS)
+    database.do(snapshot, list(WEEKLY_DATASETS), MONDAYS)
     database.do(
         "UPDATE ashare.snapshot s SET rows = r.loaded FROM ashare.snapshot_rows('-infinity', 'infinity') r "
         "WHERE r.dataset = s.dataset AND r.as_of = s.as_of"
@@ -234,7 +234,7 @@ def of(reader: str) -> str:
 
 @pytest.mark.parametrize("reader", READS)
 def test_a_day_before_the_first_list_is_refused(loaded: Database, reader: str) -> None:
-    plural = PLURALS[of(reader)]
+    plural = WEEKLY_DATASETS[of(reader)].plural
     with pytest.raises(InvalidInput) as told:
         READS[reader]("2025-01-31", incomplete="ignore")
     assert str(told.value) == (
@@ -305,7 +305,7 @@ def warned(read: Callable[[], Any]) -> list[str]:
 
 @pytest.mark.parametrize("reader", READS)
 def test_a_list_that_is_too_old_is_said(loaded: Database, reader: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    plural = PLURALS[of(reader)]
+    plural = WEEKLY_DATASETS[of(reader)].plural
     loaded.do("DELETE FROM ashare.snapshot WHERE as_of > '2025-02-17'")
     read = READS[reader]
     assert warned(lambda: read("2025-03-03")) == [], "14 days old"

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import pytest
 
-from ashare.datasets import MEMBER_INDICES
+from ashare.datasets import MEMBER_LISTS
 from ashare.settings import DEFAULT_INDICES
 from ashare.sync import by_code
 from ashare_emulator import names
@@ -19,7 +19,7 @@ pytestmark = needs_shared_data
 
 LISTS: dict[str, Collection[str]] = {
     "settings.DEFAULT_INDICES": DEFAULT_INDICES,
-    "datasets.MEMBER_INDICES": MEMBER_INDICES,
+    "datasets.MEMBER_LISTS": MEMBER_LISTS,
     "the witnesses of absence": (by_code.WITNESS, by_code.INDEX),
     "names.ALWAYS": names.ALWAYS,
     "names.INDICES": names.INDICES,

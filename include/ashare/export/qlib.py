@@ -20,7 +20,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ashare.datasets import MEMBER_INDICES
+from ashare.datasets import MEMBER_LISTS
 from ashare.errors import InvalidInput
 from ashare.export import parquet_files
 
@@ -36,7 +36,7 @@ PRICES = ("open", "high", "low", "close")
 LIMITS = ("limit_up", "limit_down")
 READ = ("code", "trade_date", *PRICES, *LIMITS, "volume", "amount", "pct_chg", "is_trading", "hfq_factor")
 FILE_OF_KIND = {"stock": "all.txt", "index": "index.txt", "etf": "etf.txt"}
-FILE_OF_INDEX = {code: f"{name.replace(' ', '').lower()}.txt" for code, name in MEMBER_INDICES.items()}
+FILE_OF_INDEX = {code: f"{each.name.replace(' ', '').lower()}.txt" for code, each in MEMBER_LISTS.items()}
 TABLES = ("security", "index_member", "trade_calendar")
 """The tables of the source export that are read beside the bars."""
 FORMAT = 3
