@@ -282,6 +282,68 @@ def test_absent_rejected_and_revised_bars_are_listed(make_run: MakeRun, reading:
         assert {check["rule"] for check in reader.rows.checks(day)} >= {"universe", "pct_chg"}
 
 
+def test_a_days_securities_have_that_days_name_and_what_its_bar_says(
+    make_run: MakeRun, reading: Reading, database: Database
+) -> None:
+    complete(make_run(DAY))
+    day, monday = date(2025, 10, 9), date(2025, 10, 6)
+    limited = (
+        "SELECT l.code FROM ashare.daily_limit l JOIN ashare.daily_bar b USING (trade_date, code) "
+        "WHERE l.limit_up IS NOT NULL AND b.is_trading ORDER BY l.code LIMIT 4"
+    )
+    codes = [code for (code,) in database.rows(limited)]
+    up, down, renamed, plain = codes
+    for code, side in ((up, "up"), (down, "down")):
+        database.do(
+            f"UPDATE ashare.daily_bar b SET close = l.limit_{side}, high = l.limit_{side}, low = l.limit_{side} "
+            "FROM ashare.daily_limit l WHERE l.code = b.code AND l.trade_date = b.trade_date AND b.code = %s",
+            code,
+        )
+    database.do("UPDATE ashare.daily_bar SET is_st = true WHERE code = %s", renamed)
+    for code in codes:
+        database.do("INSERT INTO ashare.absent_bar VALUES (%s, %s, 'not there', now(), 'r')", DAY, code)
+    today = dict(database.rows("SELECT code, name FROM ashare.security"))
+
+    def seen() -> dict[str, tuple[str, bool, bool, str | None]]:
+        with reading() as reader:
+            names = ("name", "is_name_of_today", "is_st", "at_limit")
+            return {row["code"]: tuple(row[name] for name in names) for row in reader.rows.listed("absent", day)[1]}
+
+    assert seen() == {
+        up: (today[up], True, False, "up"),
+        down: (today[down], True, False, "down"),
+        renamed: (today[renamed], True, True, None),
+        plain: (today[plain], True, False, None),
+    }
+    spans = [(up, "former", "2025-09-01", "2025-10-06"), (down, "its own", "2025-09-01", None)]
+    spans += [(renamed, "former", "2025-09-01", "2025-10-06"), (renamed, "*ST", "2025-10-06", "2025-10-13")]
+    for span in spans:
+        database.do("INSERT INTO ashare.security_name VALUES (%s, %s, %s, %s)", *span)
+    snapshot = (
+        "INSERT INTO ashare.snapshot (dataset, as_of, rows, update_date) VALUES ('security_name', %(at)s, 2, %(at)s)"
+    )
+    with database.connect() as connection:
+        connection.execute(snapshot, {"at": date(2025, 9, 29)})
+    # The newest list is of the week before: it says nothing of this day, unless a later list ended the span.
+    assert {code: row[:2] for code, row in seen().items()} == {
+        up: (today[up], True),
+        down: (today[down], True),
+        renamed: ("*ST", False),
+        plain: (today[plain], True),
+    }
+    with database.connect() as connection:
+        connection.execute(snapshot, {"at": monday})
+    assert {code: row[:2] for code, row in seen().items() if not row[1]} == {
+        down: ("its own", False),
+        renamed: ("*ST", False),
+    }
+    with reading() as reader:
+        counted = reader.rows.at_limit(day)
+    truth = database.rows("SELECT sum(is_limit_up::int), sum(is_limit_down::int) FROM ashare.daily_limit")[0]
+    assert (counted["up"], counted["down"]) == truth
+    assert min(truth) >= 1
+
+
 def test_a_plan_tells_dates_requests_and_what_the_budget_means(
     make_run: MakeRun, reading: Reading, emulator: Emulator
 ) -> None:

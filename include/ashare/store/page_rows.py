@@ -178,12 +178,24 @@ class PageRows:
 
     def reasons(self, day: date, codes: Sequence[str]) -> list[Row]:
         """The first ``MOST`` of these securities, each with the error of the last batch that asked for it."""
-        return self._rows("reasons", day=day, codes=list(codes[:MOST]))
+        return self._as_of(day, self._rows("reasons", day=day, codes=list(codes[:MOST])))
 
     def listed(self, name: str, day: date) -> tuple[int, list[Row]]:
         """A date's ``absent``, ``rejected`` or ``revisions``: the total, and the first ``MOST`` rows."""
-        rows = self._rows(name, day=day, most=MOST)
+        rows = self._as_of(day, self._rows(name, day=day, most=MOST))
         return (rows[0]["total"] if rows else 0), rows
+
+    def _as_of(self, day: date, rows: Sequence[Row]) -> list[Row]:
+        """Rows of securities with ``name``, ``is_name_of_today``, ``is_st`` and ``at_limit`` as of a day."""
+        if not rows:
+            return []
+        codes = sorted({row["code"] for row in rows})
+        found = {row["code"]: row for row in self._rows("securities_on", day=day, codes=codes)}
+        return [{**row, **found[row["code"]]} for row in rows]
+
+    def at_limit(self, day: date) -> Row:
+        """How many stocks closed at the upper and at the lower price limit: ``up`` and ``down``."""
+        return self._rows("at_limit", day=day)[0]
 
     def acceptance(self, day: date) -> Row | None:
         """The current acceptance of a date (reason, problem, by whom, when); ``None`` without one."""

@@ -79,6 +79,7 @@ def day(day: str, reader: Reader, user: GetUserDep, session: SessionDep) -> Repl
     previous, following = reader.neighbours(chosen)
     values: dict[str, Any] = {
         "record": SyncRecord.from_row(row),
+        "at_limit": reader.rows.at_limit(chosen) if row["loaded"] else None,
         "previous": previous,
         "following": following,
         "run": runs.last_run(row["dag_id"], row["run_id"], session),

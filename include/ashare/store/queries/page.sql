@@ -77,7 +77,7 @@ ORDER BY batch_no
 
 -- name: reasons
 -- Why a security has no bar of the date: the error of the last batch that asked for the security.
-SELECT m.code, s.name, coalesce(s.kind, 'other') AS kind,
+SELECT m.code, coalesce(s.kind, 'other') AS kind,
        (SELECT b.error FROM ashare.sync_batch b
         WHERE b.trade_date = %(day)s AND b.again IS NULL AND b.heals IS NULL AND b.kind = s.kind AND b.error IS NOT NULL
           AND (b.codes IS NULL OR m.code = ANY (b.codes))
@@ -87,22 +87,40 @@ LEFT JOIN ashare.security s ON s.code = m.code
 ORDER BY m.code
 
 -- name: absent
-SELECT a.code, s.name, coalesce(s.kind, 'other') AS kind, a.reason, count(*) OVER () AS total
+SELECT a.code, coalesce(s.kind, 'other') AS kind, a.reason, count(*) OVER () AS total
 FROM ashare.absent_bar a LEFT JOIN ashare.security s USING (code)
 WHERE a.trade_date = %(day)s
 ORDER BY a.code LIMIT %(most)s
 
 -- name: rejected
-SELECT r.code, s.name, r.rule, r.raw, r.rejected_at, r.superseded_at, count(*) OVER () AS total
-FROM ashare.rejected_bar r LEFT JOIN ashare.security s USING (code)
+SELECT r.code, r.rule, r.raw, r.rejected_at, r.superseded_at, count(*) OVER () AS total
+FROM ashare.rejected_bar r
 WHERE r.trade_date = %(day)s
 ORDER BY r.superseded_at IS NOT NULL, r.code, r.id LIMIT %(most)s
 
 -- name: revisions
-SELECT r.code, s.name, r.old, r.new, r.revised_at, r.run_id, count(*) OVER () AS total
-FROM ashare.bar_revision r LEFT JOIN ashare.security s USING (code)
+SELECT r.code, r.old, r.new, r.revised_at, r.run_id, count(*) OVER () AS total
+FROM ashare.bar_revision r
 WHERE r.trade_date = %(day)s
 ORDER BY r.revised_at DESC, r.code LIMIT %(most)s
+
+-- name: securities_on
+-- Some securities as of a day: the name by the weekly lists, and what the day's bar says. An open span holds up to the end
+-- of the newest list's week; for later days, and before the first list, only the name of today is known.
+SELECT m.code, coalesce(n.name, s.name) AS name, n.name IS NULL AND s.name IS NOT NULL AS is_name_of_today,
+       coalesce(b.is_st, false) AS is_st,
+       CASE WHEN l.is_limit_up THEN 'up' WHEN l.is_limit_down THEN 'down' END AS at_limit
+FROM unnest(%(codes)s::text[]) AS m (code)
+LEFT JOIN ashare.security s ON s.code = m.code
+LEFT JOIN ashare.security_name n ON n.code = m.code AND n.start_date <= %(day)s
+      AND coalesce(n.end_date, (SELECT max(x.as_of) + 7 FROM ashare.snapshot x WHERE x.dataset = 'security_name')) > %(day)s
+LEFT JOIN ashare.daily_bar b ON b.code = m.code AND b.trade_date = %(day)s
+LEFT JOIN ashare.daily_limit l ON l.code = m.code AND l.trade_date = %(day)s
+
+-- name: at_limit
+-- How many stocks closed at a price limit of the day.
+SELECT count(*) FILTER (WHERE is_limit_up) AS up, count(*) FILTER (WHERE is_limit_down) AS down
+FROM ashare.daily_limit WHERE trade_date = %(day)s
 
 -- name: accepted
 SELECT reason, problem, accepted_by, accepted_at FROM ashare.accepted_date

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -38,26 +38,30 @@ class BatchOfDay(BaseModel):
 
 
 class SecurityOfDay(BaseModel):
-    """A security without a bar that day, and why."""
+    """A security as of the day."""
 
     code: str
-    name: str | None
+    name: str | None = Field(description="Of that day, as of the Monday of its list; see is_name_of_today.")
+    is_name_of_today: bool = Field(description="No list of names covers the day: the name is that of today.")
+    is_st: bool = Field(description="Under special treatment, by the day's bar; false without a bar.")
+    at_limit: Literal["up", "down"] | None = Field(description="Closed at a price limit of the day.")
+
+
+class LackingOfDay(SecurityOfDay):
+    """A security without a bar that day, and why."""
+
     kind: str
     reason: str
 
 
-class RejectOfDay(BaseModel):
-    code: str
-    name: str | None
+class RejectOfDay(SecurityOfDay):
     rule: str
     raw: dict[str, Any]
     rejected_at: datetime
     superseded_at: datetime | None = Field(description="When a good row for the bar was loaded.")
 
 
-class RevisionOfDay(BaseModel):
-    code: str
-    name: str | None
+class RevisionOfDay(SecurityOfDay):
     old: dict[str, Any]
     new: dict[str, Any]
     revised_at: datetime
@@ -73,6 +77,13 @@ class CrossCheckOfDay(BaseModel):
     allowed: int
     passed: bool | None
     examples: list[str]
+
+
+class AtLimit(BaseModel):
+    """Stocks that closed at a price limit of the day."""
+
+    up: int
+    down: int
 
 
 class Acceptance(BaseModel):
@@ -95,6 +106,7 @@ class Day(BaseModel):
     """A trade date with all that is known of it; lists are cut at 500, their totals are not."""
 
     record: SyncRecord
+    at_limit: AtLimit | None = Field(description="None: no bars are loaded.")
     previous: date | None = Field(description="The session before.")
     following: date | None = Field(description="The session after, up to today.")
     run: RunOfDay | None
@@ -102,9 +114,9 @@ class Day(BaseModel):
     may_accept: bool = Field(description="Whether the user may accept dates, and undo that.")
     batches: list[BatchOfDay]
     missing_total: int
-    missing: list[SecurityOfDay]
+    missing: list[LackingOfDay]
     absent_total: int
-    absent: list[SecurityOfDay] = Field(description="Asked for one by one, and not there at the source.")
+    absent: list[LackingOfDay] = Field(description="Asked for one by one, and not there at the source.")
     rejected_total: int
     rejected: list[RejectOfDay]
     revisions_total: int

@@ -4,7 +4,7 @@ import { html, useRef, useState } from './vendor/htm-preact-3.1.1.module.js';
 import { usePoll, usePost } from './api.js';
 import { open } from './host.js';
 import {
-  AirflowLink, CopyButton, Facts, Go, Problem, RecordStatus, Status, StockLink, TableSection, useReady,
+  AirflowLink, CopyButton, Facts, Go, LimitTag, Problem, RecordStatus, Status, StTag, StockLink, TableSection, useReady,
 } from './parts.js';
 import { beijing, duration, kindName, num, text, weekdayOf } from './text.js';
 
@@ -20,11 +20,16 @@ const changes = (old, now) =>
     .map((field) => html`<div class="code" key=${field}>
       ${field} ${show(old[field])} → <b>${show(now[field])}</b></div>`);
 
+/** A security's name of that day, with its badges. */
+const NameOfDay = ({ of: row }) => html`${row.name} ${row.is_st && html`<${StTag} />`}
+  ${row.at_limit && html`<${LimitTag} side=${row.at_limit} />`}
+  ${row.is_name_of_today && html`<span class="muted small" title=${text().nameOfTodayHelp}>${text().nameOfToday}</span>`}`;
+
 const security = () => {
   const t = text();
   return [
     [t.code, (row) => html`<${StockLink} code=${row.code} />`],
-    [t.name, (row) => row.name],
+    [t.name, (row) => html`<${NameOfDay} of=${row} />`],
   ];
 };
 
@@ -79,6 +84,8 @@ function DayHead({ day }) {
       [t.missing, num(record.missing)],
       [t.rejected, num(record.rejected)],
       [t.revised, num(record.revised)],
+      [t.limitUp, num(day.at_limit?.up)],
+      [t.limitDown, num(day.at_limit?.down)],
       [t.requests, num(record.requests)],
       [t.started, beijing(record.start_time)],
       [t.ended, beijing(record.end_time)],

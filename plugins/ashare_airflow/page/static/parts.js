@@ -41,6 +41,11 @@ export const DayLink = ({ date }) => html`<${Go} to=${{ view: 'day', date }} cla
 export const AirflowLink = ({ to, children, ...rest }) =>
   html`<a href=${`../${to}`} onClick=${followInParent} ...${rest}>${children}</a>`;
 
+/** Badges: under special treatment; closed at a price limit, `side` is "up" or "down". */
+export const StTag = () => html`<span class="tag" title=${text().stHelp}>ST</span>`;
+export const LimitTag = ({ side }) =>
+  html`<span class="tag ${side}">${side === 'up' ? text().limitUp : text().limitDown}</span>`;
+
 export const DAG_PATH = 'dags/ashare_daily';
 export const runPath = (dagId, runId) => `dags/${dagId}/runs/${encodeURIComponent(runId)}`;
 
