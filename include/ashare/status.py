@@ -329,6 +329,8 @@ class StatusReader:
             **found,
             **reach,
             **events,
+            **self.rows.listed_as(code),
+            "newest_limit": self.rows.newest_limit(code),
             "first_recorded": first_recorded,
             "years": years_of(sessions),
             "suspensions": spans_of(sessions, lambda row: "suspended" if row["is_trading"] is False else None),

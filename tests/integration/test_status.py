@@ -12,12 +12,14 @@ from typing import Any
 import psycopg
 import pytest
 
+from ashare.datasets import INDEX_MEMBERS, INDUSTRIES, NAMES
 from ashare.dates import parse_trade_date_range
 from ashare.dry_run import dry_run
 from ashare.errors import IncompleteDate, InvalidInput, StoreUnavailable
 from ashare.settings import Settings
 from ashare.status import StatusReader, newest_due, status_reader
 from ashare.store import Store
+from ashare.store.weekly_lists import WeeklyList
 from ashare.sync import plan_batches, record_status
 from ashare_emulator.faults import fault
 from ashare_emulator.generated import GeneratedMarket
@@ -400,6 +402,47 @@ def test_a_security_shows_its_holes_and_suspensions(make_run: MakeRun, reading: 
         assert reader.security("sh.999999") is None
         assert code in [row["code"] for row in reader.rows.find(code[3:])]
         assert reader.rows.find("%") == reader.rows.find("  ") == reader.rows.find("\0") == []
+
+
+def test_a_security_shows_its_names_indices_industries_and_newest_limits(
+    make_run: MakeRun, reading: Reading, database: Database
+) -> None:
+    for day in (DAY, NEXT):
+        complete(make_run(day))
+    limited = (
+        "SELECT code FROM ashare.daily_limit WHERE trade_date = %s AND limit_up IS NOT NULL ORDER BY code LIMIT 1"
+    )
+    (code,) = database.rows(limited, NEXT)[0]
+    lists = {
+        INDEX_MEMBERS: (["sh.000300", code], None, ["sh.000300", code]),
+        INDUSTRIES: (["old", code, "J66"], ["new", code, None], ["new", code, None]),
+        NAMES: ([code, "one"], [code, "two"], [code, "two"]),
+    }
+    mondays = [date(2025, 9, 15), date(2025, 9, 22), date(2025, 9, 29)]
+    with Store(database.connect) as store:
+        for dataset, rows in lists.items():
+            for monday, row in zip(mondays, rows, strict=True):
+                listed = [tuple(row)] if row else []
+                store.weekly_lists.save([WeeklyList(dataset, monday, monday, listed)], "weekly")
+    with reading() as reader:
+        found = reader.security(code)
+        assert found is not None
+        index = reader.security("sh.000300")
+        assert index is not None
+    spans = {name: [tuple(row.values()) for row in found[name]] for name in ("names", "memberships", "industries")}
+    (index_name,) = database.rows("SELECT name FROM ashare.security WHERE code = 'sh.000300'")[0]
+    first, second, third = mondays
+    assert spans == {
+        "names": [("two", second, None), ("one", first, second)],
+        "memberships": [
+            ("sh.000300", index_name, third, None),
+            ("sh.000300", index_name, first, second),
+        ],
+        "industries": [(None, "new", second, None), ("J66", "old", first, second)],
+    }
+    limits = "SELECT trade_date, limit_up, limit_down FROM ashare.daily_limit WHERE code = %s AND trade_date = %s"
+    assert tuple(found["newest_limit"].values())[:3] == database.rows(limits, code, NEXT)[0]
+    assert (index["newest_limit"], index["memberships"], index["names"]) == (None, [], [])
 
 
 def test_adjusted_prices_give_the_returns_that_pct_chg_says(

@@ -226,6 +226,22 @@ class PageRows:
         """A security's ex-dates, and how many of its bars were revised."""
         return self._rows("events_of", code=code)[0]
 
+    def listed_as(self, code: str) -> dict[str, list[Row]]:
+        """A security in the weekly lists: spans of its ``names``, ``memberships`` and ``industries``, newest first.
+
+        A span's ``end_date`` is exclusive, and ``None`` while the newest list has the row.
+        """
+        return {
+            "names": self._rows("names_of", code=code),
+            "memberships": self._rows("memberships_of", code=code),
+            "industries": self._rows("industries_of", code=code),
+        }
+
+    def newest_limit(self, code: str) -> Row | None:
+        """The price limits of a stock's newest bar, in CNY; ``None`` for other kinds, and without a bar."""
+        rows = self._rows("newest_limit", code=code)
+        return rows[0] if rows else None
+
     def security_sessions(self, as_of: AsOf, code: str, dataset: str, start: date, end: date) -> list[Row]:
         """The sessions of a range: whether the security was traded, or why it has no bar."""
         rows = self._rows("sessions_of", code=code, start=start, end=end)

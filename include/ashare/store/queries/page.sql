@@ -190,6 +190,27 @@ SELECT min(trade_date) AS first_bar, max(trade_date) AS last_bar, count(*) AS ba
 SELECT ARRAY(SELECT ex_date FROM ashare.adjust_factor WHERE code = %(code)s ORDER BY ex_date DESC) AS ex_dates,
        (SELECT count(*) FROM ashare.bar_revision r WHERE r.code = %(code)s) AS revisions
 
+-- name: names_of
+SELECT name, start_date, end_date FROM ashare.security_name WHERE code = %(code)s ORDER BY start_date DESC
+
+-- name: memberships_of
+SELECT m.index_code, s.name AS index_name, m.start_date, m.end_date
+FROM ashare.index_member m LEFT JOIN ashare.security s ON s.code = m.index_code
+WHERE m.code = %(code)s
+ORDER BY m.end_date DESC NULLS FIRST, m.start_date DESC, m.index_code
+
+-- name: industries_of
+SELECT industry, classification, start_date, end_date FROM ashare.industry
+WHERE code = %(code)s
+ORDER BY end_date DESC NULLS FIRST, start_date DESC, classification
+
+-- name: newest_limit
+-- The price limits of a stock's newest bar. Indices and ETFs have none.
+SELECT l.trade_date, l.limit_up, l.limit_down, coalesce(b.is_st, false) AS is_st,
+       CASE WHEN l.is_limit_up THEN 'up' WHEN l.is_limit_down THEN 'down' END AS at_limit
+FROM ashare.daily_limit l JOIN ashare.daily_bar b USING (trade_date, code)
+WHERE l.code = %(code)s AND l.trade_date = (SELECT max(trade_date) FROM ashare.daily_bar WHERE code = %(code)s)
+
 -- name: bars_of
 -- The planner drops the two branches whose condition is false.
 SELECT trade_date, round(open, 4)::float8, round(close, 4)::float8, round(low, 4)::float8, round(high, 4)::float8, volume,

@@ -28,6 +28,41 @@ class StockYear(BaseModel):
     holes: int
 
 
+class ListSpan(BaseModel):
+    """The time for which the weekly lists say something of a security, as of their Mondays."""
+
+    start_date: date = Field(description="The Monday of the first list that says so.")
+    end_date: date | None = Field(
+        description="Exclusive: the Monday of the first list that does not; none: the newest does."
+    )
+
+
+class NameSpan(ListSpan):
+    name: str
+
+
+class Membership(ListSpan):
+    """The time for which a stock is a member of an index."""
+
+    index_code: str
+    index_name: str | None = Field(description="As of today, by the list of securities.")
+
+
+class IndustrySpan(ListSpan):
+    industry: str | None = Field(description="None: the list has none, as for most delisted stocks.")
+    classification: str
+
+
+class NewestLimit(BaseModel):
+    """The price limits of a stock's newest bar."""
+
+    trade_date: date
+    limit_up: float | None = Field(description="CNY, unadjusted; none: no limit that day.")
+    limit_down: float | None = Field(description="CNY, unadjusted; none: no limit that day.")
+    at_limit: Literal["up", "down"] | None = Field(description="Closed at a limit.")
+    is_st: bool
+
+
 class Stock(BaseModel):
     """A security's coverage over time."""
 
@@ -45,6 +80,10 @@ class Stock(BaseModel):
     holes: list[Span]
     revisions: int
     ex_dates: list[date]
+    newest_limit: NewestLimit | None = Field(description="None: not a stock, or without a bar.")
+    names: list[NameSpan]
+    memberships: list[Membership]
+    industries: list[IndustrySpan]
 
 
 Bar = tuple[date, float | None, float | None, float | None, float | None, int | None, bool]

@@ -89,11 +89,12 @@ export function Table({ label, columns, rows, rowProps = () => ({}), testid, cla
 }
 
 /** A section with a heading and a table; nothing if there are no rows. */
-export function TableSection({ title, total, rows, columns, testid }) {
+export function TableSection({ title, note, total, rows, columns, testid }) {
   if (!rows.length) return null;
   const count = total > rows.length ? text().shownOf(rows.length, total) : rows.length;
   return html`<section class="panel" data-testid=${testid}>
     <h2>${title} <span class="muted">${count}</span></h2>
+    ${note && html`<p class="muted small">${note}</p>`}
     <${Table} label=${title} columns=${columns} rows=${rows} />
   </section>`;
 }

@@ -4,8 +4,10 @@ import { html, useEffect, useRef, useState } from './vendor/htm-preact-3.1.1.mod
 import { usePoll } from './api.js';
 import { Chart, priceOption, yearsOption } from './charts.js';
 import { open, query, update } from './host.js';
-import { DayLink, Facts, Problem, Status, Table, TableSection, useReady } from './parts.js';
-import { kindName, num, text } from './text.js';
+import {
+  DayLink, Facts, LimitTag, Problem, Status, StockLink, StTag, Table, TableSection, useReady,
+} from './parts.js';
+import { kindName, num, price, text } from './text.js';
 
 const ADJUSTMENTS = ['none', 'qfq', 'hfq'];
 
@@ -14,10 +16,12 @@ export function StockView({ code, adjust = 'none' }) {
   const t = text();
   const { data: stock, error } = usePoll(`stock/${encodeURIComponent(code)}`);
   const bars = usePoll(`stock/${encodeURIComponent(code)}/bars?${query({ adjust })}`);
+  const limit = stock?.newest_limit;
   useReady((stock || error) && (bars.data || bars.error));
   return html`
     <h1 tabindex="-1"><span class="code">${code}</span> ${stock?.name}${' '}
-      ${stock && html`<span class="tag">${kindName(stock.kind)}</span>`}</h1>
+      ${stock && html`<span class="tag">${kindName(stock.kind)}</span>`}${' '}
+      ${limit?.is_st && html`<${StTag} />`}</h1>
     <${Problem} error=${error} />
     ${!stock && !error && html`<p class="muted">${t.loading}</p>`}
     ${stock && html`
@@ -26,6 +30,14 @@ export function StockView({ code, adjust = 'none' }) {
       <${Years} years=${stock.years} />
       <${Spans} title=${t.holes} rows=${stock.holes} testid="holes" />
       <${Spans} title=${t.suspensions} rows=${stock.suspensions} testid="suspensions" />
+      <${ListSpans} title=${t.names} rows=${stock.names} testid="names" columns=${[[t.name, (s) => s.name]]} />
+      <${ListSpans} title=${t.memberships} rows=${stock.memberships} testid="memberships" columns=${[
+        [t.indexHead, (s) => html`<${StockLink} code=${s.index_code} /> ${s.index_name}`],
+      ]} />
+      <${ListSpans} title=${t.industries} rows=${stock.industries} testid="industries" columns=${[
+        [t.industry, (s) => s.industry ?? html`<span class="muted">${t.blank}</span>`],
+        [t.classification, (s) => s.classification],
+      ]} />
       ${stock.ex_dates.length > 0 && html`<section class="panel">
         <h2>${t.exDates} <span class="muted">${stock.ex_dates.length}</span></h2>
         <ul class="dates">${stock.ex_dates.map((date) => html`<li key=${date}><${DayLink} date=${date} /></li>`)}</ul>
@@ -34,6 +46,7 @@ export function StockView({ code, adjust = 'none' }) {
 
 function StockHead({ stock }) {
   const t = text();
+  const limit = stock.newest_limit;
   const holes = stock.years.reduce((sum, year) => sum + year.holes, 0);
   const [status, sentence] = stock.bars === 0 ? ['pending', t.noBars]
     : holes ? ['failed', t.holesFound(holes)] : ['success', t.noHoles];
@@ -45,11 +58,16 @@ function StockHead({ stock }) {
       [t.delisted, stock.out_date ?? t.stillListed],
       [t.lastBar, stock.last_bar],
       [t.bars, num(stock.bars)],
+      [t.limitsOf(limit?.trade_date), limit && html`${limitPrices(limit)}${' '}
+        ${limit.at_limit && html`<${LimitTag} side=${limit.at_limit} />`}`],
       [t.firstRecorded, stock.first_recorded],
       [t.revisions, num(stock.revisions)],
     ]} />
   </section>`;
 }
+
+const limitPrices = ({ limit_up: up, limit_down: down }) =>
+  (up == null ? text().noLimit : `${price(down)} – ${price(up)}`);
 
 function Prices({ stock, bars, adjust }) {
   const t = text();
@@ -106,6 +124,17 @@ function Spans({ title, rows, testid }) {
     [t.sessionsHead, (s) => num(s.sessions), 'num'],
     [t.reason, (s) => s.reason, 'wide'],
   ]} />`;
+}
+
+/** What the weekly lists say of the security, from Monday to Monday; the end is exclusive. */
+function ListSpans({ title, rows, columns, testid }) {
+  const t = text();
+  return html`<${TableSection} title=${title} note=${t.asOfMondays} total=${rows.length} rows=${rows} testid=${testid}
+    columns=${[
+      ...columns,
+      [t.from, (s) => s.start_date, 'date'],
+      [t.before, (s) => s.end_date ?? html`<span class="muted">${t.inNewestList}</span>`, 'date'],
+    ]} />`;
 }
 
 /** A combobox that finds securities by code or name. */

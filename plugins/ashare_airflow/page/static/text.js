@@ -7,6 +7,9 @@ const beijingClock = new Intl.DateTimeFormat('sv-SE', {
   timeZone: 'Asia/Shanghai', dateStyle: 'short', timeStyle: 'medium',
 });
 
+/** A price in CNY, with the two decimals of a tick. */
+export const price = (value) => value.toFixed(2);
+
 export const num = (value) => (value == null ? '' : number.format(value));
 
 /** An instant as Beijing's clock shows it, whatever the browser's zone: YYYY-MM-DD HH:MM:SS. */
@@ -251,6 +254,14 @@ const WORDS = {
   byYear: ['Coverage by year', '年度覆盖率'], year: ['Year', '年份'], trading: ['Trading', '交易'],
   explained: ['Explained', '有原因'], holes: ['Holes', '缺口'], sessionsHead: ['Sessions', '交易日数'],
   asTable: ['As a table', '以表格显示'], suspensions: ['Suspensions', '停牌'], exDates: ['Ex-dates', '除权除息日'],
+  limitsOf: [(date) => `Price limits of ${date}`, (date) => `${date} 涨跌停价`], noLimit: ['no limit', '无涨跌幅限制'],
+  names: ['Names', '名称'], memberships: ['Member of indices', '指数成分'], indexHead: ['Index', '指数'],
+  industries: ['Industries', '行业'], industry: ['Industry', '行业'], classification: ['Classification', '分类标准'],
+  before: ['Until, exclusive', '截止（不含）'], inNewestList: ['in the newest list', '最新列表中仍有'],
+  asOfMondays: [
+    'As of the Mondays of the weekly lists: a change takes effect up to a week before its Monday.',
+    '以每周列表的星期一为准：变更的实际生效日最多比所列星期一早一周。',
+  ],
   price: ['Prices', '价格'], volume: ['Volume', '成交量'], open: ['Open', '开盘'], high: ['High', '最高'],
   low: ['Low', '最低'], closePrice: ['Close', '收盘'], adjustLabel: ['Adjustment', '复权'],
   adjust: {
