@@ -13,6 +13,7 @@ from ashare.store.coverage import complete_since
 from ashare.store.database import one_line
 from ashare.store.queries import queries
 from ashare.store.request_ledger import SourceLimit
+from ashare.store.weekly_lists import WeekState, state_values
 
 if TYPE_CHECKING:
     import psycopg
@@ -97,8 +98,8 @@ class PageRows:
         with self.connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(queries(file)[name], values).fetchall()
 
-    def _tuples(self, name: str, /, **values: Any) -> list[tuple[Any, ...]]:
-        return self.connection.execute(queries("page")[name], values).fetchall()
+    def _tuples(self, name: str, file: str = "page", /, **values: Any) -> list[tuple[Any, ...]]:
+        return self.connection.execute(queries(file)[name], values).fetchall()
 
     # ------------------------------------------------------------------ trade dates
 
@@ -253,6 +254,20 @@ class PageRows:
     def bars(self, code: str, adjust: str) -> list[tuple[Any, ...]]:
         """A security's bars by date: date, open, close, low, high, volume, is_trading."""
         return self._tuples("bars_of", code=code, adjust=adjust)
+
+    # ------------------------------------------------------------------ weekly lists
+
+    def first_list(self) -> date | None:
+        """The Monday of the first weekly list that is loaded, of any dataset."""
+        first: date | None = self._tuples("first_list")[0][0]
+        return first
+
+    def week_states(
+        self, datasets: Sequence[str], first: date, last: date, newest: date, running: Sequence[str] | None
+    ) -> list[WeekState]:
+        """The states of a range's weeks, by Monday and dataset; see ``WeeklyLists.states``."""
+        values = state_values(datasets, first, last, newest, running)
+        return [WeekState(*row) for row in self._tuples("states", "weekly_lists", **values)]
 
     # ------------------------------------------------------------------ the source
 

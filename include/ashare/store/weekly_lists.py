@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from psycopg import sql
 
@@ -133,14 +133,21 @@ class WeeklyLists:
         :param newest: the newest Monday whose lists should be loaded.
         :param running: ids of the active Airflow runs; ``None``: not known, every work without an end goes on.
         """
-        values = {
-            "datasets": list(datasets),
-            "first": first,
-            "last": last,
-            "newest": newest,
-            "running": None if running is None else list(running),
-        }
+        values = state_values(datasets, first, last, newest, running)
         return [WeekState(*row) for row in self.store.rows("weekly_lists", "states", values)]
+
+
+def state_values(
+    datasets: Sequence[str], first: date, last: date, newest: date, running: Sequence[str] | None
+) -> dict[str, Any]:
+    """The values of the statement ``states``; see ``WeeklyLists.states``."""
+    return {
+        "datasets": list(datasets),
+        "first": first,
+        "last": last,
+        "newest": newest,
+        "running": None if running is None else list(running),
+    }
 
 
 def _of(dataset: WeeklyDataset, name: str) -> sql.Composed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from airflow.api_fastapi.common.db.common import SessionDep
@@ -11,6 +12,7 @@ from fastapi import APIRouter, Query
 from ashare.checks import is_code
 from ashare.dates import parse_date
 from ashare.errors import InvalidInput
+from ashare.week_status import due_week, weekly_lists
 from ashare_airflow.backfills.progress import active_progress
 from ashare_airflow.backfills.scheduler import scheduler_state
 from ashare_airflow.page import runs
@@ -54,6 +56,10 @@ def overview(reader: Reader, user: GetUserDep, session: SessionDep) -> Reply[Ove
                 "why_not": why_not,
                 "active": active_progress(reader, session),
                 "histories": reader.histories(),
+                "weekly": {
+                    "newest_due": due_week(reader),
+                    "lists": [asdict(each) for each in weekly_lists(reader)],
+                },
             }
         )
     )

@@ -130,6 +130,9 @@ WHERE trade_date = %(day)s AND ended_at IS NULL
 SELECT kind, rule, compared_with, compared, deviating, allowed, passed, examples
 FROM ashare.cross_check WHERE trade_date = %(day)s ORDER BY kind, rule
 
+-- name: first_list
+SELECT min(as_of) FROM ashare.snapshot
+
 -- name: source_errors
 SELECT outcome, method, requested_at, who FROM ashare.source_request
 WHERE requested_at > clock_timestamp() - interval '7 days' AND outcome IS DISTINCT FROM 'ok'

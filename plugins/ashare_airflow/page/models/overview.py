@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
@@ -54,6 +55,27 @@ class HistoryRun(BaseModel):
     batches_done: int
 
 
+class WeeklyList(BaseModel):
+    """How complete the lists of one weekly dataset are."""
+
+    dataset: str
+    newest_week: date | None = Field(description="The Monday of the newest list that is loaded.")
+    rows: int | None = Field(description="Rows of that list.")
+    state: Literal[
+        "complete", "partial", "missing", "failed", "running", "waiting", "unpublished", "before", "none"
+    ] = Field(description="Of the newest week that should be loaded.")
+    open_weeks: int = Field(description="Weeks since the first list that are not complete.")
+    problem_week: date | None = Field(description="The newest of these that says why.")
+    reason: str | None = Field(description="Why that week is not complete.")
+
+
+class Weekly(BaseModel):
+    """Members of indices, industries and names."""
+
+    newest_due: date = Field(description="The newest Monday whose lists should be in by now.")
+    lists: list[WeeklyList]
+
+
 class Overview(BaseModel):
     """The page's head line: is the data complete, and does everything run?"""
 
@@ -74,3 +96,4 @@ class Overview(BaseModel):
     why_not: str | None
     active: Active | None
     histories: list[HistoryRun]
+    weekly: Weekly

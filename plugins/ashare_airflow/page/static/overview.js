@@ -5,7 +5,8 @@ import { usePoll } from './api.js';
 import { Calendar } from './calendar.js';
 import { open, query, update } from './host.js';
 import {
-  AirflowLink, Banner, DAG_PATH, DateField, DayLink, Facts, Problem, RecordStatus, runPath, Status, Table, useReady,
+  AirflowLink, Banner, DAG_PATH, DateField, DayLink, Facts, Problem, RecordStatus, REFERENCE_PATH, runPath, Status, Table,
+  useReady, WeekStatus,
 } from './parts.js';
 import { ProgressPanel, recentRange, StartPanel, toStartPanel } from './start.js';
 import { beijing, beijingTime, duration, num, text } from './text.js';
@@ -42,6 +43,7 @@ export function OverviewView({ params, overview, stale }) {
         ${task && html`<${ProgressPanel} key=${task} task=${task} onClose=${() => update({ task: null })} />`}
         <${StartPanel} params=${params} overview=${overview} />
         ${overview.histories.map((run) => html`<${HistoryCard} key=${run.run_id} run=${run} />`)}
+        <${WeeklyCard} weekly=${overview.weekly} />
         <${SourceCard} source=${overview.source} />
       </div>
       ${list.data && html`<${Cards} stats=${list.data.stats} chosen=${status} />`}
@@ -194,6 +196,27 @@ function HistoryCard({ run }) {
     <p>${t.batchesDone(run.batches_done, run.batches)}</p>
     <p class="muted small" lang="en">${run.plan}</p>
     <${AirflowLink} to=${runPath('ashare_history', run.run_id)}>${t.openHistory}<//>
+  </section>`;
+}
+
+/** Members of indices, industries and names: the newest list of each, and the weeks that are not complete. */
+function WeeklyCard({ weekly }) {
+  const t = text();
+  const columns = [
+    [t.weeklyList, (list) => t.weeklyLists[list.dataset] ?? list.dataset],
+    [t.newestWeek, (list) => list.newest_week ?? t.unknown, 'date'],
+    [t.rows, (list) => num(list.rows), 'num'],
+    [t.state, (list) => html`<${WeekStatus} state=${list.state} />`],
+  ];
+  const open = weekly.lists.filter((list) => list.open_weeks > 0);
+  return html`<section class="panel" data-testid="weekly-card">
+    <h2>${t.weekly}</h2>
+    <p>${t.weekDue(weekly.newest_due)}</p>
+    <${Table} label=${t.weekly} columns=${columns} rows=${weekly.lists} />
+    ${open.length > 0 && html`<ul class="notes">${open.map((list) => html`<li key=${list.dataset}>
+      ${t.openWeeks(t.weeklyLists[list.dataset] ?? list.dataset, list.open_weeks)}
+      ${list.reason && html`<div class="muted small">${list.problem_week}: ${list.reason}</div>`}</li>`)}</ul>`}
+    <${AirflowLink} to=${`${REFERENCE_PATH}/runs`}>${t.openWeeklyRuns}<//>
   </section>`;
 }
 

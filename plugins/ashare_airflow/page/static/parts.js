@@ -13,16 +13,21 @@ const STATUS_LOOK = {
   success: ['complete', '✓'], failed: ['failed', '×'], syncing: ['running', '▸'], skipped: ['closed', '·'],
   pending: ['missing', '○'], accepted: ['accepted', '≈'],
 };
+/** The look of a week's state. */
+const WEEK_LOOK = { complete: ['complete', '✓'], waiting: ['running', '…'], none: ['closed', '·'] };
+
+export const WeekStatus = ({ state }) =>
+  html`<${Labelled} look=${WEEK_LOOK[state] ?? [state, GLYPHS[state]]} label=${text().weekState[state] ?? text().coverage[state]} />`;
+
+const Labelled = ({ look: [look, glyph], label }) => html`<span class="status">
+  <span class="glyph ${look}" aria-hidden="true">${glyph}</span> <span>${label}</span></span>`;
 
 /** A record's status; for an accepted date "accepted" instead. */
 export const RecordStatus = ({ record: { status, coverage } }) =>
   (coverage === 'accepted' ? html`<${Status} status="accepted" />` : html`<${Status} status=${status} />`);
 
-export function Status({ status, label = text().status[status] ?? status }) {
-  const [look, glyph] = STATUS_LOOK[status] ?? ['closed', '·'];
-  return html`<span class="status"><span class="glyph ${look}" aria-hidden="true">${glyph}</span>
-    <span>${label}</span></span>`;
-}
+export const Status = ({ status, label = text().status[status] ?? status }) =>
+  html`<${Labelled} look=${STATUS_LOOK[status] ?? ['closed', '·']} label=${label} />`;
 
 /** A link to another view of this page. */
 export function Go({ to, children, ...rest }) {
@@ -47,6 +52,7 @@ export const LimitTag = ({ side }) =>
   html`<span class="tag ${side}">${side === 'up' ? text().limitUp : text().limitDown}</span>`;
 
 export const DAG_PATH = 'dags/ashare_daily';
+export const REFERENCE_PATH = 'dags/ashare_reference';
 export const runPath = (dagId, runId) => `dags/${dagId}/runs/${encodeURIComponent(runId)}`;
 
 export const Banner = ({ kind, tone = 'warn', children }) =>

@@ -1,0 +1,97 @@
+"""What people are told of the weekly lists: the newest list of each, which weeks are not complete, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from ashare.errors import BadReply
+from ashare.settings import Settings
+from ashare.status import StatusReader, status_reader
+from ashare.store import Store
+from ashare.sync.weeks import WeekRun, sync_week
+from ashare.week_status import WeeklyListStatus, due_week, weekly_lists
+from ashare_emulator.faults import fault
+from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.server import Emulator
+from tests.conftest import Database, at, source_of
+
+NOW = "2025-10-28T12:00"
+FIRST, LACKING, NEWEST = date(2025, 9, 15), date(2025, 9, 22), date(2025, 10, 27)
+WEEKLY = ["index_member", "industry", "security_name"]
+
+Reading = Callable[..., AbstractContextManager[StatusReader]]
+Sync = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def market() -> GeneratedMarket:
+    """Enough stocks for indices of their full size."""
+    return GeneratedMarket(start=date(2025, 6, 2), end=date(2025, 10, 31), stocks=1000, etfs=2, indices=18)
+
+
+@pytest.fixture
+def sync(database: Database, emulator: Emulator) -> Iterator[Sync]:
+    """Sync the lists of weeks; no earlier week is healed."""
+    with Store(database.connect) as store:
+        settings = Settings(lock_timeout=20.0, heal_sessions=0)
+
+        def do(*weeks: date, source: Emulator = emulator) -> None:
+            for week in weeks:
+                sync_week(
+                    WeekRun(week, store=store, source=source_of(source), run_id="w", settings=settings, now=at(NOW))
+                )
+
+        yield do
+
+
+@pytest.fixture
+def reading(database: Database) -> Reading:
+    """Read the test's database, as seen on a Tuesday."""
+
+    @contextmanager
+    def read(now: str = NOW, **settings: Any) -> Iterator[StatusReader]:
+        with (
+            Store(database.connect) as store,
+            status_reader(store, now=at(now), settings=Settings(**settings)) as reader,
+        ):
+            yield reader
+
+    return read
+
+
+def test_before_any_list_is_loaded(reading: Reading) -> None:
+    with reading() as reader:
+        assert due_week(reader) == NEWEST
+        assert weekly_lists(reader) == [
+            WeeklyListStatus(name, None, None, "before", 0, None, None) for name in WEEKLY
+        ]
+    with reading("2025-10-27T12:00") as reader:  # the lists of this Monday are not out
+        assert due_week(reader) == NEWEST - timedelta(weeks=1)
+
+
+def test_weeks_that_are_not_complete_are_counted_with_the_newest_reason(
+    sync: Sync, reading: Reading, database: Database, market: GeneratedMarket
+) -> None:
+    sync(FIRST, NEWEST)
+    with Emulator(market, faults=[fault("query_sz50_stocks", "empty")]) as faulty, pytest.raises(BadReply):
+        sync(LACKING, source=faulty)
+    names = len(market.industry_rows(NEWEST))
+    with reading() as reader:
+        members, industries, security_names = weekly_lists(reader)
+    assert members == WeeklyListStatus(
+        *("index_member", NEWEST, 850, "complete", 5, LACKING),
+        "Baostock sent no members of SSE 50: an empty list is not believed.",
+    )
+    assert industries == WeeklyListStatus("industry", NEWEST, names, "complete", 4, None, None)
+    assert security_names == WeeklyListStatus("security_name", NEWEST, names, "complete", 4, None, None)
+    lost = database.do("DELETE FROM ashare.index_member WHERE index_code = 'sh.000016' AND end_date IS NULL")
+    with reading("2025-11-03T20:30") as reader:  # a week later
+        members, *_ = weekly_lists(reader)
+    assert (members.newest_week, members.rows, members.state) == (NEWEST, 850 - lost, "missing")
+    assert (members.open_weeks, members.problem_week) == (8, NEWEST)
+    assert members.reason == f"{lost} rows that were counted are gone: run the week again."
