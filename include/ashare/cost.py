@@ -27,7 +27,7 @@ FIRST_REQUESTS = 20
 DATE_REQUESTS, DATE_SECONDS = 6, 8.0
 """Requests and seconds per trade date, until the ledger has measured values."""
 OVERHEAD_SECONDS = 1.0
-"""Seconds per trade date in addition to Baostock's."""
+"""Seconds per trade date or week in addition to Baostock's."""
 CODE_SECONDS = 0.3
 """Seconds per per-security request; ``by_code`` prefers the ledger's median."""
 STOCKS = 5_500
@@ -113,6 +113,14 @@ def of_all_stocks(connection: psycopg.Connection[Any] | None, first: date, last:
         stocks = STOCKS
         requests = STOCKS * (1 + pages(round((last - first).days * SESSIONS_A_DAY)))
     return by_code(connection, requests, -(-stocks // CODES_A_BATCH))
+
+
+def by_week(connection: psycopg.Connection[Any] | None, requests: int, weeks: int) -> Cost:
+    """Cost of weekly lists, one week a Baostock session.
+
+    :param requests: calls and pages of all weeks.
+    """
+    return by_code(connection, requests, weeks) + Cost(0, weeks * OVERHEAD_SECONDS)
 
 
 MANY_WEEKS = 26

@@ -53,10 +53,13 @@ def parse_trade_date(text: str | date, *, today: date | None = None) -> date:
     return day
 
 
-def parse_trade_date_range(start: str | date, end: str | date, *, most_days: int | None = None) -> tuple[date, date]:
+def parse_trade_date_range(
+    start: str | date, end: str | date, *, most_days: int | None = None, dag_id: str = "ashare_daily"
+) -> tuple[date, date]:
     """Read a range of trade dates, both ends included.
 
     :param most_days: maximum calendar days in the range; ``None``: no limit.
+    :param dag_id: the DAG that the range is for.
     :raises InvalidInput: as ``parse_trade_date``, ``end`` before ``start``, or more than ``most_days`` days.
     """
     first, last = parse_trade_date(start), parse_trade_date(end)
@@ -65,7 +68,7 @@ def parse_trade_date_range(start: str | date, end: str | date, *, most_days: int
     if most_days is not None and days > most_days:
         raise InvalidInput(
             f"{first} to {last} is {days} days, and at most {most_days} can be started here: choose fewer, or use "
-            f"{backfill_command(first, last)}; for years, the DAG ashare_history."
+            f"{backfill_command(first, last, dag_id=dag_id)}; for years, the DAG ashare_history."
         )
     return first, last
 

@@ -8,7 +8,8 @@ from datetime import date
 from ashare.datasets import WEEKLY_DATASETS, newest_week
 from ashare.dates import monday_of
 from ashare.status import StatusReader
-from ashare.store.weekly_lists import WeekState
+from ashare.store.recorded_partitions import Record, records_of_weeks
+from ashare.store.weekly_lists import WeekState, lacking_lists
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,19 @@ def weekly_lists(reader: StatusReader) -> list[WeeklyListStatus]:
     first = min(reader.rows.first_list() or due, due)
     states = _states(reader, first, max(due, monday_of(reader.today)))
     return [_status(name, [state for state in states if state.dataset == name], due) for name in WEEKLY_DATASETS]
+
+
+def week_records(reader: StatusReader, first: date, last: date) -> dict[date, Record]:
+    """The records of a range's weeks, by Monday. A week of which nothing is recorded has none."""
+    return {record.day: record for record in records_of_weeks(_states(reader, first, last))}
+
+
+def wanting_weeks(reader: StatusReader, first: date, last: date) -> dict[date, list[str]]:
+    """The weeks of a range that a sync would repair, newest first, with the datasets that it would fetch."""
+    states = _states(reader, first, min(last, due_week(reader)))
+    under_way = {record.day for record in records_of_weeks(states) if record.status == "syncing"}
+    lacking = lacking_lists(states)
+    return {week: lacking[week] for week in sorted(lacking, reverse=True) if week not in under_way}
 
 
 def _states(reader: StatusReader, first: date, last: date) -> list[WeekState]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ashare.dry_run import dry_run_of_weeks
 from ashare.errors import BadReply
 from ashare.settings import Settings
 from ashare.status import StatusReader, status_reader
@@ -95,3 +96,61 @@ def test_weeks_that_are_not_complete_are_counted_with_the_newest_reason(
     assert (members.newest_week, members.rows, members.state) == (NEWEST, 850 - lost, "missing")
     assert (members.open_weeks, members.problem_week) == (8, NEWEST)
     assert members.reason == f"{lost} rows that were counted are gone: run the week again."
+
+
+def test_a_plan_of_weeks_tells_weeks_requests_and_what_is_quicker(
+    sync: Sync, reading: Reading, emulator: Emulator
+) -> None:
+    with reading() as reader:  # nothing is loaded, not even the list of securities
+        plan = dry_run_of_weeks(reader, LACKING, NEWEST)
+        assert (plan.weekdays, plan.complete, plan.closed, len(plan.to_sync)) == (6, 0, 0, 6)
+        assert plan.requests == 6 * (2 + 6)  # each logs in and out, asks for three indices, and for three pages
+    sync(FIRST, NEWEST)
+    start, end = date(2025, 9, 9), date(2025, 10, 31)
+    with reading() as reader:
+        plan = dry_run_of_weeks(reader, start, end)
+        weeks = [date(2025, 10, 20), date(2025, 10, 13), date(2025, 10, 6), date(2025, 9, 29), LACKING]
+        assert (plan.weekdays, plan.complete, plan.closed, plan.to_sync) == (7, 2, 0, weeks)
+        assert plan.requests_left == 40_000 - 1_000 - len(emulator.requests)
+        assert plan.notes == []
+        assert dry_run_of_weeks(reader, NEWEST, end).to_sync == []
+        assert dry_run_of_weeks(reader, NEWEST, end).requests == 0
+        assert dry_run_of_weeks(reader, date(2025, 10, 28), end).weekdays == 0
+        before = dry_run_of_weeks(reader, date(2005, 12, 5), date(2006, 1, 2))
+        assert (before.weekdays, before.closed, before.to_sync) == (5, 4, [date(2006, 1, 2)])
+        (advice,) = dry_run_of_weeks(reader, date(2025, 1, 1), end).notes
+        assert advice.startswith("41 weeks one by one open as many sessions")
+        assert "ashare_history" in advice
+    sent = len(emulator.requests)
+    sync(*weeks)
+    assert plan.requests == len(emulator.requests) - sent
+    with reading() as reader:
+        assert dry_run_of_weeks(reader, start, end).complete == 7
+
+
+def test_a_week_under_way_is_not_planned_again_and_one_whose_rows_are_lost_is(
+    sync: Sync, reading: Reading, emulator: Emulator, database: Database
+) -> None:
+    sync(FIRST, LACKING)
+    database.do("INSERT INTO ashare.work (dataset, partition, run_id) VALUES ('industry', '2025-09-29', 'r')")
+    database.do("DELETE FROM ashare.index_member WHERE index_code = 'sh.000016' AND start_date = %s", FIRST)
+    with reading() as reader:
+        assert dry_run_of_weeks(reader, FIRST, date(2025, 10, 6)).to_sync == [date(2025, 10, 6), LACKING, FIRST]
+        assert reader.rows.lists_loaded_since([FIRST], at("2025-01-01T00:00")())["requests"] == 4
+    with reading(request_budget=len(emulator.requests) + 3, history_reserve=1) as reader:
+        (note,) = dry_run_of_weeks(reader, FIRST, FIRST).notes
+        assert note.startswith("About 5 requests, and 2 are left today: it waits for midnight")
+
+
+def test_the_rows_and_requests_of_a_backfill_of_weeks(sync: Sync, reading: Reading, database: Database) -> None:
+    sync(FIRST)
+    (begin,) = database.rows("SELECT clock_timestamp()")[0]
+    sync(LACKING)
+    (rows,) = database.rows("SELECT sum(rows) FROM ashare.snapshot WHERE as_of = %s", LACKING)[0]
+    with reading() as reader:
+        assert reader.rows.lists_loaded_since([FIRST, LACKING], begin) == {
+            "rows": rows,
+            "lately": rows,
+            "requests": 4,
+        }
+        assert reader.rows.lists_loaded_since([FIRST], begin) == {"rows": 0, "lately": 0, "requests": 0}

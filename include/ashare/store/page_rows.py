@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ashare.datasets import INDUSTRY_CALL, MEMBER_LISTS
 from ashare.errors import StoreUnavailable
 from ashare.store.coverage import complete_since
 from ashare.store.database import one_line
@@ -261,6 +262,15 @@ class PageRows:
         """The Monday of the first weekly list that is loaded, of any dataset."""
         first: date | None = self._tuples("first_list")[0][0]
         return first
+
+    def stocks_until(self, days: Sequence[date]) -> dict[date, int]:
+        """How many stocks were ever listed up to each of some days."""
+        return dict(self._tuples("stocks_until", "weekly_lists", days=list(days)))
+
+    def lists_loaded_since(self, weeks: Sequence[date], since: datetime) -> Row:
+        """Rows and requests of the weeks' lists that were loaded since a moment, and rows of the last minute."""
+        methods = [INDUSTRY_CALL, *(each.function for each in MEMBER_LISTS.values())]
+        return self._rows("work_of_weeks", weeks=list(weeks), since=since, methods=methods)[0]
 
     def week_states(
         self, datasets: Sequence[str], first: date, last: date, newest: date, running: Sequence[str] | None

@@ -108,11 +108,18 @@ class RecordedWeeks(RecordedPartitions):
         self.datasets = tuple(dict.fromkeys([*datasets, *together]))
 
     def _read(self, first: date, last: date) -> list[Record]:
-        by_week: dict[date, list[WeekState]] = {}
-        for state in self.store.weekly_lists.states(self.datasets, first, last, newest_week(beijing_now())):
-            by_week.setdefault(state.week, []).append(state)
-        records = (_of_week(week, states) for week, states in by_week.items())
-        return [record for record in records if record is not None]
+        return records_of_weeks(
+            self.store.weekly_lists.states(self.datasets, first, last, newest_week(beijing_now()))
+        )
+
+
+def records_of_weeks(states: Sequence[WeekState]) -> list[Record]:
+    """The records of weeks, from the states of their datasets. A week of which nothing is recorded has none."""
+    by_week: dict[date, list[WeekState]] = {}
+    for state in states:
+        by_week.setdefault(state.week, []).append(state)
+    records = (_of_week(week, of_week) for week, of_week in by_week.items())
+    return [record for record in records if record is not None]
 
 
 def _of_week(week: date, states: Sequence[WeekState]) -> Record | None:

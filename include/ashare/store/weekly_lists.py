@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from psycopg import sql
@@ -66,6 +67,17 @@ class WeekState(NamedTuple):
     def reason(self) -> str:
         """Why the week is not complete; empty if nothing is recorded."""
         return self.problem or self.error or (f"It waits: {self.waits_for}" if self.waits_for else "")
+
+
+def lacking_lists(states: Sequence[WeekState]) -> dict[date, list[str]]:
+    """The weeks that are not complete, by date, with the names of the datasets that are to be fetched.
+
+    :param states: by week.
+    """
+    open_states = [state for state in states if not state.is_settled]
+    return {
+        week: [state.dataset for state in of_week] for week, of_week in groupby(open_states, lambda state: state.week)
+    }
 
 
 @dataclass(frozen=True)

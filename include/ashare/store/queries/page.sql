@@ -130,6 +130,17 @@ WHERE trade_date = %(day)s AND ended_at IS NULL
 SELECT kind, rule, compared_with, compared, deviating, allowed, passed, examples
 FROM ashare.cross_check WHERE trade_date = %(day)s ORDER BY kind, rule
 
+-- name: work_of_weeks
+-- Rows and requests of some weeks' lists that were loaded since a moment, and rows of the last minute. A session of a trade
+-- date may be of a Monday, too: only the calls of lists count.
+SELECT coalesce(sum(s.rows), 0)::bigint AS rows,
+       coalesce(sum(s.rows) FILTER (WHERE s.fetched_at > clock_timestamp() - interval '1 minute'), 0)::bigint AS lately,
+       (SELECT count(*)::integer FROM ashare.source_request q
+        WHERE q.trade_date = ANY (%(weeks)s::date[]) AND q.requested_at >= %(since)s
+          AND q.method = ANY (%(methods)s)) AS requests
+FROM ashare.snapshot s
+WHERE s.as_of = ANY (%(weeks)s::date[]) AND s.fetched_at >= %(since)s
+
 -- name: first_list
 SELECT min(as_of) FROM ashare.snapshot
 

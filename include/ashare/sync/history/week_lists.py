@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import fields
 from datetime import date
-from itertools import groupby
 
 from ashare import cost
 from ashare.datasets import WEEKLY_DATASETS, newest_week
@@ -15,11 +14,11 @@ from ashare.errors import AshareError, BadReply, IncompleteDate, InvalidInput
 from ashare.source import Session
 from ashare.store import Batch
 from ashare.store.rows import MergeCounts
-from ashare.store.weekly_lists import WeekState
+from ashare.store.weekly_lists import WeekState, lacking_lists
 from ashare.sync.history.range_plan import ensure_range_reference
 from ashare.sync.history.span import HistoryRun
 from ashare.sync.run import RunContext, batch_recorded
-from ashare.sync.weeks.week import WeekRun, fetch_lists, requests_of
+from ashare.sync.weeks.week import WeekRun, fetch_lists, requests_of, requests_of_weeks
 from ashare.texts import joined, named
 
 log = logging.getLogger(__name__)
@@ -41,7 +40,7 @@ def plan_batches(history: HistoryRun) -> list[Batch]:
             f"Baostock has no weekly lists from {history.start} to {history.end}: choose a range with a Monday "
             f"from {min(WEEKLY_DATASETS[name].first_week for name in history.weekly)} on."
         )
-    lacking = _lacking(states)
+    lacking = lacking_lists(states)
     weeks = sorted(lacking)
     parts = [weeks[at : at + WEEKS_A_BATCH] for at in range(0, len(weeks), WEEKS_A_BATCH)]
     batches = [
@@ -67,7 +66,7 @@ def fetch_and_copy(history: HistoryRun, batch_no: int) -> MergeCounts:
     rows = 0
     with batch_recorded(history.store, history.plan, batch_no) as tried:
         wanted = [date.fromisoformat(text) for text in batch.codes or ()]
-        lacking = _lacking(_states(history, min(wanted), max(wanted)))
+        lacking = lacking_lists(_states(history, min(wanted), max(wanted)))
         weeks = [week for week in wanted if week in lacking]
         if not weeks:
             return MergeCounts(0, 0, 0)
@@ -100,7 +99,7 @@ def record_status(history: HistoryRun) -> str:
     if history.tables.planned_start() is None:
         raise IncompleteDate(f"{span}: the plan could not be made, see plan_batches.")
     states = _states(history)
-    lacking = sorted(_lacking(states))
+    lacking = sorted(lacking_lists(states))
     history.tables.end()
     problems = history.store.batches.errors(history.plan)
     if lacking:
@@ -135,21 +134,13 @@ def _states(history: HistoryRun, first: date | None = None, last: date | None = 
     return [state for state in states if state.state != "none"]
 
 
-def _lacking(states: Sequence[WeekState]) -> dict[date, list[str]]:
-    """The weeks that are not complete, with the datasets that are to be fetched."""
-    open_states = [state for state in states if not state.is_settled]
-    return {
-        week: [state.dataset for state in of_week] for week, of_week in groupby(open_states, lambda state: state.week)
-    }
-
-
 def _words_of_plan(history: HistoryRun, lacking: dict[date, list[str]], weeks: int, batches: int) -> str:
     """The plan for the log and the page."""
     span, settings = f"{history.start} to {history.end}", history.settings
     if not lacking:
         return f"{span}: nothing is lacking of {weeks} weeks, and nothing is asked of Baostock."
     stocks = history.store.weekly_lists.stocks_until(sorted(lacking))
-    requests = sum(requests_of(week, names, stocks[week]) for week, names in lacking.items())
+    requests = requests_of_weeks(lacking, stocks)
     with history.store.transaction() as connection:
         expected = cost.by_code(connection, requests, batches)
     a_day = settings.request_budget - settings.reserve

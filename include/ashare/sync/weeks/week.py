@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 
@@ -184,6 +184,15 @@ def requests_of(week: date, datasets: Sequence[str], stocks: int = 2 * PAGE_ROWS
     lists = sum(each.first_week <= week for each in MEMBER_LISTS.values()) if INDEX_MEMBERS.name in datasets else 0
     # A full last page makes the client ask for one more.
     return lists + (stocks // PAGE_ROWS + 1 if set(datasets) & set(OF_INDUSTRY_CALL) else 0)
+
+
+def requests_of_weeks(lacking: Mapping[date, Sequence[str]], stocks: Mapping[date, int]) -> int:
+    """The number of calls and pages that some weeks take.
+
+    :param lacking: the datasets to be fetched, by week.
+    :param stocks: number of stocks that were ever listed, by week.
+    """
+    return sum(requests_of(week, names, stocks[week]) for week, names in lacking.items())
 
 
 def fetch_lists(run: WeekRun, session: Session, lacking: Sequence[str]) -> int:
