@@ -254,6 +254,21 @@ def test_what_is_complete_is_not_started_again_unless_all_is_asked_for(visit: Vi
     wait_for_query(page, reprocess="all")
 
 
+def test_weekly_lists_are_synced_from_the_page_and_their_card_shows_them(visit: Visit) -> None:
+    page = visit(f"{ALONE}?from={FIRST}&to={LAST}")
+    card = page.get_by_test_id("weekly-card")
+    expect(card.locator("tbody tr")).to_contain_text(["Members of indices", "Industries", "Names"])
+    page.get_by_role("radio", name="Weekly lists").check()
+    wait_for_query(page, what="weekly_lists")
+    expect(fact(page.get_by_test_id("preview"), "Weeks, by their Mondays")).to_have_text("2")
+    expect(page.get_by_test_id("command")).to_have_value(re.compile("ashare_reference$"))
+    page.get_by_test_id("start-button").click()
+    progress = page.get_by_test_id("progress")
+    expect(progress.get_by_role("status")).to_have_text("Completed: 2 of 2 weeks", timeout=120_000)
+    expect(card.locator("tbody tr").first).to_contain_text("2025-09-08")
+    expect(page.get_by_test_id("start-reason")).to_have_text("Every week of this range is complete.")
+
+
 def test_a_user_who_may_only_read_sees_why_the_button_is_off(visit: Visit) -> None:
     page = visit(f"{ALONE}?from={FIRST}&to={LAST}&reprocess=all", user="reader")
     expect(page.get_by_test_id("start-reason")).to_contain_text("You may look, and not start")

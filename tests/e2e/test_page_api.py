@@ -121,7 +121,6 @@ def test_a_user_who_may_only_read(as_user: Ask) -> None:
     batch = {"start_date": "2025-10-09", "end_date": "2025-10-10"}
     for path, body in (
         *(("sync/today", None), ("sync/date/2025-10-09", None), ("sync/pending", None), ("sync/batch", batch)),
-        ("sync/batch/cancel/1", None),
         ("accept/2025-10-09", {"reason": "x"}),
         ("accept/2025-10-09/undo", None),
     ):
@@ -250,6 +249,7 @@ def test_a_sync_as_clients_of_old_start_watch_and_list_it(as_user: Ask, query: Q
         assert refused.code == 409
         assert f"Backfill {task_id} of ashare_daily (2025-09-25 to 2025-09-29) is active" in refused.sentence
         assert as_user("POST", "sync/date/2025-09-24").code == 409
+        assert as_user("POST", f"sync/batch/cancel/{task_id}", user="reader").code == 403
         active = as_user("GET", "sync/batch/active").body["data"]
         assert active["task_id"] == task_id
         assert active["progress"]["user"] == "admin"
@@ -292,6 +292,75 @@ def test_a_sync_as_clients_of_old_start_watch_and_list_it(as_user: Ask, query: Q
     assert (single["status"], single["task_id"]) == ("skipped", None)
     weekend = as_user("POST", "sync/date/2025-09-27").body["data"]
     assert weekend["message"] == "2025-09-27 is not a trading day: a weekend, by Baostock's calendar."
+
+
+def test_weekly_lists_are_previewed_started_watched_and_cancelled(
+    as_user: Ask, query: Query, source: Emulator
+) -> None:
+    weeks = {"start_date": "2025-09-12", "end_date": "2025-09-23", "what": "weekly_lists"}
+    asked = "sync/preview?" + "&".join(f"{name}={value}" for name, value in weeks.items())
+    preview = as_user("GET", asked).body["data"]
+    assert (preview["can_start"], preview["why_not"]) == (True, None)
+    assert (preview["weekdays"], preview["to_sync"], preview["runs"], preview["complete"]) == (2, 2, 2, 0)
+    assert preview["requests"] == 2 * (2 + 6)
+    assert preview["command"].startswith("airflow dags backfill -s 2025-09-15 -e 2025-09-22 --")
+    assert preview["command"].endswith(" ashare_reference")
+    assert (
+        "the right to create backfills of ashare_reference"
+        in as_user("GET", asked, user="reader").body["data"]["why_not"]
+    )
+    refused = as_user("POST", "sync/batch", weeks, user="reader")
+    assert (refused.code, "backfills of ashare_reference" in refused.sentence) == (403, True)
+
+    started = as_user("POST", "sync/batch", weeks).body["data"]
+    assert started["runs"] == 2
+    done = ended(as_user, started["task_id"])
+    assert (done["dag_id"], done["status"], done["total"], done["success"]) == ("ashare_reference", "completed", 2, 2)
+    assert done["message"] == "Ended: all 2 weeks are done."
+    loaded = query(
+        "SELECT dataset, as_of::text, rows FROM ashare.snapshot WHERE as_of >= '2025-09-15' ORDER BY as_of, dataset"
+    )
+    assert len(loaded) == 6
+    assert done["rows"] == sum(rows for *_, rows in loaded)
+    assert done["requests"] >= 2 * 6
+    again = as_user("GET", asked).body["data"]
+    assert (again["complete"], again["why_not"]) == (2, "Every week of this range is complete.")
+    assert "every week of this range is complete" in as_user("POST", "sync/batch", weeks).sentence
+    tuesday = asked.replace("2025-09-12", "2025-09-23")
+    assert "no Monday falls into this range" in as_user("GET", tuesday).body["data"]["why_not"]
+    long = as_user("POST", "sync/batch", weeks | {"start_date": "2023-09-12"})
+    assert (long.code, "at most 630" in long.sentence, "ashare_reference" in long.sentence) == (400, True, True)
+
+    weekly = as_user("GET", "overview").body["data"]["weekly"]
+    assert [(each["dataset"], each["newest_week"], each["rows"]) for each in weekly["lists"]] == [
+        (dataset, week, rows) for dataset, week, rows in loaded if week == "2025-09-22"
+    ]
+    assert weekly["lists"][0]["open_weeks"] > 50  # the tests' market ends a year ago
+    (code,) = query("SELECT code FROM ashare.index_member WHERE index_code = 'sh.000016' ORDER BY code LIMIT 1")[0]
+    stock = as_user("GET", f"stock/{code}").body["data"]
+    assert "sh.000016" in [each["index_code"] for each in stock["memberships"]]
+    assert stock["names"]
+    assert stock["industries"]
+
+    source.add_fault(fault("query_stock_industry", "delay", times=0, seconds=1))
+    try:
+        longer = weeks | {"start_date": "2025-09-29", "end_date": "2025-10-27"}
+        task_id = as_user("POST", "sync/batch", longer).body["data"]["task_id"]
+        active = as_user("GET", "sync/batch/active").body["data"]
+        assert (active["task_id"], active["progress"]["dag_id"]) == (task_id, "ashare_reference")
+        overview = as_user("GET", "overview").body["data"]
+        assert [each["task_id"] for each in overview["active"]] == [task_id]
+        assert (overview["why_not"], f"Backfill {task_id}" in overview["weekly"]["why_not"]) == (None, True)
+        assert as_user("POST", f"sync/batch/cancel/{task_id}", user="reader").code == 403
+        assert as_user("POST", f"sync/batch/cancel/{task_id}").code == 200
+        cancelled = ended(as_user, task_id)
+    finally:
+        source.clear_faults()
+    assert (cancelled["status"], cancelled["total"]) == ("cancelled", 5)
+    assert cancelled["failed"] >= 1  # four runs at once
+    assert {error["error"] for error in cancelled["errors"]} >= {
+        "Cancelled before it began, or its run failed; see its log."
+    }
 
 
 def query_airflow(as_user: Ask, event: str) -> set[str]:

@@ -6,6 +6,8 @@ import logging
 import re
 from typing import TYPE_CHECKING
 
+from ashare_airflow.backfills import PARTITIONS
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -14,7 +16,7 @@ log = logging.getLogger(__name__)
 _ROUTES = (
     ("PUT", re.compile(r"/api/v2/backfills/\d+/cancel$")),
     # Clear requests: for backfills cancelled before this middleware was installed.
-    ("POST", re.compile(r"/api/v2/dags/ashare_daily/(?:clear\w+|dagRuns/[^/]+/clear)$")),
+    ("POST", re.compile(rf"/api/v2/dags/(?:{'|'.join(PARTITIONS)})/(?:clear\w+|dagRuns/[^/]+/clear)$")),
 )
 
 

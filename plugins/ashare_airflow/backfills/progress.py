@@ -1,4 +1,4 @@
-"""The progress of a backfill: its runs' states from Airflow, its trade dates' rows from the schema ``ashare``."""
+"""The progress of a backfill: its runs' states from Airflow, its rows from the schema ``ashare``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from airflow.utils.state import DagRunState
 
 from ashare.dates import SHANGHAI
 from ashare.status import StatusReader
+from ashare.store.recorded_partitions import Record
+from ashare.week_status import week_records
+from ashare_airflow.backfills import PARTITIONS, REFERENCE_DAG_ID
 from ashare_airflow.backfills.start import start_problem
 from ashare_airflow.backfills.state import UNFINISHED, active_backfill, runs_of_backfill, was_cancelled
 from ashare_airflow.schedule.timetable import first_day, last_day
@@ -23,31 +26,31 @@ MAX_ERRORS = 20
 """At most so many failed dates are listed with their errors."""
 
 
-def active_progress(reader: StatusReader, session: Session) -> dict[str, Any] | None:
-    """The active backfill, with the names of the API's model ``Active``; ``None``: no backfill is active."""
-    active = active_backfill(session)
-    return {"task_id": str(active.id), "progress": progress(active, reader, session)} if active else None
+def active_progresses(reader: StatusReader, session: Session) -> list[dict[str, Any]]:
+    """The active backfills, at most one per DAG, with the names of the API's model ``Active``."""
+    active = (active_backfill(session, dag_id) for dag_id in PARTITIONS)
+    return [{"task_id": str(each.id), "progress": progress(each, reader, session)} for each in active if each]
 
 
 def progress(backfill: Backfill, reader: StatusReader, session: Session) -> dict[str, Any]:
     """A backfill's progress, with the names of the API's model ``Progress``."""
     runs = runs_of_backfill(backfill.id, session)
     states = {run.trade_date: run.state for run in runs}
-    recorded = {row["trade_date"]: row for row in reader.rows.dates(reader.as_of, list(states))}
+    recorded, work = _records_and_work(backfill, reader, list(states))
     ended = [day for day, state in states.items() if state not in UNFINISHED]
     failed = sorted(day for day in ended if states[day] == DagRunState.FAILED)
-    skipped = [day for day in ended if day not in failed and recorded.get(day, {"status": ""})["status"] == "skipped"]
+    skipped = [day for day in ended if day not in failed and day in recorded and recorded[day].status == "skipped"]
     under_way = sorted(day for day, state in states.items() if state == DagRunState.RUNNING)
     # A backfill without runs is still being created.
     is_over = len(ended) == len(states) and bool(states or backfill.completed_at)
     last_end = max((run.end_date for run in runs if run.end_date), default=backfill.completed_at) if is_over else None
     seconds = ((last_end or reader.now()) - backfill.created_at).total_seconds()
-    work = reader.rows.loaded_since(list(states), backfill.created_at)
     speed = work["rows"] / max(seconds, 1) if is_over else work["lately"] / max(min(seconds, SPEED_SECONDS), 1.0)
     left = _seconds_left(len(states), len(ended), seconds)
     percent = round(100 * len(ended) / len(states), 1) if states else 0.0
     state = _state(backfill, is_over, bool(failed), session)
     return {
+        "dag_id": backfill.dag_id,
         "status": state,
         "total": len(states),
         "current": len(ended),
@@ -55,7 +58,7 @@ def progress(backfill: Backfill, reader: StatusReader, session: Session) -> dict
         "failed": len(failed),
         "skipped": len(skipped),
         "current_date": str(under_way[0]) if under_way else "",
-        "message": _message(state, len(states), under_way, percent, len(failed)),
+        "message": _message(backfill, state, len(states), under_way, percent, len(failed)),
         "start_time": min(states, default=first_day(backfill.from_date)),
         "end_time": max(states, default=last_day(backfill.to_date)),
         "task_start_time": backfill.created_at.astimezone(SHANGHAI),
@@ -73,9 +76,22 @@ def progress(backfill: Backfill, reader: StatusReader, session: Session) -> dict
     }
 
 
-def _error(record: dict[str, Any] | None, state: str) -> str:
-    if record and record["status"] == "failed" and record["reason"]:
-        return str(record["reason"])
+def _records_and_work(
+    backfill: Backfill, reader: StatusReader, days: list[date]
+) -> tuple[dict[date, Record], dict[str, Any]]:
+    """The records of a backfill's trade dates or weeks, and the rows and requests since it was created."""
+    if backfill.dag_id == REFERENCE_DAG_ID:
+        records = week_records(reader, min(days), max(days)) if days else {}
+        return records, reader.rows.lists_loaded_since(days, backfill.created_at)
+    names = ("trade_date", "status", "loaded", "reason", "run_id")
+    rows = reader.rows.dates(reader.as_of, days)
+    records = {row["trade_date"]: Record(*(row[name] for name in names)) for row in rows}
+    return records, reader.rows.loaded_since(days, backfill.created_at)
+
+
+def _error(record: Record | None, state: str) -> str:
+    if record and record.status == "failed" and record.reason:
+        return record.reason
     if state == "cancelled":
         return "Cancelled before it began, or its run failed; see its log."
     return "Its run failed; see its log."
@@ -95,26 +111,27 @@ def _seconds_left(total: int, ended: int, seconds: float) -> int | None:
     return round(seconds / ended * (total - ended)) if ended else None
 
 
-def _message(state: str, total: int, under_way: list[date], percent: float, failed: int) -> str:
+def _message(backfill: Backfill, state: str, total: int, under_way: list[date], percent: float, failed: int) -> str:
+    plural = PARTITIONS[backfill.dag_id]
     if state == "running":
         return f"Syncing {under_way[0]} ({percent} %)." if under_way else f"Waiting for the scheduler ({percent} %)."
     if state == "failed":
-        return f"Ended: {failed} of {total} dates failed."
+        return f"Ended: {failed} of {total} {plural} failed."
     if state == "cancelled":
         return "Cancelled: what had not begun was marked failed."
-    return f"Ended: all {total} dates are done."
+    return f"Ended: all {total} {plural} are done."
 
 
 def _waits_for(
-    backfill: Backfill, under_way: list[date], recorded: dict[date, dict[str, Any]], session: Session
+    backfill: Backfill, under_way: list[date], recorded: dict[date, Record], session: Session
 ) -> str | None:
     if backfill.is_paused:
-        return "The backfill is paused: no more dates start until it is unpaused in Airflow."
-    if problem := start_problem(session):
+        return f"The backfill is paused: no more {PARTITIONS[backfill.dag_id]} start until it is unpaused in Airflow."
+    if problem := start_problem(session, backfill.dag_id):
         return problem
     records = (recorded[day] for day in under_way if day in recorded)
-    return next((f"{row['trade_date']}: {row['reason']}" for row in records if _is_waiting(row)), None)
+    return next((f"{each.day}: {each.reason}" for each in records if _is_waiting(each)), None)
 
 
-def _is_waiting(record: dict[str, Any]) -> bool:
-    return record["status"] == "syncing" and bool(record["reason"])
+def _is_waiting(record: Record) -> bool:
+    return record.status == "syncing" and bool(record.reason)

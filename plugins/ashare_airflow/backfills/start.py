@@ -58,10 +58,10 @@ def check_can_start(dag: SerializedDAG, session: Session) -> None:
     _check_runs_start(dag, session)
 
 
-def start_problem(session: Session) -> str | None:
-    """A sentence that says why no run would start now; ``None``: runs would start."""
+def start_problem(session: Session, dag_id: str = DAG_ID) -> str | None:
+    """A sentence that says why no run of a DAG would start now; ``None``: runs would start."""
     try:
-        _check_runs_start(load_dag(session), session)
+        _check_runs_start(load_dag(session, dag_id), session)
     except Refused as refused:
         return str(refused)
     return None

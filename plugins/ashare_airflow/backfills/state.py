@@ -84,9 +84,9 @@ def _trade_date(partition_key: str | None) -> date | None:
 
 
 def find_backfill(backfill_id: int, session: Session) -> Backfill | None:
-    """The backfill with this id; ``None``: ``ashare_daily`` has no such backfill."""
+    """The backfill with this id; ``None``: no DAG of this package has such a backfill."""
     found: Backfill | None = session.scalar(
-        select(Backfill).where(Backfill.id == backfill_id, Backfill.dag_id == DAG_ID)
+        select(Backfill).where(Backfill.id == backfill_id, Backfill.dag_id.in_(PARTITIONS))
     )
     return found
 

@@ -47,14 +47,28 @@ def _is_own_origin(origin: str | None, request: Request) -> bool:
     return urlsplit(origin).netloc in own - {""}
 
 
-def may_start_backfills(user: BaseUser) -> bool:
-    """Whether a user may create backfills of the daily DAG: the same check as in Airflow's own API."""
+def may_start_backfills(user: BaseUser, dag_id: str) -> bool:
+    """Whether a user may create backfills of a DAG: the same check as in Airflow's own API."""
     return get_auth_manager().is_authorized_dag(
         method="POST",
         access_entity=DagAccessEntity.RUN,
-        details=DagDetails(id=DAG_ID, team_name=DagModel.get_team_name(DAG_ID)),
+        details=DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id)),
         user=user,
     )
+
+
+def not_allowed(dag_id: str) -> str:
+    """Why a user without the right cannot start backfills of a DAG."""
+    return f"You may look, and not start: that takes the right to create backfills of {dag_id} in Airflow."
+
+
+def check_may_start(user: BaseUser, dag_id: str) -> None:
+    """Refuse a user who may not create backfills of a DAG.
+
+    :raises HTTPException: 403.
+    """
+    if not may_start_backfills(user, dag_id):
+        raise HTTPException(status.HTTP_403_FORBIDDEN, not_allowed(dag_id))
 
 
 _write_audit_log = action_logging("ashare_sync")

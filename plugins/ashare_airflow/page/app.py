@@ -39,7 +39,7 @@ def create_app() -> FastAPI:
     )
     error_replies.add_handlers(app)
     app.middleware("http")(_with_headers)
-    for router in (sync_status.read_router, sync_status.start_router, details.router):
+    for router in (sync_status.read_router, sync_status.start_router, sync_status.batch_router, details.router):
         app.include_router(router, prefix=API, responses=error_replies.RESPONSES)
     app.include_router(health.router)
     app.include_router(health.router, prefix=API, include_in_schema=False)

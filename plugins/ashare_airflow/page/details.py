@@ -13,7 +13,8 @@ from ashare.checks import is_code
 from ashare.dates import parse_date
 from ashare.errors import InvalidInput
 from ashare.week_status import due_week, weekly_lists
-from ashare_airflow.backfills.progress import active_progress
+from ashare_airflow.backfills import DAG_ID, REFERENCE_DAG_ID
+from ashare_airflow.backfills.progress import active_progresses
 from ashare_airflow.backfills.scheduler import scheduler_state
 from ashare_airflow.page import runs
 from ashare_airflow.page.access import MAY_READ, may_start_backfills
@@ -34,7 +35,7 @@ router = APIRouter(dependencies=[MAY_READ])
 def overview(reader: Reader, user: GetUserDep, session: SessionDep) -> Reply[Overview]:
     """Is the data complete, does everything run, and what can be pressed?"""
     bounds = reader.bounds()
-    why_not = runs.why_not_started(user, session)
+    why_not = runs.why_not_started(user, session, DAG_ID)
     first_open, last_open = reader.open_range()
     newest = bounds.newest and {**bounds.newest, "date": bounds.newest["trade_date"]}
     return Reply(
@@ -54,11 +55,12 @@ def overview(reader: Reader, user: GetUserDep, session: SessionDep) -> Reply[Ove
                 "source": reader.source(),
                 "can_start": why_not is None,
                 "why_not": why_not,
-                "active": active_progress(reader, session),
+                "active": active_progresses(reader, session),
                 "histories": reader.histories(),
                 "weekly": {
                     "newest_due": due_week(reader),
                     "lists": [asdict(each) for each in weekly_lists(reader)],
+                    "why_not": runs.why_not_started(user, session, REFERENCE_DAG_ID),
                 },
             }
         )
@@ -90,7 +92,7 @@ def day(day: str, reader: Reader, user: GetUserDep, session: SessionDep) -> Repl
         "following": following,
         "run": runs.last_run(row["dag_id"], row["run_id"], session),
         "acceptance": reader.rows.acceptance(chosen),
-        "may_accept": may_start_backfills(user),
+        "may_accept": may_start_backfills(user, DAG_ID),
         "batches": runs.with_logs(reader.rows.batches(chosen), session),
         "checks": reader.rows.checks(chosen),
     }

@@ -17,14 +17,11 @@ from ashare_airflow.backfills.refusals import Refused
 from ashare_airflow.backfills.request import BackfillRequest
 from ashare_airflow.backfills.start import check_can_start, load_dag, start_problem
 from ashare_airflow.backfills.state import UNFINISHED, active_backfill, runs_of_backfill
-from ashare_airflow.page.access import may_start_backfills
+from ashare_airflow.page.access import may_start_backfills, not_allowed
+from ashare_airflow.page.sync_kinds import SyncKind
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
-
-NOT_ALLOWED = f"You may look, and not start: that takes the right to create backfills of {DAG_ID} in Airflow."
-
-NOTHING_TO_DO = "Nothing is to be done: every date of this range is complete, closed, not out yet or under way."
 
 
 # ---------------------------------------------------------------------- runs
@@ -77,27 +74,29 @@ def schedule(session: Session) -> dict[str, Any]:
 # ---------------------------------------------------------------------- backfills
 
 
-def why_not_started(user: BaseUser, session: Session) -> str | None:
+def why_not_started(user: BaseUser, session: Session, dag_id: str) -> str | None:
     """A sentence that says why a user cannot start a backfill now; ``None``: the user can. Writes nothing."""
-    if not may_start_backfills(user):
-        return NOT_ALLOWED
-    if problem := start_problem(session):
+    if not may_start_backfills(user, dag_id):
+        return not_allowed(dag_id)
+    if problem := start_problem(session, dag_id):
         return problem
-    if active := active_backfill(session):
+    if active := active_backfill(session, dag_id):
         return f"Backfill {active.id} is under way, and there can be one at a time: wait for it, or cancel it."
     return None
 
 
-def start_backfill(request: BackfillRequest | None, user: BaseUser, session: Session) -> tuple[int, int]:
+def start_backfill(
+    kind: SyncKind, request: BackfillRequest | None, user: BaseUser, session: Session
+) -> tuple[int, int]:
     """Start a backfill in the user's name.
 
     :param request: ``None``: no date needs a run.
     :returns: the backfill's id, and how many runs it has created.
     :raises Refused: the runs would not start, another backfill is active, or there is nothing to do.
     """
-    dag = load_dag(session)
+    dag = load_dag(session, kind.dag_id)
     check_can_start(dag, session)
     if request is None or not request.dates_to_run(session):
-        raise Refused(NOTHING_TO_DO)
+        raise Refused(kind.nothing_to_do)
     backfill_id = request.create(dag, user.get_name())
     return backfill_id, len(runs_of_backfill(backfill_id, session))

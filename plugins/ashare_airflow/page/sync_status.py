@@ -13,15 +13,14 @@ from fastapi import APIRouter, BackgroundTasks, Path, Query
 from sqlalchemy.orm import Session
 
 from ashare.dates import beijing_now, parse_date, parse_trade_date, parse_trade_date_range
-from ashare.dry_run import dry_run
 from ashare.status import StatusReader
 from ashare.sync.accept import accept, undo
-from ashare_airflow.backfills import DAG_ID
-from ashare_airflow.backfills.progress import active_progress, progress
+from ashare_airflow.backfills import PARTITIONS
+from ashare_airflow.backfills.progress import active_progresses, progress
 from ashare_airflow.backfills.request import BackfillRequest
 from ashare_airflow.backfills.state import cancel, find_backfill
 from ashare_airflow.page import runs
-from ashare_airflow.page.access import AUDITED, MAY_CANCEL, MAY_READ, MAY_START, SAME_SITE
+from ashare_airflow.page.access import AUDITED, MAY_CANCEL, MAY_READ, MAY_START, SAME_SITE, check_may_start
 from ashare_airflow.page.dependencies import Reader, open_reader, open_store
 from ashare_airflow.page.error_replies import NotFound
 from ashare_airflow.page.models.day import Accepted, AcceptRequest
@@ -46,11 +45,10 @@ from ashare_airflow.page.models.sync_requests import (
     StartedBatch,
     StartedDate,
     StartedPending,
+    What,
 )
+from ashare_airflow.page.sync_kinds import SYNC_KINDS
 from ashare_airflow.report.run_report import report_accepted_date
-
-MAX_DAYS = 90
-"""The longest range of one backfill from the page, as the API always had it. The command line has no limit."""
 
 Days = Annotated[int, Query(ge=1, le=365, description="Calendar days back from today, Beijing's.")]
 BackfillId = Annotated[int, Path(ge=0, le=2**31 - 1, description="The id of an Airflow backfill.")]
@@ -59,6 +57,10 @@ _REPROCESS = {"missing": ReprocessBehavior.FAILED, "all": ReprocessBehavior.COMP
 
 read_router = APIRouter(dependencies=[MAY_READ])
 start_router = APIRouter(dependencies=[SAME_SITE, AUDITED, MAY_START])
+# The right to start depends on the DAG that the request names.
+batch_router = APIRouter(dependencies=[SAME_SITE, AUDITED])
+
+_DATES = SYNC_KINDS["trade_dates"]
 
 
 # ---------------------------------------------------------------------- records
@@ -171,7 +173,7 @@ def _sync_date(day: date, user: GetUserDep, session: SessionDep) -> Reply[Starte
     if not need_sync:
         return Reply(data=StartedDate(status="skipped", date=day, message=reason, task_id=None))
     request = BackfillRequest(day, day, ReprocessBehavior.FAILED).narrowed([day], session)
-    backfill_id, _ = runs.start_backfill(request, user, session)
+    backfill_id, _ = runs.start_backfill(_DATES, request, user, session)
     message = f"Backfill {backfill_id} syncs {day}. {reason}"
     return Reply(data=StartedDate(status="syncing", date=day, message=message, task_id=str(backfill_id)))
 
@@ -186,7 +188,7 @@ def sync_pending(user: GetUserDep, session: SessionDep, days_back: Days = 30) ->
         nothing = f"Every date since {start} is complete: nothing is to be synced."
         return Reply(data=StartedPending(status="success", message=nothing, total=0, dates=[], task_id=None))
     request = BackfillRequest(start, today, ReprocessBehavior.FAILED).narrowed(dates, session)
-    backfill_id, created = runs.start_backfill(request, user, session)
+    backfill_id, created = runs.start_backfill(_DATES, request, user, session)
     message = (
         f"Backfill {backfill_id} syncs {len(dates)} dates, from {min(dates)} to {max(dates)}, in {created} runs."
     )
@@ -205,22 +207,20 @@ def preview(
     user: GetUserDep,
     session: SessionDep,
     reprocess: Reprocess = "missing",
+    what: What = "trade_dates",
 ) -> Reply[Preview]:
     """What a sync of a range would do and cost, without starting it."""
+    kind = SYNC_KINDS[what]
     start, end = parse_trade_date_range(start_date, end_date)
-    plan = dry_run(reader, start, end)
-    whole = BackfillRequest(start, end, _REPROCESS[reprocess])
+    plan = kind.dry_run(reader, start, end)
+    whole = BackfillRequest(start, end, _REPROCESS[reprocess], dag_id=kind.dag_id)
     request = whole if reprocess == "all" else whole.narrowed(plan.to_sync, session)
     to_create = len(request.dates_to_run(session)) if request else 0
-    why_not = runs.why_not_started(user, session)
+    why_not = runs.why_not_started(user, session, kind.dag_id)
     if why_not is None and not to_create:
-        why_not = (
-            "Every date of this range is complete."
-            if plan.complete == plan.weekdays - plan.closed > 0 and not plan.to_sync
-            else runs.NOTHING_TO_DO
-        )
-    if why_not is None and (end - start).days >= MAX_DAYS:
-        why_not = f"At most {MAX_DAYS} days can be started here: choose fewer, or use the command line."
+        why_not = kind.why_nothing(plan)
+    if why_not is None and (end - start).days >= kind.most_days:
+        why_not = kind.limit
     return Reply(
         data=Preview(
             **{**asdict(plan), "to_sync": len(plan.to_sync), "seconds": round(plan.seconds)},
@@ -234,17 +234,19 @@ def preview(
     )
 
 
-@start_router.post("/sync/batch")
+@batch_router.post("/sync/batch")
 def sync_batch(body: BatchRequest, user: GetUserDep, session: SessionDep) -> Reply[StartedBatch]:
-    """Start a backfill of a range, at most 90 days, and return at once with its id."""
-    start, end = parse_trade_date_range(body.start_date, body.end_date, most_days=MAX_DAYS)
+    """Start a backfill of a range, at most 90 days or weeks, and return at once with its id."""
+    kind = SYNC_KINDS[body.what]
+    check_may_start(user, kind.dag_id)
+    start, end = parse_trade_date_range(body.start_date, body.end_date, most_days=kind.most_days, dag_id=kind.dag_id)
     days = (end - start).days + 1
-    whole = BackfillRequest(start, end, _REPROCESS[body.reprocess])
+    whole = BackfillRequest(start, end, _REPROCESS[body.reprocess], dag_id=kind.dag_id)
     with open_reader(session) as reader:
-        needed = None if body.reprocess == "all" else reader.wanting(start, end)
+        needed = None if body.reprocess == "all" else kind.wanting(reader, start, end)
     request = whole if needed is None else whole.narrowed(needed, session)
-    backfill_id, created = runs.start_backfill(request, user, session)
-    message = f"Backfill {backfill_id} is started: {created} dates of {days} days."
+    backfill_id, created = runs.start_backfill(kind, request, user, session)
+    message = f"Backfill {backfill_id} is started: {created} {kind.noun}s of {days} days."
     return Reply(data=StartedBatch(task_id=str(backfill_id), total_days=days, runs=created, message=message))
 
 
@@ -256,15 +258,17 @@ def batch_progress(backfill_id: BackfillId, reader: Reader, session: SessionDep)
 
 @read_router.get("/sync/batch/active")
 def active_batch(reader: Reader, session: SessionDep) -> Reply[Active | None]:
-    """The backfill that is under way, if there is one."""
-    active = active_progress(reader, session)
-    return Reply(data=Active(**active) if active else None)
+    """The backfill that is under way, if there is one; of two, the one of trade dates."""
+    active = active_progresses(reader, session)
+    return Reply(data=Active(**active[0]) if active else None)
 
 
-@start_router.post("/sync/batch/cancel/{backfill_id}", dependencies=[MAY_CANCEL])
-def cancel_batch(backfill_id: BackfillId, reader: Reader, session: SessionDep) -> Reply[Progress]:
+@batch_router.post("/sync/batch/cancel/{backfill_id}", dependencies=[MAY_CANCEL])
+def cancel_batch(backfill_id: BackfillId, reader: Reader, user: GetUserDep, session: SessionDep) -> Reply[Progress]:
     """Cancel a backfill: dates under way finish, those that wait are marked failed."""
-    cancel(_backfill(backfill_id, session), session)
+    backfill = _backfill(backfill_id, session)
+    check_may_start(user, backfill.dag_id)
+    cancel(backfill, session)
     return Reply(data=_progress(backfill_id, reader, session))
 
 
@@ -275,7 +279,7 @@ def _progress(backfill_id: int, reader: StatusReader, session: SessionDep) -> Pr
 def _backfill(backfill_id: int, session: Session) -> Backfill:
     found = find_backfill(backfill_id, session)
     if found is None:
-        raise NotFound(f"There is no backfill {backfill_id} of {DAG_ID}.")
+        raise NotFound(f"There is no backfill {backfill_id} of {' or '.join(PARTITIONS)}.")
     return found
 
 

@@ -74,6 +74,7 @@ class Weekly(BaseModel):
 
     newest_due: date = Field(description="The newest Monday whose lists should be in by now.")
     lists: list[WeeklyList]
+    why_not: str | None = Field(description="What keeps the user from starting a sync of lists; none: nothing.")
 
 
 class Overview(BaseModel):
@@ -94,6 +95,6 @@ class Overview(BaseModel):
     source: Source
     can_start: bool
     why_not: str | None
-    active: Active | None
+    active: list[Active] = Field(description="The backfills under way, one per DAG at most.")
     histories: list[HistoryRun]
     weekly: Weekly

@@ -8,16 +8,22 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 Reprocess = Literal["missing", "all"]
+What = Literal["trade_dates", "weekly_lists"]
 
 
 class BatchRequest(BaseModel):
-    """A range of trade dates, both ends included."""
+    """A range of days, both ends included: its trade dates, or the weekly lists of its Mondays."""
 
     start_date: str = Field(description="YYYY-MM-DD", examples=["2026-03-02"])
     end_date: str = Field(description="YYYY-MM-DD", examples=["2026-03-31"])
     reprocess: Reprocess = Field(
         "missing",
-        description="missing: what is missing or failed; all: complete dates are looked at again, too.",
+        description="missing: what is missing or failed; all: what is complete is looked at again, too.",
+    )
+    what: What = Field(
+        "trade_dates",
+        description="trade_dates: ashare_daily; weekly_lists: members of indices, industries and names, by "
+        "ashare_reference.",
     )
 
 
@@ -26,8 +32,8 @@ class Preview(BaseModel):
 
     start_date: date
     end_date: date
-    weekdays: int
-    closed: int = Field(description="Of those: known to be no session.")
+    weekdays: int = Field(description="Of weekly lists: Mondays.")
+    closed: int = Field(description="Of those: known to be no session; of weekly lists: without a list at Baostock.")
     complete: int = Field(description="Of those: complete already; nothing is asked of Baostock for them.")
     to_sync: int = Field(description="Of those: missing or failed.")
     runs: int = Field(description="Runs that Airflow would make.")
@@ -74,8 +80,9 @@ class BatchError(BaseModel):
 
 
 class Progress(BaseModel):
-    """How far a backfill is."""
+    """How far a backfill is. The dates of a backfill of ``ashare_reference`` are Mondays."""
 
+    dag_id: str
     status: Literal["running", "completed", "failed", "cancelled"] = Field(description="failed: a date failed.")
     total: int = Field(description="Dates of the backfill.")
     current: int = Field(description="Dates that have ended.")
@@ -92,7 +99,7 @@ class Progress(BaseModel):
     errors: list[BatchError]
     progress_percent: float
     running: int = Field(description="Dates under way.")
-    rows: int = Field(description="Bars that Baostock has sent for it so far.")
+    rows: int = Field(description="Bars, or rows of lists, that Baostock has sent for it so far.")
     rows_per_second: float = Field(description="Over the last minute of work.")
     requests: int
     seconds_left: int | None

@@ -59,7 +59,7 @@ function DayHead({ day }) {
   const reason = useRef();
   const why = record.error_message ?? record.remarks;
   const date = record.sync_date;
-  const toStart = { from: date, to: date, reprocess: day.acceptance || record.coverage === 'complete' ? 'all' : null, focus: 'start' };
+  const toStart = { what: null, from: date, to: date, reprocess: day.acceptance || record.coverage === 'complete' ? 'all' : null, focus: 'start' };
   return html`<section class="panel">
     <div class="row between">
       <p class="day-verdict" data-testid="day-verdict"><${RecordStatus} record=${record} />

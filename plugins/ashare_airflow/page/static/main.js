@@ -15,7 +15,7 @@ function App() {
   useEffect(() => watchHost(rerender), []);
   const [broken] = useErrorBoundary((error) => console.error(error));
   const params = where();
-  const { data: overview, error, at } = usePoll('overview', (data) => (data?.active ? 5 : 15));
+  const { data: overview, error, at } = usePoll('overview', (data) => (data?.active.length ? 5 : 15));
   const place = [params.view, params.date, params.code].join(' ');
   useFocusOnArrival(place, Boolean(overview), params.focus);
   useEffect(() => {

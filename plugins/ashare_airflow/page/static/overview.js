@@ -18,17 +18,17 @@ const FIRST_YEAR = 1990;
 /** @param {{params: object, overview: object, stale: boolean}} props params: the page's query */
 export function OverviewView({ params, overview, stale }) {
   const today = beijing(overview.now).slice(0, 10);
-  const active = overview.active?.task_id;
-  const task = active ?? params.task;
-  const pace = () => (task ? 5 : 15);
+  const active = overview.active.map((each) => each.task_id);
+  const tasks = [...new Set([...active, params.task].filter(Boolean))];
+  const pace = () => (tasks.length ? 5 : 15);
   const years = yearsShown(today, overview.first_date, Number(params.years) || 0);
   const coverage = usePoll(`coverage?${query({ start_date: `${years.at(-1)}-01-01`, end_date: today })}`, pace);
   const { start_date, end_date, status, page } = params;
   const list = usePoll(`list?${query({ page: page ?? 1, page_size: PAGE_SIZE, start_date, end_date, status })}`, pace);
   // Kept in the URL after the backfill's end, so that the panel says how it ended.
   useEffect(() => {
-    if (active) update({ task: active });
-  }, [active]);
+    if (active.length && !active.includes(params.task)) update({ task: active[0] });
+  }, [active.join()]);
   useReady((coverage.data || coverage.error) && (list.data || list.error));
 
   return html`
@@ -40,7 +40,7 @@ export function OverviewView({ params, overview, stale }) {
         ${!stale && html`<${Problem} error=${coverage.error} />`}
       </div>
       <div class="side">
-        ${task && html`<${ProgressPanel} key=${task} task=${task} onClose=${() => update({ task: null })} />`}
+        ${tasks.map((task) => html`<${ProgressPanel} key=${task} task=${task} onClose=${() => update({ task: null })} />`)}
         <${StartPanel} params=${params} overview=${overview} />
         ${overview.histories.map((run) => html`<${HistoryCard} key=${run.run_id} run=${run} />`)}
         <${WeeklyCard} weekly=${overview.weekly} />
@@ -77,7 +77,7 @@ function verdictOf(overview) {
 function Verdict({ overview }) {
   const t = text();
   const { tone, sentence, open: openCount, detail } = verdictOf(overview);
-  const openDates = { from: overview.first_open, to: overview.last_open, reprocess: null };
+  const openDates = { from: overview.first_open, to: overview.last_open, what: null, reprocess: null };
   return html`<section class="verdict ${tone}">
     <div class="row nowrap">
       <span class="glyph big ${tone}" aria-hidden="true">${tone === 'complete' ? '✓' : '!'}</span>

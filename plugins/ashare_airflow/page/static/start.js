@@ -1,4 +1,4 @@
-/** Starts, watches and cancels the sync of a range of dates. */
+/** Starts, watches and cancels the sync of a range: its trade dates, or its weekly lists. */
 
 import { html, useEffect, useRef, useState } from './vendor/htm-preact-3.1.1.module.js';
 import { refreshAll, usePoll, usePost } from './api.js';
@@ -26,38 +26,40 @@ export function toStartPanel(range) {
   panel?.querySelector('input')?.focus({ preventScroll: true });
 }
 
-/** @param {{params: object, overview: object}} props params: the page's query, with `from`, `to` and `reprocess` */
+/** @param {{params: object, overview: object}} props params: the page's query, with `what`, `from`, `to` and `reprocess` */
 export function StartPanel({ params, overview }) {
   const t = text();
-  const { from, to, reprocess = 'missing' } = params;
+  const { from, to, what = 'trade_dates', reprocess = 'missing' } = params;
   const { busy: starting, refusal, setRefusal, send } = usePost();
   const local = !from || !to ? t.chooseTwo : from > to ? t.endBeforeStart : null;
-  const wanted = local ? null : `sync/preview?${query({ start_date: from, end_date: to, reprocess })}`;
+  const wanted = local ? null : `sync/preview?${query({ what, start_date: from, end_date: to, reprocess })}`;
   const poll = usePoll(useSettled(wanted));
   const { data: preview, error } = poll.path === wanted ? poll : {};
-  const reason = local ?? (starting ? t.starting : reasonAgainst(preview, error, overview));
+  const reason = local ?? (starting ? t.starting : reasonAgainst(preview, error, (what === 'weekly_lists' ? overview.weekly : overview).why_not));
   useEffect(() => setRefusal(null), [wanted]);
 
   function start(event) {
     event.preventDefault();
-    send('sync/batch', { start_date: from, end_date: to, reprocess }, ({ task_id: task }) => update({ task }));
+    send('sync/batch', { what, start_date: from, end_date: to, reprocess }, ({ task_id: task }) => update({ task }));
   }
 
-  const choice = (value, label) => html`<label class="choice">
-    <input type="radio" name="reprocess" value=${value} checked=${reprocess === value}
-      onChange=${() => update({ reprocess: value === 'missing' ? null : value })} /> ${label}</label>`;
+  /** Radio buttons of a query parameter. The first choice is its default, and stays out of the query. */
+  const choices = (name, chosen, values) => html`<fieldset><legend>${t[name]}</legend>
+    ${values.map((value, i) => html`<label class="choice" key=${value}>
+      <input type="radio" name=${name} value=${value} checked=${chosen === value}
+        onChange=${() => update({ [name]: i ? value : null })} /> ${t.choices[value]}</label>`)}
+  </fieldset>`;
   return html`<section class="panel" id="start" data-testid="start-panel">
     <h2>${t.start}</h2>
     <form onSubmit=${start}>
+      ${choices('what', what, ['trade_dates', 'weekly_lists'])}
       <div class="row">
         <${DateField} id="from" label=${t.firstDay} value=${from} onPick=${(date) => update({ from: date })} />
         <${DateField} id="to" label=${t.lastDay} value=${to} onPick=${(date) => update({ to: date })} />
       </div>
-      <fieldset><legend>${t.what}</legend>
-        ${choice('missing', t.reprocessMissing)} ${choice('all', t.reprocessAll)}
-      </fieldset>
+      ${choices('reprocess', reprocess, ['missing', 'all'])}
       <div data-testid="preview" aria-live="polite" aria-busy=${Boolean(wanted && !preview && !error)}>
-        ${preview && html`<${Preview} preview=${preview} />`}
+        ${preview && html`<${Preview} what=${what} preview=${preview} />`}
         <${Problem} error=${error} />
       </div>
       <div class="row">
@@ -72,21 +74,20 @@ export function StartPanel({ params, overview }) {
   </section>`;
 }
 
-/** Why the Start button is disabled; null: it is enabled. */
-function reasonAgainst(preview, error, overview) {
+/** Why the Start button is disabled; null: it is enabled. `whyNot`: why nothing of the kind can be started now. */
+function reasonAgainst(preview, error, whyNot) {
   const t = text();
   if (error) return error.message;
   if (!preview) return t.previewing;
   if (!preview.can_start) return preview.why_not ?? t.cannotStart;
-  if (!overview.can_start) return overview.why_not ?? t.cannotStart;
-  return null;
+  return whyNot;
 }
 
-function Preview({ preview }) {
+function Preview({ what, preview }) {
   const t = text();
   return html`<${Facts} of=${[
-      [t.weekdaysCount, num(preview.weekdays)],
-      [t.closed, num(preview.closed)],
+      [t.daysCount[what], num(preview.weekdays)],
+      [t.closedCount[what], num(preview.closed)],
       [t.completeAlready, num(preview.complete)],
       [t.toSync, num(preview.to_sync)],
       [t.runs, num(preview.runs)],
@@ -120,7 +121,7 @@ export function ProgressPanel({ task, onClose }) {
   }, [status]);
 
   return html`<section class="panel" data-testid="progress">
-    <div class="row"><h2>${t.progress} ${progress && `${progress.start_time} – ${progress.end_time}`}</h2>
+    <div class="row"><h2>${progress ? t.progressOf[progress.dag_id] : t.progress} ${progress && `${progress.start_time} – ${progress.end_time}`}</h2>
       ${status !== 'running' && html`<button type="button" onClick=${onClose}>${t.close}</button>`}
     </div>
     <${Problem} error=${error} />
@@ -133,8 +134,11 @@ function ProgressBody({ progress, task }) {
   const t = text();
   const running = progress.status === 'running';
   const { current_date: current } = progress;
+  const isWeeks = progress.dag_id === 'ashare_reference';
+  // A week has no view of its own.
+  const day = (date) => (isWeeks ? html`<span class="date">${date}</span>` : html`<${DayLink} date=${date} />`);
   const share = (dates) => `width:${(100 * dates) / Math.max(1, progress.total)}%`;
-  const done = t.doneOf(progress.current, progress.total);
+  const done = (isWeeks ? t.weeksDone : t.doneOf)(progress.current, progress.total);
   return html`
     <p role="status"><b>${t.progressStatus[progress.status]}</b>: ${done}</p>
     <div class="meter" role="progressbar" aria-label=${t.progress} aria-valuemin="0" aria-valuemax="100"
@@ -148,7 +152,7 @@ function ProgressBody({ progress, task }) {
       [t.succeeded, num(progress.success)],
       [t.failedDates, num(progress.failed)],
       [t.skipped, num(progress.skipped)],
-      [t.underWay, running && html`${num(progress.running)} ${current && html`<${DayLink} date=${current} />`}`],
+      [t.underWay, running && html`${num(progress.running)} ${current && day(current)}`],
       [t.rows, num(progress.rows)],
       [t.rowsPerSecond, running && num(progress.rows_per_second)],
       [t.requests, num(progress.requests)],
@@ -159,7 +163,7 @@ function ProgressBody({ progress, task }) {
     ]} />
     ${progress.errors.length > 0 && html`<h3>${t.errors}</h3>
       <ul class="notes errors">
-        ${progress.errors.map(({ date, error }) => html`<li key=${date}><${DayLink} date=${date} /> ${error}</li>`)}
+        ${progress.errors.map(({ date, error }) => html`<li key=${date}>${day(date)} ${error}</li>`)}
       </ul>`}
     ${running && html`<${Cancel} task=${task} />`}`;
 }
@@ -184,4 +188,4 @@ function Cancel({ task }) {
 }
 
 /** The thirty days up to `newest`, for a page without data. */
-export const recentRange = (newest) => ({ from: addDays(newest, -29), to: newest, reprocess: null });
+export const recentRange = (newest) => ({ from: addDays(newest, -29), to: newest, what: null, reprocess: null });

@@ -164,19 +164,29 @@ const WORDS = {
 
   // start panel
   start: ['Start a sync', '开始同步'], firstDay: ['First date', '起始日期'], lastDay: ['Last date', '截止日期'],
-  what: ['Which dates', '处理哪些日期'], reprocessMissing: ['Missing and failed only', '仅缺失和失败的日期'],
-  reprocessAll: ['All dates again', '重新处理全部日期'],
-  limit: ['At most 90 days here. The command line has no such limit.', '此处最多 90 天。命令行没有此限制。'],
+  what: ['What', '同步内容'], reprocess: ['Which dates', '处理哪些日期'],
+  choices: {
+    trade_dates: ['Trade dates', '交易日'], weekly_lists: ['Weekly lists', '每周列表'],
+    missing: ['Missing and failed only', '仅缺失和失败的日期'], all: ['All dates again', '重新处理全部日期'],
+  },
+  limit: [
+    'At most 90 days of trade dates or 90 weeks of lists here. The command line has no such limit.',
+    '此处最多 90 天的交易日或 90 周的列表。命令行没有此限制。',
+  ],
   startButton: ['Start sync', '开始同步'], chooseTwo: ['Choose two dates.', '请选择起止日期。'],
   endBeforeStart: ['The last date is before the first.', '截止日期早于起始日期。'],
   previewing: ['Looking at these dates.', '正在查看这些日期。'], starting: ['Starting.', '正在启动。'],
-  cannotStart: ['This cannot be started.', '无法启动。'], weekdaysCount: ['Weekdays', '工作日'],
-  closed: ['Closed', '休市'], completeAlready: ['Complete already', '已完整'], toSync: ['To sync', '待同步'],
+  cannotStart: ['This cannot be started.', '无法启动。'], daysCount: { trade_dates: ['Weekdays', '工作日'], weekly_lists: ['Weeks, by their Mondays', '周数（按星期一）'] },
+  closedCount: { trade_dates: ['Closed', '休市'], weekly_lists: ['Without a list at Baostock', 'Baostock 无列表'] },
+  completeAlready: ['Complete already', '已完整'], toSync: ['To sync', '待同步'],
   runs: ['Runs', '运行数'], requestsOf: ['Requests, of those left', '请求数 / 剩余'], about: ['About', '预计用时'],
   sameOnCommandLine: ['The same on the command line', '等效的命令行'],
 
   // progress
   progress: ['Sync', '回补'],
+  progressOf: {
+    ashare_daily: ['Sync', '回补'], ashare_reference: ['Sync of weekly lists', '每周列表回补'],
+  },
   progressStatus: {
     running: ['Running', '进行中'], completed: ['Completed', '已完成'],
     failed: ['Ended, with failed dates', '已结束，有日期失败'], cancelled: ['Cancelled', '已取消'],
@@ -185,14 +195,18 @@ const WORDS = {
     (n, total) => `${num(n)} of ${count(total, 'date', 'dates')}`,
     (n, total) => `${num(n)} / ${num(total)} 个日期`,
   ],
+  weeksDone: [
+    (n, total) => `${num(n)} of ${count(total, 'week', 'weeks')}`,
+    (n, total) => `${num(n)} / ${num(total)} 周`,
+  ],
   succeeded: ['Success', '成功'], failedDates: ['Failed', '失败'], skipped: ['Skipped', '跳过'],
   underWay: ['Under way', '进行中'], rows: ['Rows', '行数'], rowsPerSecond: ['Rows per second', '每秒行数'],
   timeLeft: ['Time left', '剩余时间'], elapsed: ['Elapsed', '已用时'], startedBy: ['Started by', '发起人'],
   startedAt: ['Started', '开始时间'], waitsFor: [(why) => `Waits: ${why}`, (why) => `等待：${why}`],
   errors: ['Failed dates', '失败的日期'], cancel: ['Cancel', '取消'],
   cancelQuestion: [
-    'Dates under way finish. Waiting ones are marked failed.',
-    '进行中的日期会完成，等待中的日期将标记为失败。',
+    'What is under way finishes. What waits is marked failed.',
+    '进行中的部分会完成，等待中的部分将标记为失败。',
   ],
   cancelYes: ['Cancel the sync', '取消回补'], cancelNo: ['Keep it going', '继续'],
 
