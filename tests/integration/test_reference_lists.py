@@ -266,7 +266,7 @@ def test_an_index_whose_list_begins_later(loaded: Database) -> None:
 
 @pytest.mark.parametrize("index", ["sh.000001", "000300", "csi300", [CSI300]])
 def test_an_unknown_index_is_one_sentence(loaded: Database, index: Any) -> None:
-    sentence = f"Baostock has no members of {index!r}: choose among sh.000300 (CSI 300), sh.000905 (CSI 500), "
+    sentence = f"Baostock has no members of {index!r}: choose among sh.000300 (CSI 300), sh.000016 (SSE 50), "
     sentence += "sh.000905 (CSI 500)."
     reads: list[Callable[[], Any]] = [
         lambda: members(index),
