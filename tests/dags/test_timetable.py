@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from itertools import pairwise
 from typing import Any
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from ashare.dates import SHANGHAI, beijing_now
 from ashare_airflow.schedule import timetable
-from ashare_airflow.schedule.timetable import VIEWERS_ZONE, TradeDateTimetable
+from ashare_airflow.schedule.timetable import VIEWERS_ZONE, TradeDateTimetable, WeekTimetable
 from ashare_airflow.schedule.viewer import ViewersTimeZone
 
 VIEWERS = [
@@ -253,3 +254,43 @@ def test_it_survives_serialisation() -> None:
     assert again.serialize() == timetable.serialize()
     assert again.partitioned
     assert again.resolve_partition_date("2026-03-02") == datetime(2026, 3, 2, tzinfo=SHANGHAI)
+
+
+# ---------------------------------------------------------------------- weeks
+
+
+def test_a_backfill_of_weeks_has_a_run_for_each_monday_and_none_of_the_future() -> None:
+    today = beijing_now().date()
+    earliest, latest = as_sent_by_cli(date(2025, 9, 23), today + timedelta(days=30))
+    found = list(WeekTimetable().iter_partition_dagrun_infos(earliest=earliest, latest=latest))
+    days = [date.fromisoformat(info.partition_key or "") for info in found]
+    assert days[0] == date(2025, 9, 29)
+    assert {later - earlier for earlier, later in pairwise(days)} == {timedelta(weeks=1)}
+    assert today - timedelta(days=7) < days[-1] <= today
+    # The first moment at which the list of 29 September should be out.
+    assert found[0].run_after == datetime(2025, 9, 29, 20, 0, tzinfo=SHANGHAI)
+
+
+def test_a_scheduled_run_of_a_week_is_of_its_monday() -> None:
+    evening = pendulum.datetime(2025, 9, 29, 12, 0, tz="UTC")
+    timetable = WeekTimetable()
+    info = timetable.next_dagrun_info_v2(
+        last_dagrun_info=None,
+        restriction=TimeRestriction(earliest=evening.subtract(hours=1), latest=None, catchup=True),
+    )
+    assert info is not None
+    assert (info.run_after, info.partition_key) == (evening, "2025-09-29")
+    assert WeekTimetable.deserialize(timetable.serialize()).serialize() == timetable.serialize()
+
+
+@pytest.mark.parametrize(
+    ("key", "sentence"),
+    [
+        ("2025-09-30", "2025-09-30 is not a Monday: a week is written as its Monday, which is 2025-09-29."),
+        ("2025-9-29", "Write the partition key as 2025-09-29."),
+        ("monday", "is not a trade date"),
+    ],
+)
+def test_a_key_that_is_no_monday_is_refused(key: str, sentence: str) -> None:
+    with pytest.raises(InvalidPartitionKeyError, match=sentence):
+        WeekTimetable()._decode_partition_date(key)
