@@ -21,8 +21,9 @@ const changes = (old, now) =>
       ${field} ${show(old[field])} → <b>${show(now[field])}</b></div>`);
 
 /** A security's name of that day, with its badges. */
-const NameOfDay = ({ of: row }) => html`${row.name} ${row.is_st && html`<${StTag} />`}
-  ${row.at_limit && html`<${LimitTag} side=${row.at_limit} />`}
+const NameOfDay = ({ of: row }) => html`${row.name}${' '}
+  ${row.is_st && html`<${StTag} />`}${' '}
+  ${row.at_limit && html`<${LimitTag} side=${row.at_limit} />`}${' '}
   ${row.is_name_of_today && html`<span class="muted small" title=${text().nameOfTodayHelp}>${text().nameOfToday}</span>`}`;
 
 const security = () => {

@@ -43,10 +43,12 @@ export function OverviewView({ params, overview, stale }) {
         ${tasks.map((task) => html`<${ProgressPanel} key=${task} task=${task} onClose=${() => update({ task: null })} />`)}
         <${StartPanel} params=${params} overview=${overview} />
         ${overview.histories.map((run) => html`<${HistoryCard} key=${run.run_id} run=${run} />`)}
-        <${WeeklyCard} weekly=${overview.weekly} />
         <${SourceCard} source=${overview.source} />
       </div>
-      ${list.data && html`<${Cards} stats=${list.data.stats} chosen=${status} />`}
+      <div class="cards-area">
+        ${list.data && html`<${Cards} stats=${list.data.stats} chosen=${status} />`}
+        <${WeeklyCard} weekly=${overview.weekly} />
+      </div>
       <div class="list-area">
         ${!stale && html`<${Problem} error=${list.error} />`}
         ${list.data && html`<${RecordList} params=${params} page=${list.data} />`}
@@ -204,19 +206,18 @@ function WeeklyCard({ weekly }) {
   const t = text();
   const columns = [
     [t.weeklyList, (list) => t.weeklyLists[list.dataset] ?? list.dataset],
-    [t.newestWeek, (list) => list.newest_week ?? t.unknown, 'date'],
+    [t.statusOfWeek(weekly.newest_due), (list) => html`<${WeekStatus} state=${list.state} />`],
+    [t.openWeeks, (list) => tally(list.open_weeks), 'num'],
+    [t.newestWeek, (list) => list.newest_week, 'date'],
     [t.rows, (list) => num(list.rows), 'num'],
-    [t.state, (list) => html`<${WeekStatus} state=${list.state} />`],
   ];
-  const open = weekly.lists.filter((list) => list.open_weeks > 0);
+  const failed = weekly.lists.filter((list) => list.reason);
   return html`<section class="panel" data-testid="weekly-card">
-    <h2>${t.weekly}</h2>
-    <p>${t.weekDue(weekly.newest_due)}</p>
+    <div class="row between"><h2>${t.weekly}</h2>
+      <${AirflowLink} to=${`${REFERENCE_PATH}/runs`}>${t.openWeeklyRuns}<//></div>
     <${Table} label=${t.weekly} columns=${columns} rows=${weekly.lists} />
-    ${open.length > 0 && html`<ul class="notes">${open.map((list) => html`<li key=${list.dataset}>
-      ${t.openWeeks(t.weeklyLists[list.dataset] ?? list.dataset, list.open_weeks)}
-      ${list.reason && html`<div class="muted small">${list.problem_week}: ${list.reason}</div>`}</li>`)}</ul>`}
-    <${AirflowLink} to=${`${REFERENCE_PATH}/runs`}>${t.openWeeklyRuns}<//>
+    ${failed.length > 0 && html`<ul class="notes">${failed.map((list) => html`<li key=${list.dataset}>
+      ${t.weeklyLists[list.dataset] ?? list.dataset}, ${list.problem_week}: <${Reason} of=${list.reason} /></li>`)}</ul>`}
   </section>`;
 }
 

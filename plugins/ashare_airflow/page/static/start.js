@@ -101,7 +101,7 @@ function CommandLine({ command }) {
   const field = useRef();
   return html`<label class="field" for="command">${text().sameOnCommandLine}</label>
     <div class="row top">
-      <textarea id="command" class="code grow" readonly rows="3" value=${command} ref=${field}
+      <textarea id="command" class="code grow" readonly rows="4" value=${command} ref=${field}
         data-testid="command"></textarea>
       <${CopyButton} value=${command} from=${field} />
     </div>`;

@@ -214,20 +214,14 @@ const WORDS = {
   history: [(from, to) => `Many years: ${from} to ${to}`, (from, to) => `多年历史：${from} 至 ${to}`],
   batchesDone: [(done, all) => `${num(done)} of ${num(all)} batches done`, (done, all) => `已完成 ${num(done)} / ${num(all)} 个批次`],
   openHistory: ['Open the run', '打开该运行'],
-  weekly: ['Weekly lists', '每周列表'], weeklyList: ['List', '列表'], newestWeek: ['Newest week', '最新一周'],
+  weekly: ['Weekly lists', '每周列表'], weeklyList: ['List', '列表'], newestWeek: ['Newest week loaded', '已入库最新一周'],
   weeklyLists: {
     index_member: ['Members of indices', '指数成分'], industry: ['Industries', '行业'],
     security_name: ['Names', '名称'],
   },
   weekState: { waiting: ['waiting', '等待中'], none: ['no list', '无列表'], before: ['not loaded', '未加载'] },
-  weekDue: [
-    (monday) => `The list of Monday ${monday} should be loaded; its status:`,
-    (monday) => `应已加载星期一 ${monday} 的列表，其状态：`,
-  ],
-  openWeeks: [
-    (name, n) => `${name}: ${count(n, 'week is', 'weeks are')} not complete`,
-    (name, n) => `${name}：${num(n)} 周不完整`,
-  ],
+  statusOfWeek: [(monday) => `Status of ${monday}`, (monday) => `${monday} 的状态`],
+  openWeeks: ['Weeks not complete', '不完整周数'],
   openWeeklyRuns: ['Runs of ashare_reference', 'ashare_reference 的运行'],
   source: ['Baostock today', '今日 Baostock'],
   used: [
