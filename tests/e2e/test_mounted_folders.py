@@ -64,13 +64,13 @@ def test_dag_files_alone_name_what_is_missing(site: Site, folders: Path) -> None
     site.until(lambda: site.dag("theirs") and site.rows("SELECT 1 FROM import_error OFFSET 1"))
     listed = site.run("airflow", "dags", "list-import-errors", "--output", "plain")
     assert listed.returncode == 1
-    assert listed.stdout.count("ModuleNotFoundError: No module named 'ashare'") == 2, listed.stdout
+    assert listed.stdout.count("ModuleNotFoundError: No module named 'ashare'") == 3, listed.stdout
 
 
 def test_plugins_without_include_name_it(site: Site) -> None:
     mount("plugins", site.plugins)
     errors = "SELECT filename FROM import_error WHERE stacktrace LIKE %s ORDER BY 1"
-    found = site.until(lambda: len(rows := site.rows(errors, "%No module named 'ashare'%")) == 2 and rows)
+    found = site.until(lambda: len(rows := site.rows(errors, "%No module named 'ashare'%")) == 3 and rows)
     assert found == [("ashare_daily.py",), ("ashare_history.py",)]
     site.stop(DAG_PROCESSOR)
 

@@ -26,10 +26,15 @@ def test_weeks_are_backfilled_and_the_second_time_nothing_is_asked(
         for index in ("sh.000300", "sh.000016", "sh.000905")
         for code in big_market.members(index, LAST_LOADED)
     }
-    assert set(query("SELECT index_code, code FROM ashare.index_member WHERE end_date IS NULL")) == members
-    assert query("SELECT DISTINCT as_of::text FROM ashare.snapshot ORDER BY 1") == [(day,) for day in MONDAYS]
+    held = (
+        "SELECT index_code, code FROM ashare.index_member "
+        "WHERE start_date <= %s AND (end_date IS NULL OR end_date > %s)"
+    )
+    assert set(query(held, LAST_LOADED, LAST_LOADED)) == members
+    loaded = "SELECT DISTINCT as_of::text FROM ashare.snapshot WHERE as_of BETWEEN %s AND %s ORDER BY 1"
+    assert query(loaded, MONDAYS[0], MONDAYS[-1]) == [(day,) for day in MONDAYS]
 
-    events = api("GET", "/api/v2/assets/events?limit=100")["asset_events"]
+    events = api("GET", "/api/v2/assets/events?limit=1000")["asset_events"]
     found = {
         (event["name"], event["partition_key"]): event["extra"]
         for event in events
