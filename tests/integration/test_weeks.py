@@ -11,6 +11,7 @@ import pytest
 from ashare.errors import BadReply, InvalidInput, NotPublishedYet, TerminalError
 from ashare.settings import Settings
 from ashare.store import Store
+from ashare.store.recorded_partitions import RecordedWeeks
 from ashare.store.rows import HeldRows
 from ashare.sync.weeks import WeekRun, sync_week
 from ashare_emulator.faults import fault
@@ -200,3 +201,40 @@ def test_industries_bring_the_names_along(make_week: MakeWeek, emulator: Emulato
         "security_name",
     ]
     assert lists_of(emulator) == ["query_stock_industry"]
+
+
+# ---------------------------------------------------------------------- what a waiting backfill is told
+
+
+def test_the_record_of_a_week_is_judged_by_its_rows(
+    make_week: MakeWeek, database: Database, large_market: GeneratedMarket
+) -> None:
+    recorded = RecordedWeeks(make_week(MONDAY).store, ["index_member", "industry"])
+    assert recorded.datasets == ("index_member", "industry", "security_name")
+    before, after = date(2005, 12, 26), date(2025, 9, 22)
+    assert recorded.record(MONDAY) is None
+    assert recorded.complete([before, MONDAY]) == {before}  # Baostock has no list of it
+
+    sync_week(make_week(MONDAY))
+    assert recorded.complete([MONDAY, after]) == {MONDAY}
+    record = recorded.record(MONDAY)
+    assert record is not None
+    assert (record.status, record.run_id, record.reason) == ("success", "weekly", None)
+
+    with Emulator(large_market, faults=[fault("query_sz50_stocks", "empty")]) as faulty, pytest.raises(BadReply):
+        sync_week(make_week(after, source=source_of(faulty)))
+    record = recorded.record(after)
+    assert record is not None
+    assert (record.status, record.reason) == (
+        "failed",
+        "Baostock sent no members of SSE 50: an empty list is not believed.",
+    )
+    database.do("DELETE FROM ashare.security_name WHERE code = 'sh.600519'")
+    assert recorded.complete([MONDAY]) == set()  # a backfill runs it
+
+
+def test_a_database_without_the_schema_has_no_record_of_a_week(bare_database: Database) -> None:
+    with Store(bare_database.connect) as store:
+        recorded = RecordedWeeks(store, ["index_member"])
+        assert recorded.complete([MONDAY]) == set()
+        assert recorded.record(MONDAY) is None

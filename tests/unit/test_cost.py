@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ashare import cost
 from ashare.cost import PAGE_SESSIONS, Cost, by_date, pages, suggest_history_run
+from ashare.dates import mondays
 from ashare.sync.history.range_fetch import cut_pages
 
 
@@ -75,3 +77,11 @@ def test_a_whole_history_takes_a_request_for_every_1999_sessions() -> None:
     whole = [(SESSIONS[0], SESSIONS[-1])]
     assert len(cut_pages(whole, SESSIONS)) == pages(len(SESSIONS)) == 4
     assert cut_pages([], SESSIONS) == []
+
+
+def test_many_weeks_are_quicker_in_one_run_of_a_history() -> None:
+    weeks = mondays(date(2020, 1, 6), date(2020, 12, 28))
+    assert cost.suggest_history_of_weeks(weeks[: cost.MANY_WEEKS - 1], ["index_member"]) == ""
+    text = cost.suggest_history_of_weeks(weeks, ["index_member"])
+    assert text.startswith("52 weeks one by one open as many sessions at Baostock")
+    assert '{"start_date": "2020-01-06", "end_date": "2021-01-03", "datasets": ["index_member"]}' in text
