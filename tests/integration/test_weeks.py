@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import date
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import date, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
-from ashare.errors import BadReply, InvalidInput, NotPublishedYet, TerminalError
+from ashare.datasets import INDEX_MEMBERS
+from ashare.errors import (
+    BadReply,
+    InvalidInput,
+    NotPublishedYet,
+    SourceUnreachable,
+    StoreUnavailable,
+    TerminalError,
+)
 from ashare.settings import Settings
+from ashare.source import SourceConfig
 from ashare.store import Store
 from ashare.store.recorded_partitions import RecordedWeeks
 from ashare.store.rows import HeldRows
+from ashare.store.weekly_lists import WeeklyList
 from ashare.sync.weeks import WeekRun, sync_week
 from ashare_emulator.faults import fault
 from ashare_emulator.generated import GeneratedMarket
@@ -238,3 +251,53 @@ def test_a_database_without_the_schema_has_no_record_of_a_week(bare_database: Da
         recorded = RecordedWeeks(store, ["index_member"])
         assert recorded.complete([MONDAY]) == set()
         assert recorded.record(MONDAY) is None
+
+
+# ---------------------------------------------------------------------- lists that are well-formed and wrong
+
+
+def test_members_of_another_market_are_not_believed(make_week: MakeWeek, database: Database) -> None:
+    sync_week(make_week(MONDAY, wanted=["industry"]))  # the list of securities is this market's
+    other = GeneratedMarket(start=date(2025, 6, 2), end=date(2025, 10, 31), stocks=1000, etfs=2, indices=18, seed=2)
+    with Emulator(other) as wrong, pytest.raises(BadReply, match="members of indices were not listed on 2025-09-15"):
+        sync_week(make_week(MONDAY, wanted=["index_member"], source=source_of(wrong)))
+    assert database.rows("SELECT * FROM ashare.index_member") == []
+
+
+def test_members_that_are_not_those_of_the_nearest_week_are_not_believed(
+    make_week: MakeWeek, database: Database, large_market: GeneratedMarket
+) -> None:
+    run = make_week(MONDAY)
+    # The list of the CSI 300 under the week before has other stocks, the other two are right.
+    others = sorted(
+        {row[1] for row in large_market.industry_rows(MONDAY)} - set(large_market.members("sh.000300", MONDAY))
+    )
+    wrong = {row for row in truth_of(large_market, MONDAY) if row[0] != "sh.000300"}
+    wrong |= {("sh.000300", code) for code in others[:300]}
+    week = MONDAY - timedelta(weeks=1)
+    run.store.weekly_lists.save([WeeklyList(INDEX_MEMBERS, week, week, sorted(wrong))], "test")
+    with pytest.raises(BadReply, match="300 of 300 members of CSI 300 of 2025-09-15 are not those of 2025-09-08"):
+        sync_week(run)
+    assert members(database, MONDAY) == wrong
+
+
+def test_of_two_runs_of_one_week_at_once_the_second_asks_for_nothing(make_week: MakeWeek, emulator: Emulator) -> None:
+    with ThreadPoolExecutor() as pool:
+        results = [pool.submit(sync_week, run) for run in (make_week(MONDAY), make_week(MONDAY))]
+    assert results[0].result() == results[1].result()
+    assert lists_of(emulator) == LISTS
+
+
+@pytest.mark.parametrize("error", [SourceUnreachable, StoreUnavailable])
+def test_a_dead_source_or_database_is_one_sentence_and_nothing_is_written(
+    error: type[Exception], make_week: MakeWeek, database: Database
+) -> None:
+    run = make_week(MONDAY, source=SourceConfig("127.0.0.1", 1))
+    if error is StoreUnavailable:
+        run = replace(run, store=Store(lambda: psycopg.connect("host=127.0.0.1 port=1 user=x dbname=x")))
+    with pytest.raises(error) as refused:
+        sync_week(run)
+    assert len(str(refused.value).splitlines()) == 1
+    assert database.rows("SELECT * FROM ashare.snapshot") == []
+    if error is SourceUnreachable:
+        assert {state.state for state in make_week(MONDAY).states()} == {"failed"}

@@ -22,7 +22,7 @@ from ashare.datasets import WEEKLY_DATASETS
 from ashare.errors import AshareError
 from ashare.settings import Settings
 from ashare.store import Store
-from ashare.store.recorded_partitions import RecordedDates, RecordedPartitions, RecordedWeeks
+from ashare.store.recorded_partitions import RecordedDates, RecordedWeeks
 from ashare_airflow.backfills import REFERENCE_DAG_ID
 from ashare_airflow.backfills.refusals import Refused
 from ashare_airflow.backfills.start import check_can_start, load_dag
@@ -114,7 +114,7 @@ def _backfill(args: Namespace, store: Store, console: Console) -> int:
 def _narrowed(
     console: Console,
     request: BackfillRequest,
-    recorded: RecordedPartitions,
+    recorded: RecordedDates | RecordedWeeks,
     runnable: Collection[date],
     left_alone: Collection[date],
     session: Session,
@@ -151,7 +151,7 @@ def _narrowed(
     return request.narrowed(needed, session)
 
 
-def _recorded(store: Store, request: BackfillRequest) -> RecordedPartitions:
+def _recorded(store: Store, request: BackfillRequest) -> RecordedDates | RecordedWeeks:
     """The records of the request's partitions."""
     conf = request.conf or {}
     if request.dag_id == REFERENCE_DAG_ID:
@@ -159,12 +159,10 @@ def _recorded(store: Store, request: BackfillRequest) -> RecordedPartitions:
     return RecordedDates(store, conf.get("kinds") or Settings().kinds)
 
 
-def _advice(recorded: RecordedPartitions, days: Collection[date]) -> str:
+def _advice(recorded: RecordedDates | RecordedWeeks, days: Collection[date]) -> str:
     """Suggest ``ashare_history``, with its command, if it is quicker for these dates; else an empty text."""
     if isinstance(recorded, RecordedWeeks):
         return cost.suggest_history_of_weeks(days, recorded.datasets)
-    if not isinstance(recorded, RecordedDates):
-        return ""
     try:
         with recorded.store.transaction() as connection:
             return cost.suggest_history_run(connection, days, recorded.kinds)
@@ -191,7 +189,7 @@ def _wait(
     request: BackfillRequest,
     dates: list[date],
     backfill_id: int | None,
-    recorded: RecordedPartitions,
+    recorded: RecordedDates | RecordedWeeks,
     interrupt: InterruptFlag,
 ) -> int:
     """Wait for the newest run of each date, and print the results.

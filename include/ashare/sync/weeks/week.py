@@ -257,7 +257,7 @@ def _checked_date(run: WeekRun, update_date: date, what: str) -> date:
     """
     if update_date == run.day or (update_date < run.day and _are_holidays(run, update_date)):
         return update_date
-    if update_date > run.day or run.day < newest_week_begun(run.now()):
+    if update_date > run.day or run.day < monday_of(run.today):
         raise BadReply(
             f"Baostock was asked for the {what} of {run.day} and sent those of {update_date}: they are not believed."
         )
@@ -274,11 +274,6 @@ def _checked_date(run: WeekRun, update_date: date, what: str) -> date:
         f"{run.day}: the {what} are not loaded at Baostock yet, its newest are of {update_date}.",
         min(now + pause, give_up),
     )
-
-
-def newest_week_begun(at: datetime) -> date:
-    """The Monday of the week at ``at``."""
-    return monday_of(at.date())
 
 
 def _are_holidays(run: WeekRun, update_date: date) -> bool:
