@@ -35,6 +35,7 @@ from ashare_emulator.server import Emulator
 from tests.conftest import SHARED_DATA, Database, at, needs_shared_data, source_of
 
 START, END = date(2016, 1, 4), date(2025, 12, 26)
+LISTS = ["query_hs300_stocks", "query_sz50_stocks", "query_zz500_stocks", "query_stock_industry"]
 INDICES = ("sh.000300", "sh.000016", "sh.000905")
 
 
@@ -53,8 +54,7 @@ def store(database: Database) -> Iterator[Store]:
 def wrong_replies() -> Iterator[Fault]:
     """Each kind of fault, on each of the calls in turn."""
     kinds = ["empty", "truncated_page", "duplicate_row", "close_mid_reply", "garbage", "wrong_code", "drop_column"]
-    calls = ["query_hs300_stocks", "query_sz50_stocks", "query_zz500_stocks", "query_stock_industry"]
-    for n, (kind, method) in enumerate(zip(cycle(kinds), cycle(calls), strict=False)):
+    for n, (kind, method) in enumerate(zip(cycle(kinds), cycle(LISTS), strict=False)):
         arguments: dict[str, Any] = {"code": "sh.600000"} if kind == "wrong_code" else {}
         yield fault(method, kind, after=4 * n + 1, **arguments)
 
@@ -182,6 +182,9 @@ def test_the_budget_is_kept_and_the_rest_waits_for_the_next_day(
         with pytest.raises(BudgetSpent):
             history.fetch_and_copy(run, batch.batch_no)
         assert len(server.requests) <= 100
+        lists = [request.method for request in server.requests if request.method in LISTS]
+        assert lists == LISTS * (len(lists) // 4), "A week was begun that the budget does not cover."
+        assert len(lists) > 80
     assert database.rows("SELECT status FROM ashare.batch") == [("pending",)]
 
 

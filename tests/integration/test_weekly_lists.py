@@ -9,6 +9,7 @@ from datetime import date, timedelta
 import pytest
 
 from ashare.datasets import INDEX_MEMBERS, INDUSTRIES, NAMES, WeeklyDataset
+from ashare.errors import StoreBusy
 from ashare.store import Store
 from ashare.store.weekly_lists import ListRow, WeeklyList
 from tests.conftest import Database
@@ -112,3 +113,13 @@ def test_weeks_without_a_list_say_why(store: Store) -> None:
         "none",
         "before",
     ]
+
+
+def test_two_sessions_write_lists_one_after_the_other(store: Store, database: Database) -> None:
+    store.name_sessions("test", 1.0)
+    with database.connect() as other:
+        other.execute("SELECT pg_advisory_xact_lock(hashtextextended('ashare weekly lists', 0))")
+        with pytest.raises(StoreBusy):
+            save(store, NAMES, FIRST, [("sh.600000", "a")])
+    assert database.rows("SELECT * FROM ashare.snapshot") == []
+    save(store, NAMES, FIRST, [("sh.600000", "a")])

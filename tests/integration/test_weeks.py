@@ -178,6 +178,11 @@ def test_the_newest_weeks_run_closes_earlier_holes(
 ) -> None:
     for week in (date(2025, 9, 29), date(2025, 10, 20)):
         sync_week(make_week(week))
+    # A run of an earlier week leaves the weeks before it to their own runs.
+    assert database.rows("SELECT DISTINCT as_of FROM ashare.snapshot ORDER BY 1") == [
+        (date(2025, 9, 29),),
+        (date(2025, 10, 20),),
+    ]
     database.do("DELETE FROM ashare.index_member WHERE code = 'sh.600519'")
     sync_week(make_week(date(2025, 10, 27), now=at("2025-10-27T20:30")))
     rows = database.rows("SELECT DISTINCT as_of FROM ashare.snapshot WHERE dataset = 'index_member' ORDER BY 1")
