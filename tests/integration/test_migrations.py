@@ -55,6 +55,7 @@ RELEASED = {
     "0015_date_summary.sql": "5e285927ce80a26e80112033b766fd2874d41b90e1fdb0244e0312411c4e71fc",
     "0016_reference.sql": "be3fda3b119b65dfc89d735eef4edcfeb6ab9681301dcd059b5d6964636e6b63",
     "0017_limits_and_periods.sql": "9176ac610fcdced5bd9f8e388a7f204a7a235fec4ed7c6baa356c751e0addb01",
+    "0018_row_versions.sql": "a38ae20da6f461fe82b0c576b725eb1313beb78364c645843ae8e13827efe26e",
 }
 """Databases have run these: whoever has one never runs it again."""
 
@@ -226,8 +227,8 @@ ROWS: dict[str, Sequence[Row]] = {
         ]
     ),
     # Counts of the bars above come by triggers; these rows add nothing to them.
-    "row_count": [{"dataset": "stock_bar", "partition": "2024-01-02", "rows": "0"}],
-    "row_count_change": [{"dataset": "stock_bar", "partitions": "{2024-01-02}", "changes": "{0}"}],
+    "row_count": [{"dataset": "stock_bar", "partition": "2024-01-02", "rows": "0", "version": "0"}],
+    "row_count_change": [{"dataset": "stock_bar", "partitions": "{2024-01-02}", "changes": "{0}", "salt": "0"}],
     "date_summary": [
         {
             "trade_date": "2024-01-02",

@@ -42,12 +42,25 @@ SELECT date '2025-01-01' + %(day)s + n, code, true FROM generate_series(0, %(day
      unnest(%(codes)s::text[]) AS c (code)
 ON CONFLICT (trade_date, code) DO
 """
+CONTENT = """
+SELECT v.partition::text, v.version, b.content
+FROM (SELECT partition, array_agg((dataset, version)::text ORDER BY dataset) AS version
+      FROM ashare.row_versions('-infinity', 'infinity') WHERE dataset <> 'adjust_factor' GROUP BY 1) AS v
+JOIN (SELECT trade_date, array_agg((b.code, b.close, coalesce(s.kind, 'stock'))::text ORDER BY b.code) AS content
+      FROM ashare.daily_bar b LEFT JOIN ashare.security s USING (code) GROUP BY 1) AS b ON b.trade_date = v.partition
+"""
 TABLES = "TRUNCATE ashare.daily_bar, ashare.security, ashare.counted_partition"
 
 
 def assert_counted(connection: psycopg.Connection[Any]) -> None:
     assert connection.execute(DIFFERENCE).fetchall() == []
     assert connection.execute(STALE).fetchall() == []
+
+
+def assert_versions(connection: psycopg.Connection[Any], seen: dict[tuple[str, ...], object]) -> None:
+    """The same version of a date has the same rows, now and in each earlier state in ``seen``."""
+    for day, version, content in connection.execute(CONTENT).fetchall():
+        assert seen.setdefault((day, *version), content) == content, day
 
 
 def insert(
@@ -153,6 +166,7 @@ def test_the_counts_are_those_of_the_rows(
     shared: psycopg.Connection[Any], groups: list[tuple[list[Statement], str]]
 ) -> None:
     shared.execute(TABLES)
+    seen: dict[tuple[str, ...], object] = {}
     for code, kind in (("sh.600000", "stock"), ("sh.000001", "index")):
         list_security(shared, code, kind)
         insert(shared, code, "sh.510300", days=2)
@@ -164,6 +178,7 @@ def test_the_counts_are_those_of_the_rows(
                         with shared.transaction():
                             statement(shared)
                             assert_counted(shared)
+                            assert_versions(shared, seen)
                             if end == "savepoint":
                                 raise Undo
                     except (psycopg.errors.UniqueViolation, Undo):  # back to the savepoint
@@ -173,6 +188,7 @@ def test_the_counts_are_those_of_the_rows(
         except Undo:
             pass
         assert_counted(shared)
+        assert_versions(shared, seen)
 
 
 # ---------------------------------------------------------------------- one by one
@@ -248,7 +264,31 @@ def test_a_merge_of_changed_values_counts_nothing(database: Database) -> None:
         insert(connection, "sh.600000", "sz.000001", days=3)
         insert(connection, "sh.600000", "sz.000001", days=3, then="UPDATE SET close = 3")
         connection.execute("UPDATE ashare.daily_bar SET code = code, trade_date = trade_date, close = 4")
-    assert database.rows("SELECT count(*) FROM ashare.row_count_change") == [(1,)]
+    changes = database.rows("SELECT dataset, changes, salt <> 0 FROM ashare.row_count_change ORDER BY id")
+    assert changes == [("stock_bar", [change] * 4, True) for change in (2, 0, 0)]
+    assert {row[0] for row in database.rows("SELECT loaded FROM ashare.loaded_rows('-infinity', 'infinity')")} == {2}
+
+
+def test_facts_change_no_version(database: Database) -> None:
+    with database.connect() as connection:
+        insert(connection, "sh.600000")
+        versions = connection.execute("SELECT * FROM ashare.row_versions('-infinity', 'infinity')").fetchall()
+        done(COUNT, "stock_bar", 0, 1, 0, False)(connection)
+        done("UPDATE ashare.counted_partition SET problem = 'doubt'")(connection)
+        assert connection.execute("SELECT * FROM ashare.row_versions('-infinity', 'infinity')").fetchall() == versions
+        done("SELECT ashare.fold_row_count_changes()")(connection)
+        assert connection.execute("SELECT * FROM ashare.row_versions('-infinity', 'infinity')").fetchall() == versions
+
+
+def test_a_change_that_is_committed_late_changes_the_version(database: Database) -> None:
+    """Its running number and its clock are older than those of a change that is there already."""
+    with database.connect() as connection:
+        insert(connection, "sh.600000", "sz.000001")
+    with database.connect() as late:
+        late.execute("UPDATE ashare.daily_bar SET close = 3 WHERE code = 'sh.600000'")
+        database.do("UPDATE ashare.daily_bar SET close = 4 WHERE code = 'sz.000001'")
+        before = database.rows("SELECT version FROM ashare.row_versions('-infinity', 'infinity')")
+    assert database.rows("SELECT version FROM ashare.row_versions('-infinity', 'infinity')") != before
 
 
 def test_whoever_empties_the_table_forgets_the_counts(database: Database) -> None:
