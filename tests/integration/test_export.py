@@ -25,8 +25,9 @@ import pytest
 
 from ashare.connection import POSTGRES_VARIABLE
 from ashare.errors import InvalidInput
-from ashare.export import Selection, Summary, export, parquet_files, snapshot
+from ashare.export import Selection, Summary, export, parquet_files, snapshot, tables
 from ashare.export.qlib import _future
+from ashare.lake.storage import Storage
 from ashare.read import FIELDS, KEY
 from ashare.store import Store
 from ashare_emulator.generated import GeneratedMarket
@@ -42,7 +43,10 @@ DAYS = ("2024-12-30", "2024-12-31", "2025-01-02", "2025-01-03")
 LAST = "2025-01-06"
 """The indices have a bar of it: a request for one brings all up to the market's last day."""
 LISTS = ("index_member", "industry", "security_name", "snapshot")
-SMALL = {f"{name}.parquet" for name in ("adjust_factor", "security", "trade_calendar", "sync_status", *LISTS)}
+SMALL = {
+    f"{name}.parquet"
+    for name in ("adjust_factor", "factor_step", "security", "trade_calendar", "sync_status", *LISTS)
+}
 OLD, NEW = (f"daily_bar/year={year}/part-0.parquet" for year in (2024, 2025))
 COLUMNS = [*KEY, *FIELDS]
 
@@ -131,7 +135,7 @@ def add_lists(database: Database) -> None:
 def expected(database: Database, where: str = "true") -> list[tuple[Any, ...]]:
     columns = ", ".join(f"b.{name}" for name in COLUMNS)
     return database.rows(
-        f"SELECT {columns}, l.limit_up, l.limit_down, f.factor FROM ashare.daily_bar b "
+        f"SELECT {columns}, l.limit_up, l.limit_down, l.rule, f.factor FROM ashare.daily_bar b "
         "JOIN ashare.daily_bar_hfq f USING (trade_date, code) "
         "LEFT JOIN ashare.daily_limit l USING (trade_date, code) "
         f"WHERE {where} ORDER BY extract(year FROM b.trade_date), b.code, b.trade_date"
@@ -163,7 +167,7 @@ def test_it_reads_back_equal_by_whatever_reads_it(loaded: Database, cli: Cli, tm
     rows = expected(loaded)
     assert {row[-1] for row in rows} >= {Decimal(1), Decimal("1.25")}
     assert any(row[COLUMNS.index("volume")] is None for row in rows)
-    names = [*COLUMNS, "limit_up", "limit_down", "hfq_factor"]
+    names = [*COLUMNS, "limit_up", "limit_down", "limit_rule", "hfq_factor"]
     bars = tmp_path / "bars" / "daily_bar"
 
     table = pq.read_table(bars)
@@ -308,9 +312,9 @@ def test_another_format_a_damaged_or_a_lost_file_is_written_anew(
     assert set(run().written) == {OLD, NEW, "security.parquet"}
     assert (tmp_path / "bars" / OLD).read_bytes() == whole
     assert set(run(rewrite=True).written) == {OLD, NEW, *SMALL}
-    monkeypatch.setattr(snapshot, "FORMAT", 2)
+    monkeypatch.setattr(snapshot, "FORMAT", 3)
     assert set(run().written) == {OLD, NEW, *SMALL}
-    monkeypatch.setitem(snapshot.BARS, "hfq_factor", "float32")
+    monkeypatch.setitem(tables.BARS, "hfq_factor", "float32")
     assert set(run().written) == {OLD, NEW}
 
 
@@ -325,7 +329,7 @@ def test_all_of_an_export_is_as_of_one_moment(loaded: Database, run: Callable[..
     run(say=change)
     found = [tuple(row.values())[:-1] for row in pq.read_table(tmp_path / "bars" / "daily_bar").to_pylist()]
     assert same(found, before)
-    assert set(run().written) == {OLD, NEW, "sync_status.parquet"}  # which says how many bars there are
+    assert set(run().written) == {OLD, NEW, "factor_step.parquet", "sync_status.parquet"}
 
 
 # ---------------------------------------------------------------------- which bars
@@ -420,7 +424,7 @@ def test_a_killed_export_leaves_the_old_files_whole(loaded: Database, cli: Cli, 
 
 
 def test_two_exports_into_one_directory_do_not_mix(loaded: Database, cli: Cli, tmp_path: Path) -> None:
-    with parquet_files.claimed(tmp_path / "bars"):
+    with parquet_files.claimed(Storage(str(tmp_path / "bars"))):
         refused = cli(tmp_path / "bars")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == (

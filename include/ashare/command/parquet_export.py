@@ -13,8 +13,8 @@ from ashare.command import INTERRUPTED
 from ashare.datasets import KINDS
 from ashare.dates import check_order, parse_trade_date
 from ashare.environment import Environment
+from ashare.export import Selection, Summary, export
 from ashare.export.qlib import write_qlib
-from ashare.export.snapshot import Selection, Summary, export
 from ashare.incomplete import Incomplete
 from ashare.read import parse_kinds
 
@@ -46,7 +46,9 @@ def main(arguments: Sequence[str], environment: Environment) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ashare export", description="The bars as Parquet files.")
-    parser.add_argument("directory", metavar="DIR", type=Path, help="made if it is not there")
+    parser.add_argument(
+        "directory", metavar="DIR", help="made if it is not there; or an fsspec URL, as s3://bucket/lake"
+    )
     parser.add_argument("--start", metavar="DATE", help="first trade date (default: the first there is)")
     parser.add_argument("--end", metavar="DATE", help="last trade date, included (default: the newest)")
     parser.add_argument("--kinds", metavar="KINDS", help=f"of {','.join(KINDS)} (default: all that is loaded)")
@@ -69,7 +71,7 @@ def _selection(given: argparse.Namespace) -> Selection:
     return Selection(start, end, kinds)
 
 
-def _in_one_line(directory: Path, done: Summary, seconds: float) -> str:
+def _in_one_line(directory: str, done: Summary, seconds: float) -> str:
     what = f"{done.bars} bars of {done.years[0]} to {done.years[-1]} in {directory}"
     if done.incomplete:
         what += f" ({done.incomplete} trade {'dates are' if done.incomplete > 1 else 'date is'} not complete)"

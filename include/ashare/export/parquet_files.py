@@ -1,4 +1,4 @@
-"""A directory of Parquet files. Each file is replaced atomically; its metadata has a fingerprint of the data.
+"""Parquet files of a lake: how they are written, and what their metadata says of the data.
 
 No separate index can disagree with the files: a file that was deleted, damaged or put there by somebody else never
 counts as up to date.
@@ -9,12 +9,14 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from ashare.errors import InvalidInput, TransientError
+from ashare.lake.storage import LakeUnavailable, Storage, unavailable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,35 +28,45 @@ OURS = "ashare."
 ROW_GROUP = 122_880
 """Rows per row group, the unit that a reader reads or skips: about a year of 500 stocks, and DuckDB's default."""
 
-ZSTD = 9
-"""Compression level: files a sixth smaller than at pyarrow's default, and written as fast as PostgreSQL sends."""
+SMALL, FAST = 9, 1
+"""Compression levels of zstd. A file that is written from the database is a sixth smaller at 9, and still written as
+fast as PostgreSQL sends. A file that is patched every evening is written in a fifth of the time at 1."""
+
+WITH_DICTIONARY = ["trade_date", "code", "limit_rule", "hfq_factor"]
+"""Columns of the bars with few different values. A dictionary of prices costs time and saves nothing."""
 
 
 class ExportBusy(TransientError):
-    """Another export holds the lock on the directory."""
-
-
-class Unwritable(TransientError):
-    """The directory cannot be written: a full disk, a missing permission."""
+    """Another export holds the lock on the lake."""
 
 
 @contextmanager
-def claimed(directory: Path) -> Iterator[None]:
-    """Create and lock the directory, and delete temporary files of a killed export. The lock ends with the process.
+def claimed(storage: Storage) -> Iterator[Path]:
+    """A directory for unfinished files, on the disk of a local lake, which is made and locked.
+
+    The lock ends with the process. Unfinished files of a killed export are deleted. A lake elsewhere is locked in the
+    database, see ``export_rows.claim``.
 
     :raises ExportBusy: another process holds the lock.
     :raises InvalidInput: the path is not a directory.
-    :raises Unwritable: the directory cannot be created or written, on entering or within the block.
+    :raises LakeUnavailable: the directory cannot be created or written, on entering or within the block.
     """
+    if not storage.is_local:
+        with tempfile.TemporaryDirectory(prefix="ashare-lake-") as made:
+            yield Path(made)
+        return
+    directory = storage.directory
+    writing = directory / WRITING
     with write_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
         with (directory / LOCK).open("a+") as lock:
             _hold(directory, lock)
-            shutil.rmtree(directory / WRITING, ignore_errors=True)
+            shutil.rmtree(writing, ignore_errors=True)
             try:
-                yield
+                writing.mkdir()
+                yield writing
             finally:
-                shutil.rmtree(directory / WRITING, ignore_errors=True)
+                shutil.rmtree(writing, ignore_errors=True)
 
 
 def _hold(directory: Path, lock: IO[str]) -> None:
@@ -71,60 +83,55 @@ def _hold(directory: Path, lock: IO[str]) -> None:
     lock.flush()
 
 
-def years(directory: Path) -> list[Path]:
-    """The yearly files of bars in a directory, oldest first."""
-    return sorted((directory / "daily_bar").glob("year=*/part-0.parquet"))
-
-
 @contextmanager
 def write_errors(directory: Path) -> Iterator[None]:
     """Convert the block's OS errors to one sentence.
 
     :raises InvalidInput: a path is not a directory.
-    :raises Unwritable: any other ``OSError``.
+    :raises LakeUnavailable: any other ``OSError``.
     """
     try:
         yield
     except (FileExistsError, NotADirectoryError) as error:
         raise InvalidInput(f"{error.filename or directory} is not a directory: choose another place.") from error
     except OSError as error:
-        why = os.strerror(error.errno) if error.errno else " ".join(str(error).split())
-        raise Unwritable(
-            f"{directory} cannot be written ({why}): make room, or grant the right to, and run the export again; the "
-            "files that are there are whole."
-        ) from error
+        raise unavailable(directory, "written", error) from error
 
 
-def notes(file: Path) -> dict[str, str]:
+def notes(storage: Storage, file: str) -> dict[str, str]:
     """This package's metadata in a file; empty for a file that is missing, damaged, or not this package's."""
     import pyarrow as pa
-    from pyarrow import parquet
 
     try:
-        found = parquet.read_metadata(file).metadata or {}
-    except (OSError, pa.ArrowInvalid):
+        with storage.parquet(file) as opened:
+            found = opened.metadata.metadata or {}
+    except (FileNotFoundError, pa.ArrowInvalid):
         return {}
+    except LakeUnavailable:
+        if not storage.is_local:
+            raise
+        return {}  # a damaged file is an OSError, too
     return {k.decode()[len(OURS) :]: v.decode() for k, v in found.items() if k.decode().startswith(OURS)}
 
 
-def write(
-    directory: Path, file: Path, tables: Iterable[pa.Table], columns: pa.Schema, noted: Mapping[str, str]
-) -> None:
-    """Write a file of ``directory`` atomically: write and sync a temporary file, then rename it."""
+def write(file: Path, tables: Iterable[pa.Table], columns: pa.Schema, noted: Mapping[str, str], level: int) -> int:
+    """Write and sync a local file, and return its number of rows."""
     import pyarrow as pa
     from pyarrow import parquet
 
-    beside = directory / WRITING / file.name
-    beside.parent.mkdir(exist_ok=True)
     described = columns.with_metadata({OURS + name: text for name, text in noted.items()})
-    with beside.open("wb") as sink:
-        with parquet.ParquetWriter(sink, described, compression="zstd", compression_level=ZSTD) as writer:
+    dictionaries = [name for name in columns.names if name in WITH_DICTIONARY] if "close" in columns.names else True
+    rows = 0
+    with file.open("wb") as sink:
+        with parquet.ParquetWriter(
+            sink, described, compression="zstd", compression_level=level, use_dictionary=dictionaries
+        ) as writer:
             for group in _groups(tables):
                 writer.write_table(pa.table(group.columns, schema=described), row_group_size=ROW_GROUP)
+                rows += len(group)
         sink.flush()
         os.fsync(sink.fileno())
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside.replace(file)
+    return rows
 
 
 def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 from ashare.datasets import MEMBER_LISTS
 from ashare.errors import InvalidInput
 from ashare.export import parquet_files
+from ashare.export.tables import BAR_FILES, file_of, year_of
+from ashare.lake.storage import Storage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,32 +47,38 @@ MADE_OF = ".ashare"
 """Marker file: a fingerprint of the source export, and the sign that the directory may be replaced."""
 
 
-def write_qlib(bars: Path, target: Path) -> int:
-    """Convert the export in ``bars`` to Qlib's files, and replace the directory ``target`` with them.
+def write_qlib(bars: str | Path, target: Path) -> int:
+    """Convert the lake in ``bars`` to Qlib's files, and replace the directory ``target`` with them.
 
+    :param bars: a directory, or an fsspec URL.
     :returns: the number of instruments; 0 if ``target`` is up to date.
     :raises InvalidInput: ``target`` holds files other than an export for Qlib.
     :raises TransientError: ``target`` cannot be written, or another export holds the lock on ``bars``.
     """
-    made_of = _made_of(bars)
-    with parquet_files.claimed(bars), parquet_files.write_errors(target):
+    lake = Storage(str(bars))
+    with parquet_files.claimed(lake), parquet_files.write_errors(target):
+        made_of = _made_of(lake)
         if not _is_due(target, made_of):
             return 0
         beside = target.with_name(f".{target.name}{parquet_files.WRITING}")
         shutil.rmtree(beside, ignore_errors=True)
-        _write(bars, beside)
+        _write(lake, beside)
         (beside / MADE_OF).write_text(made_of)
         shutil.rmtree(target, ignore_errors=True)
         beside.rename(target)
     return len(list((target / "features").iterdir()))
 
 
-def _made_of(bars: Path) -> str:
+def _made_of(lake: Storage) -> str:
     parts = [
-        parquet_files.notes(file).get("fingerprint", "")
-        for file in (*parquet_files.years(bars), *(bars / f"{name}.parquet" for name in TABLES))
+        parquet_files.notes(lake, file).get("fingerprint", "") for file in (*_years(lake), *map(file_of, TABLES))
     ]
     return hashlib.sha256(" ".join([str(FORMAT), *parts]).encode()).hexdigest()
+
+
+def _years(lake: Storage) -> list[str]:
+    """The yearly files of bars, oldest first."""
+    return [file for file in lake.files(BAR_FILES) if year_of(file)]
 
 
 def _is_due(target: Path, made_of: str) -> bool:
@@ -83,36 +91,34 @@ def _is_due(target: Path, made_of: str) -> bool:
     return (target / MADE_OF).read_text() != made_of
 
 
-def _rows(bars: Path, table: str, *columns: str) -> Iterator[tuple[Any, ...]]:
-    from pyarrow import parquet
-
-    found = parquet.read_table(bars / f"{table}.parquet", columns=list(columns))
+def _rows(lake: Storage, table: str, *columns: str) -> Iterator[tuple[Any, ...]]:
+    with lake.parquet(file_of(table)) as opened:
+        found = opened.read(columns=list(columns))
     return zip(*(found[name].to_pylist() for name in columns), strict=True)
 
 
-def _write(bars: Path, target: Path) -> None:
+def _write(lake: Storage, target: Path) -> None:
     """Write all files, reading one row group at a time; a security's span continues from year to year."""
-    from pyarrow import parquet
-
-    years = parquet_files.years(bars)
-    calendar = _calendar(years)
-    future = _future(calendar[-1].item(), _rows(bars, "trade_calendar", "calendar_date", "is_trading_day"))
+    years = _years(lake)
+    calendar = _calendar(lake, years)
+    future = _future(calendar[-1].item(), _rows(lake, "trade_calendar", "calendar_date", "is_trading_day"))
     (target / "calendars").mkdir(parents=True)
     _write_days(target / "calendars" / "day.txt", calendar)
     _write_days(target / "calendars" / "day_future.txt", [*calendar, *future])
     spans: dict[str, tuple[int, int]] = {}
     for year in years:
-        for batch in parquet.ParquetFile(year).iter_batches(parquet_files.ROW_GROUP, columns=list(READ)):
-            for code, columns in _by_code(batch):
-                directory = target / "features" / code.replace(".", "")
-                spans[code] = _append(directory, columns, calendar, spans.get(code))
-    kinds = dict(_rows(bars, "security", "code", "kind"))
+        with lake.parquet(year) as opened:
+            for batch in opened.iter_batches(parquet_files.ROW_GROUP, columns=list(READ)):
+                for code, columns in _by_code(batch):
+                    directory = target / "features" / code.replace(".", "")
+                    spans[code] = _append(directory, columns, calendar, spans.get(code))
+    kinds = dict(_rows(lake, "security", "code", "kind"))
     instruments: dict[str, list[tuple[str, int, int]]] = {
         name: [] for name in (*FILE_OF_KIND.values(), *FILE_OF_INDEX.values())
     }
     for code, (first, last) in sorted(spans.items()):
         instruments[FILE_OF_KIND.get(kinds.get(code, ""), FILE_OF_KIND["stock"])].append((code, first, last))
-    for index, code, start, end in _rows(bars, "index_member", "index_code", "code", "start_date", "end_date"):
+    for index, code, start, end in _rows(lake, "index_member", "index_code", "code", "start_date", "end_date"):
         first, last = _sessions(calendar, start, end)
         if code in spans and first <= last:
             instruments[FILE_OF_INDEX[index]].append((code, first, last))
@@ -151,11 +157,13 @@ def _sessions(calendar: Dates, start: date, end: date | None) -> tuple[int, int]
     return int(first), int(len(calendar) if end is None else np.searchsorted(calendar, np.datetime64(end))) - 1
 
 
-def _calendar(years: Sequence[Path]) -> Dates:
+def _calendar(lake: Storage, years: Sequence[str]) -> Dates:
     import numpy as np
-    from pyarrow import parquet
 
-    found = [parquet.ParquetFile(year).read(columns=["trade_date"])["trade_date"].unique() for year in years]
+    found = []
+    for year in years:
+        with lake.parquet(year) as opened:
+            found.append(opened.read(columns=["trade_date"])["trade_date"].unique())
     return np.sort(np.concatenate([days.to_numpy(zero_copy_only=False) for days in found])).astype("datetime64[D]")
 
 

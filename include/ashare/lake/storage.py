@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -132,6 +132,9 @@ class Storage:
         """
         with self._errors("written"):
             self.filesystem.delete_file(self.path(file))
+            if self.is_local:
+                with suppress(OSError):  # the directory is not empty
+                    (self.directory / file).parent.rmdir()
 
     @contextmanager
     def _errors(self, done: str) -> Iterator[None]:
@@ -145,8 +148,8 @@ class Storage:
         except OSError as error:
             raise unavailable(self.name, done, error) from error
         except Exception as error:
-            # A service's own errors (no credentials, no route) are no OSErrors.
-            if self.is_local:
+            # A service's own errors (no credentials, no route) are no OSErrors. ArrowInvalid: a damaged file.
+            if self.is_local or type(error).__module__.startswith("pyarrow"):
                 raise
             raise unavailable(self.name, done, error) from error
 

@@ -96,3 +96,33 @@ BEGIN
     RETURN NULL;
 END
 $$;
+
+CREATE VIEW ashare.factor_step AS
+SELECT s.code, x.start_date, x.hfq_factor
+FROM ashare.adjust_factor_series s
+CROSS JOIN LATERAL (
+    SELECT date '1990-12-19' AS start_date, f.back_factor AS hfq_factor
+    FROM (SELECT b.back_factor, b.trade_date FROM ashare.daily_bar_factor b
+          WHERE b.code = s.code ORDER BY b.trade_date LIMIT 1) AS f
+    WHERE f.trade_date < s.first_ex_date
+    UNION ALL
+    SELECT a.ex_date, a.back_factor FROM ashare.adjust_factor a WHERE a.code = s.code
+) AS x;
+COMMENT ON VIEW ashare.factor_step IS 'The factors of daily_bar_hfq as steps: few rows for all bars of a stock. A code without a row has the factor 1.';
+COMMENT ON COLUMN ashare.factor_step.code IS 'Baostock''s code with the exchange.';
+COMMENT ON COLUMN ashare.factor_step.start_date IS 'The first day with this factor: an ex-date, or 1990-12-19 for the bars before the first one.';
+COMMENT ON COLUMN ashare.factor_step.hfq_factor IS 'hfq price = price as traded x hfq_factor, up to the day before the code''s next start_date.';
+
+-- Who was allowed to read the bars may read what follows from them.
+DO $$
+DECLARE command text;
+BEGIN
+    FOR command IN
+        SELECT format('GRANT SELECT ON ashare.factor_step TO %s',
+                      CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)) END)
+        FROM pg_class c CROSS JOIN aclexplode(c.relacl) g
+        WHERE c.oid = 'ashare.daily_bar'::regclass AND g.privilege_type = 'SELECT'
+    LOOP
+        EXECUTE command;
+    END LOOP;
+END $$;

@@ -2,70 +2,84 @@
 -- Enough memory to sort a year of the whole market.
 SELECT set_config('work_mem', '256MB', true)
 
--- name: made_at
-SELECT to_char(min(applied_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') FROM ashare.schema_migration
+-- name: schema
+SELECT to_char(min(applied_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), max(version)
+FROM ashare.schema_migration
 
--- name: years
--- A hash of each year's bars, of its factors, and of what its price limits follow from beside the bars.
-WITH bar AS MATERIALIZED (
-    SELECT extract(year FROM b.trade_date)::integer AS year, b.code, count(*) AS rows,
-           min(b.trade_date) AS trade_date,
-           -- Over all bars, not the newest loaded_at: a transaction that commits late brings an older loaded_at.
-           sum(hash_record_extended(ROW(b.trade_date, b.loaded_at), 0)) AS hash
-    FROM ashare.daily_bar b
-    WHERE b.trade_date BETWEEN %(start)s AND %(end)s
-      AND (%(kinds)s::text[] IS NULL
-           OR b.code IN (SELECT s.code FROM ashare.security s WHERE s.kind = ANY (%(kinds)s::text[])))
-    GROUP BY 1, 2
-), step AS (
-    -- A factor holds from an ex-date to the next: the year's first bar, and the first bar from each ex-date on,
-    -- give all factors of the year.
-    SELECT year, code, trade_date FROM bar
-    UNION
-    SELECT y.year, y.code, n.trade_date
-    FROM ashare.adjust_factor a
-    CROSS JOIN LATERAL (SELECT b.trade_date FROM ashare.daily_bar b
-                        WHERE b.code = a.code AND b.trade_date >= a.ex_date ORDER BY b.trade_date LIMIT 1) n
-    JOIN bar y ON y.code = a.code AND y.year = extract(year FROM n.trade_date)
-), factor AS (
-    SELECT s.year, sum(hash_record_extended(ROW(s.code, s.trade_date, f.back_factor), 0)) AS hash
-    FROM step s JOIN ashare.daily_bar_factor f ON f.code = s.code AND f.trade_date = s.trade_date
-    GROUP BY s.year
-), rule AS (
-    SELECT sum(hash_record_extended(r, 0)) AS hash FROM ashare.price_limit_rule r
-), listing AS (
-    -- Limits differ in the weeks after a listing and before a delisting, which may be of the year before or after.
-    SELECT y.year, sum(hash_record_extended(ROW(s.code, s.ipo_date, s.out_date), 0)) AS hash
-    FROM (SELECT DISTINCT year FROM bar) AS y
-    JOIN ashare.security s ON s.kind = 'stock' AND (extract(year FROM s.ipo_date) IN (y.year - 1, y.year)
-                                                    OR extract(year FROM s.out_date) IN (y.year, y.year + 1))
-    GROUP BY y.year
-)
-SELECT year, sum(b.rows)::bigint AS bars,
-       sum(hash_record_extended(ROW(b.code, b.rows, b.hash), 0))::text AS bars_hash, f.hash::text AS factors_hash,
-       concat_ws(' ', (SELECT hash FROM rule), l.hash) AS limits_hash
-FROM bar b LEFT JOIN factor f USING (year) LEFT JOIN listing l USING (year)
-GROUP BY year, f.hash, l.hash
-ORDER BY year
+-- name: claim
+-- The lock of a lake that lies elsewhere than in a local directory; it ends with the transaction.
+SELECT pg_try_advisory_xact_lock(hashtextextended('ashare lake ' || %(name)s, 0))
+
+-- name: versions
+-- What identifies the rows of each trade date.
+SELECT v.partition, v.dataset, v.rows, v.version
+FROM ashare.row_versions(%(start)s, %(end)s) v
+WHERE ashare.table_of(v.dataset) = 'daily_bar'
+  AND (%(kinds)s::text[] IS NULL OR replace(v.dataset, '_bar', '') = ANY (%(kinds)s::text[]))
+ORDER BY 1, 2
+
+-- name: rules
+SELECT sum(hash_record_extended(r, 0))::text FROM ashare.price_limit_rule r
+
+-- name: leaving
+-- The stocks whose first day of a delisting period may have moved, as one of the days has other rows: the bar before is
+-- looked at, from the last one before the window on.
+SELECT s.code, s.out_date - 45 AS first_day, s.out_date - 15 AS last_day
+FROM ashare.security s
+CROSS JOIN LATERAL (
+    SELECT max(b.trade_date) AS day FROM ashare.daily_bar b WHERE b.code = s.code AND b.trade_date < s.out_date - 45
+) AS before
+WHERE s.kind = 'stock'
+  AND EXISTS (SELECT FROM unnest(%(days)s::date[]) AS d (day)
+              WHERE d.day < s.out_date AND d.day >= coalesce(before.day, '-infinity'))
+
+-- name: states
+-- The partitions of daily datasets, with what a reader judges by.
+SELECT p.dataset, p.partition, p.state, p.is_asked, p.is_recorded
+FROM ashare.partition_state(%(datasets)s, %(start)s, %(end)s, NULL, %(newest)s, NULL) p
+WHERE p.state NOT IN ('before', 'unpublished', 'closed', 'none')
+
+-- name: weeks
+SELECT w.dataset, w.partition, w.state, w.loaded, w.run_id IS NOT NULL
+FROM ashare.week_state(%(datasets)s, (SELECT min(ashare.first_partition(name)) FROM unnest(%(datasets)s::text[]) AS name),
+                       %(end)s, %(newest)s, NULL) w
+WHERE w.state NOT IN ('before', 'unpublished', 'none')
+
+-- name: factor_rows
+SELECT v.partition, v.rows FROM ashare.row_versions('-infinity', 'infinity') v WHERE v.dataset = 'adjust_factor'
 
 -- name: bars
-SELECT {columns}, l.limit_up, l.limit_down, b.back_factor AS hfq_factor
+SELECT {columns}, l.limit_up, l.limit_down, l.rule AS limit_rule, b.back_factor AS hfq_factor
 FROM ashare.daily_bar_factor b
--- The range stands there twice: for the view, the planner does not take it from the bars.
+-- The choice stands there twice: for the view, the planner does not take it from the bars.
 LEFT JOIN (
-    SELECT d.trade_date, d.code, d.limit_up, d.limit_down FROM ashare.daily_limit d
-    WHERE d.trade_date BETWEEN %(start)s AND %(end)s
+    SELECT d.trade_date, d.code, d.limit_up, d.limit_down, d.rule FROM ashare.daily_limit d
+    WHERE {limits_chosen}
 ) AS l ON l.trade_date = b.trade_date AND l.code = b.code
-WHERE b.trade_date BETWEEN %(start)s AND %(end)s
+WHERE {bars_chosen}
   AND (%(kinds)s::text[] IS NULL
-       OR b.code IN (SELECT s.code FROM ashare.security s WHERE s.kind = ANY (%(kinds)s::text[])))
+       OR b.code NOT IN (SELECT s.code FROM ashare.security s WHERE s.kind <> ALL (%(kinds)s::text[]))
+          AND ('stock' = ANY (%(kinds)s::text[]) OR b.code IN (SELECT s.code FROM ashare.security s)))
 ORDER BY b.code, b.trade_date
+
+-- name: of_range
+{rows}.trade_date BETWEEN %(start)s AND %(end)s
+
+-- name: of_days
+{rows}.trade_date = ANY (%(days)s::date[])
+
+-- name: of_codes
+{rows}.code = ANY (%(codes)s::text[]) AND {rows}.trade_date BETWEEN %(start)s AND %(end)s
+    AND NOT {rows}.trade_date = ANY (%(days)s::date[])
 
 -- name: adjust_factor
 SELECT code, ex_date, fore_factor, back_factor FROM ashare.adjust_factor ORDER BY code, ex_date
 
+-- name: factor_step
+SELECT code, start_date, hfq_factor FROM ashare.factor_step ORDER BY code, start_date
+
 -- name: security
-SELECT code, name, kind, ipo_date, out_date, updated_at FROM ashare.security ORDER BY code
+SELECT code, name, kind, ipo_date, out_date, gone_from, updated_at FROM ashare.security ORDER BY code
 
 -- name: snapshot
 SELECT dataset, as_of, rows, update_date, fetched_at, run_id FROM ashare.snapshot ORDER BY dataset, as_of
