@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from ashare.errors import InvalidInput
 
 POSTGRES_VARIABLE = variable_of(STORE_CONNECTION)
 EXAMPLE = "postgresql://user:password@host:5432/ashare"
+is_conninfo = re.compile(r"\s*(postgres(ql)?://|[a-z_]+\s*=)").match
+"""Whether a text is libpq's URI or string of keywords; where a lake may be named, any other text is one."""
 CONNECT_SECONDS = "10"
 """libpq's connect timeout. Without it, libpq waits for minutes for a database host that does not answer."""
 

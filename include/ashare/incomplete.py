@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from ashare.datasets import ADJUST_FACTORS, DATASETS, KINDS, bars_of, newest_published
+from ashare.data_source import DataSource
+from ashare.datasets import ADJUST_FACTORS, DATASETS, KINDS, bars_of, newest_published, published_at
 from ashare.dates import FIRST_TRADE_DATE, beijing_now
 from ashare.errors import IncompleteDate, InvalidInput
 from ashare.settings import Settings
-from ashare.store import loaded_bars
-from ashare.store.coverage import complete_since
-from ashare.store.loaded_bars import OpenDates
 from ashare.texts import NAMED, backfill_command, history_command
 
 if TYPE_CHECKING:
-    import psycopg
+    from ashare.store.loaded_bars import OpenDates
 
 Incomplete = Literal["raise", "warn", "ignore"]
 """What a reader does about trade dates that are not complete."""
@@ -74,10 +72,8 @@ def parse_incomplete(given: Any) -> Incomplete:
     return incomplete
 
 
-def find_problem(
-    connection: psycopg.Connection[Any], requested: RequestedBars, incomplete: Incomplete
-) -> Problem | None:
-    """Judge the trade dates of the request. Call it before the bars are read, in the same transaction.
+def find_problem(source: DataSource, requested: RequestedBars, incomplete: Incomplete) -> Problem | None:
+    """Judge the trade dates of the request. Call it before the bars are read.
 
     A date counts if a dataset that is read is neither complete nor accepted: of ``ASHARE_KINDS`` by default, and of
     any other kind that a run was asked to load on that date. Sessions whose bars are not out yet do not count.
@@ -89,31 +85,28 @@ def find_problem(
     if incomplete == "ignore":
         return None
     settings = Settings()
-    found = _open_dates(connection, requested, settings)
+    newest = newest_published(beijing_now())
+    found = _open_dates(source, requested, settings, newest)
     if not found or not found.dates:
         return None
-    problem = Problem(found.dates, _sentence(found, settings))
+    problem = Problem(found.dates, _sentence(found, settings, source.remark(published_at(newest))))
     if incomplete == "raise":
         raise IncompleteDate(problem.sentence)
     return problem
 
 
-def _open_dates(
-    connection: psycopg.Connection[Any], requested: RequestedBars, settings: Settings
-) -> OpenDates | None:
+def _open_dates(source: DataSource, requested: RequestedBars, settings: Settings, newest: date) -> OpenDates | None:
     start, end, kinds = requested.start, requested.end, requested.kinds
     first = max(start or FIRST_TRADE_DATE, FIRST_TRADE_DATE)
     if requested.codes is not None:
-        listed = loaded_bars.listed_span(connection, requested.codes)
+        listed = source.listed_span(requested.codes)
         kinds, first, end = listed.kinds, max(first, listed.first or first), min(end, listed.last or end)
     judged = settings.kinds if kinds is None else [kind for kind in kinds if kind in KINDS]
     if not judged or end < first:
         return None
     datasets = [bars_of(kind).name for kind in judged] + ([ADJUST_FACTORS.name] if requested.with_factors else [])
-    newest = newest_published(beijing_now())
-    since = settings.first_date if start else settings.first_date or complete_since(connection, datasets, newest)
-    return loaded_bars.open_dates(
-        connection,
+    since = settings.first_date if start else settings.first_date or source.complete_since(datasets, newest)
+    return source.open_dates(
         datasets,
         [bars_of(kind).name for kind in KINDS if kinds is None and kind not in judged],
         start=first,
@@ -124,7 +117,7 @@ def _open_dates(
     )
 
 
-def _sentence(found: OpenDates, settings: Settings) -> str:
+def _sentence(found: OpenDates, settings: Settings, remark: str) -> str:
     first, last, many = found.named[0], found.last, found.dates > 1
     what = f"{found.dates} trade dates are not complete" if many else "1 trade date is not complete"
     lacking = ", ".join(dataset.plural for dataset in DATASETS.values() if dataset.name in found.datasets)
@@ -133,7 +126,8 @@ def _sentence(found: OpenDates, settings: Settings) -> str:
     if found.running:
         which = f"{found.running} of them" if found.running < found.dates else ("them" if many else "it")
         at_work = f" (a run works on {which}, or was stopped)"
-    return f"{what}: {days}, of {lacking}{at_work}; load {'them' if many else 'it'} with: {_command(found, settings)}"
+    load = f"load {'them' if many else 'it'} with: {_command(found, settings)}"
+    return f"{what}: {days}, of {lacking}{at_work}{remark}; {load}"
 
 
 def _command(found: OpenDates, settings: Settings) -> str:

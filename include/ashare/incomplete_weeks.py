@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ashare.cost import MANY_WEEKS
-from ashare.datasets import MEMBER_LISTS, WEEKLY_DATASETS, newest_week
-from ashare.dates import beijing_now, monday_of
+from ashare.data_source import DataSource
+from ashare.datasets import LISTS_APPEAR, MEMBER_LISTS, WEEKLY_DATASETS, newest_week
+from ashare.dates import SHANGHAI, beijing_now, monday_of
 from ashare.errors import IncompleteDate, InvalidInput
 from ashare.incomplete import Incomplete
-from ashare.store import loaded_lists
-from ashare.store.loaded_lists import Begin, OpenWeeks
 from ashare.texts import NAMED, backfill_command, history_command
 
 if TYPE_CHECKING:
-    import psycopg
+    from ashare.store.loaded_lists import Begin, OpenWeeks
 
 OLDEST_LIST = 14
 """Up to which age, in days, the newest list is good: the next one is due after seven, and can be late."""
@@ -37,14 +36,14 @@ def parse_index(given: Any) -> str:
 
 
 def find_week_problem(
-    connection: psycopg.Connection[Any],
+    source: DataSource,
     dataset: str,
     first: date | None,
     last: date,
     incomplete: Incomplete,
     index: str | None = None,
 ) -> str | None:
-    """Judge the weeks of a range. Call it before the lists are read, in the same transaction.
+    """Judge the weeks of a range. Call it before the lists are read.
 
     A week counts if its list is not loaded, or rows of it are gone. Weeks after the newest list count only if that
     list is over 14 days old on the last day.
@@ -58,24 +57,20 @@ def find_week_problem(
     :raises InvalidInput: no list is loaded, or the range begins before the first one.
     :raises IncompleteDate: a week is not complete, and ``incomplete`` is ``raise``.
     """
-    begin = loaded_lists.begin(connection, dataset, index)
+    begin = source.begin(dataset, index)
     since = begin.of_index
     if begin.loaded is None or since is None or (first or last) < since:
         raise InvalidInput(_before(dataset, index, begin, first or last))
     if incomplete == "ignore":
         return None
     now = beijing_now()
-    found = loaded_lists.open_weeks(
-        connection,
-        dataset,
-        first=first or since,
-        last=min(last, now.date()),
-        newest=newest_week(now),
-        oldest=OLDEST_LIST,
+    newest = newest_week(now)
+    found = source.open_weeks(
+        dataset, first=first or since, last=min(last, now.date()), newest=newest, oldest=OLDEST_LIST
     )
     if not found.weeks:
         return None
-    sentence = _sentence(dataset, found)
+    sentence = _sentence(dataset, found, source.remark(datetime.combine(newest, LISTS_APPEAR, SHANGHAI)))
     if incomplete == "raise":
         raise IncompleteDate(sentence)
     return sentence
@@ -96,7 +91,7 @@ def _before(dataset: str, index: str | None, begin: Begin, day: date) -> str:
     )
 
 
-def _sentence(dataset: str, found: OpenWeeks) -> str:
+def _sentence(dataset: str, found: OpenWeeks, remark: str) -> str:
     many = found.weeks > 1
     what = (
         f"{found.weeks} weeks of {WEEKLY_DATASETS[dataset].plural} are"
@@ -106,7 +101,7 @@ def _sentence(dataset: str, found: OpenWeeks) -> str:
     first, last = found.named[0], found.last or found.named[-1]
     days = ", ".join(map(str, found.named)) if found.weeks <= NAMED else f"from {first} to {last}"
     command = _command(dataset, first, last, "--rerun-failed-tasks" if found.is_recorded else "")
-    return f"{what} not complete: {days}; load {'them' if many else 'it'} with: {command}"
+    return f"{what} not complete: {days}{remark}; load {'them' if many else 'it'} with: {command}"
 
 
 def _command(dataset: str, first: date, last: date, flag: str = "") -> str:

@@ -7,29 +7,23 @@ Monday before. A change takes effect up to a week before the Monday of the first
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ashare.data_source import DataSource, read_from
 from ashare.dates import SHANGHAI, parse_trade_date
 from ashare.errors import InvalidInput
 from ashare.incomplete import Incomplete, parse_incomplete
 from ashare.incomplete_weeks import IncompleteLists, find_week_problem, parse_index
 from ashare.read_arguments import Day, parse_day, parse_day_range, parse_kinds
-from ashare.store import arrow, loaded_bars, loaded_lists
-from ashare.store.read_connection import read_only_connection, read_transaction
+from ashare.store import arrow
 
 if TYPE_CHECKING:
     import pandas as pd
-    import psycopg
+    import pyarrow as pa
 
-    Connection = psycopg.Connection[Any]
-
-SPANS = {"index_code": arrow.CODE, "code": arrow.CODE, "start_date": "date32", "end_date": "date32"}
-LISTED = {"code": arrow.CODE, "name": "string", "kind": "string", "ipo_date": "date32", "out_date": "date32"}
-INDUSTRIES = {"code": arrow.CODE, "industry": "string", "classification": "string"}
-NAMES = {"code": arrow.CODE, "name": "string"}
+    from ashare.data_source import Connection, Source
 
 
 def universe(
@@ -38,6 +32,7 @@ def universe(
     *,
     index: str | None = None,
     incomplete: Incomplete = "warn",
+    source: Source | None = None,
     connection: str | Connection | None = None,
 ) -> pd.DataFrame:
     """Point-in-time universe: the securities that were listed on a day, including those delisted since.
@@ -53,16 +48,15 @@ def universe(
     :raises InvalidInput: the date is malformed, before 1990-12-19, before the first list of members, or after the
         last read of the list of securities; a kind or the index is unknown; or the connection is wrong.
     :raises IncompleteDate: a week is not complete, with ``incomplete="raise"``.
-    :raises StoreUnavailable: the database cannot be reached or went away.
+    :raises TransientError: the database or the lake cannot be reached or went away.
     """
     day, wanted = parse_day(on_date), parse_kinds(kinds)
     dataset = None if index is None else "index_member"
-    with _opened(day, dataset, index, incomplete, connection) as opened:
-        if index is None:
-            text = loaded_bars.listed_securities(opened, day, wanted)
-        else:
-            text = loaded_lists.listed_members(opened, day, wanted, index)
-    return arrow.frame(arrow.parsed(text, arrow.schema(LISTED)))
+
+    def read(data: DataSource) -> pa.Table:
+        return data.listed_securities(day, wanted, index)
+
+    return _as_of(day, dataset, index, incomplete, source, connection, read)
 
 
 def members(
@@ -71,6 +65,7 @@ def members(
     end: Day | None = None,
     *,
     incomplete: Incomplete = "warn",
+    source: Source | None = None,
     connection: str | Connection | None = None,
 ) -> pd.DataFrame:
     """The members of an index in a range, as spans: one row per stock and time as a member.
@@ -90,17 +85,20 @@ def members(
     :raises InvalidInput: a date is malformed or before the first list, the index is unknown, or the connection is
         wrong.
     :raises IncompleteDate: a week is not complete, with ``incomplete="raise"``.
-    :raises StoreUnavailable: the database cannot be reached or went away.
+    :raises TransientError: the database or the lake cannot be reached or went away.
     """
     index, incomplete = parse_index(index), parse_incomplete(incomplete)
     first, last = parse_day_range(start, end)
-    with read_only_connection(connection) as opened, read_transaction(opened):
-        judged = None if start is None else first
-        problem = find_week_problem(opened, "index_member", judged, last, incomplete, index)
-        text = loaded_lists.member_spans(opened, index, first, last)
+    judged = None if start is None else first
+
+    def read(data: DataSource) -> tuple[pa.Table, str | None]:
+        problem = find_week_problem(data, "index_member", judged, last, incomplete, index)
+        return data.member_spans(index, first, last), problem
+
+    found, problem = read_from(source, connection, read)
     if problem:
         warnings.warn(problem, IncompleteLists, stacklevel=2)
-    return arrow.frame(arrow.parsed(text, arrow.schema(SPANS)))
+    return arrow.frame(found)
 
 
 def industries(
@@ -108,6 +106,7 @@ def industries(
     classification: str | None = None,
     *,
     incomplete: Incomplete = "warn",
+    source: Source | None = None,
     connection: str | Connection | None = None,
 ) -> pd.DataFrame:
     """The industries of the stocks that were listed on a day, as of the Monday on or before it.
@@ -121,12 +120,14 @@ def industries(
     :raises InvalidInput: the date is malformed, before the first list, or after the last read of the list of
         securities; Baostock had another classification on that day; or the connection is wrong.
     :raises IncompleteDate: a week is not complete, with ``incomplete="raise"``.
-    :raises StoreUnavailable: the database cannot be reached or went away.
+    :raises TransientError: the database or the lake cannot be reached or went away.
     """
     on_date = parse_day(day)
-    with _opened(on_date, "industry", None, incomplete, connection) as opened:
-        text = loaded_lists.listed_stocks(opened, "industry", on_date)
-    found = arrow.frame(arrow.parsed(text, arrow.schema(INDUSTRIES)))
+
+    def read(data: DataSource) -> pa.Table:
+        return data.listed_stocks("industry", on_date)
+
+    found = _as_of(on_date, "industry", None, incomplete, source, connection, read)
     in_force = sorted(found["classification"].unique())
     if classification is not None and in_force and classification not in in_force:
         raise InvalidInput(
@@ -138,7 +139,13 @@ def industries(
     )
 
 
-def names(day: Day, *, incomplete: Incomplete = "warn", connection: str | Connection | None = None) -> pd.DataFrame:
+def names(
+    day: Day,
+    *,
+    incomplete: Incomplete = "warn",
+    source: Source | None = None,
+    connection: str | Connection | None = None,
+) -> pd.DataFrame:
     """The names that the stocks listed on a day had on it, as of the Monday on or before it.
 
     :param day: ``YYYY-MM-DD`` or a date; need not be a session.
@@ -148,35 +155,45 @@ def names(day: Day, *, incomplete: Incomplete = "warn", connection: str | Connec
     :raises InvalidInput: the date is malformed, before the first list, or after the last read of the list of
         securities; or the connection is wrong.
     :raises IncompleteDate: a week is not complete, with ``incomplete="raise"``.
-    :raises StoreUnavailable: the database cannot be reached or went away.
+    :raises TransientError: the database or the lake cannot be reached or went away.
     """
     on_date = parse_day(day)
-    with _opened(on_date, "security_name", None, incomplete, connection) as opened:
-        text = loaded_lists.listed_stocks(opened, "security_name", on_date)
-    return arrow.frame(arrow.parsed(text, arrow.schema(NAMES)))
+
+    def read(data: DataSource) -> pa.Table:
+        return data.listed_stocks("security_name", on_date)
+
+    return _as_of(on_date, "security_name", None, incomplete, source, connection, read)
 
 
-@contextmanager
-def _opened(
-    day: date, dataset: str | None, index: str | None, incomplete: Incomplete, connection: str | Connection | None
-) -> Iterator[Connection]:
-    """A transaction that reads who was listed on a day, and a weekly list; a warning comes at its end.
+def _as_of(
+    day: date,
+    dataset: str | None,
+    index: str | None,
+    incomplete: Incomplete,
+    source: Source | None,
+    connection: str | Connection | None,
+    read: Callable[[DataSource], pa.Table],
+) -> pd.DataFrame:
+    """A list as of a day as a frame; a warning if the week of the day is not complete.
 
-    :param dataset: the weekly list; ``None``: none is read.
+    :param dataset: the weekly list that is read; ``None``: none.
     """
     parse_trade_date(day)
     incomplete = parse_incomplete(incomplete)
     if index is not None:
         parse_index(index)
-    problem = None
-    with read_only_connection(connection) as opened, read_transaction(opened):
-        _refuse_later(day, loaded_bars.list_read_at(opened))
+
+    def judged_and_read(data: DataSource) -> tuple[pa.Table, str | None]:
+        problem = None
+        _refuse_later(day, data.list_read_at())
         if dataset:
-            problem = find_week_problem(opened, dataset, day, day, incomplete, index)
-        yield opened
+            problem = find_week_problem(data, dataset, day, day, incomplete, index)
+        return read(data), problem
+
+    found, problem = read_from(source, connection, judged_and_read)
     if problem:
-        # The caller's caller: this generator, contextlib and the reader are between.
-        warnings.warn(problem, IncompleteLists, stacklevel=4)
+        warnings.warn(problem, IncompleteLists, stacklevel=3)
+    return arrow.frame(found)
 
 
 def _refuse_later(day: date, read_at: datetime | None) -> None:

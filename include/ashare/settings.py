@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from ashare.connection import is_conninfo
 from ashare.datasets import KINDS
 from ashare.dates import FIRST_TRADE_DATE, beijing_now, parse_trade_date
 from ashare.errors import InvalidInput
@@ -39,11 +40,13 @@ SERVICE_LIMIT = 50_000
 """Requests per day and address after which Baostock bans the address; the maximum of the request budget."""
 
 _PREFIX = "ASHARE_"
+LAKE_VARIABLE = f"{_PREFIX}LAKE"
 
 Seconds = Annotated[float, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 Requests = Annotated[int, Field(ge=0, le=SERVICE_LIMIT)]
 
+_is_url = re.compile(r"[a-z][a-z0-9+.-]+://.").match
 _is_index = re.compile(r"(sh|sz)\.\d{6}").fullmatch
 _is_time_of_day = re.compile(r"([01]?\d|2[0-3]):[0-5]\d").fullmatch
 
@@ -76,6 +79,7 @@ class Settings(BaseSettings):
     first_date: date | None = None
     kinds: Annotated[tuple[str, ...], NoDecode] = DEFAULT_KINDS
     indices: Annotated[tuple[str, ...], NoDecode] = DEFAULT_INDICES
+    lake: str | None = None
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -128,6 +132,18 @@ class Settings(BaseSettings):
                 f"{','.join(KINDS)}"
             )
         return tuple(kind for kind in KINDS if kind in kinds) or DEFAULT_KINDS
+
+    @field_validator("lake", mode="before")
+    @classmethod
+    def _lake(cls, value: object) -> str | None:
+        if value is None:
+            return None
+        name = str(value).strip().rstrip("/") or "/"
+        if name == "/" or not (name.startswith(("/", "~/")) or _is_url(name)):
+            raise ValueError(f"is {str(value)!r}: it must be an absolute path, or a URL such as s3://bucket/lake")
+        if is_conninfo(name):
+            raise ValueError("is a connection: it must be an absolute path, or a URL such as s3://bucket/lake")
+        return name
 
     @field_validator("indices", mode="before")
     @classmethod

@@ -20,8 +20,9 @@ from ashare.export.patch import patched
 from ashare.export.tables import BAR_FILES, BARS, FORMAT, TABLES, Selection, file_of, file_of_year, year_of
 from ashare.incomplete import Incomplete, IncompleteBars, RequestedBars, find_problem, parse_incomplete
 from ashare.lake.storage import Storage
-from ashare.read import FIELDS, KEY
+from ashare.read_columns import FIELDS, KEY
 from ashare.store import arrow, export_rows
+from ashare.store.database_source import DatabaseSource
 from ashare.store.read_connection import read_only_connection, read_transaction
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ class _Export:
         """Say which trade dates are not complete, before any file is written."""
         selection = self.selection
         requested = RequestedBars(selection.start, selection.values["end"], selection.kinds, with_factors=True)
-        if problem := find_problem(self.connection, requested, self.incomplete):
+        if problem := find_problem(DatabaseSource(self.connection), requested, self.incomplete):
             self.done.incomplete, self.done.warning = problem.dates, problem.sentence
             self.say(f"Warning: {problem.sentence}")
 

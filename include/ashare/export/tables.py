@@ -7,8 +7,7 @@ from datetime import date
 from typing import Any
 
 from ashare.dates import FIRST_TRADE_DATE, beijing_now
-from ashare.read import FIELDS, KEY
-from ashare.reference_lists import SPANS
+from ashare.read_columns import FIELDS, KEY, SPANS
 from ashare.store import arrow
 
 FORMAT = 2

@@ -1,17 +1,17 @@
 """Adjusted prices and volumes, computed from float64 columns, and equal to PostgreSQL's to the last bit.
 
-The views of adjusted prices compute with exact decimals: ``round(price * factor, 8)``. A product of floats differs from
-that in the last bits. So the columns are turned into integers (a price has 4 decimals, a factor of Baostock's 6, one of
-forward adjustment 12), and int64 arithmetic gives the exact result. Values that do not fit are computed one by one.
-PostgreSQL rounds half away from zero. It rounds a quotient twice: to a scale of its own choice (``select_div_scale``),
-then by ``round``.
+The views of adjusted prices compute with exact decimals: ``round(price * factor, 8)``. A product of floats differs
+from that in the last bits. So the columns are turned into integers (a price has 4 decimals, a factor of Baostock's 6,
+one of forward adjustment 12), and int64 arithmetic gives the exact result. Values that do not fit are computed one by
+one. PostgreSQL rounds half away from zero. It rounds a quotient twice: to a scale of its own choice
+(``select_div_scale``), then by ``round``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -235,11 +235,3 @@ def rounded_half_up(value: Decimal, decimals: int) -> Decimal:
 def _of_integer(value: int, scale: int) -> Decimal:
     # A tuple, as arithmetic would round to the digits of the context.
     return Decimal((int(value < 0), tuple(map(int, str(abs(value)))), -scale))
-
-
-def as_floats(column: Any) -> Floats:
-    """An Arrow column as floats, with NaN for a missing value."""
-    import numpy as np
-    import pyarrow as pa
-
-    return np.ascontiguousarray(column.cast(pa.float64()).to_numpy())

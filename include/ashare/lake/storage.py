@@ -86,16 +86,23 @@ class Storage:
             except FileNotFoundError:
                 return None
 
-    def parquet(self, file: str) -> parquet.ParquetFile:
+    def parquet(self, file: str, **options: Any) -> parquet.ParquetFile:
         """A Parquet file, opened. Close it, or use it as a context manager.
 
+        :param options: further ones of ``pyarrow.parquet.ParquetFile``.
         :raises FileNotFoundError: there is no such file.
         :raises LakeUnavailable: the file cannot be read.
         """
         from pyarrow import parquet
 
         with self._errors("read"):
-            return parquet.ParquetFile(self.path(file), filesystem=self.filesystem, memory_map=self.is_local)
+            return parquet.ParquetFile(
+                self.path(file),
+                filesystem=self.filesystem,
+                memory_map=self.is_local,
+                pre_buffer=not self.is_local,
+                **options,
+            )
 
     def files(self, directory: str) -> list[str]:
         """All files below a directory of the lake, sorted; empty if there is no such directory.
