@@ -31,6 +31,7 @@ MOST_LINES = 400
 PUNS = set("alone another told said counted caught Catch Known Wish Harvest Patient mine ours theirs".split())
 
 OTHER_DATABASES = {
+    "ashare/lake/duckdb_views.py": "writes views into a file of DuckDB's",
     "ashare_local/airflow_health.py": "reads Airflow's own database",
     "ashare_local/postgres.py": "administers the embedded server",
 }

@@ -35,6 +35,7 @@ BUILT_IN = {
     "doctor": Command("ashare.command.diagnosis", "whether database, source, pool and the last dates are well"),
     "migrate": Command("ashare.command.migration", "bring the schema ashare up to date; safe at any time"),
     "export": Command("ashare.command.parquet_export", "write the bars as Parquet files, and for Qlib"),
+    "lake": Command("ashare.command.lake_views", "views of the exported files for DuckDB"),
     "alerts": Command("ashare.command.alert_test", "send a test message to every alert address"),
     "accept": Command("ashare.command.acceptance", "take an incomplete trade date as it is, with a reason"),
 }

@@ -28,7 +28,7 @@ def scan(view: View, source: str | Path | None) -> pl.LazyFrame:
     storage = Storage(_place(source))
     read_manifest(storage)
     # Without the year of the path, which no table of the database has.
-    bars = pl.scan_parquet(f"{_root(storage)}/{BARS}*/*.parquet", hive_partitioning=False)
+    bars = pl.scan_parquet(f"{storage.root}/{BARS}*/*.parquet", hive_partitioning=False)
     if view == "daily_bar":
         return bars.select(*KEY, *FIELDS)
     if view == "daily_bar_hfq":
@@ -42,10 +42,6 @@ def scan(view: View, source: str | Path | None) -> pl.LazyFrame:
     adjusted: dict[str, Any] = {name: (pl.col(name) * factor).round(8).alias(name) for name in PRICES}
     volume = (pl.col("volume") / factor).round(4).alias("adjusted_volume")
     return bars.select(*KEY, *(adjusted.get(name, pl.col(name)) for name in FIELDS), factor.alias("factor"), volume)
-
-
-def _root(storage: Storage) -> str:
-    return str(storage.directory) if storage.is_local else storage.name.rstrip("/")
 
 
 def _place(source: str | Path | None) -> str:

@@ -41,6 +41,11 @@ class Storage:
         """The directory of a local lake, absolute."""
         return Path(self.name).expanduser().absolute()
 
+    @property
+    def root(self) -> str:
+        """The lake as DuckDB and polars name it: an absolute path, or the URL."""
+        return str(self.directory) if self.is_local else self.name.rstrip("/")
+
     @cached_property
     def _remote(self) -> tuple[Any, str]:
         """fsspec's file system of the URL, and the root in it."""
