@@ -25,10 +25,11 @@ import pytest
 
 from ashare.connection import POSTGRES_VARIABLE
 from ashare.errors import InvalidInput
-from ashare.export import Selection, Summary, export, parquet_files, snapshot, tables
+from ashare.export import Selection, Summary, export, parquet_files, tables
 from ashare.export.qlib import _future
+from ashare.lake import layout
 from ashare.lake.storage import Storage
-from ashare.read import FIELDS, KEY
+from ashare.read_columns import FIELDS, KEY
 from ashare.store import Store
 from ashare_emulator.generated import GeneratedMarket
 from ashare_local import PROJECT
@@ -312,7 +313,7 @@ def test_another_format_a_damaged_or_a_lost_file_is_written_anew(
     assert set(run().written) == {OLD, NEW, "security.parquet"}
     assert (tmp_path / "bars" / OLD).read_bytes() == whole
     assert set(run(rewrite=True).written) == {OLD, NEW, *SMALL}
-    monkeypatch.setattr(snapshot, "FORMAT", 3)
+    monkeypatch.setattr(layout, "FORMAT", 3)
     assert set(run().written) == {OLD, NEW, *SMALL}
     monkeypatch.setitem(tables.BARS, "hfq_factor", "float32")
     assert set(run().written) == {OLD, NEW}

@@ -342,16 +342,6 @@ def test_recorded_bars(databases: Databases, tmp_path: Path) -> None:
         assert len(assert_same(recorded_held, "load_limits")) > 30_000
 
 
-def test_a_database_without_bars(databases: Databases, tmp_path: Path) -> None:
-    with databases.copied("migrated") as database:
-        empty = Held(database, write_lake(database, tmp_path / "lake"))
-        assert assert_same(empty, "load_bars").empty
-        assert assert_same(empty, "load_panel", "close", adjust="qfq").shape == (0, 0)
-        assert assert_same(empty, "load_bars", start="2025-03-01", incomplete="raise")
-        assert assert_same(empty, "universe", "2025-03-03")
-        assert assert_same(empty, "members", "sh.000300", "2025-03-03")
-
-
 # ---------------------------------------------------------------------- which source
 
 

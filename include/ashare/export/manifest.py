@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from ashare import __version__
 from ashare.datasets import ADJUST_FACTORS, WEEKLY_DATASETS, bars_of, newest_published, newest_week
 from ashare.dates import beijing_now
-from ashare.export.tables import FORMAT, Selection, file_of, file_of_year
+from ashare.export.tables import Selection
+from ashare.lake.layout import FORMAT, file_of, file_of_year
 from ashare.lake.storage import MANIFEST, Storage
 from ashare.store import export_rows
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from ashare.datasets import MEMBER_LISTS
 from ashare.errors import InvalidInput
 from ashare.export import parquet_files
-from ashare.export.tables import BAR_FILES, file_of, year_of
+from ashare.lake.layout import BARS, file_of, year_of
 from ashare.lake.storage import Storage
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _made_of(lake: Storage) -> str:
 
 def _years(lake: Storage) -> list[str]:
     """The yearly files of bars, oldest first."""
-    return [file for file in lake.files(BAR_FILES) if year_of(file)]
+    return [file for file in lake.files(BARS) if year_of(file)]
 
 
 def _is_due(target: Path, made_of: str) -> bool:

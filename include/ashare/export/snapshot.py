@@ -17,8 +17,10 @@ from ashare.errors import InvalidInput
 from ashare.export import manifest, parquet_files
 from ashare.export.changes import INPUTS, Change, Inputs, change_of, notes_of
 from ashare.export.patch import patched
-from ashare.export.tables import BAR_FILES, BARS, FORMAT, TABLES, Selection, file_of, file_of_year, year_of
+from ashare.export.tables import BARS, TABLES, Selection
 from ashare.incomplete import Incomplete, IncompleteBars, RequestedBars, find_problem, parse_incomplete
+from ashare.lake import layout
+from ashare.lake.layout import file_of, file_of_year, year_of
 from ashare.lake.storage import Storage
 from ashare.read_columns import FIELDS, KEY
 from ashare.store import arrow, export_rows
@@ -102,7 +104,7 @@ def export(
 
 
 def _files(storage: Storage) -> list[str]:
-    return [*map(file_of, TABLES), *(file for file in storage.files(BAR_FILES) if year_of(file))]
+    return [*map(file_of, TABLES), *(file for file in storage.files(layout.BARS) if year_of(file))]
 
 
 def _refuse_other(storage: Storage, noted: Mapping[str, Mapping[str, str]], selection: Selection) -> None:
@@ -344,7 +346,7 @@ def _days(notes: Mapping[str, str]) -> set[date]:
 
 
 def _layout(columns: pa.Schema) -> str:
-    return _hashed(str(FORMAT), str(columns))
+    return _hashed(str(layout.FORMAT), str(columns))
 
 
 def _hashed(*parts: str) -> str:

@@ -10,9 +10,6 @@ from ashare.dates import FIRST_TRADE_DATE, beijing_now
 from ashare.read_columns import FIELDS, KEY, SPANS
 from ashare.store import arrow
 
-FORMAT = 2
-"""Format version. Increment it with any change of the files' content that the columns' types do not show."""
-
 # float64 reproduces every price and ratio as sent (15 digits; a price has 4 decimals), and pandas, polars and Qlib
 # compute with float64. Every reader would have to convert decimals at each read.
 BARS = {
@@ -23,9 +20,6 @@ BARS = {
     "limit_rule": "string",
     "hfq_factor": "float64",
 }
-BAR_FILES = "daily_bar"
-"""The directory of the bars' files."""
-
 FACTOR_STEPS = {"code": arrow.CODE, "start_date": "date32", "hfq_factor": "float64"}
 _COUNTS = ("expected", "loaded", "suspended", "missing", "rejected", "revised", "requests")
 TABLES = {
@@ -69,23 +63,6 @@ TABLES = {
     },
 }
 """Column -> Arrow type, by table. Each table is a whole file."""
-
-
-def file_of(table: str) -> str:
-    """The file of a table."""
-    return f"{table}.parquet"
-
-
-def file_of_year(year: int) -> str:
-    """The file of a year's bars."""
-    return f"{BAR_FILES}/year={year}/part-0.parquet"
-
-
-def year_of(file: str) -> int | None:
-    """The year of a file of bars; ``None`` for any other file."""
-    directory, _, name = file.removeprefix(f"{BAR_FILES}/year=").partition("/")
-    is_bars = name == "part-0.parquet" and directory.isdecimal() and file == file_of_year(int(directory))
-    return int(directory) if is_bars else None
 
 
 @dataclass(frozen=True)

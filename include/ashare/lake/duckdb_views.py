@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ashare.errors import InvalidInput
-from ashare.lake.manifest import BARS, read_manifest
+from ashare.lake.layout import year_of
+from ashare.lake.manifest import read_manifest
 from ashare.lake.storage import Storage
 
 DEFINITIONS = Path(__file__).with_suffix(".sql")
@@ -18,7 +19,7 @@ def definitions(place: str) -> str:
     :raises InvalidInput: there is no lake.
     """
     storage = Storage(place)
-    tables = sorted(file for file in read_manifest(storage).files if not file.startswith(BARS))
+    tables = sorted(file for file in read_manifest(storage).files if not year_of(file))
     view = "CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet('{{root}}/{name}.parquet');\n"
     views = DEFINITIONS.read_text(encoding="utf-8")
     views += "".join(view.format(name=table.removesuffix(".parquet")) for table in tables)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ashare.lake import exact_decimals
 from ashare.lake.lake_tables import Tables
-from ashare.lake.manifest import year_of
+from ashare.lake.layout import year_of
 from ashare.panel import Cells, floats, in_threads
 from ashare.read_columns import KEY, PRICES
 from ashare.store import arrow
@@ -146,7 +146,7 @@ def _year(bars: Bars, file: str, newest: Mapping[str, float]) -> Year:
     names = table.column("code").chunk(0) if len(table) else None
     codes: list[str] = [] if names is None else names.dictionary.to_pylist()
     code, day = _numbers(table, names)
-    kept = _kept(bars, year_of(file), codes, code, day)
+    kept = _kept(bars, year_of(file) or 0, codes, code, day)
     if kept is not None:
         code, day, table = code[kept], day[kept], table.filter(_arrow_flags(kept))
     inputs = {name: table.column(name) for name in bars.columns}

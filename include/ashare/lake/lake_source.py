@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, TypeVar
 
 from ashare.errors import AshareError, InvalidInput
@@ -28,6 +28,8 @@ Read = TypeVar("Read")
 ATTEMPTS = 5
 """How often a lake is read that is written at the same time."""
 PAUSE_SECONDS = 0.2
+REPLACING_SECONDS = 10.0
+"""Maximum time for which a reader waits for an export that replaces files."""
 
 
 def read_lake(place: str, read: Callable[[DataSource], Read]) -> Read:
@@ -41,14 +43,14 @@ def read_lake(place: str, read: Callable[[DataSource], Read]) -> Read:
     :raises LakeUnavailable: the lake cannot be read, or it was written again and again while it was read.
     """
     storage = Storage(place)
-    manifest = read_manifest(storage)
+    manifest = _settled(storage)
     for attempt in range(ATTEMPTS):
         error, result = None, None
         try:
             result = read(LakeSource(manifest, Tables(storage)))
         except Exception as raised:  # noqa: BLE001
             error = raised
-        now = read_manifest(storage)
+        now = _settled(storage)
         if now.generation == manifest.generation:
             if error:
                 raise _explained(place, error) from error
@@ -58,6 +60,18 @@ def read_lake(place: str, read: Callable[[DataSource], Read]) -> Read:
     raise LakeUnavailable(
         f"The lake {place} was written {ATTEMPTS} times while it was read: read it again when the export has ended."
     )
+
+
+def _settled(storage: Storage) -> Manifest:
+    """The manifest when no files are being replaced, which takes a moment. That of a killed export stays as it is."""
+    manifest = read_manifest(storage)
+    for _ in range(round(REPLACING_SECONDS / PAUSE_SECONDS)):
+        age = datetime.now(timezone.utc) - manifest.written_at
+        if not manifest.is_being_written or age > timedelta(seconds=REPLACING_SECONDS):
+            break
+        time.sleep(PAUSE_SECONDS)
+        manifest = read_manifest(storage)
+    return manifest
 
 
 def _explained(place: str, error: Exception) -> Exception:

@@ -9,7 +9,8 @@ from ashare.connection import is_conninfo
 from ashare.data_source import View, lake_of_environment
 from ashare.errors import InvalidInput
 from ashare.lake.lake_tables import Tables
-from ashare.lake.manifest import BARS, read_manifest
+from ashare.lake.layout import BARS
+from ashare.lake.manifest import read_manifest
 from ashare.lake.storage import Storage
 from ashare.read_columns import FIELDS, KEY, PRICES
 
@@ -28,7 +29,7 @@ def scan(view: View, source: str | Path | None) -> pl.LazyFrame:
     storage = Storage(_place(source))
     read_manifest(storage)
     # Without the year of the path, which no table of the database has.
-    bars = pl.scan_parquet(f"{storage.root}/{BARS}*/*.parquet", hive_partitioning=False)
+    bars = pl.scan_parquet(f"{storage.root}/{BARS}/*/*.parquet", hive_partitioning=False)
     if view == "daily_bar":
         return bars.select(*KEY, *FIELDS)
     if view == "daily_bar_hfq":

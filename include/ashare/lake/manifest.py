@@ -11,13 +11,8 @@ from typing import Any
 
 from ashare.dates import clock
 from ashare.errors import InvalidInput
+from ashare.lake.layout import FORMAT, year_of
 from ashare.lake.storage import MANIFEST, Storage
-
-FORMAT = 2
-"""The format of files and manifest that this version reads."""
-
-BARS = "daily_bar/"
-
 
 Entries = Mapping[str, Mapping[str, Any]]
 """By day: ``rows``, ``state``, and of trade dates ``is_asked`` and ``is_recorded``. The state is that of
@@ -30,6 +25,7 @@ class Manifest:
 
     :ivar place: the lake as it was named.
     :ivar generation: another one after each write.
+    :ivar is_being_written: an export replaces files now, or was killed while it did.
     :ivar options: the selection as command-line options; empty: everything.
     :ivar last: the last trade date held.
     :ivar datasets: the partitions by dataset. Days are texts as in the file: they sort as dates do.
@@ -38,6 +34,7 @@ class Manifest:
     place: str
     generation: str
     written_at: datetime
+    is_being_written: bool
     options: str
     last: date | None
     files: tuple[str, ...]
@@ -45,9 +42,8 @@ class Manifest:
 
     def years(self, start: date, end: date) -> list[str]:
         """The files of bars of the years from ``start`` to ``end``, oldest first."""
-        return sorted(
-            file for file in self.files if file.startswith(BARS) and start.year <= year_of(file) <= end.year
-        )
+        years = ((year_of(file), file) for file in self.files)
+        return [file for year, file in sorted((y, f) for y, f in years if y and start.year <= y <= end.year)]
 
     def remark(self, due: datetime) -> str:
         """Which dates the lake has, as a part of a sentence; empty for everything that was out at ``due``."""
@@ -60,11 +56,6 @@ class Manifest:
             "database has them, bring it up to date with the DAG ashare_export, or with: "
             f"ashare export {shlex.quote(self.place)}{options}"
         )
-
-
-def year_of(file: str) -> int:
-    """The year of a file of bars."""
-    return int(file.removeprefix(f"{BARS}year=").partition("/")[0])
 
 
 def read_manifest(storage: Storage) -> Manifest:
@@ -102,6 +93,7 @@ def _manifest(place: str, content: dict[str, Any]) -> Manifest:
         place=place,
         generation=str(content["generation"]),
         written_at=datetime.fromisoformat(content["written_at"].replace("Z", "+00:00")),
+        is_being_written=bool(content.get("is_being_written")),
         options=str(content["options"]),
         last=None if content["last"] is None else date.fromisoformat(content["last"]),
         files=tuple(content["files"]),
