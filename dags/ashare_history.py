@@ -21,7 +21,7 @@ from typing import Any
 from airflow.sdk import dag, get_current_context, task
 
 from ashare.settings import POOL
-from ashare_airflow.defaults import DEFAULT_ARGS, HISTORY_PARAMS, rescheduled
+from ashare_airflow.defaults import DEFAULT_ARGS, HISTORY, HISTORY_PARAMS, rescheduled
 
 
 @task(pool=POOL)
@@ -53,7 +53,7 @@ def fetch_and_copy(batch: dict[str, Any]) -> dict[str, int]:
         return row_counts(history.fetch_and_copy(run, batch["batch_no"]))
 
 
-@task(trigger_rule="all_done")
+@task(trigger_rule="all_done", outlets=[HISTORY])
 def record_status() -> None:
     """Count the rows of every trade date of the range and write `sync_status`.
 
@@ -63,8 +63,9 @@ def record_status() -> None:
     from ashare_airflow.context import history_of
     from ashare_airflow.report.run_report import end_reported
 
-    with history_of(get_current_context()) as run, end_reported(run):
+    with history_of(context := get_current_context()) as run, end_reported(run):
         history.record_status(run)
+        context["outlet_events"][HISTORY].add_partitions(str(run.end))
 
 
 @dag(

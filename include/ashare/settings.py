@@ -80,6 +80,7 @@ class Settings(BaseSettings):
     kinds: Annotated[tuple[str, ...], NoDecode] = DEFAULT_KINDS
     indices: Annotated[tuple[str, ...], NoDecode] = DEFAULT_INDICES
     lake: str | None = None
+    lake_qlib: str | None = None
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -144,6 +145,13 @@ class Settings(BaseSettings):
         if is_conninfo(name):
             raise ValueError("is a connection: it must be an absolute path, or a URL such as s3://bucket/lake")
         return name
+
+    @field_validator("lake_qlib", mode="before")
+    @classmethod
+    def _lake_qlib(cls, value: object) -> str | None:
+        if value is not None and not str(value).startswith(("/", "~/")):
+            raise ValueError(f"is {str(value)!r}: it must be an absolute path")
+        return None if value is None else str(value)
 
     @field_validator("indices", mode="before")
     @classmethod

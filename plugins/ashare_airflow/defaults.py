@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow.sdk import Asset, ExceptionRetryPolicy, Param, RetryAction, RetryRule
+from airflow.sdk import Asset, AssetAny, ExceptionRetryPolicy, Param, RetryAction, RetryRule
 from airflow.sdk.exceptions import AirflowRescheduleException
 
 from ashare.datasets import DATASETS, KINDS, WEEKLY_DATASETS, kept_with
@@ -30,6 +30,15 @@ Its partition key is the trade date or, of a weekly dataset, the Monday.
 
 DAILY_ASSETS = [BARS, *(DATASET_ASSETS[name] for name in kept_with(SETTINGS.kinds))]
 WEEKLY_ASSETS = [DATASET_ASSETS[name] for name in WEEKLY_DATASETS]
+
+HISTORY = Asset("ashare_history")
+"""An event says that a range is complete. Its partition key is the range's last day."""
+
+LAKE = Asset("ashare_lake")
+"""An event says that the lake has changed. It has the last trade date, the number of bars, and the written files."""
+
+EXPORTED_ASSETS = BARS | HISTORY | AssetAny(*WEEKLY_ASSETS)
+"""Whose events bring the lake up to date."""
 
 DEADLINE = timedelta(hours=SETTINGS.deadline.hour, minutes=SETTINGS.deadline.minute)
 """From a trade date's midnight to the time by which the date has to be complete."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-OURS = ("ashare_daily", "ashare_history", "ashare_reference")
+OURS = ("ashare_daily", "ashare_export", "ashare_history", "ashare_reference")
 """The DAGs of this package."""
 NO_POOL = "The pool"
 """First words of the note on a run that failed because its pool does not exist."""

@@ -22,6 +22,10 @@ NAMED = 3
 """Maximum number of causes that a message lists. More ends of troubles than this are combined in one message."""
 
 
+ALIKE = ("ashare_export",)
+"""DAGs of which each run does what a failed one has left: they have one alert at a time, and any good run ends it."""
+
+
 @dataclass(frozen=True)
 class Failure:
     """A run that failed.
@@ -148,10 +152,11 @@ class Alerts:
             reason = joined([part.rstrip(".") for part in parts]) + "." if parts else None
             what = f"{NAME}: the history {first} to {last}"
         text = f"{reason or failure.note}\n\n{failure.link}"
-        subject = f"run {failure.run_id}"
-        return _Alert(
-            subject, about, failure.run_id, f"{what} failed", text, f"{what} has ended well", None, first, last
-        )
+        if failure.dag_id in ALIKE:
+            subject = run_id = failure.dag_id
+        else:
+            subject, run_id = f"run {failure.run_id}", failure.run_id
+        return _Alert(subject, about, run_id, f"{what} failed", text, f"{what} has ended well", None, first, last)
 
     def _raise(self, alert: _Alert) -> bool:
         is_new = self._outbox.add(asdict(alert))

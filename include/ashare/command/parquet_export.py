@@ -75,7 +75,7 @@ def _in_one_line(directory: str, done: Summary, seconds: float) -> str:
     what = f"{done.bars} bars of {done.years[0]} to {done.years[-1]} in {directory}"
     if done.incomplete:
         what += f" ({done.incomplete} trade {'dates are' if done.incomplete > 1 else 'date is'} not complete)"
-    if not done.written and not done.removed:
+    if not done.is_new:
         return f"Nothing is new: {what} are up to date ({seconds:.1f} s)."
     removed = f", {len(done.removed)} removed" if done.removed else ""
     return f"{what}: {len(done.written)} files written, {len(done.kept)} were up to date{removed} ({seconds:.1f} s)."

@@ -59,6 +59,11 @@ class Summary:
     incomplete: int = 0
     warning: str | None = None
 
+    @property
+    def is_new(self) -> bool:
+        """Whether any file was written or removed."""
+        return bool(self.written or self.removed)
+
 
 def export(
     place: str | Path,
