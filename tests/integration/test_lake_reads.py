@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ashare import read
+from ashare.command import main
 from ashare.connection import POSTGRES_VARIABLE
 from ashare.dates import mondays, weekdays
 from ashare.errors import AshareError, InvalidInput
@@ -451,3 +453,84 @@ def test_a_lake_that_is_written_meanwhile_is_read_again(copy: Path, monkeypatch:
     )
     with pytest.raises(LakeUnavailable, match="was written 5 times while it was read"):
         read.load_bars("sh.600000", incomplete="ignore", source=copy)
+
+
+# ---------------------------------------------------------------------- polars and DuckDB
+
+
+def assert_close(found: pd.DataFrame, expected: pd.DataFrame) -> None:
+    """The same rows; numbers may differ in the last bits."""
+    ordered = found.sort_values(["code", "trade_date"]).reset_index(drop=True)[list(expected.columns)]
+    for name in expected.columns:
+        one, other = ordered[name], expected[name]
+        if other.dtype == "float64":
+            np.testing.assert_allclose(one.astype("float64"), other, rtol=1e-12, atol=1.1e-8, equal_nan=True)
+        elif name == "trade_date":
+            assert (pd.to_datetime(one) == other).all()
+        else:
+            texts = [each.astype(object).where(each.notna(), None).tolist() for each in (one, other)]
+            assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize("adjust", [None, "hfq", "qfq"])
+def test_a_scan_is_the_bars(held: Held, adjust: Any) -> None:
+    import polars as pl
+
+    frame = read.scan_bars(adjust, held.lake)
+    wanted = read.load_bars(adjust=adjust, incomplete="ignore", source=held.lake)
+    assert frame.collect_schema().names() == list(wanted.columns)
+    assert_close(frame.collect().to_pandas(), wanted)
+    one = frame.filter(pl.col("code") == "sh.600002", pl.col("trade_date") >= date(2025, 1, 2)).select("close")
+    assert "SELECTION" in one.explain() or "FILTER" not in one.explain(), "the filter is in the scan"
+    assert len(one.collect()) == (wanted[wanted["code"] == "sh.600002"]["trade_date"] >= "2025-01-02").sum()
+
+
+def test_a_scan_of_what_is_no_lake_is_refused(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InvalidInput, match="scan_bars reads a lake: set ASHARE_LAKE"):
+        read.scan_bars()
+    with pytest.raises(InvalidInput, match="and not the database"):
+        read.scan_bars(source=held.conninfo)
+    with pytest.raises(InvalidInput, match="There is no lake at"):
+        read.scan_bars(source="/no/where")
+    monkeypatch.setitem(sys.modules, "polars", None)
+    with pytest.raises(InvalidInput, match="needs polars, which is not installed: pip install polars"):
+        read.scan_bars(source=held.lake)
+
+
+def test_the_views_for_duckdb_are_the_databases(
+    held: Held, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import duckdb
+
+    file = tmp_path / "lake.duckdb"
+    for _ in range(2):  # a second time replaces the views
+        assert main(["lake", "attach", str(file), "--lake", str(held.lake)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"{file}: 12 views of the lake {held.lake}."
+    monkeypatch.setenv("ASHARE_LAKE", str(held.lake))
+    assert main(["lake", "attach"]) == 0
+    printed = capsys.readouterr().out
+    with duckdb.connect(str(file)) as written, duckdb.connect() as piped:
+        piped.execute(printed)
+        for connection in (written, piped):
+            for view, adjust in (("daily_bar", None), ("daily_bar_hfq", "hfq"), ("daily_bar_qfq", "qfq")):
+                wanted = read.load_bars(adjust=adjust, incomplete="ignore", source=held.lake)
+                assert_close(connection.sql(f"SELECT * FROM {view}").df(), wanted)
+            wanted = read.load_limits(incomplete="ignore", source=held.lake)
+            assert_close(connection.sql("SELECT * FROM daily_limit").df(), wanted)
+            names = {name for (name,) in connection.sql("SHOW TABLES").fetchall()}
+            assert names >= {"security", "trade_calendar", "index_member", "adjust_factor", "sync_status"}
+            (rows,) = connection.sql("SELECT count(*) FROM security").fetchone() or (0,)
+            assert rows == held.database.rows("SELECT count(*) FROM ashare.security")[0][0]
+
+
+def test_views_that_cannot_be_written_are_refused(
+    held: Held, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["lake", "attach"]) == 2
+    assert capsys.readouterr().err == "No lake is named: set ASHARE_LAKE, or give --lake DIR.\n"
+    (tmp_path / "text").write_text("not DuckDB's" * 1000)
+    assert main(["lake", "attach", str(tmp_path / "text"), "--lake", str(held.lake)]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    assert main(["lake", "attach", str(tmp_path / "a"), "--lake", str(held.lake)]) == 2
+    assert "pip install duckdb" in capsys.readouterr().err
