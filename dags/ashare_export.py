@@ -1,10 +1,10 @@
 """
 ### The lake: the bars as Parquet files
 
-A run brings the lake up to date with the database: only what has changed is read and written, and `manifest.json` says
-which partitions of which datasets the files hold. It runs after each complete trade date, after each week of lists and
-after each history, and is off until `ASHARE_LAKE` names a directory or an fsspec URL (`s3://bucket/lake`). With
-`ASHARE_LAKE_QLIB`, a directory, Qlib's own files are written, too.
+A run brings the lake up to date with the database: only what has changed is read and written, and `manifest.json`
+says which partitions of which datasets the files hold. It runs after each complete trade date, after each week of
+lists and after each history. The DAG is off until `ASHARE_LAKE` names a directory or an fsspec URL
+(`s3://bucket/lake`). With `ASHARE_LAKE_QLIB`, a directory, Qlib's own files are written, too.
 
 **A run is red.** The last line of the log of `export_lake` says why: the lake cannot be written, or it is of another
 database. Mend that and clear the run, or wait for the next one, which brings everything. The files that are there are

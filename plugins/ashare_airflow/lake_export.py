@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def export_lake(context: Context) -> Summary:
-    """Export, write Qlib's files if asked for, describe the asset's event, and report that an earlier trouble is over.
+    """Export, write Qlib's files if asked for, describe the asset's event, and send that an earlier trouble is over.
 
     :raises InvalidInput: no lake is named, or the lake is of another database or selection.
     :raises TransientError: the lake cannot be written, another export writes, or the database cannot be reached.
@@ -41,7 +41,7 @@ def export_lake(context: Context) -> Summary:
     if settings.lake_qlib:
         instruments = write_qlib(settings.lake, Path(settings.lake_qlib).expanduser())
         log.info("%s: %s", settings.lake_qlib, f"{instruments} instruments" if instruments else "up to date")
-    context["outlet_events"][LAKE].extra = {"last": str(done.last), "bars": done.bars, "written": done.written}
+    context["outlet_events"][LAKE].extra = {"last": str(done.last), "bars": done.bars, "written": len(done.written)}
     with failure_logged("The message that a trouble is over"), airflow.store() as store:
         airflow.alerts(store).recovered(DAG_ID)
     return done

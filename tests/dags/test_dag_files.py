@@ -122,6 +122,21 @@ def test_the_reference_dag_has_one_task_whose_assets_are_the_weekly_datasets(par
     assert [asset.name for asset in WEEKLY_ASSETS] == [f"ashare_{name}" for name in WEEKLY_DATASETS]
 
 
+def test_the_lake_is_off_until_it_is_named(tmp_path: Path) -> None:
+    script = (
+        f"import sys; sys.path.insert(0, {str(PROJECT / 'dags')!r}); from ashare_export import ashare_export; "
+        "timetable = ashare_export().timetable; print(type(timetable).__name__); "
+        "print(sorted(key.name for key, _ in getattr(timetable, 'asset_condition').iter_assets())"
+        " if hasattr(timetable, 'asset_condition') else [])"
+    )
+    *_, name, assets = run_script(tmp_path, script).stdout.splitlines()
+    assert (name, assets) == ("NullTimetable", "[]")
+    *_, name, assets = run_script(tmp_path, script, ASHARE_LAKE=str(tmp_path / "lake")).stdout.splitlines()
+    assert name == "PartitionedAssetTimetable"
+    wanted = ["ashare_daily_bar", "ashare_history", *(asset.name for asset in WEEKLY_ASSETS)]
+    assert assets == str(sorted(wanted))
+
+
 def test_every_task_is_documented_owned_and_retried(parsed: dict[str, Any]) -> None:
     for dag in parsed["dags"].values():
         assert dag["tags"]

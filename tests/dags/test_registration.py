@@ -81,12 +81,15 @@ def run(home: Path, script: str, *arguments: str, **variables: str) -> dict[str,
     return result
 
 
+OUR_FILES = ["ashare_daily.py", "ashare_export.py", "ashare_history.py", "ashare_reference.py"]
+
+
 def test_with_every_setting_wrong_the_plugin_registers_and_each_of_our_dags_names_them_all(tmp_path: Path) -> None:
     found = run(tmp_path, REGISTER, **dict.fromkeys(VARIABLES, "wrong"))
     assert (found["plugins"], found["errors"]) == (["ashare"], {})
     assert not found["is_read"]
     assert found["dags"] == ["theirs"]
-    assert found["import_errors"].keys() == {"ashare_daily.py", "ashare_history.py", "ashare_reference.py"}
+    assert found["import_errors"].keys() == set(OUR_FILES)
     for said in found["import_errors"].values():
         *_, first = said.partition("ashare.errors.InvalidInput: ")
         assert [sentence.split()[0] for sentence in first.splitlines()] == VARIABLES

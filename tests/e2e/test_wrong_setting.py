@@ -66,8 +66,9 @@ def test_the_scheduler_goes_on_with_our_dag_as_it_was_read_before(site: Site) ->
 def test_our_dags_name_each_wrong_setting(site: Site) -> None:
     site.start(DAG_PROCESSOR, **TYPOS)
     query = "SELECT filename, stacktrace FROM import_error ORDER BY 1"
-    found = site.until(lambda: len(rows := site.rows(query)) == 3 and rows)
-    assert [name for name, _ in found] == ["ashare_daily.py", "ashare_history.py", "ashare_reference.py"]
+    found = site.until(lambda: len(rows := site.rows(query)) == 4 and rows)
+    names = ["ashare_daily.py", "ashare_export.py", "ashare_history.py", "ashare_reference.py"]
+    assert [name for name, _ in found] == names
     for _, stacktrace in found:
         assert stacktrace.rstrip().endswith("ashare.errors.InvalidInput: " + "\n".join(SENTENCES))
 
