@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import psycopg
     import pyarrow as pa
 
-    from ashare.panel import Panel
+    from ashare.bar_panel import Panel
     from ashare.store.loaded_bars import ListedSpan, OpenDates
     from ashare.store.loaded_lists import Begin, OpenWeeks
 

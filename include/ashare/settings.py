@@ -140,10 +140,10 @@ class Settings(BaseSettings):
         if value is None:
             return None
         name = str(value).strip().rstrip("/") or "/"
-        if name == "/" or not (name.startswith(("/", "~/")) or _is_url(name)):
-            raise ValueError(f"is {str(value)!r}: it must be an absolute path, or a URL such as s3://bucket/lake")
         if is_conninfo(name):
             raise ValueError("is a connection: it must be an absolute path, or a URL such as s3://bucket/lake")
+        if name == "/" or not (name.startswith(("/", "~/")) or _is_url(name)):
+            raise ValueError(f"is {str(value)!r}: it must be an absolute path, or a URL such as s3://bucket/lake")
         return name
 
     @field_validator("lake_qlib", mode="before")

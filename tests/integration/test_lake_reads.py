@@ -156,7 +156,8 @@ def fill(database: Database) -> None:
         [(code, f"N {code}", OTHERS.get(code, "stock"), *spans[code], updated) for code in spans],
     )
     database.do("UPDATE ashare.security SET gone_from = '2025-02-10' WHERE code = 'sh.600006'")
-    database.do("INSERT INTO ashare.security (code, name, kind) VALUES ('bj.430001', 'Beijing', 'stock')")
+    beijing = "INSERT INTO ashare.security (code, name, kind, updated_at) VALUES ('bj.430001', 'x', 'stock', %s)"
+    database.do(beijing, updated)
     rows: list[tuple[Any, ...]] = []
     for code in (*STOCKS, *OTHERS, UNLISTED):
         first, out = spans.get(code, (None, None))

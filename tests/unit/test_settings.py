@@ -12,7 +12,8 @@ from ashare.errors import InvalidInput
 from ashare.settings import DEFAULT_INDICES, DEFAULT_KINDS, Settings
 
 PROJECT = Path(__file__).parents[2]
-NUMBERS = [name for name in Settings.model_fields if name not in ("deadline", "first_date", "kinds", "indices")]
+TEXTS = ("deadline", "first_date", "kinds", "indices", "lake")
+NUMBERS = [name for name in Settings.model_fields if name not in TEXTS]
 
 
 def variable(name: str) -> str:
@@ -121,6 +122,23 @@ def test_a_first_date_of_the_code_is_checked_too(value: object) -> None:
         Settings(first_date=value)
 
 
+@pytest.mark.parametrize("value", ["/data/lake", "~/lake", "s3://bucket/lake", "file:///data/lake"])
+def test_a_lake_is_an_absolute_path_or_a_url(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("ASHARE_LAKE", f" {value}/ ")
+    assert Settings().lake == value
+    monkeypatch.setenv("ASHARE_LAKE", " ")
+    assert Settings().lake is None
+
+
+@pytest.mark.parametrize("value", ["bars", "./bars", "/", "s3://", "postgresql://u:secret@h/d", "host=h dbname=d"])
+def test_a_lake_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    # A relative path would be another one for each of Airflow's processes.
+    monkeypatch.setenv("ASHARE_LAKE", value)
+    (said,) = refusal()
+    assert said.startswith("ASHARE_LAKE is ") and "secret" not in said
+    assert said.endswith(": it must be an absolute path, or a URL such as s3://bucket/lake (the default is none).")
+
+
 def test_all_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in Settings.model_fields:
         monkeypatch.setenv(variable(name), "wrong")
@@ -145,5 +163,5 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
         assert listed[variable(name)].strip("`") == f"{Settings.model_fields[name].default:g}", name
     assert listed["ASHARE_DEADLINE"] == f"{Settings.model_fields['deadline'].default:%H:%M}"
     assert listed["ASHARE_KINDS"] == ",".join(DEFAULT_KINDS)
-    assert listed["ASHARE_FIRST_DATE"] == "none"
+    assert listed["ASHARE_FIRST_DATE"] == listed["ASHARE_LAKE"] == "none"
     assert all(code in readme for code in DEFAULT_INDICES)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ashare.lake import exact_decimals
 from ashare.lake.lake_tables import Tables
+from ashare.bar_panel import Cells, floats, in_threads
 from ashare.lake.layout import year_of
-from ashare.panel import Cells, floats, in_threads
 from ashare.read_columns import KEY, PRICES
 from ashare.store import arrow
 

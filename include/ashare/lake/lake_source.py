@@ -13,7 +13,7 @@ from ashare.lake import lake_bars, lake_coverage
 from ashare.lake.lake_tables import Tables
 from ashare.lake.manifest import Manifest, read_manifest
 from ashare.lake.storage import LakeUnavailable, Storage, unavailable
-from ashare.panel import joined
+from ashare.bar_panel import joined
 from ashare.store.loaded_bars import ListedSpan, OpenDates
 from ashare.store.loaded_lists import Begin, OpenWeeks
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from ashare.data_source import DataSource, View
-    from ashare.panel import Panel
+    from ashare.bar_panel import Panel
 
 Read = TypeVar("Read")
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from ashare.data_source import DataSource, View
-    from ashare.panel import Panel
+    from ashare.bar_panel import Panel
 
     Connection = psycopg.Connection[Any]
 
@@ -69,7 +69,7 @@ class DatabaseSource:
         codes: Sequence[str] | None = None,
         index: str | None = None,
     ) -> Panel:
-        from ashare.panel import panel_of
+        from ashare.bar_panel import panel_of
 
         return panel_of(self.rows(view, types, start=start, end=end, codes=codes, index=index))
 
