@@ -8,9 +8,9 @@ from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ashare.bar_panel import Cells, floats, in_threads
 from ashare.lake import exact_decimals
 from ashare.lake.lake_tables import Tables
-from ashare.bar_panel import Cells, floats, in_threads
 from ashare.lake.layout import year_of
 from ashare.read_columns import KEY, PRICES
 from ashare.store import arrow

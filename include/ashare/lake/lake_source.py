@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, TypeVar
 
+from ashare.bar_panel import joined
 from ashare.errors import AshareError, InvalidInput
 from ashare.lake import lake_bars, lake_coverage
 from ashare.lake.lake_tables import Tables
 from ashare.lake.manifest import Manifest, read_manifest
 from ashare.lake.storage import LakeUnavailable, Storage, unavailable
-from ashare.bar_panel import joined
 from ashare.store.loaded_bars import ListedSpan, OpenDates
 from ashare.store.loaded_lists import Begin, OpenWeeks
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ashare.data_source import DataSource, View
     from ashare.bar_panel import Panel
+    from ashare.data_source import DataSource, View
 
 Read = TypeVar("Read")
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import psycopg
     import pyarrow as pa
 
-    from ashare.data_source import DataSource, View
     from ashare.bar_panel import Panel
+    from ashare.data_source import DataSource, View
 
     Connection = psycopg.Connection[Any]
 
