@@ -96,6 +96,13 @@ class Manifest:
                 day: entry for day, entry in days.items() if file_with(dataset, day) in self.files
             }
 
+    def take(self, file: str, fingerprint: str) -> None:
+        """Name a file that is up to date, if the manifest in the lake was lost, or speaks of another file."""
+        if file not in self.files:
+            with self.storage.parquet(file) as opened:
+                rows = opened.metadata.num_rows
+            self.files[file] = {"rows": rows, "bytes": self.storage.size(file), "fingerprint": fingerprint}
+
     def withdraw(self, gone: Mapping[str, Collection[str] | None]) -> None:
         """Write a manifest without what is about to change.
 

@@ -109,6 +109,14 @@ class Storage:
                 **options,
             )
 
+    def size(self, file: str) -> int:
+        """The size of a file in bytes.
+
+        :raises LakeUnavailable: the file cannot be read.
+        """
+        with self._errors("read"):
+            return int(self.filesystem.get_file_info(self.path(file)).size)
+
     def files(self, directory: str) -> list[str]:
         """All files below a directory of the lake, sorted; empty if there is no such directory.
 
