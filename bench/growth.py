@@ -29,7 +29,7 @@ from ashare.sync import (
 )
 from ashare_emulator.server import Emulator
 from ashare_local.postgres import EmbeddedPostgres
-from bench import page, views
+from bench import lake, page, views
 from bench.figures import Figure
 from bench.market import COMING, YearsMarket
 
@@ -39,7 +39,7 @@ FLAT = 1.2
 """Target: the most years may take at most this many times as long as the fewest years."""
 VIEWED_YEARS = 20
 """The views are measured if at least this many years are loaded."""
-A_YEAR_GB = 0.42
+A_YEAR_GB = 0.5
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,16 @@ def measure(directory: Path, begin: Callable[[str], None], years: Sequence[int] 
             for loaded in sorted(years):
                 market.grow(loaded, begin)
                 begin(f"with {loaded} years")
-                dates = _dates(connect, emulator.port, coming, COMING // len(years))
+                dates = _dates(connect, emulator.port, coming, (COMING - lake.DATES) // len(years))
                 sizes.append(Size(loaded, dates, page.measure(connect)))
-        seen = []
-        if max(years) >= VIEWED_YEARS:
-            begin("the views")
-            seen = views.measure(connect)
-    return [*_growth(sizes), *_page(sizes), *map(_view, seen)]
+            seen, lakes = [], []
+            if max(years) >= VIEWED_YEARS:
+                begin("the views")
+                seen = views.measure(connect)
+                begin("a lake of all years")
+                port = emulator.port
+                lakes = lake.measure(connect, directory / "lake", lambda: _dates(connect, port, coming, 1))
+    return [*_growth(sizes), *_page(sizes), *map(_view, seen), *lakes]
 
 
 def _dates(

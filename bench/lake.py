@@ -1,4 +1,5 @@
-"""Measures a wide frame of the whole market from a lake, beside the database and beside DuckDB on the same files.
+"""Measures the lake: what a new date takes to write, and a wide frame of the whole market, beside the database's and
+DuckDB's.
 
 The lake and DuckDB alternate, and each has the best of its rounds: with other work on the machine, a single time says
 little.
@@ -7,12 +8,14 @@ little.
 from __future__ import annotations
 
 import os
+import statistics
 import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ashare.export import export
 from ashare.read import load_panel
 from bench.figures import Figure
 from bench.market import LAST, Connect
@@ -34,11 +37,43 @@ WHERE trade_date BETWEEN DATE '{start}' AND DATE '{end}'
 WIDE = "PIVOT ({cells}) ON code USING first(value) GROUP BY trade_date ORDER BY trade_date"
 
 
-def measure(connect: Connect, directory: Path) -> list[Figure]:
-    """The hfq closes of the whole market over ten years.
+NEW_DATE_SECONDS = 3.0
+DATES = 3
 
-    :param directory: a lake of the database.
+
+def measure(connect: Connect, directory: Path, add_date: Callable[[], object]) -> list[Figure]:
+    """Write a lake of the whole database, then a date at a time, and read the hfq closes of ten years.
+
+    :param directory: where the lake is made.
+    :param add_date: loads the next trade date.
     """
+    return [*_write(connect, directory, add_date), *_read(connect, directory)]
+
+
+def _write(connect: Connect, directory: Path, add_date: Callable[[], object]) -> list[Figure]:
+    with connect() as connection:
+        info = connection.info
+        conninfo = f"host={info.host} user={info.user} dbname={info.dbname}"
+
+    def write() -> None:
+        export(directory, incomplete="ignore", connection=conninfo)
+
+    whole = _seconds(write)
+    added = []
+    for _ in range(DATES):
+        add_date()
+        added.append(_seconds(write))
+    nothing = _seconds(write)
+    size = sum(file.stat().st_size for file in directory.rglob("*.parquet")) / 1e9
+    listed = ", ".join(f"{seconds:.1f}" for seconds in added)
+    return [
+        Figure(PART, "a whole export", round(whole), "s", detail=f"{size:.2f} GB"),
+        Figure(PART, "a new date", round(statistics.median(added), 2), "s", NEW_DATE_SECONDS, detail=listed),
+        Figure(PART, "nothing new", round(nothing, 2), "s"),
+    ]
+
+
+def _read(connect: Connect, directory: Path) -> list[Figure]:
     by_sql = _seconds(lambda: _by_sql(connect))
     found: dict[str, list[float]] = {"lake": [], "DuckDB, pandas' pivot": [], "DuckDB's PIVOT": []}
     frame = _by_lake(directory)  # the files are in the system's cache for whoever reads next

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Connect = Callable[[], psycopg.Connection[Any]]
 
 LAST = date(2026, 10, 30)
-COMING = 18
+COMING = 22
 """Number of sessions after ``LAST``: the emulator has their bars, the database does not."""
 DAILY = 250
 """Number of newest sessions, whose bars are written day by day. Earlier bars are written by stock, as by a history

@@ -175,8 +175,8 @@ class _Export:
                 written.hold({file.name: file.entry for file in waiting}, is_being_written=True)
             waiting = [self._year(year, change, states[year])]
         waiting += [file for name in TABLES if (file := self._table(name))]
-        for file in self.done.kept:
-            written.take(file, self.noted[file]["fingerprint"])
+        for kept in self.done.kept:
+            written.take(kept, self.noted[kept]["fingerprint"])
         if waiting:
             self._place(written, waiting)
             written.files |= {file.name: file.entry for file in waiting}
