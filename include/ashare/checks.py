@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from operator import itemgetter
 
 from ashare.datasets import BAR_COLUMNS
@@ -21,20 +21,40 @@ BLANK_WHEN_SUSPENDED = ("volume", "amount", "turn", "pctChg")
 
 COPY_ORDER = ("date", "code", *BAR_COLUMNS)
 """Baostock's column names, in the order of COPY."""
+_TRADESTATUS, _IS_ST = map(COPY_ORDER.index, ("tradestatus", "isST"))
 
 # The length limits admit every real value, and no value that PostgreSQL refuses.
 is_number = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?([eE][-+]?[0-9]{1,2})?").fullmatch
 _is_count = re.compile(r"[0-9]{1,18}").fullmatch
 is_code = re.compile(r"(sh|sz|bj)\.[0-9]{6}").fullmatch
 
-# Fast path for nearly every row: a traded day, every value well-formed, no forbidden negative value.
-_PRICE, _CHANGE = r"[0-9]{1,20}(?:\.[0-9]{1,20})?", r"-?[0-9]{1,20}(?:\.[0-9]{1,20})?"
+# Fast path for nearly every row: a traded day, every value well-formed, no forbidden negative value. A line's
+# shape has 0 for every digit. Many lines have the same shape, and each shape is held against the rules once.
+_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
+_PRICE, _CHANGE = r"0{1,20}(?:\.0{1,20})?", r"-?0{1,20}(?:\.0{1,20})?"
 _is_ordinary = re.compile(
-    "\t".join([r"[^\t]{10}", r"s[hz]\.[0-9]{6}", *[_PRICE] * 5, r"[0-9]{1,18}", *[_PRICE] * 2, _CHANGE, "1", "[01]"])
-    + "(?:\t"
-    + _CHANGE
-    + "){4}"
+    "\t".join(
+        [
+            r"0000-00-00\ts[hz]\.0{6}",
+            rf"({_PRICE})(?:(?:\t\1){{3}}|((?:\t{_PRICE}){{3}}))",  # open, high, low, close
+            rf"{_PRICE}\t0{{1,18}}\t{_PRICE}\t{_PRICE}\t{_CHANGE}\t0\t0",
+            *[_CHANGE] * 4,
+        ]
+    ).encode()
 ).fullmatch
+
+
+@lru_cache(maxsize=4096)
+def _zero_price(shape: bytes) -> str | None:
+    """The price 0 in the form of a line's prices, if the line has the shape of an ordinary row; else ``None``.
+
+    Empty if the prices differ in form. Prices of one form are in the same order as texts and as numbers.
+    """
+    found = _is_ordinary(shape)
+    if found is None:
+        return None
+    price, others = found.groups()
+    return "" if others else str(price, "ascii")
 
 
 @dataclass
@@ -80,18 +100,14 @@ def check_bars(
     adjustflag = table.fields.index("adjustflag")
     repeated = _repeated(table)
     is_simple = kind != "etf" and not repeated
-    days: dict[str, bool] = {}
+    is_session = cache(lambda text: _is_asked(text, first, last) and (sessions is None or text in sessions))
     loaded = set()
     for row in table.rows:
         values = columns(row)
-        line = "\t".join(values)
-        if is_simple and _is_ordinary(line) and row[adjustflag] == "3" and values[1] == (code or values[1]):
-            text, _, opened, high, low, close = values[:6]
-            if text not in days:
-                days[text] = _is_asked(text, first, last) and (sessions is None or text in sessions)
-            lowest, highest = float(low), float(high)
-            if days[text] and 0 < lowest <= float(opened) <= highest and lowest <= float(close) <= highest:
-                checked.lines.append(line + "\n")
+        if is_simple and row[adjustflag] == "3" and values[1] == (code or values[1]) and is_session(values[0]):
+            line = _ordinary_line(values)
+            if line:
+                checked.lines.append(line)
                 continue
         bar = dict(zip(table.fields, row, strict=True))
         if kind == "etf":
@@ -109,6 +125,24 @@ def check_bars(
             loaded.add(key)
             checked.add(bar, kind)
     return checked
+
+
+def _ordinary_line(values: Sequence[str]) -> str | None:
+    """The row as COPY text, if it traded and breaks no rule; ``None``: whether it does is not known.
+
+    :param values: in ``COPY_ORDER``.
+    """
+    line = "\t".join(values)
+    zero = _zero_price(line.encode("ascii", "replace").translate(_DIGITS))
+    if zero is None or values[_TRADESTATUS] != "1" or values[_IS_ST] not in ("0", "1"):
+        return None
+    opened, high, low, close = values[2:6]
+    if zero:
+        is_good = zero < low <= opened <= high and low <= close <= high
+    else:
+        lowest, highest = float(low), float(high)
+        is_good = 0 < lowest <= float(opened) <= highest and lowest <= float(close) <= highest
+    return line + "\n" if is_good else None
 
 
 def _repeated(table: Table) -> dict[tuple[str, ...], bool]:

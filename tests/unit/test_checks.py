@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import date
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -194,14 +195,15 @@ def test_a_bar_of_a_day_without_a_session_is_none_where_the_sessions_are_known()
 
 NEARLY = st.sampled_from(
     [
-        *"0 1 3 -1 9.60 9.70 10.01 1e3 1.2.3 -0.5 +9.6 .5 5. 999999999999999999999 ٣ sz.000001 bj.430047".split(),
+        *"0 1 3 -1 0.00 9.6 9.60 9.70 9.99 09.65 10.01 1e3 1.2.3 -0.5 +9.6 .5 5. 999999999999999999999 ٣".split(),
+        *("sz.000001", "bj.430047"),
         *("2026-03-02", "2026-02-30", "2026-3-2", "", " 9.6", "9.60\n", "9.6\t9.7"),
     ]
 )
 
 
 @given(
-    bars=st.lists(st.tuples(st.sampled_from(FIELDS), NEARLY), max_size=4).map(dict),
+    bars=st.lists(st.tuples(st.sampled_from((*FIELDS, *checks.PRICES)), NEARLY), max_size=4).map(dict),
     code=st.sampled_from([None, GOOD["code"]]),
 )
 def test_the_short_way_through_the_rules_finds_what_the_long_one_finds(
@@ -212,9 +214,23 @@ def test_the_short_way_through_the_rules_finds_what_the_long_one_finds(
         for kind in ("stock", "etf"):
             short = check_bars(table(*rows), code, DAY, DAY, day=DAY, kind=kind, sessions={str(DAY)})
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(checks, "_is_ordinary", lambda _: None)
+                patch.setattr(checks, "_zero_price", lambda _: None)
                 long = check_bars(table(*rows), code, DAY, DAY, day=DAY, kind=kind, sessions={str(DAY)})
             assert short == long
+
+
+def test_the_short_way_compares_prices_as_numbers_whatever_their_form() -> None:
+    texts = ("0.00", "9.58", "9.6", "9.60", "09.59", "10.00")
+    prices = [dict(zip(("open", "high", "low", "close"), some, strict=True)) for some in product(texts, repeat=4)]
+    others = [{"isST": "1"}, {"isST": "2"}, {"tradestatus": "0"}, {"tradestatus": "3"}, {"adjustflag": "1"}]
+    rows = [GOOD | some | {"code": f"sh.{600000 + n}"} for n, some in enumerate((*prices, *others))]
+    short = check_bars(table(*rows), None, DAY, DAY, day=DAY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checks, "_zero_price", lambda _: None)
+        long = check_bars(table(*rows), None, DAY, DAY, day=DAY)
+    assert short == long
+    assert len(short.lines) > 100
+    assert len(short.rejects) > 1000
 
 
 # Python itself reads the last two from 3.11 on.
