@@ -56,6 +56,7 @@ RELEASED = {
     "0016_reference.sql": "be3fda3b119b65dfc89d735eef4edcfeb6ab9681301dcd059b5d6964636e6b63",
     "0017_limits_and_periods.sql": "9176ac610fcdced5bd9f8e388a7f204a7a235fec4ed7c6baa356c751e0addb01",
     "0018_row_versions.sql": "5013abb2e0d6aaf7dafa1bc81c780691bdd22c1f2696978fd6a56f1c43f442e6",
+    "0019_request_count.sql": "da4f40fc12a0a8df1d24156a310699fcfa9c1b66b77c5518cbe1fd9db7ba2f7a",
 }
 """Databases have run these: whoever has one never runs it again."""
 
@@ -377,6 +378,8 @@ ROWS: dict[str, Sequence[Row]] = {
         for outcome in ("ok", "10001011", "timeout")
     ]
     + [{"method": "login", "detail": "", "who": "died"}],
+    # Counts of the requests above come by triggers; this row adds nothing to them.
+    "request_count": [{"day": "2024-01-02", "requests": "0"}],
     "cross_check": [
         *each("rule", "universe rows preclose pct_chg ex_dates volume", CHECK),
         {**CHECK, "kind": "etf", "rule": "rows", "passed": None, "compared_with": None, "run_id": None},
@@ -578,6 +581,26 @@ def test_a_view_of_somebody_else_on_a_table_that_becomes_a_view_is_named(
     database.do("DROP VIEW public.slow")
     with database.connect() as connection:
         assert migrate(connection) == [file.name for file in FILES[13:]]
+
+
+def test_who_may_read_or_write_the_ledger_may_do_so_with_its_counts(database: Database, tmp_path: Path) -> None:
+    bring_to(database, 18, tmp_path)
+    insert = "INSERT INTO ashare.source_request (method, detail, who) VALUES ('login', '', 'me')"
+    database.do(insert)
+    database.do("CREATE ROLE a_reader; CREATE ROLE a_writer")
+    try:
+        database.do("GRANT USAGE ON SCHEMA ashare TO a_reader, a_writer")
+        database.do("GRANT SELECT ON ashare.source_request, ashare.source_limit TO a_reader")
+        database.do("GRANT SELECT, INSERT ON ashare.source_request TO a_writer")
+        with database.connect() as connection:
+            migrate(connection)
+        with database.connect() as connection:
+            connection.execute("SET ROLE a_writer")
+            connection.execute(insert.encode())
+            connection.execute("SET ROLE a_reader")
+            assert connection.execute("SELECT used_today FROM ashare.source_limit").fetchone() == (2,)
+    finally:
+        database.do("DROP OWNED BY a_reader, a_writer; DROP ROLE a_reader, a_writer")
 
 
 # ---------------------------------------------------------------------- beside others
