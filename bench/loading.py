@@ -1,4 +1,4 @@
-"""Loading whole-market days: check, COPY and merge, beside `psql \\copy` of the same rows into the same table."""
+"""Loading whole-market days, beside psql with the same rows and tables: `\\copy`, and SQL for changed rows."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from io import StringIO
 from pathlib import Path
+from string import Template
 from typing import Any, ClassVar
 
 import psycopg
@@ -19,29 +20,75 @@ from ashare.checks import check_bars
 from ashare.datasets import BAR_COLUMNS
 from ashare.source import Table
 from ashare.store import Store
-from ashare.store.bar_merge import merge, with_columns
+from ashare.store.bar_merge import merge
+from ashare.store.bar_statements import statement
 from ashare.store.queries import queries
 from ashare.store.rows import BatchRows
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.market import COLUMNS, Row
 from ashare_local.postgres import EmbeddedPostgres, bin_dir
+from bench import ledger
 from bench.figures import Figure
 
 PART = "Loading"
 START, END = date(2025, 1, 1), date(2025, 3, 31)
 DAYS = 10
 ROUNDS = 5
-RATIO = 0.35
+RATIOS = {"new": 0.5, "unchanged": 0.35}
+"""Targets: rows/s of the package, of those of `psql \\copy`."""
+CHANGED_RATIO = 0.8
+"""Target: rows/s of changed rows, of those of ``BY_HAND``."""
 
 Market = dict[date, list[Row]]
 
-NAMES = {text: name for name, text in queries("bars").items()}
-"""Names of the merge's statements, by their text."""
+NAMES_OF_COLUMNS = tuple(BAR_COLUMNS.values())
+LISTED = ", ".join(NAMES_OF_COLUMNS)
 
 
-def _name(query: Any) -> str:
-    """The name of a statement; the merge's own is made from a list of columns, once."""
-    return "merge" if query is with_columns("merge") else NAMES.get(query, "") if isinstance(query, str) else ""
+def _each(template: str, separator: str = ", ") -> str:
+    """The template once for each column."""
+    return separator.join(template.replace("$c", name) for name in NAMES_OF_COLUMNS)
+
+
+CHANGED = "CASE WHEN o.$c IS DISTINCT FROM n.$c THEN '\"$c\": ' || coalesce(to_json($row.$c)::text, 'null') END"
+BY_HAND = Template(r"""BEGIN;
+CREATE TEMPORARY TABLE staged ON COMMIT DROP AS SELECT trade_date, code, $listed FROM ashare.daily_bar WITH NO DATA;
+\copy staged FROM '%s'
+ANALYZE staged;
+INSERT INTO ashare.bar_revision (trade_date, code, old, new)
+SELECT trade_date, code, ('{' || concat_ws(', ', $old) || '}')::jsonb, ('{' || concat_ws(', ', $new) || '}')::jsonb
+FROM staged n JOIN ashare.daily_bar o USING (trade_date, code) WHERE ($olds) IS DISTINCT FROM ($news);
+UPDATE ashare.daily_bar o SET $assigned, loaded_at = now()
+FROM staged n
+WHERE n.trade_date = o.trade_date AND n.code = o.code AND ($olds) IS DISTINCT FROM ($news);
+COMMIT;
+""").substitute(
+    listed=LISTED,
+    old=_each(CHANGED.replace("$row", "o")),
+    new=_each(CHANGED.replace("$row", "n")),
+    olds=_each("o.$c"),
+    news=_each("n.$c"),
+    assigned=_each("$c = n.$c"),
+)
+"""Changed rows of one day by psql, with the revisions as the package writes them."""
+
+REVISIONS = """SELECT count(*), md5(string_agg(concat(trade_date, code, old, new), ',' ORDER BY trade_date, code))
+FROM ashare.bar_revision"""
+
+PLACES = (None, "of_date", "of_code")
+FILLED = (
+    "copy",
+    "some",
+    "merge",
+    "no_longer_absent",
+    "no_longer_rejected",
+    "no_longer_blanked",
+    "no_longer_accepted",
+)
+NAMES: dict[str | bytes, str] = {text: name for name, text in (queries("database") | queries("bars")).items()} | {
+    statement(name, place): name for name in FILLED for place in PLACES if place or name != "some"
+}
+"""Names of the statements that load bars, by their text."""
 
 
 class TimedCursor(psycopg.Cursor[Any]):
@@ -53,7 +100,7 @@ class TimedCursor(psycopg.Cursor[Any]):
         """Like psycopg's ``execute``."""
         began = time.perf_counter()
         super().execute(query, *arguments, **named)
-        TimedCursor.seconds[_name(query)] += time.perf_counter() - began
+        TimedCursor.seconds[NAMES.get(query, "")] += time.perf_counter() - began
         return self
 
 
@@ -73,10 +120,11 @@ def measure(directory: Path, begin: Callable[[str], None]) -> list[Figure]:
     held, new = days[:DAYS], days[DAYS : 2 * DAYS]
     market = {day: made.bars_on(day, "stock") for day in held + new}
     rows = sum(len(market[day]) for day in new)
-    files = _write(directory, market)
+    changed = _changed({day: market[day] for day in new})
+    files, changed_files = _write(directory, "sent", market), _write(directory, "changed", changed)
     took: dict[str, list[Took]] = {}
     begin(f"{ROUNDS} x {rows} rows, new, unchanged, changed, and by psql")
-    with EmbeddedPostgres(directory / "loading", databases=("ashare",)) as server:
+    with EmbeddedPostgres(directory / "loading", databases=("ashare", *ledger.DATABASES)) as server:
 
         def connect() -> psycopg.Connection[Any]:
             connection = psycopg.connect(host=str(server.socket_dir), user="postgres", dbname="ashare")
@@ -89,16 +137,17 @@ def measure(directory: Path, begin: Callable[[str], None]) -> list[Figure]:
                 # psql and the package begin with the same rows in the table.
                 _begin_anew(store, server, files, held)
                 took.setdefault("psql", []).append(_by_psql(server, files, new))
+                took.setdefault("by hand", []).append(_by_hand(server, changed_files, new))
+                revisions = _revisions(store)
                 _begin_anew(store, server, files, held)
                 took.setdefault("new", []).append(_by_us(store, market, new))
                 took.setdefault("unchanged", []).append(_by_us(store, market, new))
-                took.setdefault("changed", []).append(_by_us(store, _changed(market), new))
-                with store.transaction() as connection:
-                    row = connection.execute(
-                        "SELECT (SELECT count(*) FROM ashare.daily_bar), (SELECT count(*) FROM ashare.bar_revision)"
-                    ).fetchone()
-                assert row == (sum(map(len, market.values())), rows)
-    return _figures(rows, took)
+                took.setdefault("changed", []).append(_by_us(store, changed, new))
+                assert _revisions(store) == revisions, "The package and the SQL by hand do not do the same."
+                assert revisions[0] == rows
+        begin(f"entries of the ledger, of which {ledger.REQUESTS} are there")
+        entry = ledger.measure(server)
+    return [*_figures(rows, took), entry]
 
 
 def _figures(rows: int, took: dict[str, list[Took]]) -> list[Figure]:
@@ -110,9 +159,14 @@ def _figures(rows: int, took: dict[str, list[Took]]) -> list[Figure]:
         figures.append(
             Figure(PART, f"{name} rows", round(rows / seconds[name]), "rows/s", detail=_profile(took[name]))
         )
-    for name in ("new", "unchanged", "changed"):
+    for name, target in RATIOS.items():
         ratio = round(seconds["psql"] / seconds[name], 2)
-        figures.append(Figure(PART, f"{name} rows: of psql's", ratio, "x", RATIO, at_least=True))
+        figures.append(Figure(PART, f"{name} rows: of psql's", ratio, "x", target, at_least=True))
+    by_hand, ratio = round(rows / seconds["by hand"]), round(seconds["by hand"] / seconds["changed"], 2)
+    figures.append(
+        Figure(PART, "changed rows, SQL by hand", by_hand, "rows/s", detail="COPY, INSERT of revisions, UPDATE")
+    )
+    figures.append(Figure(PART, "changed rows: of SQL by hand", ratio, "x", CHANGED_RATIO, at_least=True))
     return figures
 
 
@@ -147,20 +201,35 @@ def _by_us(store: Store, market: Market, days: Sequence[date]) -> Took:
     return Took(time.perf_counter() - began, parts)
 
 
+def _revisions(store: Store) -> tuple[int, str]:
+    """The number of revisions, and a digest of them."""
+    with store.transaction() as connection:
+        row = connection.execute(REVISIONS).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
 def _by_psql(server: EmbeddedPostgres, files: dict[date, Path], days: Sequence[date]) -> Took:
-    columns = ", ".join(["trade_date", "code", *BAR_COLUMNS.values()])
-    script = "".join(f"\\copy ashare.daily_bar ({columns}) FROM '{files[day]}'\n" for day in days)
+    copy = f"\\copy ashare.daily_bar (trade_date, code, {LISTED}) FROM '%s'\n"
+    return _psql(server, "".join(copy % files[day] for day in days))
+
+
+def _by_hand(server: EmbeddedPostgres, files: dict[date, Path], days: Sequence[date]) -> Took:
+    return _psql(server, "".join(BY_HAND % files[day] for day in days))
+
+
+def _psql(server: EmbeddedPostgres, script: str) -> Took:
     command = [bin_dir() / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", server.socket_dir, "-U", "postgres"]
     began = time.perf_counter()
     subprocess.run([*map(str, command), "-d", "ashare"], input=script, text=True, check=True)
     return Took(time.perf_counter() - began, {})
 
 
-def _write(directory: Path, market: Market) -> dict[date, Path]:
+def _write(directory: Path, name: str, market: Market) -> dict[date, Path]:
     """Write each day's rows to a file for COPY."""
     files = {}
     for day, rows in market.items():
-        files[day] = directory / f"{day}.txt"
+        files[day] = directory / f"{name}-{day}.txt"
         files[day].write_text("".join(check_bars(Table(list(COLUMNS), rows), None, day, day, day=day).lines))
     return files
 

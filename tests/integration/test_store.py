@@ -4,28 +4,38 @@ from __future__ import annotations
 
 import io
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import psycopg
 import pytest
 
 from ashare.errors import InvalidInput, SourceBusy, StoreBusy, StoreRefused, StoreUnavailable, TerminalError
-from ashare.store import Batch, Store, migrate
+from ashare.store import Batch, Store, bar_merge, migrate, new_bars
+from ashare.store.accepted import ROWS_CHANGED
 from ashare.store.migrate import MIGRATIONS
+from ashare.store.new_bars import Place
 from ashare.store.queries import queries
 from ashare.store.rows import BatchRows, MergeCounts, Plan
 from ashare.store.work import Scope
 from ashare_emulator.server import Emulator
 from tests.conftest import Database, MakeRun, at
 from tests.integration.trade_date import MARKET, complete
+from tests.waiting import until
 
 DAY = date(2026, 3, 2)
 PLAN = Plan(str(DAY), DAY, "run")
 FILES = [file.name for file in sorted(MIGRATIONS.glob("*.sql"))]
 
 LINE = "2026-03-02 {code} 9.69 9.77 9.58 {close} 9.72 73404604 710795803.74 0.2204 -0.4115 1 0 \\N \\N \\N \\N"
+
+
+WAITS = """locktype = 'advisory' AND NOT granted
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+AND (classid::bigint << 32) | objid::bigint = hashtextextended('ashare merge', 0)"""
 
 
 def bar(code: str, close: str = "9.68") -> str:
@@ -153,10 +163,134 @@ def test_new_equal_and_changed_rows(store: Store, database: Database) -> None:
 
 
 def test_a_batch_with_a_bad_line_leaves_nothing_behind(store: Store, database: Database) -> None:
-    with pytest.raises(StoreRefused, match=r"does not take this \(.*COPY incoming, line 2"):
+    with pytest.raises(StoreRefused, match=r"does not take this \(.*COPY daily_bar, line 2"):
         load(store, bar("sh.600000"), bar("sh.600004", "not a number"))
     assert database.rows("SELECT count(*) FROM ashare.daily_bar") == [(0,)]
     assert database.rows("SELECT status FROM ashare.sync_batch") == [("pending",)]
+
+
+def test_a_revision_holds_the_changed_columns_as_the_table_has_them(store: Store, database: Database) -> None:
+    load(store, bar("sh.600000"), bar("sh.600004"))
+    database.do("UPDATE ashare.daily_bar SET amount = 'NaN', pe_ttm = NULL WHERE code = 'sh.600004'")
+    before, now = (
+        {"open": None, "volume": 73404604, "amount": "NaN", "is_trading": True, "is_st": False, "pe_ttm": None},
+        {"open": 9.6900, "volume": 9223372036854775807, "amount": -0.10, "is_trading": False, "is_st": None},
+    )
+    database.do("UPDATE ashare.daily_bar SET open = NULL WHERE code = 'sh.600004'")
+    line = "2026-03-02 sh.600004 9.6900 9.77 9.58 9.68 9.72 9223372036854775807 -0.10 0.2204 -0.4115 0 _ 5.90 _ _ _\n"
+    changed = line.replace(" ", "\t").replace("_", "\\N")
+    assert load(store, bar("sh.600000"), changed) == MergeCounts(0, 1, 1)
+    assert database.rows("SELECT old, new FROM ashare.bar_revision") == [(before, {**now, "pe_ttm": 5.90})]
+    digits = "SELECT new->>'open', new->>'amount', new->>'pe_ttm' FROM ashare.bar_revision"
+    assert database.rows(digits) == [("9.6900", "-0.10", "5.90")]
+
+
+@pytest.fixture
+def copied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The places of the batches that were copied straight into the table."""
+    places: list[str] = []
+    copy_new = bar_merge._copy_new
+
+    def spy(connection: Any, batch_rows: BatchRows, place: Place, others: Any) -> MergeCounts:
+        places.append(place.name)
+        return copy_new(connection, batch_rows, place, others)
+
+    monkeypatch.setattr(bar_merge, "_copy_new", spy)
+    return places
+
+
+def record(database: Database, day: str, code: str) -> None:
+    """Record a bar as absent, rejected and blanked."""
+    for statement in (
+        "INSERT INTO ashare.absent_bar (trade_date, code, reason) VALUES (%s, %s, 'absent')",
+        "INSERT INTO ashare.rejected_bar (trade_date, code, rule, raw) VALUES (%s, %s, 'a rule', '{}')",
+        "INSERT INTO ashare.blanked_value (trade_date, code, raw) VALUES (%s, %s, '{}')",
+    ):
+        database.do(statement, day, code)
+
+
+RECORDED = """SELECT trade_date::text, code FROM ashare.absent_bar
+INTERSECT SELECT trade_date::text, code FROM ashare.rejected_bar WHERE superseded_at IS NULL
+INTERSECT SELECT trade_date::text, code FROM ashare.blanked_value ORDER BY 1, 2"""
+
+
+def test_a_new_date_is_copied_beside_the_indices_and_supersedes_what_is_recorded_of_its_own_bars(
+    store: Store, database: Database, copied: list[str]
+) -> None:
+    load(store, bar("sh.000001"), bar("sh.000300"))
+    kept = [("2026-02-27", "sh.600000"), ("2026-03-02", "sh.000001"), ("2026-03-02", "sh.600519")]
+    for day, code in [*kept, ("2026-03-02", "sh.600000")]:
+        record(database, day, code)
+    accept = "INSERT INTO ashare.accepted_date (trade_date, kinds, reason, problem, accepted_by, fingerprint) "
+    for day in ("2026-02-27", "2026-03-02"):
+        database.do(accept + "VALUES (%s, '{stock}', '', '', 'li', '')", day)
+    assert load(store, bar("sh.600000"), bar("sh.600004")) == MergeCounts(2, 0, 0, frozenset([DAY]))
+    assert copied == ["of_date", "of_date"]
+    assert database.rows(RECORDED) == sorted(kept)
+    ended = "SELECT trade_date::text, ended_because FROM ashare.accepted_date ORDER BY 1"
+    assert database.rows(ended) == [("2026-02-27", None), ("2026-03-02", ROWS_CHANGED)]
+    assert database.rows("SELECT rows FROM ashare.row_versions(%s, %s)", DAY, DAY) == [(4,)]
+
+
+def test_new_bars_of_one_security_are_copied_beside_its_others(
+    store: Store, database: Database, copied: list[str]
+) -> None:
+    days = ["2026-02-25", "2026-02-26", "2026-02-27"]
+    load(store, bar("sh.600000"), bar("sh.600004"))
+    load(store, bar("sh.600000").replace(str(DAY), days[1]))
+    kept = [(days[0], "sh.600004"), (days[1], "sh.600000"), (str(DAY), "sh.600000")]
+    for day, code in [*kept, (days[2], "sh.600000")]:
+        record(database, day, code)
+    merged = load(store, *(bar("sh.600000").replace(str(DAY), day) for day in (days[0], days[2])))
+    assert merged == MergeCounts(2, 0, 0, frozenset([date.fromisoformat(days[2])]))
+    assert copied == ["of_date", "of_date", "of_code"]
+    assert database.rows(RECORDED) == sorted(kept)
+    assert database.rows("SELECT trade_date::text FROM ashare.daily_bar WHERE code = 'sh.600000' ORDER BY 1") == [
+        (day,) for day in (*days, str(DAY))
+    ]
+
+
+def test_a_batch_of_which_a_bar_is_there_or_comes_twice_is_merged(
+    store: Store, database: Database, copied: list[str]
+) -> None:
+    load(store, bar("sh.600004"))
+    copied.clear()
+    assert load(store, bar("sh.600000"), bar("sh.600004", "9.70")) == MergeCounts(1, 1, 0)
+    assert load(store, bar("sh.600006"), bar("sh.600006")) == MergeCounts(1, 0, 1)
+    other_day = bar("sh.600010").replace(str(DAY), "2026-02-27")
+    assert load(store, bar("sh.600007"), other_day) == MergeCounts(2, 0, 0)
+    assert copied == []
+    assert database.rows("SELECT count(*) FROM ashare.daily_bar") == [(5,)]
+
+
+def test_a_date_with_many_other_bars_is_merged(
+    store: Store, copied: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(new_bars, "MOST_OTHERS", 2)
+    load(store, bar("sh.000001"), bar("sh.000300"))
+    load(store, bar("sh.600000"))
+    assert load(store, bar("sh.600004"), bar("sh.600006")) == MergeCounts(2, 0, 0)
+    assert copied == ["of_date", "of_date"]
+
+
+def test_whether_bars_are_new_is_looked_up_when_no_other_session_merges(
+    store: Store, database: Database, copied: list[str]
+) -> None:
+    lines = [bar("sh.600000"), bar("sh.600004")]
+    rows = BatchRows(io.StringIO("".join([lines[1], bar("sh.600006")])), 2)
+    with ThreadPoolExecutor(1) as thread:
+        with Store(database.connect) as other, other.transaction() as connection:
+            bar_merge.merge(connection, rows, "another")
+            assert copied == ["of_date"]
+            loaded = thread.submit(load, store, *lines)  # sees no bar of the date now
+            until(lambda: database.rows(f"SELECT 1 FROM pg_locks WHERE {WAITS}") == [(1,)])
+        assert loaded.result(timeout=20) == MergeCounts(1, 0, 1)
+    assert copied == ["of_date"]
+    assert database.rows("SELECT code FROM ashare.daily_bar ORDER BY 1") == [
+        ("sh.600000",),
+        ("sh.600004",),
+        ("sh.600006",),
+    ]
 
 
 def test_batches_that_bring_the_same_bars_at_once_do_not_fail(store: Store, database: Database) -> None:

@@ -1,22 +1,25 @@
-"""Merges bars: COPY into a temporary staging table, then upsert. Each function uses the caller's transaction."""
+"""Loads bars: COPY into a staging table and upsert, or straight into the table where it has none of them.
+
+Each function uses the caller's transaction.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from ashare.datasets import BAR_COLUMNS
+from ashare.store import new_bars
 from ashare.store.accepted import ROWS_CHANGED
+from ashare.store.bar_statements import statement
 from ashare.store.database import lock_merging
+from ashare.store.new_bars import Place
 from ashare.store.queries import queries
 from ashare.store.rows import AbsentRange, BatchRows, BlankedBar, MergeCounts, RejectedBar, RejectedRow
 
 if TYPE_CHECKING:
     import psycopg
-    from psycopg import sql
     from typing_extensions import LiteralString  # in typing since Python 3.11
 
 ABSENT = "absent at the source: the per-security call brings no bar"
@@ -71,48 +74,57 @@ def replace_rejected(
     _record(connection, queries("universe")["reject"], odd, run_id, dataset=dataset)
 
 
-@cache
-def with_columns(name: str) -> sql.Composed:
-    """A statement of ``queries/bars.sql`` with the columns of ``daily_bar``."""
-    from psycopg import sql
-
-    columns = BAR_COLUMNS.values()
-
-    def each(template: LiteralString) -> sql.Composed:
-        parts = (sql.SQL(template).format(column=sql.Identifier(column), name=column) for column in columns)
-        return sql.SQL(", ").join(parts)
-
-    return sql.SQL(queries("bars")[name]).format(
-        columns=each("{column}"),
-        columns_of_x=each("x.{column}"),
-        columns_of_i=each("i.{column}"),
-        names_of_equal=each("CASE WHEN x.{column} IS NOT DISTINCT FROM i.{column} THEN {name} END"),
-        assignments=each("{column} = f.{column}"),
-    )
-
-
 def _merge_rows(connection: psycopg.Connection[Any], batch_rows: BatchRows, run_id: str) -> MergeCounts:
     bars = queries("bars")
     if not batch_rows.rows:
         lock_merging(connection)
         return MergeCounts(0, 0, 0)
-    connection.execute(bars["stage"])
+    if (place := new_bars.place_of(connection, batch_rows)) is not None:
+        lock_merging(connection)
+        # Another session may have loaded some of the bars while this one waited.
+        if (others := new_bars.others(connection, place)) is not None:
+            return _copy_new(connection, batch_rows, place, others)
     with connection.cursor() as cursor:
-        with cursor.copy(with_columns("copy")) as copy:
-            batch_rows.bars.seek(0)
-            while chunk := batch_rows.bars.read(1 << 18):
-                copy.write(chunk)
+        cursor.execute(bars["stage"])
+        _copy(cursor, batch_rows, statement("copy"))
         cursor.execute(bars["analyze"])
         lock_merging(connection)
-        came_late = frozenset(row[0] for row in cursor.execute(bars["no_longer_absent"]).fetchall())
-        cursor.execute(bars["no_longer_rejected"])
-        cursor.execute(bars["no_longer_blanked"])
-        row = cursor.execute(with_columns("merge"), {"run_id": run_id, "because": ROWS_CHANGED}).fetchone()
+        came_late = _supersede(cursor, None, {})
+        row = cursor.execute(statement("merge"), {"run_id": run_id, "because": ROWS_CHANGED}).fetchone()
         assert row is not None
         inserted, revised, no_longer_accepted = row
         came_late |= frozenset(no_longer_accepted or ())
         cursor.execute(bars["unstage"])  # one transaction may merge several times
     return MergeCounts(inserted, revised, batch_rows.rows - inserted - revised, came_late)
+
+
+def _copy_new(
+    connection: psycopg.Connection[Any], batch_rows: BatchRows, place: Place, others: Sequence[tuple[date, str]]
+) -> MergeCounts:
+    """Copy bars of which the table has none, within the lock on merging, straight into the table."""
+    values = {**place.values, "days": [day for day, _ in others], "codes": [code for _, code in others]}
+    with connection.cursor() as cursor:
+        _copy(cursor, batch_rows, statement("copy", place.name))
+        came_late = _supersede(cursor, place.name, values)
+        ended = cursor.execute(
+            statement("no_longer_accepted", place.name), {**values, "because": ROWS_CHANGED}
+        ).fetchall()
+    return MergeCounts(batch_rows.rows, 0, 0, came_late | frozenset(row[0] for row in ended))
+
+
+def _copy(cursor: psycopg.Cursor[Any], batch_rows: BatchRows, into: bytes) -> None:
+    with cursor.copy(into) as copy:
+        batch_rows.bars.seek(0)
+        while chunk := batch_rows.bars.read(1 << 18):
+            copy.write(chunk)
+
+
+def _supersede(cursor: psycopg.Cursor[Any], place: str | None, values: dict[str, Any]) -> frozenset[date]:
+    """Take back what was recorded in place of the bars that have come; returns the dates of absent ones."""
+    absent = cursor.execute(statement("no_longer_absent", place), values).fetchall()
+    cursor.execute(statement("no_longer_rejected", place), values)
+    cursor.execute(statement("no_longer_blanked", place), values)
+    return frozenset(row[0] for row in absent)
 
 
 def _record(
