@@ -22,17 +22,21 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import psutil  # type: ignore[import-untyped, unused-ignore]
 import pytest
 
+from ashare.checks import check_bars
 from ashare.errors import AshareError, IncompleteDate, SourceBusy, StoreUnavailable
 from ashare.settings import DEFAULT_INDICES, Settings
-from ashare.source import SourceConfig
+from ashare.source import SourceConfig, Table
 from ashare.source.transport import Limits
 from ashare.store import Store
+from ashare.store.bar_merge import merge
+from ashare.store.rows import BatchRows
 from ashare.sync import (
     Run,
     fetch_and_copy,
@@ -43,6 +47,7 @@ from ashare.sync import (
 )
 from ashare_emulator.faults import fault
 from ashare_emulator.generated import GeneratedMarket
+from ashare_emulator.market import COLUMNS
 from ashare_emulator.server import Emulator
 from ashare_local.postgres import EmbeddedPostgres
 from tests.conftest import Database, at, source_of
@@ -634,32 +639,42 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     assert process.wait() == -signal.SIGKILL
 
 
+NOTHING_YET = "state = 'idle in transaction' AND backend_xid IS NULL"
+"""The server has begun a transaction and written nothing in it."""
+SOME_ROWS = "pid IN (SELECT pid FROM pg_stat_progress_copy WHERE tuples_processed > 100)"
+"""It has taken in rows, and waits for more."""
+ALL_STAGED = "state = 'idle in transaction' AND query LIKE '%%ANALYZE incoming%%'"
+"""It has all rows in the temporary table."""
+ALL_LOADED = "state = 'idle in transaction' AND pg_relation_size('ashare.daily_bar') > 2000 * 100"
+"""It may be told to keep them: the file has grown by rows that nobody else can see."""
+
+
 @pytest.mark.parametrize(
-    ("point", "proof"),
+    ("has_one", "point", "proof"),
     [
-        # The server has begun a transaction and been asked for nothing in it.
-        (before(b"CREATE TEMPORARY TABLE"), "state = 'idle in transaction' AND backend_xid IS NULL"),
-        # It has taken in rows, and waits for more.
-        (
-            beyond(b"COPY incoming", 200_000),
-            "pid IN (SELECT pid FROM pg_stat_progress_copy WHERE tuples_processed > 100)",
+        # The table has none of the bars: they are copied straight into it.
+        pytest.param(False, before(b"COPY ashare.daily_bar"), NOTHING_YET, id="before COPY"),
+        pytest.param(False, beyond(b"COPY ashare.daily_bar", 200_000), SOME_ROWS, id="in the middle of COPY"),
+        pytest.param(False, before(b"COMMIT", after=b"COPY ashare.daily_bar"), ALL_LOADED, id="before the commit"),
+        # It has one of them: they are staged and merged.
+        pytest.param(True, before(b"CREATE TEMPORARY TABLE"), NOTHING_YET, id="before staging"),
+        pytest.param(True, beyond(b"COPY incoming", 200_000), SOME_ROWS, id="in the middle of staging"),
+        pytest.param(
+            True, before(b"pg_advisory_xact_lock", after=b"ANALYZE incoming"), ALL_STAGED, id="before the merge"
         ),
-        # It has all rows in the temporary table.
-        (
-            before(b"pg_advisory_xact_lock", after=b"ANALYZE incoming"),
-            "state = 'idle in transaction' AND query LIKE '%%ANALYZE incoming%%'",
-        ),
-        # It has merged them, and may be told to keep them.
-        (
-            before(b"COMMIT", after=b"INSERT INTO ashare.daily_bar"),
-            # The file has grown by rows that nobody else can see.
-            "state = 'idle in transaction' AND pg_relation_size('ashare.daily_bar') > 2000 * 100",
+        pytest.param(
+            True, before(b"COMMIT", after=b"INSERT INTO ashare.daily_bar"), ALL_LOADED, id="before the merge's commit"
         ),
     ],
-    ids=["before COPY", "in the middle of COPY", "before the merge", "before the commit"],
 )
-def test_a_task_is_killed(big: Scene, own_directory: Path, point: Point, proof: str) -> None:
+def test_a_task_is_killed(big: Scene, own_directory: Path, has_one: bool, point: Point, proof: str) -> None:
     big.begin_with("index")
+    if has_one:
+        when = date.fromisoformat(DAY)
+        lines = check_bars(Table(list(COLUMNS), big.rows("stock")[:1]), None, when, when, day=when).lines
+        with big.run().store.transaction() as connection:
+            assert merge(connection, BatchRows(StringIO("".join(lines)), 1), "before").inserted == 1
+        big.kept = big.table()
     assert big.database.rows("SELECT pg_relation_size('ashare.daily_bar') < 2000 * 50") == [(True,)]
     run, batch_no = planned(big)
     directory = Path(tempfile.mkdtemp(dir=own_directory))
@@ -674,7 +689,7 @@ def test_a_task_is_killed(big: Scene, own_directory: Path, point: Point, proof: 
         kill(process)
         big.assert_untouched()
     big.assert_untouched()
-    big.assert_red(run, rf"{len(big.rows('stock'))} of \d+ {NO_BAR}")
+    big.assert_red(run, rf"{len(big.rows('stock')) - has_one} of \d+ {NO_BAR}")
     big.assert_next_run_completes({MARKET: 1})
 
 

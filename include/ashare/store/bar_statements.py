@@ -23,10 +23,10 @@ def statement(name: str, place: str | None = None) -> bytes:
 
     bars = queries("bars")
     there = sql.SQL(bars[place] if place else "")
-    staged = sql.Identifier("incoming")
+    staged = sql.SQL("incoming")
     value = "CASE WHEN x.{column} IS DISTINCT FROM i.{column} THEN {key} || coalesce(to_json(%s)::text, 'null') END"
     made = sql.SQL(bars[name]).format(
-        table=sql.Identifier("ashare", "daily_bar") if place else staged,
+        table=sql.SQL("ashare.daily_bar") if place else staged,
         place=there,
         bars=sql.SQL(bars["copied"]).format(place=there) if place else staged,
         no_longer_accepted=sql.SQL(bars["no_longer_accepted"]).format(bars=sql.SQL(bars["changed"])),
