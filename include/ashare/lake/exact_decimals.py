@@ -126,7 +126,7 @@ def _integers(values: Floats, decimals: int) -> tuple[Integers, Flags]:
     with np.errstate(invalid="ignore", over="ignore"):
         scaled = np.rint(values * power)
         # A float below 2**53 that is the nearest to the decimal number stands for that number.
-        fits = (scaled / power == values) & (scaled < EXACT) & ~np.signbit(values)
+        fits = (scaled / power == values) & (values >= 0) & (scaled < EXACT)
         return scaled.astype(np.int64), fits
 
 

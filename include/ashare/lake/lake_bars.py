@@ -72,6 +72,11 @@ class Bars:
             codes = members if codes is None else codes & members
         return codes
 
+    @property
+    def is_selective(self) -> bool:
+        """Whether rows of some codes are not read."""
+        return self.view == "daily_limit" or self.chosen is not None
+
     def is_wanted(self, code: str) -> bool:
         """Whether rows of a code are read."""
         if self.view == "daily_limit" and self.tables.kinds.get(code) != "stock":
@@ -79,8 +84,8 @@ class Bars:
         return self.chosen is None or code in self.chosen
 
 
-class Year(NamedTuple):
-    """The rows of a file that were read, in its order: by code, then by trade date.
+class Part(NamedTuple):
+    """The rows of a row group that were read, in its order: by code, then by trade date.
 
     :ivar codes: the codes that the numbers of ``code`` stand for.
     """
@@ -97,74 +102,66 @@ def rows(bars: Bars) -> pa.Table:
     import pyarrow as pa
 
     schema = arrow.schema(bars.types)
-    years = [year for year in _years(bars) if len(year.code)]
-    if not years:
+    parts = [part for part in _parts(bars) if len(part.code)]
+    if not parts:
         return schema.empty_table()
-    codes = sorted({code for year in years for code in year.codes})
+    codes = sorted({code for part in parts for code in part.codes})
     place = {code: number for number, code in enumerate(codes)}
     numbers = np.concatenate(
-        [np.array([place[code] for code in year.codes], dtype=np.uint16)[year.code] for year in years]
+        [np.array([place[code] for code in part.codes], dtype=np.uint16)[part.code] for part in parts]
     )
-    # The years follow each other, so a stable sort by code sorts by trade date, too.
-    order = None if len(years) == 1 else np.argsort(numbers, kind="stable")
+    # The years follow each other, so a stable sort by code sorts by trade date, too. A single year is sorted.
+    order = None if (numbers[1:] >= numbers[:-1]).all() else np.argsort(numbers, kind="stable")
 
     def column(name: str) -> Any:
         if name == "code":
             ordered = numbers if order is None else numbers[order]
             return pa.DictionaryArray.from_arrays(ordered.astype(np.int32), pa.array(codes)).cast(pa.string())
         if name == "trade_date":
-            days = np.concatenate([year.day for year in years])
+            days = np.concatenate([part.day for part in parts])
             return pa.array(days if order is None else days[order]).cast(pa.date32())
-        parts = [_as_arrow(year.columns[name], bars.types[name]) for year in years]
-        joined = pa.concat_arrays(parts)
+        joined = pa.concat_arrays([_as_arrow(part.columns[name], bars.types[name]) for part in parts])
         return joined if order is None else joined.take(pa.array(order))
 
     return pa.table(in_threads(column, list(bars.types)), schema=schema)
 
 
 def cells(bars: Bars) -> list[Cells]:
-    """The one value column as cells of a panel, per year."""
+    """The one value column as cells of a panel."""
     (name,) = bars.values
-    return [Cells(year.codes, year.code, year.day, _as_floats(year.columns[name])) for year in _years(bars)]
+    return [Cells(part.codes, part.code, part.day, _as_floats(part.columns[name])) for part in _parts(bars)]
 
 
-def _years(bars: Bars) -> list[Year]:
+def _parts(bars: Bars) -> list[Part]:
+    """What is read of all files, in their order."""
     # What threads would read at the same time is read before.
     if bars.view == "daily_limit":
         assert bars.tables.kinds is not None
     newest = bars.tables.newest_factors if bars.view == "daily_bar_qfq" else {}
-    return in_threads(lambda file: _year(bars, file, newest), bars.files)
+    found = in_threads(lambda file: _parts_of(bars, file, newest), bars.files)
+    return [part for parts in found for part in parts]
 
 
-def _year(bars: Bars, file: str, newest: Mapping[str, float]) -> Year:
+def _parts_of(bars: Bars, file: str, newest: Mapping[str, float]) -> list[Part]:
+    columns = ["code", "trade_date", *bars.columns]
     with bars.tables.storage.parquet(file, read_dictionary=["code"]) as opened:
         groups = [number for number in range(opened.num_row_groups) if _may_have_rows(bars, opened, number)]
-        table = opened.read_row_groups(
-            groups, ["code", "trade_date", *bars.columns], use_threads=len(bars.files) == 1
-        )
-    table = table.unify_dictionaries().combine_chunks()
-    names = table.column("code").chunk(0) if len(table) else None
-    codes: list[str] = [] if names is None else names.dictionary.to_pylist()
-    code, day = _numbers(table, names)
-    kept = _kept(bars, year_of(file) or 0, codes, code, day)
-    if kept is not None:
-        code, day, table = code[kept], day[kept], table.filter(_arrow_flags(kept))
-    inputs = {name: table.column(name) for name in bars.columns}
-    return Year(codes, code, day, _computed(bars, inputs, codes, code, newest))
+        # One by one: the columns of a row group stay in the processor's cache until they are computed with.
+        tables = (opened.read_row_group(group, columns, use_threads=len(bars.files) == 1) for group in groups)
+        return [_part(bars, year_of(file) or 0, table, newest) for table in tables if len(table)]
 
 
-def _numbers(table: pa.Table, names: Any) -> tuple[Integers, Integers]:
-    import numpy as np
-
-    if names is None:
-        return np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int32)
-    return names.indices.to_numpy(zero_copy_only=False), table.column("trade_date").cast("int32").to_numpy()
-
-
-def _arrow_flags(flags: Flags) -> Any:
+def _part(bars: Bars, year: int, table: pa.Table, newest: Mapping[str, float]) -> Part:
     import pyarrow as pa
 
-    return pa.array(flags)
+    names = table.column("code").unify_dictionaries().combine_chunks()
+    codes: list[str] = names.dictionary.to_pylist()
+    code, day = names.indices.to_numpy(), table.column("trade_date").cast("int32").to_numpy()
+    kept = _kept(bars, year, codes, code, day)
+    if kept is not None:
+        code, day, table = code[kept], day[kept], table.filter(pa.array(kept))
+    inputs = {name: table.column(name) for name in bars.columns}
+    return Part(codes, code, day, _computed(bars, inputs, codes, code, newest))
 
 
 def _may_have_rows(bars: Bars, file: parquet.ParquetFile, group: int) -> bool:
@@ -182,9 +179,8 @@ def _kept(bars: Bars, year: int, codes: Sequence[str], code: Integers, day: Inte
     import numpy as np
 
     kept: Flags | None = None
-    wanted = np.array([bars.is_wanted(each) for each in codes], dtype=bool)
-    if not wanted.all():
-        kept = wanted[code]
+    if bars.is_selective:
+        kept = np.array([bars.is_wanted(each) for each in codes], dtype=bool)[code]
     if bars.start > date(year, 1, 1) or bars.end < date(year, 12, 31):
         first, last = (_number(each) for each in (bars.start, bars.end))
         within = (day >= first) & (day <= last)

@@ -47,12 +47,13 @@ class Manifest:
 
     def remark(self, due: datetime) -> str:
         """Which dates the lake has, as a part of a sentence; empty for everything that was out at ``due``."""
-        if self.written_at >= due:
+        if self.written_at >= due and not self.is_being_written:
             return f"; the lake {self.place} holds only {self.options}" if self.options else ""
         reach = f"goes to {self.last}" if self.last else "has no bars"
         options = f" {self.options}" if self.options else ""
+        written = "its last export was stopped" if self.is_being_written else "was written"
         return (
-            f"; the lake {self.place} {reach} and was written on {clock(self.written_at)} (Beijing): once the "
+            f"; the lake {self.place} {reach} and {written} on {clock(self.written_at)} (Beijing): once the "
             "database has them, bring it up to date with the DAG ashare_export, or with: "
             f"ashare export {shlex.quote(self.place)}{options}"
         )
