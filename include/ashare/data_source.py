@@ -99,6 +99,9 @@ class DataSource(Protocol):
     def member_spans(self, index: str, first: date, last: date) -> pa.Table:
         """The spans of an index's members that overlap a range."""
 
+    def interruption(self) -> str | None:
+        """A sentence if rows may be missing that nobody can name; ``None``: there are none."""
+
     def remark(self, due: datetime) -> str:
         """What a sentence about partitions that are not complete has to say of the source; mostly nothing.
 

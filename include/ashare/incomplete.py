@@ -50,7 +50,7 @@ class RequestedBars:
 class Problem:
     """The trade dates that are not complete.
 
-    :ivar dates: number of dates.
+    :ivar dates: number of dates; 0: which ones they are is not known.
     :ivar sentence: which dates these are, and how to load them.
     """
 
@@ -78,7 +78,7 @@ def find_problem(source: DataSource, requested: RequestedBars, incomplete: Incom
     A date counts if a dataset that is read is neither complete nor accepted: of ``ASHARE_KINDS`` by default, and of
     any other kind that a run was asked to load on that date. Sessions whose bars are not out yet do not count.
 
-    :returns: ``None`` if all dates are complete, or if ``incomplete`` is ``ignore``.
+    :returns: ``None`` if all dates are complete, and no export of a lake was stopped midway, or if ``incomplete`` is ``ignore``.
     :raises IncompleteDate: a date is not complete, and ``incomplete`` is ``raise``.
     :raises InvalidInput: a setting ``ASHARE_*`` is wrong.
     """
@@ -87,9 +87,11 @@ def find_problem(source: DataSource, requested: RequestedBars, incomplete: Incom
     settings = Settings()
     newest = newest_published(beijing_now())
     found = _open_dates(source, requested, settings, newest)
-    if not found or not found.dates:
+    named = _sentence(found, settings, source.remark(published_at(newest))) if found and found.dates else None
+    sentences = [sentence for sentence in (named, source.interruption()) if sentence]
+    if not sentences:
         return None
-    problem = Problem(found.dates, _sentence(found, settings, source.remark(published_at(newest))))
+    problem = Problem(found.dates if found else 0, ". ".join(sentences))
     if incomplete == "raise":
         raise IncompleteDate(problem.sentence)
     return problem

@@ -19,12 +19,24 @@ from ashare.export import Selection, export, parquet_files
 from ashare.read import IncompleteBars, load_bars, load_bars_arrow
 from ashare.store import loaded_bars
 from tests.conftest import Database, at
+from tests.integration.lakes import lake_agrees  # noqa: F401
 from tests.records import record
 
 FIRST, LAST = date(2025, 3, 3), date(2025, 3, 13)
 LOADED = weekdays(FIRST, LAST)
 BACKFILL = "airflow dags backfill -s {} -e {}{} ashare_daily"
 CODES = {"sh.600000": "stock", "sh.600001": "stock", "sh.000001": "index", "sh.510300": "etf"}
+
+
+SNAPSHOT = "test_the_dates_are_judged_in_the_snapshot_of_the_bars"
+"""It changes the database while it is read, and a lake is written afterwards."""
+
+
+@pytest.fixture(autouse=True)
+def both_sources(request: pytest.FixtureRequest) -> None:
+    """Each read is repeated from a lake."""
+    if request.node.name != SNAPSHOT:
+        request.getfixturevalue("lake_agrees")
 
 
 @pytest.fixture

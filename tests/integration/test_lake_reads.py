@@ -25,7 +25,7 @@ from ashare import read
 from ashare.command import main
 from ashare.connection import POSTGRES_VARIABLE
 from ashare.dates import mondays, weekdays
-from ashare.errors import AshareError, InvalidInput
+from ashare.errors import AshareError, IncompleteDate, InvalidInput
 from ashare.lake import lake_source
 from ashare.lake.storage import LakeUnavailable
 from ashare.read_columns import ADJUSTED, FIELDS
@@ -425,6 +425,27 @@ def test_a_lake_that_is_behind_says_so(copy: Path, monkeypatch: pytest.MonkeyPat
     change(copy, options="--kinds stock")
     how, (_, said), _ = outcome(read.load_bars, start="2025-03-11", source=copy, incomplete="raise")
     assert how == "raised" and f"or with: ashare export {copy} --kinds stock; load" in said
+
+
+def test_a_lake_whose_export_was_stopped_says_so(copy: Path) -> None:
+    """Which dates it lacks, only the next export knows: the bars of a whole year may be among them."""
+    content = json.loads((copy / "manifest.json").read_text())
+    del content["files"]["daily_bar/year=2024/part-0.parquet"]
+    datasets = {
+        name: {day: e for day, e in days.items() if day > "2025"} for name, days in content["datasets"].items()
+    }
+    change(copy, is_being_written=True, files=content["files"], datasets=datasets, written_at="2025-03-13T12:31:04Z")
+    sentence = (
+        f"The export of the lake {copy} was stopped on 2025-03-13 20:31 (Beijing) while it replaced files, so bars "
+        f"may be missing: run the DAG ashare_export, or ashare export {copy}"
+    )
+    for reader, arguments in ((read.load_bars, ("sh.600000",)), (read.load_panel, ("close",))):
+        _, frame, (said,) = outcome(reader, *arguments, end="2025-01-03", source=copy)
+        assert said == f"IncompleteBars: {sentence}" and len(frame)
+        how, (error, said), _ = outcome(reader, *arguments, end="2025-01-03", source=copy, incomplete="raise")
+        assert (how, error, said) == ("raised", IncompleteDate, sentence)
+    _, _, (said,) = outcome(read.load_bars, "sh.600000", "2024-12-30", "2024-12-31", source=copy)
+    assert said.startswith("IncompleteBars: 2 trade dates are not complete") and said.endswith(f". {sentence}")
 
 
 def test_a_lake_of_a_selection_says_what_it_holds(copy: Path) -> None:

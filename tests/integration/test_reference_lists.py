@@ -27,6 +27,7 @@ from ashare.read import (
     universe,
 )
 from tests.conftest import Database, at
+from tests.integration.lakes import lake_agrees  # noqa: F401
 from tests.records import record
 
 CSI300, CSI500, SSE50 = "sh.000300", "sh.000905", "sh.000016"
@@ -62,6 +63,9 @@ def insert(database: Database, table: str, rows: list[tuple[Any, ...]]) -> None:
     marks = ", ".join(["%s"] * len(rows[0]))
     with database.connect() as connection:
         connection.cursor().executemany(f"INSERT INTO ashare.{table} VALUES ({marks})", rows)
+
+
+pytestmark = pytest.mark.usefixtures("lake_agrees")
 
 
 @pytest.fixture

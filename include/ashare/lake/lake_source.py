@@ -182,5 +182,8 @@ class LakeSource:
     def member_spans(self, index: str, first: date, last: date) -> pa.Table:
         return self.tables.member_spans(index, first, last)
 
+    def interruption(self) -> str | None:
+        return self.manifest.interruption()
+
     def remark(self, due: datetime) -> str:
         return self.manifest.remark(due)

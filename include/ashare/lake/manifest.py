@@ -45,17 +45,28 @@ class Manifest:
         years = ((year_of(file), file) for file in self.files)
         return [file for year, file in sorted((y, f) for y, f in years if y and start.year <= y <= end.year)]
 
+    def interruption(self) -> str | None:
+        """A sentence if an export was stopped while it replaced files; ``None``: none was."""
+        if not self.is_being_written:
+            return None
+        return (
+            f"The export of the lake {self.place} was stopped on {clock(self.written_at)} (Beijing) while it replaced "
+            f"files, so bars may be missing: run the DAG ashare_export, or {self._export}"
+        )
+
+    @property
+    def _export(self) -> str:
+        """The command that brings the lake up to date."""
+        return f"ashare export {shlex.quote(self.place)}{f' {self.options}' if self.options else ''}"
+
     def remark(self, due: datetime) -> str:
         """Which dates the lake has, as a part of a sentence; empty for everything that was out at ``due``."""
-        if self.written_at >= due and not self.is_being_written:
+        if self.written_at >= due:
             return f"; the lake {self.place} holds only {self.options}" if self.options else ""
         reach = f"goes to {self.last}" if self.last else "has no bars"
-        options = f" {self.options}" if self.options else ""
-        written = "its last export was stopped" if self.is_being_written else "was written"
         return (
-            f"; the lake {self.place} {reach} and {written} on {clock(self.written_at)} (Beijing): once the "
-            "database has them, bring it up to date with the DAG ashare_export, or with: "
-            f"ashare export {shlex.quote(self.place)}{options}"
+            f"; the lake {self.place} {reach} and was written on {clock(self.written_at)} (Beijing): once the "
+            f"database has them, bring it up to date with the DAG ashare_export, or with: {self._export}"
         )
 
 

@@ -127,5 +127,8 @@ class DatabaseSource:
     def member_spans(self, index: str, first: date, last: date) -> pa.Table:
         return arrow.parsed(loaded_lists.member_spans(self.connection, index, first, last), arrow.schema(SPANS))
 
+    def interruption(self) -> str | None:
+        return None
+
     def remark(self, due: datetime) -> str:
         return ""
