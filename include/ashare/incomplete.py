@@ -78,7 +78,8 @@ def find_problem(source: DataSource, requested: RequestedBars, incomplete: Incom
     A date counts if a dataset that is read is neither complete nor accepted: of ``ASHARE_KINDS`` by default, and of
     any other kind that a run was asked to load on that date. Sessions whose bars are not out yet do not count.
 
-    :returns: ``None`` if all dates are complete, and no export of a lake was stopped midway, or if ``incomplete`` is ``ignore``.
+    :returns: ``None`` if all dates are complete, and no export of a lake was stopped midway, or if ``incomplete`` is
+        ``ignore``.
     :raises IncompleteDate: a date is not complete, and ``incomplete`` is ``raise``.
     :raises InvalidInput: a setting ``ASHARE_*`` is wrong.
     """

@@ -46,7 +46,7 @@ def equal(one: Any, other: Any) -> bool:
 
 @pytest.fixture
 def lake_agrees(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
-    """Each read of the test's database is repeated from a lake that is written from it: same rows, problems, errors."""
+    """Each read of the test's database is repeated from a lake of it: the same rows, problems and errors."""
     lakes: list[Path] = []
     numbers = itertools.count()
 

@@ -26,6 +26,7 @@ from ashare.command import main
 from ashare.connection import POSTGRES_VARIABLE
 from ashare.dates import mondays, weekdays
 from ashare.errors import AshareError, IncompleteDate, InvalidInput
+from ashare.export.tables import TABLES
 from ashare.lake import lake_source
 from ashare.lake.storage import LakeUnavailable
 from ashare.read_columns import ADJUSTED, FIELDS
@@ -467,7 +468,7 @@ def test_a_lake_that_is_written_meanwhile_is_read_again(copy: Path, monkeypatch:
         return found
 
     monkeypatch.setattr(lake_source.LakeSource, "rows", rows_while_written)
-    monkeypatch.setattr(lake_source, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(lake_source, "PAUSE_SECONDS", 0.01)
     pd.testing.assert_frame_equal(read.load_bars("sh.600000", incomplete="ignore", source=copy), wanted)
     assert calls[1:] == ["g1", "g2"]
     monkeypatch.setattr(
@@ -527,7 +528,7 @@ def test_the_views_for_duckdb_are_the_databases(
     file = tmp_path / "lake.duckdb"
     for _ in range(2):  # a second time replaces the views
         assert main(["lake", "attach", str(file), "--lake", str(held.lake)]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == f"{file}: 12 views of the lake {held.lake}."
+    assert capsys.readouterr().out.splitlines()[-1] == f"{file}: {4 + len(TABLES)} views of the lake {held.lake}."
     monkeypatch.setenv("ASHARE_LAKE", str(held.lake))
     assert main(["lake", "attach"]) == 0
     printed = capsys.readouterr().out

@@ -50,8 +50,8 @@ class Manifest:
         if not self.is_being_written:
             return None
         return (
-            f"The export of the lake {self.place} was stopped on {clock(self.written_at)} (Beijing) while it replaced "
-            f"files, so bars may be missing: run the DAG ashare_export, or {self._export}"
+            f"The export of the lake {self.place} was stopped on {clock(self.written_at)} (Beijing) while it "
+            f"replaced files, so bars may be missing: run the DAG ashare_export, or {self._export}"
         )
 
     @property
