@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ashare.errors import InvalidInput
+from ashare.lake.lake_manifest import read_manifest
 from ashare.lake.layout import year_of
-from ashare.lake.manifest import read_manifest
 from ashare.lake.storage import Storage
 
 DEFINITIONS = Path(__file__).with_suffix(".sql")

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from ashare.datasets import ADJUST_FACTORS, DATASETS, WEEKLY_DATASETS
 from ashare.dates import days_between, monday_of
+from ashare.lake.lake_manifest import Entries
 from ashare.lake.lake_tables import Tables
-from ashare.lake.manifest import Entries
 from ashare.session_spans import since_of
 from ashare.store.loaded_bars import OpenDates
 from ashare.store.loaded_lists import Begin, OpenWeeks

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 from ashare.bar_panel import joined
 from ashare.errors import AshareError, InvalidInput
 from ashare.lake import lake_bars, lake_coverage
+from ashare.lake.lake_manifest import Manifest, read_manifest
 from ashare.lake.lake_tables import Tables
-from ashare.lake.manifest import Manifest, read_manifest
 from ashare.lake.storage import LakeUnavailable, Storage, unavailable
 from ashare.store.loaded_bars import ListedSpan, OpenDates
 from ashare.store.loaded_lists import Begin, OpenWeeks

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from ashare.connection import is_conninfo
 from ashare.data_source import View, lake_of_environment
 from ashare.errors import InvalidInput
+from ashare.lake.lake_manifest import read_manifest
 from ashare.lake.lake_tables import Tables
 from ashare.lake.layout import BARS
-from ashare.lake.manifest import read_manifest
 from ashare.lake.storage import Storage
 from ashare.read_columns import FIELDS, KEY, PRICES
 
