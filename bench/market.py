@@ -190,6 +190,45 @@ WHERE d.n >= %(first)s AND d.n < %(end)s
 ORDER BY d.day, i
 """
 
+# Of each stock, a span of some years after another; of each index, a tenth of other members each half-year.
+LISTS = """
+TRUNCATE ashare.snapshot, ashare.index_member, ashare.industry, ashare.security_name;
+
+CREATE TEMPORARY TABLE week AS
+SELECT monday::date, ((monday::date - date '2000-01-03') / 7)::integer AS n
+FROM generate_series(date_trunc('week', %(since)s::date + 6), %(last)s::date, interval '7 days') AS monday;
+
+INSERT INTO ashare.industry (classification, code, industry, start_date, end_date)
+SELECT 'bench', s.code, 'industry ' || w.n %% 80, w.monday, lead(w.monday) OVER (PARTITION BY s.code ORDER BY w.monday)
+FROM bench.security s
+JOIN (SELECT *, min(n) OVER () AS first FROM week WHERE monday >= ashare.first_partition('industry')) AS w
+  ON w.n = w.first OR (w.n + s.n) %% 400 = 0
+WHERE s.kind = 'stock';
+
+INSERT INTO ashare.security_name (code, name, start_date, end_date)
+SELECT s.code, 'name ' || w.n, w.monday, lead(w.monday) OVER (PARTITION BY s.code ORDER BY w.monday)
+FROM bench.security s
+JOIN (SELECT *, min(n) OVER () AS first FROM week WHERE monday >= ashare.first_partition('security_name')) AS w
+  ON w.n = w.first OR (w.n + s.n) %% 300 = 0
+WHERE s.kind = 'stock';
+
+INSERT INTO ashare.index_member (index_code, code, start_date, end_date)
+SELECT i.code, s.code, min(h.begin), nullif(max(h.until), 'infinity')
+FROM (VALUES ('sh.000016', 50), ('sh.000300', 300), ('sh.000905', 500)) AS i (code, members)
+JOIN bench.security s ON s.kind = 'stock'
+JOIN (SELECT n / 26 AS no, min(monday) AS begin,
+             lead(min(monday), 1, 'infinity') OVER (ORDER BY n / 26) AS until FROM week GROUP BY n / 26) AS h
+  ON (s.n + h.no * i.members / 10) %% 5200 < i.members
+GROUP BY i.code, s.code, (s.n + h.no * i.members / 10) / 5200;
+
+INSERT INTO ashare.snapshot (dataset, as_of, rows, update_date)
+SELECT d.name, w.monday, 0, w.monday
+FROM unnest('{index_member,industry,security_name}'::text[]) AS d (name)
+JOIN week w ON w.monday >= ashare.first_partition(d.name);
+
+UPDATE ashare.snapshot SET rows = loaded
+"""
+
 TODAY = """
 -- Of the requests that Baostock allows in a day nearly all were sent today, for the newest 20 dates.
 INSERT INTO ashare.source_request (requested_at, method, detail, trade_date, who, outcome, seconds, reply_chars)
@@ -281,6 +320,8 @@ class YearsMarket:
         self._do(INDEX)
         begin("status tables, vacuum")
         self._do(STATUS, {"first": first, "end": before})
+        self._do(LISTS, {"since": since, "last": LAST})
+        self._do("SELECT ashare.fold_row_count_changes()")  # as at the end of each run
         self._do("VACUUM ANALYZE")
         self._from = first
 

@@ -19,7 +19,7 @@ from ashare.dates import SHANGHAI, beijing_now, days_between, weekdays
 from ashare.session_spans import spans_of, years_of
 from ashare.settings import Settings
 from ashare.store import Expectation, Store
-from ashare.store.page_rows import AsOf, DayState, PageRows, Row, page_rows
+from ashare.store.page_rows import AsOf, DayState, PageRows, Row, YearDays, page_rows
 from ashare.sync.reference import closed_reason
 from ashare.sync.run import GIVE_UP
 
@@ -62,14 +62,16 @@ def newest_due(now: datetime) -> date:
 class RangeDays(NamedTuple):
     """The days of a range of which something is known.
 
-    :ivar complete: the complete days, oldest first.
-    :ivar closed: the days that are recorded as closed.
+    :ivar at_sight: the numbers of complete and of closed days, by year.
     :ivar others: the other days that are recorded, hold bars or should be complete.
     """
 
-    complete: list[date]
-    closed: list[date]
+    at_sight: list[YearDays]
     others: list[DayState]
+
+
+AT_SIGHT = {"complete": "success", "closed": "skipped"}
+"""The statuses of the days of ``RangeDays.at_sight``."""
 
 
 @dataclass(frozen=True)
@@ -103,14 +105,11 @@ class StatusReader:
         """The days of a range of which something is known. Each range is read once."""
         first, last = start or date.min, end or date.max
         if (first, last) not in self._read:
-            recorded = self.rows.counted_days(self.as_of.datasets, first, last)
-            days = {day for day, state in recorded.items() if state is None}
-            days |= self.rows.uncounted_days(self._since, self.as_of.newest, first, last)
-            self._read[first, last] = RangeDays(
-                [day for day, state in recorded.items() if state == "complete"],
-                [day for day, state in recorded.items() if state == "closed"],
-                [state for state in self._states(days) if state.is_recorded or state.coverage in OPEN],
-            )
+            as_of = self.as_of
+            known = self.rows.known_days(as_of.datasets, self._since, as_of.newest, first, last)
+            states = self._states(known.others)
+            others = [state for state in states if state.is_recorded or state.coverage in OPEN]
+            self._read[first, last] = RangeDays(known.at_sight, others)
         return self._read[first, last]
 
     def _states(self, days: Collection[date]) -> list[DayState]:
@@ -139,7 +138,8 @@ class StatusReader:
         due, ends = self.as_of.newest, self.rows.ends()
         days = self._days()
         well = [state.trade_date for state in days.others if state.status == "success"]
-        complete = max([*days.complete[-1:], *well], default=None)
+        at_sight = [each.last for each in days.at_sight if each.state == "complete"]
+        complete = max([*at_sight, *well], default=None)
         newest: Row | None = None
         if complete:
             figures = self.rows.counted_dates(self.as_of.datasets, complete, complete).get(complete)
@@ -172,8 +172,8 @@ class StatusReader:
         """Number of trade dates per status, from the first recorded date on."""
         days = self._days(start, end)
         found = Counter(state.status for state in days.others)
-        found["success"] += len(days.complete)
-        found["skipped"] += len(days.closed)
+        for each in days.at_sight:
+            found[AT_SIGHT[each.state]] += each.days
         return {status: found[status] for status in STATUSES}
 
     def open_range(self) -> tuple[date | None, date | None]:
@@ -193,11 +193,21 @@ class StatusReader:
         """Trade dates, newest first. A session without a record has the status ``pending``."""
         found = self._days(start, end)
         days = [state.trade_date for state in found.others if status in (None, state.status)]
-        if status in (None, "success"):
-            days += found.complete
-        if status in (None, "skipped"):
-            days += found.closed
+        at_sight = [each for each in found.at_sight if status in (None, AT_SIGHT[each.state])]
+        sizes = Counter(day.year for day in days)
+        for each in at_sight:
+            sizes[each.year] += each.days
+        years, skipped = _years_shown(sizes, offset, limit)
+        if not years:
+            return []
+        first, last = date(years[-1], 1, 1), date(years[0], 12, 31)
+        days = [day for day in days if first <= day <= last]
+        if at_sight:
+            states = {each.state for each in at_sight}
+            first, last = max(first, start or first), min(last, end or last)
+            days += self.rows.days_at_sight(self.as_of.datasets, states, first, last)
         days.sort(reverse=True)
+        offset -= skipped
         return self._dates(days[offset : None if limit is None else offset + limit])
 
     def record(self, day: date) -> Row | None:
@@ -216,7 +226,7 @@ class StatusReader:
                 known[day] = (day, "complete", row.expected, row.loaded, 0, row.rejected, revised.get(day, 0))
             elif row.is_closed:
                 known[day] = (day, "closed", *nothing)
-        recorded = figures.keys() | self.rows.uncounted_days(None, as_of.newest, start, end)
+        recorded = self.rows.known_days(as_of.datasets, None, as_of.newest, start, end).others
         days = list(days_between(start, end))
         # A weekend of which nothing is recorded is closed.
         others = [day for day in days if day not in known and (day.weekday() < 5 or day in recorded)]
@@ -361,6 +371,21 @@ class StatusReader:
         if adjust == "none" or self.rows.events(code)["ex_dates"]:
             return rows, None
         return rows, "No ex-date of this security is known: the prices are as traded."
+
+
+def _years_shown(sizes: Mapping[int, int], offset: int, limit: int | None) -> tuple[list[int], int]:
+    """The years of which a page of a list shows days, newest first, and the number of days of all later years.
+
+    :param sizes: the number of days of each year.
+    """
+    years, skipped, before = [], 0, 0
+    for year in sorted(sizes, reverse=True):
+        if before + sizes[year] <= offset:
+            skipped += sizes[year]
+        elif limit is None or before < offset + limit:
+            years.append(year)
+        before += sizes[year]
+    return years, skipped
 
 
 @contextmanager

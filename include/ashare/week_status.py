@@ -40,8 +40,8 @@ def due_week(reader: StatusReader) -> date:
 def weekly_lists(reader: StatusReader) -> list[WeeklyListStatus]:
     """The status of each weekly dataset, over all weeks since its first list."""
     due = due_week(reader)
-    first = min(reader.rows.first_list() or due, due)
-    states = _states(reader, first, max(due, monday_of(reader.today)))
+    last = max(due, monday_of(reader.today))
+    states = reader.rows.open_weeks(tuple(WEEKLY_DATASETS), due, last, reader.running)
     return [_status(name, [state for state in states if state.dataset == name], due) for name in WEEKLY_DATASETS]
 
 

@@ -57,6 +57,7 @@ RELEASED = {
     "0017_limits_and_periods.sql": "9176ac610fcdced5bd9f8e388a7f204a7a235fec4ed7c6baa356c751e0addb01",
     "0018_row_versions.sql": "5013abb2e0d6aaf7dafa1bc81c780691bdd22c1f2696978fd6a56f1c43f442e6",
     "0019_request_count.sql": "da4f40fc12a0a8df1d24156a310699fcfa9c1b66b77c5518cbe1fd9db7ba2f7a",
+    "0020_year_summary.sql": "83c0ca3cfd9be90818f5038b348fd52ea78e070d35d16bcc178f9187bc6a44a7",
 }
 """Databases have run these: whoever has one never runs it again."""
 
@@ -235,13 +236,22 @@ ROWS: dict[str, Sequence[Row]] = {
             "trade_date": "2024-01-02",
             "complete": "{stock_bar}",
             **dict.fromkeys(("expected", "loaded", "suspended", "rejected"), "1000000000"),
-            **dict.fromkeys(("is_counted", "is_closed", "holds_bars"), "true"),
+            **dict.fromkeys(("is_counted", "holds_bars", "is_session"), "true"),
+            "is_closed": "false",
         },
         {
             "trade_date": "2024-01-03",
             "complete": "{}",
-            **dict.fromkeys(("is_counted", "is_closed", "holds_bars"), "false"),
+            **dict.fromkeys(("is_counted", "is_closed", "holds_bars", "is_session"), "false"),
         },
+    ],
+    "year_summary": [
+        {
+            "year": "2024",
+            "complete": "{stock_bar}",
+            **dict.fromkeys(("is_counted", "is_closed", "holds_bars", "is_session"), "true"),
+            "days": "{2024-01-02,2024-01-03}",
+        }
     ],
     "counted_partition": [
         {
@@ -288,12 +298,18 @@ ROWS: dict[str, Sequence[Row]] = {
         {
             "dataset": "index_member",
             "as_of": "2025-10-06",
-            "rows": "0",
+            **dict.fromkeys(("rows", "loaded"), "0"),
             "update_date": "2025-09-29",
             "fetched_at": MOMENT,
             "run_id": "manual",
         },
-        {"dataset": "industry", "as_of": "2025-09-29", "rows": "0", "update_date": "2025-09-29", "run_id": None},
+        {
+            "dataset": "industry",
+            "as_of": "2025-09-29",
+            **dict.fromkeys(("rows", "loaded"), "0"),
+            "update_date": "2025-09-29",
+            "run_id": None,
+        },
     ],
     "index_member": [
         {"index_code": "sh.000300", "code": "sh.600000", "start_date": "2025-09-29", "end_date": "2025-10-06"},
@@ -783,6 +799,8 @@ def assert_held(database: Database, before: Rows) -> None:
     for key, rows in before.items():
         if key[0] == "sync_status":
             assert derived(key[1], after[key]) == derived(key[1], rows)
+        elif key[0] == "date_summary":
+            assert rows <= after[key]  # the calendar's sessions have come to it
         else:
             assert after[key] == rows
 

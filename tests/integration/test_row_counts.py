@@ -32,10 +32,39 @@ WITH told AS (
     SELECT * FROM ashare.date_summaries('-infinity', 'infinity')
 ), fresh AS (
     SELECT * FROM ashare.summary_of(ARRAY(SELECT partition FROM ashare.loaded_rows('-infinity', 'infinity')
-                                          UNION SELECT partition FROM ashare.counted_partition))
+                                          UNION SELECT partition FROM ashare.counted_partition
+                                          UNION SELECT calendar_date FROM ashare.trade_calendar WHERE is_trading_day))
 )
 (TABLE told EXCEPT TABLE fresh) UNION ALL (TABLE fresh EXCEPT TABLE told)
 """
+STALE_YEARS = """
+WITH told AS (
+    SELECT * FROM ashare.year_summaries(%(first)s, %(last)s) WHERE days <> '{}'
+), fresh AS (
+    SELECT extract(year FROM trade_date)::integer, complete, is_counted, is_closed, is_session, holds_bars,
+           array_agg(trade_date ORDER BY trade_date)
+    FROM ashare.date_summaries(%(first)s, %(last)s) GROUP BY 1, 2, 3, 4, 5, 6
+)
+(TABLE told EXCEPT TABLE fresh) UNION ALL (TABLE fresh EXCEPT TABLE told)
+"""
+RANGES = (("-infinity", "infinity"), ("2025-01-02", "2025-02-02"), ("2025-02-02", "2026-01-06"))
+WRONG_AT_SIGHT = """
+WITH sight AS (
+    SELECT day, state FROM ashare.dates_at_sight(%(datasets)s, '-infinity', 'infinity'), unnest(days) AS day
+), derived AS (
+    SELECT * FROM ashare.trade_date_state(%(datasets)s, '-infinity', 'infinity', '-infinity', 'infinity', '{}')
+)
+SELECT day, state FROM sight s
+WHERE state IN ('complete', 'closed')
+  AND NOT EXISTS (SELECT FROM derived d WHERE d.trade_date = s.day AND d.coverage = s.state)
+UNION ALL
+SELECT trade_date, coverage FROM derived d
+WHERE (is_recorded OR coverage NOT IN ('closed', 'missing', 'unpublished')
+       OR EXISTS (SELECT FROM ashare.trade_calendar c WHERE c.calendar_date = d.trade_date AND c.is_trading_day))
+  AND NOT EXISTS (SELECT FROM sight s WHERE s.day = d.trade_date)
+  AND NOT EXISTS (SELECT FROM ashare.work w WHERE w.partition = d.trade_date)
+"""
+ASKED = (["stock_bar", "adjust_factor"], ["stock_bar", "index_bar", "etf_bar", "adjust_factor"])
 INSERT = """
 INSERT INTO ashare.daily_bar (trade_date, code, is_trading)
 SELECT date '2025-01-01' + %(day)s + n, code, true FROM generate_series(0, %(days)s) n,
@@ -49,7 +78,7 @@ FROM (SELECT partition, array_agg((dataset, version)::text ORDER BY dataset) AS 
 JOIN (SELECT trade_date, array_agg((b.code, b.close, coalesce(s.kind, 'stock'))::text ORDER BY b.code) AS content
       FROM ashare.daily_bar b LEFT JOIN ashare.security s USING (code) GROUP BY 1) AS b ON b.trade_date = v.partition
 """
-TABLES = "TRUNCATE ashare.daily_bar, ashare.security, ashare.counted_partition"
+TABLES = "TRUNCATE ashare.daily_bar, ashare.security, ashare.counted_partition, ashare.trade_calendar, ashare.work"
 
 
 def assert_counted(connection: psycopg.Connection[Any]) -> None:
@@ -61,6 +90,13 @@ def assert_versions(connection: psycopg.Connection[Any], seen: dict[tuple[str, .
     """The same version of a date has the same rows, now and in each earlier state in ``seen``."""
     for day, version, content in connection.execute(CONTENT).fetchall():
         assert seen.setdefault((day, *version), content) == content, day
+
+
+def assert_summarised(connection: psycopg.Connection[Any]) -> None:
+    for first, last in RANGES:
+        assert connection.execute(STALE_YEARS, {"first": first, "last": last}).fetchall() == []
+    for asked in ASKED:
+        assert connection.execute(WRONG_AT_SIGHT, {"datasets": asked}).fetchall() == []
 
 
 def insert(
@@ -108,6 +144,10 @@ INSERT INTO ashare.counted_partition (dataset, partition, expected, rows, missin
 SELECT %s, {FIRST} + n, 2, %s, %s, %s, now() FROM generate_series(0, 1) n
 ON CONFLICT (dataset, partition) DO UPDATE SET rows = excluded.rows, missing = excluded.missing
 """
+CALENDAR = "INSERT INTO ashare.trade_calendar (calendar_date, is_trading_day) SELECT"
+DAYS = """FROM generate_series(0, 2) n
+ON CONFLICT (calendar_date) DO UPDATE SET is_trading_day = excluded.is_trading_day, fetched_at = now()
+"""
 statements: st.SearchStrategy[Statement] = st.one_of(
     st.builds(inserted, st.lists(codes, min_size=1, max_size=3, unique=True), days, days, st.sampled_from(UPSERTS)),
     st.builds(copied, codes, days),
@@ -118,7 +158,7 @@ statements: st.SearchStrategy[Statement] = st.one_of(
             "UPDATE ashare.daily_bar SET trade_date = trade_date + %s::int WHERE code = %s", by, code
         ),
         codes,
-        st.sampled_from([0, 50]),
+        st.sampled_from([0, 50, 369]),  # the last is the first day of ETFs
     ),
     st.builds(lambda old, new: done("UPDATE ashare.daily_bar SET code = %s WHERE code = %s", new, old), codes, codes),
     st.builds(lambda code: done("UPDATE ashare.daily_bar SET close = 2 WHERE code = %s", code), codes),
@@ -139,7 +179,22 @@ statements: st.SearchStrategy[Statement] = st.one_of(
         datasets,
     ),
     st.builds(lambda day: done(f"DELETE FROM ashare.counted_partition WHERE partition = {FIRST}", day), days),
-    st.sampled_from(["daily_bar", "security", "counted_partition"]).map(lambda name: done(f"TRUNCATE ashare.{name}")),
+    st.builds(lambda day, by: done(f"{CALENDAR} {FIRST} + n, n %% 2 = %s {DAYS}", day, by), days, st.integers(0, 2)),
+    st.builds(lambda day: done(f"{CALENDAR} {FIRST} + 369 + n, true {DAYS}", day), days),
+    st.builds(lambda by: done("UPDATE ashare.trade_calendar SET calendar_date = calendar_date + %s::int", by), days),
+    st.builds(lambda day: done(f"DELETE FROM ashare.trade_calendar WHERE calendar_date <= {FIRST}", day), days),
+    st.builds(
+        lambda dataset, day: done(
+            f"INSERT INTO ashare.work (dataset, partition, run_id) VALUES (%s, {FIRST}, 'r') ON CONFLICT DO NOTHING",
+            dataset,
+            day,
+        ),
+        datasets,
+        days,
+    ),
+    st.sampled_from(["daily_bar", "security", "counted_partition", "trade_calendar", "work"]).map(
+        lambda name: done(f"TRUNCATE ashare.{name}")
+    ),
     st.just(done("SELECT ashare.fold_row_count_changes()")),
 )
 groups = st.lists(
@@ -189,6 +244,7 @@ def test_the_counts_are_those_of_the_rows(
             pass
         assert_counted(shared)
         assert_versions(shared, seen)
+        assert_summarised(shared)
 
 
 # ---------------------------------------------------------------------- one by one
@@ -226,16 +282,19 @@ def test_a_change_that_another_session_folds_beside_is_not_lost(database: Databa
     assert complete_days() == []
 
 
-@pytest.mark.parametrize("table", ["counted_partition", "daily_bar"])
+@pytest.mark.parametrize("table", ["counted_partition", "daily_bar", "trade_calendar"])
 def test_a_table_that_is_emptied_leaves_no_summary_behind(database: Database, table: str) -> None:
     with database.connect() as connection:
         insert(connection, "sh.600000")
         done(COUNT, "stock_bar", 0, 1, 0, False)(connection)
+        done(f"{CALENDAR} {FIRST} + n, true {DAYS}", 0)(connection)
         done("SELECT ashare.fold_row_count_changes()")(connection)
         connection.execute(f"TRUNCATE ashare.{table}".encode())
         assert_counted(connection)
+        assert_summarised(connection)
         done("SELECT ashare.fold_row_count_changes()")(connection)
         assert_counted(connection)
+        assert_summarised(connection)
 
 
 def test_many_statements_are_folded(database: Database) -> None:
@@ -317,6 +376,7 @@ def test_two_sessions_count_and_fold_at_once(database: Database) -> None:
             connection.autocommit = True
             while not over.is_set():
                 assert_counted(connection)
+                assert_summarised(connection)
 
     with ThreadPoolExecutor() as beside:
         reading = beside.submit(read)

@@ -63,6 +63,29 @@ class CountedDate(NamedTuple):
     rejected: int | None
 
 
+class YearDays(NamedTuple):
+    """The number of days of a year that are complete, or closed, at sight: no state has to be derived for them.
+
+    :ivar state: ``complete`` or ``closed``.
+    :ivar last: the last of them.
+    """
+
+    year: int
+    state: str
+    days: int
+    last: date
+
+
+class KnownDays(NamedTuple):
+    """The days of a range of which something is known.
+
+    :ivar others: the days that are recorded, worked on, hold bars or should be complete, and are neither at sight.
+    """
+
+    at_sight: list[YearDays]
+    others: set[date]
+
+
 class DayState(NamedTuple):
     """The state of a day, as the SQL function ``trade_date_state`` derives it.
 
@@ -112,21 +135,28 @@ class PageRows:
         """Since when the database is meant to be complete; see ``coverage.complete_since``."""
         return complete_since(self.connection, datasets, newest)
 
-    def counted_days(self, datasets: Sequence[str], start: date, end: date) -> dict[date, str | None]:
-        """The counted days of a range, oldest first: ``complete`` for the datasets, ``closed``, or ``None``."""
-        return dict(self._tuples("counted_days", datasets=list(datasets), start=start, end=end))
+    def known_days(
+        self, datasets: Sequence[str], since: date | None, newest: date, start: date, end: date
+    ) -> KnownDays:
+        """The days of a range of which something is known.
+
+        :param since: the sessions from here to ``newest`` should be complete; ``None``: no session should be.
+        """
+        values = {"datasets": list(datasets), "since": since, "newest": newest, "start": start, "end": end}
+        rows = self._tuples("known_days", **values)
+        at_sight = [YearDays(*row[:4]) for row in rows if row[1] != "other"]
+        (others,) = [set(row[4]) for row in rows if row[1] == "other"]
+        return KnownDays(at_sight, others)
+
+    def days_at_sight(self, datasets: Sequence[str], states: Collection[str], start: date, end: date) -> list[date]:
+        """The days of a range that are ``complete`` or ``closed`` at sight, as ``states`` says."""
+        values = {"datasets": list(datasets), "states": list(states), "start": start, "end": end}
+        return [row[0] for row in self._tuples("days_at_sight", **values)]
 
     def counted_dates(self, datasets: Sequence[str], start: date, end: date) -> dict[date, CountedDate]:
         """The dates of a range that were counted, with figures."""
         rows = self._tuples("counted_dates", datasets=list(datasets), start=start, end=end)
         return {row[0]: CountedDate(*row) for row in rows}
-
-    def uncounted_days(self, since: date | None, newest: date, start: date, end: date) -> set[date]:
-        """The days of a range that were not counted, and are worked on, hold bars or should be complete.
-
-        :param since: the sessions from here to ``newest`` should be complete; ``None``: no session should be.
-        """
-        return {row[0] for row in self._tuples("uncounted_days", since=since, newest=newest, start=start, end=end)}
 
     def open_sessions(self, as_of: AsOf, since: date | None, most: int) -> list[date]:
         """The sessions among the last ``most`` that are not complete, by date, whoever works on them."""
@@ -258,11 +288,6 @@ class PageRows:
 
     # ------------------------------------------------------------------ weekly lists
 
-    def first_list(self) -> date | None:
-        """The Monday of the first weekly list that is loaded, of any dataset."""
-        first: date | None = self._tuples("first_list")[0][0]
-        return first
-
     def stocks_until(self, days: Sequence[date]) -> dict[date, int]:
         """How many stocks were ever listed up to each of some days."""
         return dict(self._tuples("stocks_until", "weekly_lists", days=list(days)))
@@ -278,6 +303,19 @@ class PageRows:
         """The states of a range's weeks, by Monday and dataset; see ``WeeklyLists.states``."""
         values = state_values(datasets, first, last, newest, running)
         return [WeekState(*row) for row in self._tuples("states", "weekly_lists", **values)]
+
+    def open_weeks(
+        self, datasets: Sequence[str], newest: date, last: date, running: Sequence[str] | None
+    ) -> list[WeekState]:
+        """The states of the weeks since the first list, up to ``last``, that are not complete at sight, by Monday.
+
+        The newest list of each dataset and the week ``newest`` are among them, complete or not.
+
+        :param newest: the newest Monday whose lists should be loaded.
+        """
+        values = {"datasets": list(datasets), "newest": newest, "last": last}
+        running = None if running is None else list(running)
+        return [WeekState(*row) for row in self._tuples("open_weeks", **values, running=running)]
 
     # ------------------------------------------------------------------ the source
 

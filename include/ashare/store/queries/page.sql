@@ -7,32 +7,41 @@ SET LOCAL statement_timeout = '10s'
 SELECT (SELECT min(partition) FROM ashare.counted_partition WHERE counted_at IS NOT NULL) AS first_date,
        (SELECT max(calendar_date) FROM ashare.trade_calendar) AS calendar_end
 
--- name: counted_days
-SELECT trade_date, CASE WHEN is_complete THEN 'complete' WHEN is_closed THEN 'closed' END
-FROM ashare.counted_dates(%(datasets)s, %(start)s, %(end)s) ORDER BY trade_date
-
 -- name: counted_dates
 SELECT trade_date, is_complete, is_closed, expected, loaded, suspended, rejected
 FROM ashare.counted_dates(%(datasets)s, %(start)s, %(end)s)
 
--- name: uncounted_days
--- Days of a range that were not counted, and are worked on, hold bars or should be complete.
-WITH summary AS MATERIALIZED (
-    SELECT trade_date, is_counted, holds_bars FROM ashare.date_summaries(%(start)s, %(end)s)
+-- name: known_days
+-- The days of a range of which something is known: those that are complete or closed at sight are counted, a row a year;
+-- the others are named.
+WITH sight AS MATERIALIZED (
+    SELECT year, state, days, days[1] AS first_day, days[cardinality(days)] AS last_day
+    FROM ashare.dates_at_sight(%(datasets)s, %(start)s, %(end)s) WHERE days <> '{}'
+), wanted AS MATERIALIZED (
+    -- Sessions of which nothing is recorded: they should be complete, or a history loads them.
+    SELECT %(since)s::date AS first_day, %(newest)s::date AS last_day
+    UNION ALL SELECT first_date, last_date FROM ashare.history_run WHERE ended_at IS NULL AND kinds <> '{}'
 )
-SELECT known.day
+SELECT year, state, sum(cardinality(days))::integer, max(last_day), NULL
+FROM sight WHERE state IN ('complete', 'closed') GROUP BY year, state
+UNION ALL
+SELECT NULL, 'other', count(*), max(day), coalesce(array_agg(day), '{}')
 FROM (
-    SELECT partition FROM ashare.work WHERE NOT ashare.is_weekly(dataset)
-    UNION ALL SELECT trade_date FROM summary WHERE holds_bars
-    UNION ALL SELECT c.calendar_date FROM ashare.trade_calendar c
-    WHERE c.is_trading_day
-      AND (c.calendar_date BETWEEN %(since)s AND %(newest)s
-           OR EXISTS (SELECT FROM ashare.history_run h
-                      WHERE h.ended_at IS NULL AND h.kinds <> '{}'
-                        AND c.calendar_date BETWEEN h.first_date AND h.last_date))
-) AS known (day)
-WHERE known.day BETWEEN %(start)s AND %(end)s
-  AND known.day NOT IN (SELECT trade_date FROM summary WHERE is_counted)
+    SELECT day FROM sight, unnest(days) AS day WHERE state = 'recorded'
+    UNION
+    SELECT day FROM sight s
+    JOIN wanted w ON w.first_day <= s.last_day AND w.last_day >= s.first_day, unnest(s.days) AS day
+    WHERE s.state = 'session' AND day BETWEEN w.first_day AND w.last_day
+    UNION
+    SELECT w.partition FROM ashare.work w
+    WHERE w.partition BETWEEN %(start)s AND %(end)s AND NOT ashare.is_weekly(w.dataset)
+      AND NOT EXISTS (SELECT FROM sight s WHERE s.state = 'complete' AND s.year = extract(year FROM w.partition)
+                                            AND w.partition = ANY (s.days))
+) AS other (day)
+
+-- name: days_at_sight
+SELECT day FROM ashare.dates_at_sight(%(datasets)s, %(start)s, %(end)s) s, unnest(s.days) AS day
+WHERE s.state = ANY (%(states)s)
 
 -- name: newest_session
 SELECT max(calendar_date) FROM ashare.trade_calendar WHERE is_trading_day AND calendar_date <= %(newest)s
@@ -118,9 +127,14 @@ LEFT JOIN ashare.daily_bar b ON b.code = m.code AND b.trade_date = %(day)s
 LEFT JOIN ashare.daily_limit l ON l.code = m.code AND l.trade_date = %(day)s
 
 -- name: at_limit
--- How many stocks closed at a price limit of the day.
+-- How many stocks closed at a price limit of the day. The view takes ten times as long for a bar as the table: only bars
+-- that closed at their highest or lowest price can be at a limit.
 SELECT count(*) FILTER (WHERE is_limit_up) AS up, count(*) FILTER (WHERE is_limit_down) AS down
-FROM ashare.daily_limit WHERE trade_date = %(day)s
+FROM ashare.daily_limit
+WHERE trade_date = %(day)s AND code = ANY (ARRAY(
+    SELECT b.code FROM ashare.daily_bar b
+    WHERE b.trade_date = %(day)s AND b.is_trading
+      AND (b.close >= b.high OR b.close <= b.low OR b.high IS NULL OR b.low IS NULL)))
 
 -- name: accepted
 SELECT reason, problem, accepted_by, accepted_at FROM ashare.accepted_date
@@ -141,8 +155,30 @@ SELECT coalesce(sum(s.rows), 0)::bigint AS rows,
 FROM ashare.snapshot s
 WHERE s.as_of = ANY (%(weeks)s::date[]) AND s.fetched_at >= %(since)s
 
--- name: first_list
-SELECT min(as_of) FROM ashare.snapshot
+-- name: open_weeks
+-- The states of the weeks since the first list that are not complete at sight, of the newest list of each dataset, and of
+-- the newest week that should be loaded.
+WITH own AS MATERIALIZED (
+    SELECT name, min(s.as_of) AS since, max(s.as_of) FILTER (WHERE s.as_of <= %(last)s) AS newest,
+           count(*) FILTER (WHERE s.as_of <= %(newest)s) AS lists
+    FROM unnest(%(datasets)s::text[]) AS name JOIN ashare.snapshot s ON s.dataset = name GROUP BY name
+), week AS MATERIALIZED (
+    SELECT array_agg(DISTINCT at) AS weeks
+    FROM (
+        SELECT %(newest)s::date
+        UNION ALL SELECT newest FROM own
+        UNION ALL SELECT s.as_of FROM ashare.snapshot s WHERE s.loaded < s.rows
+        UNION ALL SELECT w.partition FROM ashare.work w WHERE ashare.is_weekly(w.dataset)
+        UNION ALL SELECT g.at::date FROM own o, generate_series(o.since, %(newest)s, interval '7 days') AS g (at)
+                  WHERE o.lists <= (%(newest)s - o.since) / 7
+                    AND NOT EXISTS (SELECT FROM ashare.snapshot s WHERE s.dataset = o.name AND s.as_of = g.at)
+    ) AS open (at)
+    WHERE at <= %(last)s AND at >= least((SELECT min(since) FROM own), %(newest)s)
+)
+SELECT w.dataset, w.partition, w.state, w.expected, w.loaded, w.missing, w.problem, w.note, w.error, w.waits_for, w.run_id,
+       w.counted_at
+FROM week, ashare.week_state(%(datasets)s, '-infinity', 'infinity', %(newest)s, %(running)s, week.weeks) w
+ORDER BY w.partition, w.dataset
 
 -- name: source_errors
 SELECT outcome, method, requested_at, who FROM ashare.source_request
