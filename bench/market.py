@@ -199,7 +199,8 @@ SELECT monday::date, ((monday::date - date '2000-01-03') / 7)::integer AS n
 FROM generate_series(date_trunc('week', %(since)s::date + 6), %(last)s::date, interval '7 days') AS monday;
 
 INSERT INTO ashare.industry (classification, code, industry, start_date, end_date)
-SELECT 'bench', s.code, 'industry ' || w.n %% 80, w.monday, lead(w.monday) OVER (PARTITION BY s.code ORDER BY w.monday)
+SELECT 'bench', s.code, 'industry ' || w.n %% 80, w.monday,
+       lead(w.monday) OVER (PARTITION BY s.code ORDER BY w.monday)
 FROM bench.security s
 JOIN (SELECT *, min(n) OVER () AS first FROM week WHERE monday >= ashare.first_partition('industry')) AS w
   ON w.n = w.first OR (w.n + s.n) %% 400 = 0

@@ -1,4 +1,4 @@
-"""Measures the reads of the page's routes, each as a route does it: borrow a store, one read-only transaction."""
+"""Measures what the page's routes read, each as a route does it: borrow a store, one read-only transaction."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from ashare.dry_run import dry_run
 from ashare.settings import DEFAULT_INDICES, SERVICE_LIMIT, Settings
 from ashare.status import StatusReader, status_reader
 from ashare.store import IdleStores, Store
+from ashare.week_status import weekly_lists
+from ashare_airflow.page import readings
 from ashare_airflow.page.models.day import CoverageDays
 from bench.market import LAST, Connect
 
@@ -83,15 +85,17 @@ def cases(chosen: Chosen) -> dict[str, Case]:
     codes, quarter = chosen.codes, LAST - timedelta(days=89)
     last_days = [quarter + timedelta(days=n) for n in range(90)]
     return {
-        "overview": lambda r, _: (r.bounds(), r.counts(), r.open_range(), r.source()),
+        "overview": lambda r, _: readings.overview(r),
         "coverage, 3 years": lambda r, _: r.coverage(LAST - 3 * YEAR, LAST),
         "coverage, 20 years": lambda r, _: r.coverage(LAST - 20 * YEAR, LAST),
-        "list, first page": lambda r, _: _page(r, 0),
-        "list, failed": lambda r, _: _page(r, 0, "failed"),
-        "list, last page": lambda r, _: _page(r, -1),
+        "list, first page": lambda r, _: readings.record_page(r, 1, PAGE),
+        "list, failed": lambda r, _: readings.record_page(r, 1, PAGE, status="failed"),
+        "list, last page": lambda r, _: readings.record_page(r, -(-sum(r.counts().values()) // PAGE), PAGE),
+        "list, a year": lambda r, _: readings.record_page(r, 1, PAGE, LAST - YEAR, LAST),
         "recent, 365 days": lambda r, _: r.records(start=LAST - YEAR),
         "pending, 90 days": lambda r, _: r.wanting(quarter, LAST),
         "preview, 90 days": lambda r, _: dry_run(r, quarter, LAST),
+        "the weekly card alone": lambda r, _: weekly_lists(r),
         "progress, 90 days": lambda r, _: (
             r.rows.dates(r.as_of, last_days),
             r.rows.loaded_since(last_days, NOW - YEAR),
@@ -108,17 +112,10 @@ def cases(chosen: Chosen) -> dict[str, Case]:
     }
 
 
-def _page(reader: StatusReader, number: int, status: str | None = None) -> object:
-    counts = reader.counts()
-    total = counts[status] if status else sum(counts.values())
-    return reader.records(status=status, limit=PAGE, offset=number % (-(-total // PAGE)) * PAGE)
-
-
 def _day(reader: StatusReader, day: date) -> object:
     row = reader.record(day)
     assert row is not None
-    lists = [reader.rows.listed(name, day) for name in ("absent", "rejected", "revisions")]
-    return reader.neighbours(day), reader.rows.batches(day), reader.rows.checks(day), reader.missing(row), lists
+    return readings.day(reader, row)
 
 
 def measure(connect: Connect) -> list[Result]:

@@ -218,22 +218,18 @@ class StatusReader:
 
     def coverage(self, start: date, end: date) -> list[tuple[Any, ...]]:
         """One tuple per calendar day of a range: (date, coverage, expected, loaded, missing, rejected, revised)."""
-        as_of, revised, nothing = self.as_of, self.rows.revised(start, end), (None,) * 5
-        figures = self.rows.counted_dates(as_of.datasets, start, end)
-        known: dict[date, tuple[Any, ...]] = {}
-        for day, row in figures.items():
-            if row.is_complete:
-                known[day] = (day, "complete", row.expected, row.loaded, 0, row.rejected, revised.get(day, 0))
-            elif row.is_closed:
-                known[day] = (day, "closed", *nothing)
-        recorded = self.rows.known_days(as_of.datasets, None, as_of.newest, start, end).others
+        known = self.rows.coverage(self.as_of.datasets, start, end)
+        recorded = self.rows.known_days(self.as_of.datasets, None, self.as_of.newest, start, end).others
         days = list(days_between(start, end))
         # A weekend of which nothing is recorded is closed.
         others = [day for day in days if day not in known and (day.weekday() < 5 or day in recorded)]
-        for state in self._states(others):
-            figures_of_day = (state.expected, state.loaded, state.missing, state.rejected)
+        states = self._states(others)
+        revised = self.rows.revised([state.trade_date for state in states if state.loaded is not None])
+        for state in states:
+            figures = (state.expected, state.loaded, state.missing, state.rejected)
             revised_of_day = None if state.loaded is None else revised.get(state.trade_date, 0)
-            known[state.trade_date] = (state.trade_date, state.coverage, *figures_of_day, revised_of_day)
+            known[state.trade_date] = (state.trade_date, state.coverage, *figures, revised_of_day)
+        nothing = (None,) * 5
         return [known.get(day) or (day, self._coverage_beyond_the_calendar(day), *nothing) for day in days]
 
     def wanting(self, start: date, end: date) -> list[date]:

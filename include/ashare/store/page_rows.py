@@ -176,9 +176,13 @@ class PageRows:
         """Some days with all that is known of them, newest first."""
         return self._rows("dates", **as_of.parameters, **_only(days)) if days else []
 
-    def revised(self, start: date, end: date) -> dict[date, int]:
-        """The number of revised bars of each date of a range that has any."""
-        return dict(self._tuples("revised", start=start, end=end))
+    def coverage(self, datasets: Sequence[str], start: date, end: date) -> dict[date, tuple[Any, ...]]:
+        """The complete and the closed days of a range, with the tuples of ``StatusReader.coverage``."""
+        return {row[0]: row for row in self._tuples("coverage", datasets=list(datasets), start=start, end=end)}
+
+    def revised(self, days: Collection[date]) -> dict[date, int]:
+        """The number of revised bars of each of some dates that has any."""
+        return dict(self._tuples("revised", days=list(days))) if days else {}
 
     def sessions(self, start: date, end: date) -> dict[date, bool]:
         """The calendar of a range: day to whether it is a session."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep
@@ -12,11 +11,10 @@ from fastapi import APIRouter, Query
 from ashare.checks import is_code
 from ashare.dates import parse_date
 from ashare.errors import InvalidInput
-from ashare.week_status import due_week, weekly_lists
 from ashare_airflow.backfills import DAG_ID, REFERENCE_DAG_ID
 from ashare_airflow.backfills.progress import active_progresses
 from ashare_airflow.backfills.scheduler import scheduler_state
-from ashare_airflow.page import runs
+from ashare_airflow.page import readings, runs
 from ashare_airflow.page.access import MAY_READ, may_start_backfills
 from ashare_airflow.page.dependencies import Reader
 from ashare_airflow.page.error_replies import NotFound
@@ -24,7 +22,6 @@ from ashare_airflow.page.models.day import CoverageDays, Day
 from ashare_airflow.page.models.overview import Overview, Source
 from ashare_airflow.page.models.reply import Reply
 from ashare_airflow.page.models.security import Adjust, SecurityName, Stock, StockBars
-from ashare_airflow.page.models.sync_records import SyncRecord
 
 MAX_YEARS = 50
 
@@ -34,34 +31,18 @@ router = APIRouter(dependencies=[MAY_READ])
 @router.get("/overview")
 def overview(reader: Reader, user: GetUserDep, session: SessionDep) -> Reply[Overview]:
     """Is the data complete, does everything run, and what can be pressed?"""
-    bounds = reader.bounds()
     why_not = runs.why_not_started(user, session, DAG_ID)
-    first_open, last_open = reader.open_range()
-    newest = bounds.newest and {**bounds.newest, "date": bounds.newest["trade_date"]}
+    read = readings.overview(reader)
     return Reply(
         data=Overview.model_validate(
             {
-                "now": reader.now(),
-                "newest_complete": newest,
-                "newest_due": bounds.newest_due,
-                "lag": bounds.lag,
-                "allowed_lag": reader.settings.max_lag,
-                "first_date": bounds.first_date,
-                "counts": reader.counts(),
-                "first_open": first_open,
-                "last_open": last_open,
+                **read,
                 **runs.schedule(session),
                 "scheduler": scheduler_state(session)._asdict(),
-                "source": reader.source(),
                 "can_start": why_not is None,
                 "why_not": why_not,
                 "active": active_progresses(reader, session),
-                "histories": reader.histories(),
-                "weekly": {
-                    "newest_due": due_week(reader),
-                    "lists": [asdict(each) for each in weekly_lists(reader)],
-                    "why_not": runs.why_not_started(user, session, REFERENCE_DAG_ID),
-                },
+                "weekly": {**read["weekly"], "why_not": runs.why_not_started(user, session, REFERENCE_DAG_ID)},
             }
         )
     )
@@ -84,22 +65,17 @@ def day(day: str, reader: Reader, user: GetUserDep, session: SessionDep) -> Repl
     row = reader.record(chosen)
     if row is None:
         raise NotFound(f"Nothing is recorded of {chosen}, and the calendar that is stored does not cover it.")
-    previous, following = reader.neighbours(chosen)
-    values: dict[str, Any] = {
-        "record": SyncRecord.from_row(row),
-        "at_limit": reader.rows.at_limit(chosen) if row["loaded"] else None,
-        "previous": previous,
-        "following": following,
-        "run": runs.last_run(row["dag_id"], row["run_id"], session),
-        "acceptance": reader.rows.acceptance(chosen),
-        "may_accept": may_start_backfills(user, DAG_ID),
-        "batches": runs.with_logs(reader.rows.batches(chosen), session),
-        "checks": reader.rows.checks(chosen),
-    }
-    values["missing_total"], values["missing"] = reader.missing(row)
-    for name in ("absent", "rejected", "revisions"):
-        values[f"{name}_total"], values[name] = reader.rows.listed(name, chosen)
-    return Reply(data=Day.model_validate(values))
+    read = readings.day(reader, row)
+    return Reply(
+        data=Day.model_validate(
+            {
+                **read,
+                "run": runs.last_run(row["dag_id"], row["run_id"], session),
+                "may_accept": may_start_backfills(user, DAG_ID),
+                "batches": runs.with_logs(read["batches"], session),
+            }
+        )
+    )
 
 
 @router.get("/securities")

@@ -19,7 +19,7 @@ from ashare_airflow.backfills import PARTITIONS
 from ashare_airflow.backfills.progress import active_progresses, progress
 from ashare_airflow.backfills.request import BackfillRequest
 from ashare_airflow.backfills.state import cancel, find_backfill
-from ashare_airflow.page import runs
+from ashare_airflow.page import readings, runs
 from ashare_airflow.page.access import AUDITED, MAY_CANCEL, MAY_READ, MAY_START, SAME_SITE, check_may_start
 from ashare_airflow.page.dependencies import Reader, open_reader, open_store
 from ashare_airflow.page.error_replies import NotFound
@@ -30,7 +30,6 @@ from ashare_airflow.page.models.sync_records import (
     PendingDates,
     RecordPage,
     Records,
-    Stats,
     Status,
     StatusCount,
     Summary,
@@ -123,19 +122,7 @@ def listing(
 ) -> Reply[RecordPage]:
     """The records a page at a time, newest first. ``stats`` counts all that the dates select, whatever the status."""
     start, end = (parse_date(text) if text else None for text in (start_date, end_date))
-    counts = reader.counts(start, end)
-    total = counts[status] if status else sum(counts.values())
-    rows = reader.records(start=start, end=end, status=status, limit=page_size, offset=(page - 1) * page_size)
-    return Reply(
-        data=RecordPage(
-            records=[SyncRecord.from_row(row) for row in rows],
-            total=total,
-            page=page,
-            page_size=page_size,
-            total_pages=-(-total // page_size),
-            stats=Stats(total=sum(counts.values()), **counts),
-        )
-    )
+    return Reply(data=readings.record_page(reader, page, page_size, start, end, status))
 
 
 @read_router.post("/check/{day}", dependencies=[SAME_SITE])

@@ -126,32 +126,33 @@ RETURNS TABLE (trade_date date, is_complete boolean, is_closed boolean, expected
                suspended integer, rejected integer)
 LANGUAGE sql STABLE
 AS $$
-    WITH asked AS MATERIALIZED (SELECT array_agg(name ORDER BY name) AS names FROM unnest(datasets) AS name)
-    SELECT s.trade_date, s.is_complete,
-           s.is_closed AND NOT EXISTS (SELECT FROM ashare.work w WHERE w.partition = s.trade_date),
-           CASE WHEN s.is_exact THEN s.expected ELSE o.expected END,
-           CASE WHEN s.is_exact THEN s.loaded ELSE o.loaded END,
-           CASE WHEN s.is_exact THEN s.suspended ELSE o.suspended END,
-           CASE WHEN s.is_exact THEN s.rejected ELSE o.rejected END
-    FROM (
-        SELECT d.*,
+    WITH asked AS MATERIALIZED (
+        SELECT array_agg(name ORDER BY name) AS names FROM unnest(datasets) AS name
+    ), summary AS MATERIALIZED (
+        SELECT d.trade_date, d.expected, d.loaded, d.suspended, d.rejected,
                -- Mostly all of the datasets are complete. Else those do not count that Baostock does not have yet.
-               d.complete = a.names
-               OR d.complete @> ARRAY(SELECT name FROM unnest(datasets) AS name
-                                      WHERE ashare.first_partition(name) <= d.trade_date) AS is_complete,
+               d.is_same OR d.complete @> ARRAY(SELECT name FROM unnest(datasets) AS name
+                                                WHERE ashare.first_partition(name) <= d.trade_date) AS is_complete,
+               d.is_closed AND NOT EXISTS (SELECT FROM ashare.work w WHERE w.partition = d.trade_date) AS is_closed,
                -- A date may be complete for more than the given datasets: then the summary's figures are too high.
-               d.complete = a.names OR d.complete <@ datasets AS is_exact
-        FROM ashare.date_summaries(first, last) d CROSS JOIN asked a
-        WHERE d.is_counted
-        OFFSET 0
-    ) AS s
-    LEFT JOIN LATERAL (
+               d.is_same OR d.complete <@ datasets AS is_exact
+        FROM (SELECT x.*, x.complete = a.names AS is_same
+              FROM ashare.date_summaries(first, last) x CROSS JOIN asked a WHERE x.is_counted OFFSET 0) AS d
+    )
+    SELECT s.trade_date, s.is_complete, s.is_closed,
+           CASE WHEN s.is_exact THEN s.expected END, CASE WHEN s.is_exact THEN s.loaded END,
+           CASE WHEN s.is_exact THEN s.suspended END, CASE WHEN s.is_exact THEN s.rejected END
+    FROM summary s WHERE s.is_exact OR NOT s.is_complete
+    UNION ALL
+    SELECT s.trade_date, true, false, o.expected, o.loaded, o.suspended, o.rejected
+    FROM summary s
+    CROSS JOIN LATERAL (
         SELECT sum(c.expected)::integer AS expected, sum(c.loaded)::integer AS loaded,
                sum(c.suspended)::integer AS suspended, sum(c.rejected)::integer AS rejected
         FROM ashare.partition_coverage(s.trade_date, s.trade_date) c
-        WHERE s.is_complete AND NOT s.is_exact
-          AND c.dataset = ANY (datasets) AND c.dataset <> 'adjust_factor' AND c.is_complete
-    ) AS o ON true
+        WHERE c.dataset = ANY (datasets) AND c.dataset <> 'adjust_factor' AND c.is_complete
+    ) AS o
+    WHERE s.is_complete AND NOT s.is_exact
 $$;
 
 CREATE OR REPLACE FUNCTION ashare.fold_row_count_changes()
@@ -243,6 +244,10 @@ SELECT * FROM ashare.summary_of_years(ARRAY(
     SELECT DISTINCT extract(year FROM trade_date)::integer FROM ashare.date_summary));
 ANALYZE ashare.date_summary;
 ANALYZE ashare.year_summary;
+
+-- What a date costs is told by the last ones that were counted.
+CREATE INDEX counted_partition_last ON ashare.counted_partition (counted_at DESC NULLS LAST)
+    WHERE dataset = 'stock_bar' AND missing = 0 AND problem IS NULL;
 
 -- How many rows of the spans cover each weekly list. Whoever writes spans or snapshots does so one after another: each
 -- counts what the other has committed.

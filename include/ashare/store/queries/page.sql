@@ -62,8 +62,17 @@ ORDER BY trade_date DESC
 SELECT trade_date, status, coverage, expected, loaded, missing, rejected, is_recorded
 FROM ashare.trade_date_state(%(datasets)s, %(start)s, %(end)s, NULL, %(newest)s, %(running)s, %(days)s)
 
+-- name: coverage
+-- The complete and the closed dates of a range.
+SELECT c.trade_date, CASE WHEN c.is_complete THEN 'complete' ELSE 'closed' END, c.expected, c.loaded,
+       CASE WHEN c.is_complete THEN 0 END, c.rejected, CASE WHEN c.is_complete THEN coalesce(r.revised, 0) END
+FROM ashare.counted_dates(%(datasets)s, %(start)s, %(end)s) c
+LEFT JOIN (SELECT trade_date, count(*) AS revised FROM ashare.bar_revision
+           WHERE trade_date BETWEEN %(start)s AND %(end)s GROUP BY 1) AS r USING (trade_date)
+WHERE c.is_complete OR c.is_closed
+
 -- name: revised
-SELECT trade_date, count(*) FROM ashare.bar_revision WHERE trade_date BETWEEN %(start)s AND %(end)s GROUP BY 1
+SELECT trade_date, count(*) FROM ashare.bar_revision WHERE trade_date = ANY (%(days)s) GROUP BY 1
 
 -- name: sessions
 -- The known part of a range's calendar.

@@ -1,0 +1,76 @@
+"""What the page's routes read of the schema ``ashare``; they add what Airflow knows. The benchmark measures these."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import date
+from typing import Any
+
+from ashare.status import StatusReader
+from ashare.store.page_rows import Row
+from ashare.week_status import due_week, weekly_lists
+from ashare_airflow.page.models.sync_records import RecordPage, Stats, Status, SyncRecord
+
+
+def overview(reader: StatusReader) -> dict[str, Any]:
+    """The page's head line, with the names of the model ``Overview``."""
+    bounds = reader.bounds()
+    first_open, last_open = reader.open_range()
+    return {
+        "now": reader.now(),
+        "newest_complete": bounds.newest and {**bounds.newest, "date": bounds.newest["trade_date"]},
+        "newest_due": bounds.newest_due,
+        "lag": bounds.lag,
+        "allowed_lag": reader.settings.max_lag,
+        "first_date": bounds.first_date,
+        "counts": reader.counts(),
+        "first_open": first_open,
+        "last_open": last_open,
+        "source": reader.source(),
+        "histories": reader.histories(),
+        "weekly": {"newest_due": due_week(reader), "lists": [asdict(each) for each in weekly_lists(reader)]},
+    }
+
+
+def record_page(
+    reader: StatusReader,
+    page: int,
+    page_size: int,
+    start: date | None = None,
+    end: date | None = None,
+    status: Status | None = None,
+) -> RecordPage:
+    """A page of the records, newest first; ``stats`` counts all that the dates select, whatever the status."""
+    counts = reader.counts(start, end)
+    total = counts[status] if status else sum(counts.values())
+    rows = reader.records(start=start, end=end, status=status, limit=page_size, offset=(page - 1) * page_size)
+    return RecordPage(
+        records=[SyncRecord.from_row(row) for row in rows],
+        total=total,
+        page=page,
+        page_size=page_size,
+        total_pages=-(-total // page_size),
+        stats=Stats(total=sum(counts.values()), **counts),
+    )
+
+
+def day(reader: StatusReader, row: Row) -> dict[str, Any]:
+    """All that is known of a recorded date, with the names of the model ``Day``.
+
+    :param row: the date's record.
+    """
+    chosen = row["trade_date"]
+    previous, following = reader.neighbours(chosen)
+    values: dict[str, Any] = {
+        "record": SyncRecord.from_row(row),
+        "at_limit": reader.rows.at_limit(chosen) if row["loaded"] else None,
+        "previous": previous,
+        "following": following,
+        "acceptance": reader.rows.acceptance(chosen),
+        "batches": reader.rows.batches(chosen),
+        "checks": reader.rows.checks(chosen),
+    }
+    values["missing_total"], values["missing"] = reader.missing(row)
+    for name in ("absent", "rejected", "revisions"):
+        values[f"{name}_total"], values[name] = reader.rows.listed(name, chosen)
+    return values
