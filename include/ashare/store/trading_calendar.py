@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
+from ashare.store.queries import queries
+
 if TYPE_CHECKING:
     from ashare.store.store import Store
 
@@ -38,4 +40,6 @@ class TradingCalendar:
     def save(self, days: Sequence[tuple[date, bool]]) -> None:
         """Upsert calendar days that were just read from the source, each with whether it is a session."""
         values = {"days": [day for day, _ in days], "is_open": [is_open for _, is_open in days]}
-        self.store.execute("calendar", "save", values)
+        with self.store.transaction() as connection:
+            connection.execute(queries("calendar")["save"], values)
+            connection.execute(queries("coverage")["fold"])

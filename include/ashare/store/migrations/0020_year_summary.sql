@@ -278,14 +278,8 @@ LANGUAGE plpgsql
 AS $$
 BEGIN
     PERFORM ashare.lock_lists();
-    NEW.loaded := CASE NEW.dataset
-        WHEN 'index_member' THEN (SELECT count(*) FROM ashare.index_member t WHERE t.start_date <= NEW.as_of
-                                  AND (t.end_date IS NULL OR t.end_date > NEW.as_of))
-        WHEN 'industry' THEN (SELECT count(*) FROM ashare.industry t WHERE t.start_date <= NEW.as_of
-                              AND (t.end_date IS NULL OR t.end_date > NEW.as_of))
-        WHEN 'security_name' THEN (SELECT count(*) FROM ashare.security_name t WHERE t.start_date <= NEW.as_of
-                                   AND (t.end_date IS NULL OR t.end_date > NEW.as_of))
-        ELSE 0 END;
+    EXECUTE format('SELECT count(*) FROM ashare.%I WHERE start_date <= $1 AND (end_date IS NULL OR end_date > $1)', NEW.dataset)
+        INTO NEW.loaded USING NEW.as_of;
     RETURN NEW;
 END
 $$;
