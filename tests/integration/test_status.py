@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import date
+from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -171,6 +171,31 @@ def test_a_weekend_is_closed_unless_something_is_known_of_it(
             assert row["coverage"] == state
         weekend = date(2025, 10, 18), date(2025, 10, 19)
         assert sum(reader.counts(*weekend).values()) == len(reader.records(start=weekend[0], end=weekend[1])) == 2
+
+
+@pytest.mark.parametrize("bounds", [(None, None), ("2023-12-28", "2025-01-02")])
+def test_a_page_of_a_list_is_a_part_of_the_whole_list(
+    reading: Reading, database: Database, bounds: tuple[str | None, str | None]
+) -> None:
+    statuses = ("success", "failed", "skipped", "success", None)
+    first = date(2023, 12, 25)
+    for n in range(24):  # at the ends of three years
+        day = first + timedelta(days=n + 350 * (n // 8))
+        status = statuses[n % 5]
+        database.do("INSERT INTO ashare.trade_calendar VALUES (%s, %s)", day, status != "skipped")
+        if status:
+            record(database, day, status, loaded=0 if status == "skipped" else 2)
+    start, end = (text and date.fromisoformat(text) for text in bounds)
+    with reading(first_date=first) as reader:
+        for chosen in (None, "success", "failed", "skipped", "pending"):
+            whole = [row["trade_date"] for row in reader.records(start=start, end=end, status=chosen)]
+            assert whole == sorted(whole, reverse=True)
+            counts = reader.counts(start, end)
+            assert len(whole) == (counts[chosen] if chosen else sum(counts.values())) > 0
+            for limit in (3, 50):
+                for offset in range(len(whole) + 2):
+                    rows = reader.records(start=start, end=end, status=chosen, limit=limit, offset=offset)
+                    assert [row["trade_date"] for row in rows] == whole[offset : offset + limit]
 
 
 def counts_of(reader: StatusReader, day: str) -> str:

@@ -98,6 +98,29 @@ def test_weeks_that_are_not_complete_are_counted_with_the_newest_reason(
     assert members.reason == f"{lost} rows that were counted are gone: run the week again."
 
 
+def test_the_weeks_that_are_read_are_those_that_are_not_complete(
+    sync: Sync, reading: Reading, database: Database
+) -> None:
+    sync(FIRST, LACKING, NEWEST)
+    database.do("DELETE FROM ashare.industry WHERE start_date = %s", LACKING)
+    database.do("UPDATE ashare.industry SET start_date = start_date + 1 WHERE start_date = %s", FIRST)
+    database.do("DELETE FROM ashare.snapshot WHERE dataset = 'security_name' AND as_of = %s", NEWEST)
+    for week in ("2025-09-01", "2025-10-06", "2025-11-03", "2025-11-17"):
+        database.do("INSERT INTO ashare.work (dataset, partition, run_id) VALUES ('index_member', %s, 'r')", week)
+    with reading("2025-11-05T12:00") as reader:
+        due, last = due_week(reader), date(2025, 11, 3)
+        read = reader.rows.open_weeks(WEEKLY, due, last, ["r"])
+        every = reader.rows.week_states(WEEKLY, FIRST, last, due, ["r"])
+    states = {(state.dataset, state.week): state for state in read}
+    assert states == {(state.dataset, state.week): state for state in every if state.week in {x.week for x in read}}
+    assert {state.state for state in every if (state.dataset, state.week) not in states} <= {
+        "complete",
+        "unpublished",
+    }
+    assert {"complete", "partial", "missing", "running"} <= {state.state for state in read}
+    assert read == sorted(read, key=lambda state: (state.week, state.dataset))
+
+
 def test_a_plan_of_weeks_tells_weeks_requests_and_what_is_quicker(
     sync: Sync, reading: Reading, emulator: Emulator
 ) -> None:
