@@ -82,7 +82,8 @@ def test_a_lake_in_a_bucket_is_written_patched_and_read(
         lambda source: load_panel("close", adjust="hfq", source=source, incomplete="ignore"),
         lambda source: universe("2025-02-03", source=source),
     ):
-        pd.testing.assert_frame_equal(*map(read, both), check_exact=True)
+        in_bucket, in_directory = map(read, both)
+        pd.testing.assert_frame_equal(in_bucket, in_directory, check_exact=True)
     frames = [scan_bars("hfq", source=place).sort("code", "trade_date").collect() for place in both]
     assert frames[0].equals(frames[1])
     manifests = [json.loads(Storage(str(place)).read("manifest.json") or b"") for place in both]

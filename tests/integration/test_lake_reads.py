@@ -212,10 +212,7 @@ def fill_lists(database: Database) -> None:
         if (dataset, week) != ("industry", weeks[5])
     ]
     insert(database, "snapshot (dataset, as_of, rows, update_date)", snapshots)
-    database.do(
-        "UPDATE ashare.snapshot s SET rows = r.loaded FROM ashare.snapshot_rows('-infinity', 'infinity') r "
-        "WHERE r.dataset = s.dataset AND r.as_of = s.as_of"
-    )
+    database.do("UPDATE ashare.snapshot SET rows = loaded")
     database.do("UPDATE ashare.snapshot SET rows = rows + 1 WHERE dataset = 'security_name' AND as_of = %s", weeks[6])
     database.do(
         "INSERT INTO ashare.work (dataset, partition, run_id) VALUES ('index_member', %s, 'scheduled__week')",

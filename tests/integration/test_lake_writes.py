@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -273,7 +272,7 @@ def test_readers_and_exports_beside_a_backfill_see_whole_dates(market: Database,
     write(market, lake)
     counts = dict(market.rows("SELECT trade_date, count(*) FROM public.later GROUP BY 1"))
     is_over = threading.Event()
-    seen: set[frozenset[date]] = set()
+    seen: set[frozenset[str]] = set()
     failed: list[BaseException] = []
 
     def read() -> None:
@@ -282,7 +281,7 @@ def test_readers_and_exports_beside_a_backfill_see_whole_dates(market: Database,
                 bars = load_bars(start=min(days), fields="close", source=lake, incomplete="ignore")
                 found = bars.groupby(bars["trade_date"].dt.date).size().to_dict()
                 assert found == {day: counts[day] for day in found}
-                seen.add(frozenset(found))
+                seen.add(frozenset(map(str, found)))
         except BaseException as error:  # noqa: BLE001
             failed.append(error)
 

@@ -94,10 +94,7 @@ def loaded(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
     snapshot = "INSERT INTO ashare.snapshot (dataset, as_of, rows, update_date) "
     snapshot += "SELECT dataset, monday, 0, monday FROM unnest(%s::text[]) AS dataset, unnest(%s::date[]) AS monday"
     database.do(snapshot, list(WEEKLY_DATASETS), MONDAYS)
-    database.do(
-        "UPDATE ashare.snapshot s SET rows = r.loaded FROM ashare.snapshot_rows('-infinity', 'infinity') r "
-        "WHERE r.dataset = s.dataset AND r.as_of = s.as_of"
-    )
+    database.do("UPDATE ashare.snapshot SET rows = loaded")
     monkeypatch.setenv(POSTGRES_VARIABLE, database.server.connection_json(database.name))
     monkeypatch.setenv("ASHARE_KINDS", "stock")
     set_clock(monkeypatch, "2025-03-13T20:00")
