@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import psycopg
@@ -26,7 +28,7 @@ NAMES = ("hfq price", "qfq factor", "qfq price", "hfq volume", "qfq volume")
 
 
 @pytest.fixture(scope="module")
-def connection(postgres: EmbeddedPostgres) -> psycopg.Connection:
+def connection(postgres: EmbeddedPostgres) -> Iterator[psycopg.Connection[Any]]:
     with postgres.connect("postgres") as opened:
         yield opened
 

@@ -147,7 +147,7 @@ def fill(database: Database) -> None:
         "FROM generate_series(date '2024-01-01', '2025-12-31', '1 day') AS day"
     )
     sessions = [day for day in sessions if str(day) not in ("2025-01-01", "2025-01-28")]
-    spans = {code: (date(2010, 1, 4), None) for code in (*STOCKS, *OTHERS)}
+    spans: dict[str, tuple[date | None, date | None]] = dict.fromkeys((*STOCKS, *OTHERS), (date(2010, 1, 4), None))
     spans |= {"sh.600003": (date(2010, 1, 4), date(2025, 1, 20)), "sh.600004": (date(2025, 1, 6), None)}
     spans |= {"sz.300001": (date(2024, 12, 30), date(2025, 3, 3)), "sh.600005": (None, None)}
     updated = "2025-03-13 18:00+08"
@@ -193,14 +193,14 @@ def record_dates(database: Database, sessions: list[date]) -> None:
 def fill_lists(database: Database) -> None:
     weeks = mondays(date(2024, 12, 2), date(2025, 3, 3))
     third, later = weeks[3], weeks[8]
-    members = [("sh.000300", code, weeks[0], None) for code in STOCKS[:6]]
+    members: list[tuple[Any, ...]] = [("sh.000300", code, weeks[0], None) for code in STOCKS[:6]]
     members += [("sh.000300", STOCKS[7], weeks[0], third), ("sh.000300", STOCKS[7], later, None)]
     members += [("sh.000905", code, third, None) for code in (*STOCKS[8:11], UNLISTED)]
     members += [("sh.000016", "sh.600003", weeks[0], later), ("sh.000016", "bj.430001", weeks[0], None)]
     insert(database, "index_member", members)
     names = [(code, f"name of {code}", weeks[0], None) for code in STOCKS[2:]]
     insert(database, "security_name", [*names, (STOCKS[0], "*ST 甲", third, later), (STOCKS[0], "甲", later, None)])
-    industries = [("申万一级行业", code, "银行", weeks[0], later) for code in STOCKS[:9]]
+    industries: list[tuple[Any, ...]] = [("申万一级行业", code, "银行", weeks[0], later) for code in STOCKS[:9]]
     industries += [
         ("证监会行业分类", code, None if code == STOCKS[4] else "J66", later, None) for code in STOCKS[:12]
     ]
@@ -277,7 +277,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
 def test_bars(held: Held, environment: Callable[[str, str], None], data: st.DataObject) -> None:
     environment(data.draw(kinds), data.draw(first_dates))
     asked = (data.draw(codes), data.draw(starts), data.draw(ends))
-    options = {"index": data.draw(indices), "incomplete": data.draw(incompletes)}
+    options: dict[str, Any] = {"index": data.draw(indices), "incomplete": data.draw(incompletes)}
     name = data.draw(st.sampled_from(["load_bars", "load_bars_arrow", "load_limits"]))
     if name != "load_limits":
         options |= {"adjust": data.draw(adjusts), "fields": data.draw(fields)}
@@ -488,7 +488,7 @@ def assert_close(found: pd.DataFrame, expected: pd.DataFrame) -> None:
         elif name == "trade_date":
             assert (pd.to_datetime(one) == other).all()
         else:
-            texts = [each.astype(object).where(each.notna(), None).tolist() for each in (one, other)]
+            texts = [[None if pd.isna(value) else value for value in each] for each in (one, other)]
             assert texts[0] == texts[1]
 
 
@@ -532,7 +532,9 @@ def test_the_views_for_duckdb_are_the_databases(
     with duckdb.connect(str(file)) as written, duckdb.connect() as piped:
         piped.execute(printed)
         for connection in (written, piped):
-            for view, adjust in (("daily_bar", None), ("daily_bar_hfq", "hfq"), ("daily_bar_qfq", "qfq")):
+            views: tuple[tuple[str, read.Adjust | None], ...]
+            views = (("daily_bar", None), ("daily_bar_hfq", "hfq"), ("daily_bar_qfq", "qfq"))
+            for view, adjust in views:
                 wanted = read.load_bars(adjust=adjust, incomplete="ignore", source=held.lake)
                 assert_close(connection.sql(f"SELECT * FROM {view}").df(), wanted)
             wanted = read.load_limits(incomplete="ignore", source=held.lake)

@@ -20,7 +20,8 @@ from psycopg import sql
 from ashare.connection import POSTGRES_VARIABLE
 from ashare.dates import beijing_now
 from ashare.errors import InvalidInput, StoreUnavailable
-from ashare.read import ADJUSTED, FIELDS, KEY, LIMITS, load_bars, load_bars_arrow, load_limits, universe
+from ashare.read import load_bars, load_bars_arrow, load_limits, universe
+from ashare.read_columns import ADJUSTED, FIELDS, KEY, LIMITS
 from ashare.store import Store, arrow
 from ashare.store.read_connection import read_transaction
 from ashare_emulator.generated import GeneratedMarket

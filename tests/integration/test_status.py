@@ -185,7 +185,7 @@ def test_a_page_of_a_list_is_a_part_of_the_whole_list(
         database.do("INSERT INTO ashare.trade_calendar VALUES (%s, %s)", day, status != "skipped")
         if status:
             record(database, day, status, loaded=0 if status == "skipped" else 2)
-    start, end = (text and date.fromisoformat(text) for text in bounds)
+    start, end = (date.fromisoformat(text) if text else None for text in bounds)
     with reading(first_date=first) as reader:
         for chosen in (None, "success", "failed", "skipped", "pending"):
             whole = [row["trade_date"] for row in reader.records(start=start, end=end, status=chosen)]

@@ -29,7 +29,7 @@ from ashare.datasets import (
     bars_of,
 )
 from ashare.export.qlib import FILE_OF_KIND
-from ashare.read import FIELDS
+from ashare.read_columns import FIELDS
 from ashare.source import Session, SourceConfig
 from ashare.source.calls import BAR_FIELDS
 from ashare.store import cross_check
