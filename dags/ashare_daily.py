@@ -43,7 +43,8 @@ def plan_batches() -> list[dict[str, Any]]:
         return [{"batch_no": batch.batch_no, "label": batch.label} for batch in sync.plan_batches(run)]
 
 
-@task(pool=POOL, map_index_template="{{ task.op_kwargs['batch']['label'] }}")
+# Without multiple outputs: an XCom a key would be three requests more to the API server.
+@task(pool=POOL, multiple_outputs=False, map_index_template="{{ task.op_kwargs['batch']['label'] }}")
 def fetch_and_copy(batch: dict[str, Any]) -> dict[str, int]:
     """Fetch a batch from Baostock, check every row, COPY and merge: a whole market at once, codes page by page.
 

@@ -23,7 +23,7 @@ from ashare_airflow.defaults import DEFAULT_ARGS, REFERENCE_PARAMS, START_DATE, 
 from ashare_airflow.schedule.timetable import WeekTimetable
 
 
-@task(pool=POOL, outlets=WEEKLY_ASSETS)
+@task(pool=POOL, multiple_outputs=False, outlets=WEEKLY_ASSETS)
 def sync_week() -> dict[str, int]:
     """Fetch the lists that the week lacks, check each as a whole, and write them as spans.
 

@@ -16,7 +16,7 @@ from ashare.connection_variables import (
     variable_of,
 )
 from ashare.errors import AshareError, InvalidInput
-from ashare.settings import Settings
+from ashare.settings import current_settings
 from ashare.source import SourceConfig
 from ashare.source.config import PORT, PUBLIC_HOST
 from ashare.source.transport import Limits
@@ -85,7 +85,7 @@ class Environment:
 
         The connection's host, port, login and password are used, and ``api_key`` in its extra.
         """
-        fields, settings = self.fields(SOURCE_CONNECTION, SOURCE_EXAMPLE), Settings()
+        fields, settings = self.fields(SOURCE_CONNECTION, SOURCE_EXAMPLE), current_settings()
         given = {"user": fields.login, "password": fields.password}
         return SourceConfig(
             fields.host,

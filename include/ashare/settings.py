@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from datetime import date, time
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -163,6 +165,19 @@ class Settings(BaseSettings):
                 "sh.000001,sz.399001; sz.000001 would be a stock"
             )
         return codes or DEFAULT_INDICES
+
+
+def current_settings() -> Settings:
+    """The settings. The environment is read again only if a variable has changed: that takes some milliseconds.
+
+    :raises InvalidInput: values are invalid.
+    """
+    return _settings_of(frozenset(item for item in os.environ.items() if item[0].upper().startswith(_PREFIX)))
+
+
+@lru_cache(maxsize=1)
+def _settings_of(_: frozenset[tuple[str, str]]) -> Settings:
+    return Settings()
 
 
 def _items(value: Sequence[str] | str) -> tuple[str, ...]:

@@ -14,9 +14,9 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 from ashare.datasets import DATASETS, KINDS, WEEKLY_DATASETS, kept_with
 from ashare.dates import FIRST_TRADE_DATE, SHANGHAI, beijing_now
 from ashare.errors import Postponed
-from ashare.settings import Settings
+from ashare.settings import current_settings
 
-SETTINGS = Settings()
+SETTINGS = current_settings()
 """Read when the DAG file is parsed: an invalid setting is an import error of the DAG, and of nothing else."""
 
 BARS = Asset("ashare_daily_bar")

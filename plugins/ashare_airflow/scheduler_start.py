@@ -18,6 +18,8 @@ TASK_MODULES = (
     "airflow.providers.standard.decorators.python",
     "ashare_airflow.schedule.sensor",
     "ashare_airflow.context",
+    "ashare_airflow.report.asset_events",
+    "ashare_airflow.report.run_report",
     "ashare.alerts",
     "ashare.metrics",
     "airflow.providers.postgres.hooks.postgres",

@@ -89,11 +89,15 @@ class HistoryTables:
         given = {} if codes is None else {"codes": list(codes)}
         return {row[0] for row in self._all("wants_factors", **given)}
 
-    def gaps(self, code: str, kind: str) -> list[tuple[date, date]]:
-        """A security's missing sessions, as (first, last) of each span; empty if no bars of the kind are loaded."""
-        if not self._loads_bars_of(kind):
-            return []
-        return [(row[0], row[1]) for row in self._all("gaps", code=code)]
+    def gaps(self, codes: Sequence[str], kind: str) -> dict[str, list[tuple[date, date]]]:
+        """The missing sessions of some securities, as (first, last) of each span, by code.
+
+        A security that lacks none is left out; all of them, if no bars of the kind are loaded.
+        """
+        found: dict[str, list[tuple[date, date]]] = {}
+        for code, first, last in self._all("gaps", of=list(codes)) if self._loads_bars_of(kind) else ():
+            found.setdefault(code, []).append((first, last))
+        return found
 
     def _loads_bars_of(self, kind: str) -> bool:
         return bars_of(kind).name in self._span.datasets

@@ -41,6 +41,8 @@ LOCK = "ashare baostock"
 RESTART_SECONDS = 120
 GIVE_WAY_SECONDS = 30
 """Shortest time between two handovers of the connection to waiting sessions: each costs a login and a logout."""
+LOOK_SECONDS = 1
+"""Shortest time between two looks whether sessions wait: Baostock waits meanwhile."""
 
 POOLED = (
     "The lock on Baostock is not this session's own: a pooler between here and PostgreSQL pools by transaction, so "
@@ -79,7 +81,7 @@ class SourceGate:
         self._token = uuid.uuid4().hex
         # The party comes first, as PostgreSQL cuts a session's name after 63 bytes.
         self._waiter = f"ashare waits {zlib.crc32((party or self._token).encode()):08x}: "
-        self._may_give_way_at = 0.0
+        self._looks_again_at = 0.0
         self._connection: psycopg.Connection[Any] | None = None
         self._begun: dict[int, float] = {}
 
@@ -129,13 +131,12 @@ class SourceGate:
 
     def should_give_way(self) -> bool:
         """Whether sessions of other parties wait, and no handover was within ``GIVE_WAY_SECONDS``."""
-        if time.monotonic() < self._may_give_way_at:
+        if time.monotonic() < self._looks_again_at:
             return False
         row = self._run("others_wait", party=self._waiter)
-        if not row or not row[0]:
-            return False
-        self._may_give_way_at = time.monotonic() + GIVE_WAY_SECONDS
-        return True
+        is_awaited = bool(row and row[0])
+        self._looks_again_at = time.monotonic() + (GIVE_WAY_SECONDS if is_awaited else LOOK_SECONDS)
+        return is_awaited
 
     def admit(self, requests: int) -> None:
         """Check that ``requests`` more requests may be sent now; raises the errors of ``SourceLimit.check``."""

@@ -11,7 +11,7 @@ from datetime import date, datetime, time
 from ashare.datasets import KINDS, MARKET_DAY_FROM, kept_with, newest_published
 from ashare.dates import beijing_now, parse_trade_date
 from ashare.errors import AshareError, IncompleteDate, InvalidInput, Postponed
-from ashare.settings import Settings
+from ashare.settings import Settings, current_settings
 from ashare.source import Session, SourceConfig
 from ashare.store import Expectation, SourceGate, Store
 from ashare.store.rows import Plan
@@ -54,7 +54,7 @@ class RunContext:
     batch_size: int = DEFAULT_BATCH_SIZE
     run_id: str = "manual"
     who: str = "manual"
-    settings: Settings = field(default_factory=Settings)
+    settings: Settings = field(default_factory=current_settings)
     now: Callable[[], datetime] = beijing_now
 
     def __post_init__(self) -> None:
@@ -148,7 +148,8 @@ class Run(RunContext):
         :param requests: expected calls and pages, at least.
         """
         reserved = self.settings.reserve if self.leaves_reserve or not self.is_newest else 0
-        return self._session(requests, reserved, trade_date=self.day)
+        # Batches of one run do not give way to each other: all are needed, and a change costs two requests.
+        return self._session(requests, reserved, trade_date=self.day, party=self.run_id)
 
     @property
     def evidence(self) -> Evidence:

@@ -10,14 +10,11 @@ WITH listed AS (
     SELECT code FROM ashare.expected_security(%(day)s, ARRAY[%(kind)s], '{}')
 ), goes_ex AS MATERIALIZED (
     SELECT code FROM ashare.adjust_factor WHERE ex_date = %(day)s
-), limited AS (
-    -- A bar of the main board under special treatment is not compared: Baostock's flag can be of a later day, and the
-    -- limits of such a stock are half as wide.
-    SELECT l.code, l.is_outside
-    FROM ashare.daily_limit l JOIN ashare.price_limit_rule r USING (rule)
-    WHERE %(kind)s = 'stock' AND l.trade_date = %(day)s AND l.limit_up IS NOT NULL AND (l.can_buy OR l.can_sell)
-      AND r.is_st IS NOT TRUE
-), side_by_side AS (
+), usual_rule AS MATERIALIZED (
+    SELECT code_prefix, is_st, 1 + up_pct * 0.01 AS up, 1 - down_pct * 0.01 AS down FROM ashare.price_limit_rule
+    WHERE listing_sessions IS NULL AND NOT is_delisting_start
+      AND %(day)s BETWEEN first_day AND coalesce(last_day, 'infinity')
+), side_by_side AS MATERIALIZED (
     -- A full join: the planner expects one row where many were just loaded, and would run an inner join as a nested
     -- loop over all pairs.
     SELECT code, b.code IS NOT NULL AS is_now, p.code IS NOT NULL AS was, b.code = p.code AS is_pair, b.is_trading,
@@ -25,16 +22,30 @@ WITH listed AS (
            -- A session in between that the source lacks explains at most one day's move, and only if the row's
            -- pct_chg fits its prices.
            coalesce(g.may_lack AND abs(b.preclose - p.close) <= %(days_move)s * p.close
-                    AND abs(b.pct_chg - (b.close / nullif(b.preclose, 0) - 1) * 100) <= 0.01, false) AS is_explained,
+                    AND abs((b.pct_chg + 100) * b.preclose - b.close * 100) <= 0.01 * b.preclose
+                    AND b.preclose <> 0, false) AS is_explained,
            code IN (TABLE goes_ex) AS goes_ex,
            CASE WHEN b.is_trading AND b.preclose > 0
-                THEN abs(b.pct_chg - (b.close / b.preclose - 1) * 100) > 0.01 END AS pct_deviates
+                -- pct_chg against (close / preclose - 1) * 100, without a division: it takes longer than all the rest.
+                THEN abs((b.pct_chg + 100) * b.preclose - b.close * 100) > 0.01 * b.preclose END AS pct_deviates,
+           -- Most bars are within the limits of any day, rounded to the inside; no special rule is as narrow. The view
+           -- daily_limit decides about the others, and about stocks that are new or about to leave.
+           CASE WHEN b.is_trading AND s.kind = 'stock' THEN
+               coalesce(b.high <= trunc(b.preclose * u.up, 2) AND b.low - 0.01 >= trunc(b.preclose * u.down, 2)
+                        AND s.ipo_date < b.trade_date - 31 AND coalesce(s.out_date > b.trade_date + 45, true), false)
+           END AS is_inside,
+           u.is_st IS TRUE AS is_st_rule
     FROM (SELECT * FROM ashare.daily_bar WHERE trade_date = %(day)s) AS b
     FULL JOIN (SELECT * FROM ashare.daily_bar WHERE trade_date = %(before)s) AS p USING (code)
     LEFT JOIN ashare.security s USING (code)
+    LEFT JOIN usual_rule u ON u.code_prefix = left(b.code, 5) AND (u.is_st IS NULL OR u.is_st = coalesce(b.is_st, false))
     CROSS JOIN (SELECT ashare.may_lack_session(%(before)s, %(day)s) AS may_lack) AS g
     WHERE code NOT LIKE 'bj.%%' AND coalesce(s.kind, %(kind)s) = %(kind)s
-    OFFSET 0  -- keeps the planner from computing an expression again at each use
+), looked_up AS MATERIALIZED (
+    SELECT l.code, l.is_outside
+    FROM ashare.daily_limit l JOIN ashare.price_limit_rule r USING (rule)
+    WHERE l.trade_date = %(day)s AND l.code = ANY (ARRAY(SELECT code FROM side_by_side WHERE NOT is_inside))
+      AND l.limit_up IS NOT NULL AND (l.can_buy OR l.can_sell) AND r.is_st IS NOT TRUE
 )
 SELECT count(*) FILTER (WHERE is_now) AS rows,
        (SELECT count(*) FROM listed) AS expected,
@@ -53,8 +64,10 @@ SELECT count(*) FILTER (WHERE is_now) AS rows,
        coalesce(array_agg(code) FILTER (WHERE is_pair AND goes_ex AND is_trading AND NOT moved), '{}') AS factor_without_move,
        count(pct_deviates) AS pct,
        coalesce(array_agg(code) FILTER (WHERE pct_deviates), '{}') AS pct_deviating,
-       (SELECT count(*) FROM limited) AS limited,
-       (SELECT coalesce(array_agg(code) FILTER (WHERE is_outside), '{}') FROM limited) AS outside_limits,
+       -- A bar of the main board under special treatment is not compared: Baostock's flag can be of a later day, and
+       -- the limits of such a stock are half as wide.
+       count(*) FILTER (WHERE is_inside AND NOT is_st_rule) + (SELECT count(*) FROM looked_up) AS limited,
+       (SELECT coalesce(array_agg(code) FILTER (WHERE is_outside), '{}') FROM looked_up) AS outside_limits,
        -- A suspended stock's row may repeat the volume of the day before.
        coalesce(sum(volume) FILTER (WHERE is_pair AND is_trading), 0) AS volume,
        coalesce(sum(volume_before) FILTER (WHERE is_pair AND is_trading), 0) AS volume_before

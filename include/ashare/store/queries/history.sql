@@ -70,26 +70,39 @@ WHERE l.kind = 'stock' AND (%(codes)s::text[] IS NULL OR l.code = ANY (%(codes)s
                         WHERE a.trade_date = c.calendar_date AND a.ended_at IS NULL)))
 
 -- name: gaps
--- The missing sessions of one security, as spans of consecutive sessions. A session with a rejected row is missing:
--- it is asked for again.
-WITH listed AS (
-    SELECT * FROM ashare.listed_security(%(start)s, %(end)s, %(kinds)s, %(indices)s) WHERE code = %(code)s
-), session AS (
-    SELECT c.calendar_date AS day, row_number() OVER (ORDER BY c.calendar_date) AS n
-    FROM listed l JOIN ashare.trade_calendar c ON c.calendar_date BETWEEN l.first_day AND l.last_day
-    WHERE c.is_trading_day
-), lacking AS (
-    SELECT s.day, s.n - row_number() OVER (ORDER BY s.n) AS span
-    FROM session s
-    WHERE NOT EXISTS (SELECT FROM ashare.daily_bar b WHERE b.code = %(code)s AND b.trade_date = s.day)
-      AND NOT EXISTS (SELECT FROM ashare.absent_bar a WHERE a.code = %(code)s AND a.trade_date = s.day
-                      AND (a.recorded_at AT TIME ZONE 'Asia/Shanghai')::date > a.trade_date)
-      AND NOT EXISTS (SELECT FROM ashare.absent_range r
-                      WHERE r.code = %(code)s AND s.day BETWEEN r.first_date AND r.last_date)
-      AND s.day NOT IN (SELECT trade_date FROM ashare.accepted_date
-                        WHERE ended_at IS NULL AND kinds @> %(kinds)s::text[])
+-- The missing sessions of some securities, as spans of consecutive sessions. A session with a rejected row is missing:
+-- it is asked for again. LATERAL: one security after the other, by the index, whatever the planner expects of a table
+-- without statistics.
+WITH listed AS MATERIALIZED (
+    SELECT * FROM ashare.listed_security(%(start)s, %(end)s, %(kinds)s, %(indices)s)
+    WHERE code = ANY (%(of)s::text[])
+), session AS MATERIALIZED (
+    SELECT calendar_date AS day, row_number() OVER (ORDER BY calendar_date) AS n
+    FROM ashare.trade_calendar WHERE is_trading_day AND calendar_date BETWEEN %(start)s AND %(end)s
+), absent AS MATERIALIZED (
+    SELECT code, trade_date FROM ashare.absent_bar
+    WHERE trade_date BETWEEN %(start)s AND %(end)s AND code = ANY (%(of)s::text[])
+      AND (recorded_at AT TIME ZONE 'Asia/Shanghai')::date > trade_date
 )
-SELECT min(day), max(day) FROM lacking GROUP BY span ORDER BY 1
+SELECT l.code, g.first_day, g.last_day
+FROM listed l
+CROSS JOIN LATERAL (
+    SELECT min(day) AS first_day, max(day) AS last_day
+    FROM (
+        SELECT s.day, s.n - row_number() OVER (ORDER BY s.n) AS span
+        FROM session s
+        WHERE s.day BETWEEN l.first_day AND l.last_day
+          AND s.day NOT IN (SELECT b.trade_date FROM ashare.daily_bar b
+                            WHERE b.code = l.code AND b.trade_date BETWEEN %(start)s AND %(end)s)
+          AND s.day NOT IN (SELECT a.trade_date FROM absent a WHERE a.code = l.code)
+          AND NOT EXISTS (SELECT FROM ashare.absent_range r
+                          WHERE r.code = l.code AND s.day BETWEEN r.first_date AND r.last_date)
+          AND s.day NOT IN (SELECT trade_date FROM ashare.accepted_date
+                            WHERE ended_at IS NULL AND kinds @> %(kinds)s::text[])
+    ) AS lacking
+    GROUP BY span
+) AS g
+ORDER BY l.code, g.first_day
 
 -- name: forget
 DELETE FROM ashare.history_run WHERE run_id = %(run_id)s

@@ -12,7 +12,6 @@ from datetime import date
 
 from ashare.cost import PAGE_SESSIONS
 from ashare.errors import InvalidInput
-from ashare.store import Batch
 from ashare.store.rows import MergeCounts
 from ashare.sync.by_code import CodeFetcher, Page
 from ashare.sync.heal import sync_date
@@ -43,15 +42,19 @@ def fetch_and_copy(history: HistoryRun, batch_no: int) -> MergeCounts:
             return merged
         codes = list(batch.codes or ())
         with_factors = history.tables.wants_factors(codes)
-        if not with_factors and not any(history.tables.gaps(code, batch.kind) for code in codes):
+        # Both are read here: between two requests, a question to the database would keep the source waiting.
+        gaps = history.tables.gaps(codes, batch.kind)
+        if not with_factors and not gaps:
             return NOTHING
         sessions = history.tables.sessions()
         tried.session = session = history.session()
 
         def fetch(fetcher: CodeFetcher, loader: Loader) -> None:
             factors = StockFactors(history, session, loader, with_factors)
-            fetcher.fetch(codes, lambda code: _pages(history, batch, code, sessions), factors.fetch)
-            fetcher.problems += factors.judge_odd()
+            fetcher.fetch(
+                codes, lambda code: _pages(history, batch.kind, code, gaps.get(code, ()), sessions), factors.fetch
+            )
+            fetcher.problems += factors.judge_doubted()
 
         merged, error = fetch_stream(
             history.on(history.start), history.plan, batch, session, fetch, sessions=list(map(str, sessions))
@@ -65,9 +68,11 @@ def fetch_and_copy(history: HistoryRun, batch_no: int) -> MergeCounts:
         return merged
 
 
-def _pages(history: HistoryRun, batch: Batch, code: str, sessions: Sequence[date]) -> Sequence[Page]:
-    pages = cut_pages(history.tables.gaps(code, batch.kind), sessions)
-    if batch.kind == "index" and pages:
+def _pages(
+    history: HistoryRun, kind: str, code: str, gaps: Sequence[tuple[date, date]], sessions: Sequence[date]
+) -> Sequence[Page]:
+    pages = cut_pages(gaps, sessions)
+    if kind == "index" and pages:
         # Some indices have bars before their listing date: the first page reaches back as far as it costs nothing.
         first_bar = history.store.bars.first_bar(code)
         if first_bar is None or first_bar > pages[0].first:
