@@ -49,6 +49,9 @@ LATENCIES = dict.fromkeys(
 
 DATES = 22
 """The number of sessions in a month."""
+USE_DATES = 12
+HISTORY_CODES, HISTORY_BATCH = 200, 50
+"""A year of so many stocks by code: two requests each, and a hand-over after each batch."""
 SERIAL_STOCKS = 300
 CODES, YEARS = 500, 35
 """Size of the history batch. Its memory is a figure, its time is not."""
@@ -129,8 +132,10 @@ def measure(directory: Path, begin: Callable[[str], None]) -> list[Figure]:
         figures += _requests_and_time(bench, serial, lone)
         begin(f"{PAIRS} x {DATES} dates, no latency, and {PAIRS} x {DATES} empty runs")
         figures += _overhead(bench)
-        begin(f"{DATES} dates, {MARKET_SECONDS:g} s a market")
+        begin(f"{USE_DATES} dates, {MARKET_SECONDS:g} s a market")
         figures += _use(bench)
+        begin(f"a year of {HISTORY_CODES} stocks by code, {REPLY_SECONDS:g} s a request")
+        figures += _history_use(bench)
     listed = f"{batch['bars']} bars in {batch['fetch_seconds']:.0f} s, without Airflow"
     return [
         *figures,
@@ -318,12 +323,24 @@ def _listed(seconds: Sequence[float]) -> str:
 
 def _use(bench: Bench) -> list[Figure]:
     with bench.source(LATENCIES) as requests:
-        bench.airflow.backfill(bench.take(DATES))
+        bench.airflow.backfill(bench.take(USE_DATES))
+    return _busy(requests, f"{USE_DATES} dates, {MARKET_SECONDS:g} s a market", "the source is busy", 90)
+
+
+def _history_use(bench: Bench) -> list[Figure]:
+    codes = [row[1] for row in bench.market.bars_on(END, "stock")[:HISTORY_CODES]]
+    conf = {"start_date": str(START), "end_date": str(END), "codes": codes, "kinds": ["stock"]}
+    with bench.source(REPLY_SECONDS) as requests:
+        bench.airflow.history(conf | {"batch_size": HISTORY_BATCH})
+    name = f"a year of {HISTORY_CODES} stocks by code, {REPLY_SECONDS:g} s a request"
+    return _busy(requests, name, "the source is busy, by code", 97)
+
+
+def _busy(requests: Sequence[RequestRecord], work: str, name: str, target: float) -> list[Figure]:
+    """The time from the first to the last request, and the share of it in which the source had a request."""
     busy = sum(request.finished - request.started for request in requests)
     wall = requests[-1].finished - requests[0].started
     return [
-        Figure(
-            USE, f"{DATES} dates, {MARKET_SECONDS:g} s a market", round(wall, 1), "s", detail=f"busy {busy:.1f} s"
-        ),
-        Figure(USE, "the source is busy", round(100 * busy / wall, 1), "%", 90, at_least=True),
+        Figure(USE, work, round(wall, 1), "s", detail=f"{len(requests)} requests, busy {busy:.1f} s"),
+        Figure(USE, name, round(100 * busy / wall, 1), "%", target, at_least=True),
     ]

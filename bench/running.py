@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import LiteralString  # in typing since Python 3.11
 
 START_SECONDS = 240
-DAILY, EMPTY = "ashare_daily", "empty_runs"
+DAILY, HISTORY, EMPTY = "ashare_daily", "ashare_history", "empty_runs"
 
 
 class NotRunning(Exception):
@@ -145,6 +145,14 @@ class Running:
         batches = {day: count for day, task, count in tasks if task == "fetch_and_copy"}
         return Backfill(seconds, recorded, sum(count for _, _, count in tasks), batches)
 
+    def history(self, conf: dict[str, Any]) -> None:
+        """Run `ashare_history` for the first time, and wait for its end.
+
+        :raises NotRunning: the run failed.
+        """
+        self._shell('exec airflow dags trigger "$@"', "--conf", json.dumps(conf), HISTORY)
+        self._wait_for_runs(HISTORY, "", "", 1)
+
     def _wait_for_runs(self, dag_id: str, first: str, last: str, runs: int) -> None:
         ended = 0
         while ended < runs:
@@ -154,11 +162,12 @@ class Running:
                     connection,
                     """SELECT count(*) FILTER (WHERE state IN ('success', 'failed')),
                               count(*) FILTER (WHERE state = 'failed')
-                       FROM dag_run WHERE dag_id = %s AND partition_key BETWEEN %s AND %s""",
+                       FROM dag_run
+                       WHERE dag_id = %s AND (partition_key BETWEEN %s AND %s OR partition_key IS NULL)""",
                     (dag_id, first, last),
                 )
             if failed:
-                raise NotRunning(f"{failed} runs of {dag_id} from {first} to {last} failed.")
+                raise NotRunning(f"{failed} runs of {dag_id} {first} {last} failed.")
 
     def connect(self, database: str) -> psycopg.Connection[Any]:
         """Connect to a database of the embedded PostgreSQL: ``airflow`` or ``ashare``."""

@@ -71,6 +71,7 @@ class Session(Calls):
         self.requests = 0
         self._sent = self._answered = 0
         """Messages sent since the last connect, queries answered since the last login."""
+        self._meanwhile: Callable[[], None] | None = None
         self._short_sessions = 0
         self._longest_range = timedelta.max
         """Maximum range of a request for bars; shortened when Baostock stalls."""
@@ -129,6 +130,10 @@ class Session(Calls):
             log.info("Others wait for the connection to Baostock: it is given to them, and taken again after them.")
             self.__exit__(None, None, None)
             self.__enter__()
+
+    def begin_meanwhile(self, begin: Callable[[], None]) -> None:
+        """Call ``begin`` once the next message is sent: what it begins must not hold up that message."""
+        self._meanwhile = begin
 
     def wait_for(self, work: Future[Result]) -> Result:
         """Wait for other work between two calls. If the lock is lost meanwhile, the connection is closed at once.
@@ -251,7 +256,8 @@ class Session(Calls):
         reply = ""
         outcome = "no reply"
         try:
-            reply = self._transport.exchange(message, self._gate)
+            meanwhile, self._meanwhile = self._meanwhile, None
+            reply = self._transport.exchange(message, self._gate, meanwhile)
             outcome = check_reply(method, body, reply)
         except AshareError as error:
             outcome = getattr(error, "code", type(error).__name__)

@@ -10,6 +10,7 @@ import selectors
 import socket
 import time
 import zlib
+from collections.abc import Callable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import Any
@@ -112,11 +113,12 @@ class Transport:
                 if selector.select(0):
                     self._check(gate)
 
-    def exchange(self, message: str, gate: Gate | None = None) -> str:
+    def exchange(self, message: str, gate: Gate | None = None, meanwhile: Callable[[], None] | None = None) -> str:
         """Send one message and return its reply as the client expects it: header, then the decompressed body.
 
         :param gate: checked whenever its ``fileno`` becomes readable during the wait; an error of the check closes
             the connection.
+        :param meanwhile: called once the message is sent.
         :raises SourceUnreachable: the connection is not open.
         :raises SourceDropped: the connection broke.
         :raises SourceStalled: a time limit passed.
@@ -128,6 +130,8 @@ class Transport:
         try:
             self._socket.settimeout(self._limits.idle)
             self._socket.sendall(message.encode() + b"\n")
+            if meanwhile is not None:
+                meanwhile()
             reply = self._receive(self._socket, gate)
         except TimeoutError:
             self.close()

@@ -41,6 +41,7 @@ LOCK = "ashare baostock"
 RESTART_SECONDS = 120
 GIVE_WAY_SECONDS = 30
 """Shortest time between two handovers of the connection to waiting sessions: each costs a login and a logout."""
+NONE_ENDED: dict[str, Any] = {"id": None, "outcome": None, "seconds": None, "reply_chars": None}
 LOOK_SECONDS = 1
 """Shortest time between two looks whether sessions wait: Baostock waits meanwhile."""
 
@@ -84,6 +85,7 @@ class SourceGate:
         self._looks_again_at = 0.0
         self._connection: psycopg.Connection[Any] | None = None
         self._begun: dict[int, float] = {}
+        self._ended = NONE_ENDED
 
     def open(self, requests: int) -> None:
         """Wait for the lock, and check that ``requests`` requests may be sent.
@@ -145,7 +147,7 @@ class SourceGate:
         SourceLimit(*row).check(requests, self._budget, self._reserved)
 
     def begin(self, method: str, detail: str) -> int:
-        """Record that a message is about to be sent, and return its number in the ledger.
+        """Record that a message is about to be sent, and the good end of the one before; return its number.
 
         :raises Postponed: the message may not be sent now.
         :raises TerminalError: this session does not hold the lock.
@@ -153,7 +155,8 @@ class SourceGate:
         values = {"method": method, "detail": detail, "trade_date": self._trade_date, "who": self._who}
         budget = self._budget - self._reserved
         while True:
-            row = self._run("begin", **values, budget=budget, token=self._token)
+            row = self._run("begin", **values, **self._ended, budget=budget, token=self._token)
+            self._ended = NONE_ENDED
             if row is None or not row[1]:
                 raise TerminalError(POOLED)
             if row[0] is not None:
@@ -164,9 +167,15 @@ class SourceGate:
         return request_id
 
     def end(self, request_id: int, outcome: str, reply_chars: int) -> None:
-        """Record how the message ended; if the connection is lost, over a new one, if that can be opened."""
+        """Record how the message ended: a good end with the next message or at the gate's end, any other at once.
+
+        If the connection is lost, it is recorded over a new one, if that can be opened.
+        """
         seconds = round(time.monotonic() - self._begun.pop(request_id), 3)
         values = {"id": request_id, "outcome": outcome, "seconds": seconds, "reply_chars": reply_chars}
+        if outcome == "ok":
+            self._ended = values
+            return
         try:
             self._run("end", **values)
         except StoreUnavailable:
@@ -198,7 +207,17 @@ class SourceGate:
 
     def close(self) -> None:
         """Give the lock up by ending the database session."""
-        if self._connection is not None:
+        import psycopg
+
+        if self._connection is None:
+            return
+        ended, self._ended = self._ended, NONE_ENDED
+        try:
+            if ended is not NONE_ENDED:
+                self._connection.execute(queries("source_gate")["end"], ended)
+        except psycopg.Error:
+            self._end_anew(ended)
+        finally:
             self._connection.close()
             self._connection = None
 

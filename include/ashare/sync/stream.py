@@ -23,6 +23,7 @@ NOTHING = MergeCounts(0, 0, 0)
 class Loader:
     """Loads the rows of a batch: one reply at a time, each in one transaction, in a thread of its own.
 
+    A load begins when the next message is sent: Python runs one thread at a time, and the message would wait.
     What is loaded stays: a batch that is killed or postponed goes on where it stopped.
 
     :param store: a store with its own connection.
@@ -32,6 +33,7 @@ class Loader:
     def __init__(self, store: Store, plan: Plan, batch_no: int, session: Session) -> None:
         self._store, self._plan, self._batch_no, self._session = store, plan, batch_no, session
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="load")
+        self._next: Callable[[Store], MergeCounts] | None = None
         self._under_way: Future[MergeCounts] | None = None
         self.merged = NOTHING
 
@@ -55,18 +57,24 @@ class Loader:
         self.begin(lambda store: store.bars.load(self._plan, self._batch_no, batch_rows))
 
     def begin(self, work: Callable[[Store], MergeCounts]) -> None:
-        """Begin a load, once the one before it has ended.
+        """Begin a load with the next message, once the load before it has ended.
 
         :raises AshareError: the load before it has failed.
         """
         self.wait()
-        self._under_way = self._thread.submit(work, self._store)
+        self._next = work
+        self._session.begin_meanwhile(self._begin_next)
+
+    def _begin_next(self) -> None:
+        if self._next is not None:
+            self._under_way, self._next = self._thread.submit(self._next, self._store), None
 
     def wait(self) -> None:
-        """Wait for the running load.
+        """Begin the load that has not begun yet, and wait for it.
 
         :raises AshareError: the load has failed.
         """
+        self._begin_next()
         if self._under_way is not None:
             under_way, self._under_way = self._under_way, None
             self.merged += self._session.wait_for(under_way)

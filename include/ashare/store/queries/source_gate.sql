@@ -38,7 +38,12 @@ SELECT used_today, day_ends, banned_at, bans, banned_until, is_banned FROM ashar
 -- name: begin
 -- Only the holder of the lock may record a request, so no other session can use up the budget in between. The
 -- server process proves that it holds the lock: a pooler may have given it, or the lock, to another client.
-WITH proof AS MATERIALIZED (
+-- With it goes the end of the message before, if that was a good one: Baostock waits for each round trip and commit.
+WITH ended AS (
+    UPDATE ashare.source_request
+    SET outcome = %(outcome)s, seconds = %(seconds)s, reply_chars = %(reply_chars)s
+    WHERE id = %(id)s
+), proof AS MATERIALIZED (
     SELECT coalesce(current_setting('ashare.source_holder', true) = %(token)s, false)
            AND EXISTS (SELECT FROM pg_locks l
                        WHERE l.locktype = 'advisory' AND l.granted AND l.pid = pg_backend_pid() AND l.objsubid = 1
