@@ -23,7 +23,7 @@ from airflow.sdk.definitions.deadline import DeadlineAlert
 from airflow.sdk.exceptions import AirflowSkipException
 
 from ashare.settings import POOL
-from ashare_airflow.defaults import DAILY_ASSETS, DAILY_PARAMS, DEADLINE, DEFAULT_ARGS, START_DATE, rescheduled
+from ashare_airflow.defaults import BATCH, DAILY_ASSETS, DAILY_PARAMS, DEADLINE, DEFAULT_ARGS, START_DATE, rescheduled
 from ashare_airflow.schedule.deadline import TradeDateDeadline
 from ashare_airflow.schedule.priority import TODAY_FIRST
 from ashare_airflow.schedule.sensor import TradingDaySensor
@@ -43,8 +43,7 @@ def plan_batches() -> list[dict[str, Any]]:
         return [{"batch_no": batch.batch_no, "label": batch.label} for batch in sync.plan_batches(run)]
 
 
-# Without multiple outputs: an XCom a key would be three requests more to the API server.
-@task(pool=POOL, multiple_outputs=False, map_index_template="{{ task.op_kwargs['batch']['label'] }}")
+@task(**BATCH)
 def fetch_and_copy(batch: dict[str, Any]) -> dict[str, int]:
     """Fetch a batch from Baostock, check every row, COPY and merge: a whole market at once, codes page by page.
 

@@ -21,7 +21,7 @@ from typing import Any
 from airflow.sdk import dag, get_current_context, task
 
 from ashare.settings import POOL
-from ashare_airflow.defaults import DEFAULT_ARGS, HISTORY, HISTORY_PARAMS, rescheduled
+from ashare_airflow.defaults import BATCH, DEFAULT_ARGS, HISTORY, HISTORY_PARAMS, rescheduled
 
 
 @task(pool=POOL)
@@ -38,13 +38,7 @@ def plan_batches() -> list[dict[str, Any]]:
         return [{"batch_no": batch.batch_no, "label": batch.label} for batch in history.plan_batches(run)]
 
 
-# Without multiple outputs: an XCom a key would be three requests more to the API server.
-@task(
-    pool=POOL,
-    multiple_outputs=False,
-    max_active_tis_per_dag=2,
-    map_index_template="{{ task.op_kwargs['batch']['label'] }}",
-)
+@task(**BATCH, max_active_tis_per_dag=2)
 def fetch_and_copy(batch: dict[str, Any]) -> dict[str, int]:
     """Fetch what a batch's securities lack, check every row, COPY and merge: a page of one security at a time.
 

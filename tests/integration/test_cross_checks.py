@@ -11,6 +11,7 @@ import pytest
 
 from ashare.errors import BadReply, IncompleteDate
 from ashare.settings import Settings
+from ashare.store.cross_check import Tolerance
 from ashare.sync import (
     Run,
     fetch_and_copy,
@@ -297,6 +298,32 @@ def test_bars_outside_of_their_price_limits_are_refused(stocks: MakeRun, databas
     assert complete(stocks(DAY)) == "success"  # as many as may be without a limit that day
     assert rule(database, "limits")[0] is True
     assert rule(database, "limits")[2] > 10
+
+
+OF_ALL_BARS = """
+    SELECT count(*), count(*) FILTER (WHERE l.is_outside)
+    FROM ashare.daily_limit l JOIN ashare.price_limit_rule r USING (rule)
+    WHERE l.trade_date = %s AND l.limit_up IS NOT NULL AND (l.can_buy OR l.can_sell) AND r.is_st IS NOT TRUE
+"""
+
+
+def test_limits_are_those_of_the_view_for_every_bar(stocks: MakeRun, database: Database, liar: Lying) -> None:
+    """The check looks up in the view only the bars that the usual limits do not settle."""
+    assert complete(stocks(DAY)) == "success"
+    codes = [code for (code,) in database.rows("SELECT code FROM ashare.daily_bar ORDER BY code")]
+    prices = "UPDATE ashare.daily_bar SET preclose = 10, high = %s, low = %s WHERE code = %s"
+    edges = ("8.99", "9", "9.01", "10.99", "11", "11.01", "11.99", "12", "12.01", "7.99", "8.01", "11.005", "8.995")
+    for code, price in zip(codes, edges * 20, strict=False):
+        database.do(prices, max("10", price, key=float), min("10", price, key=float), code)
+    database.do("UPDATE ashare.daily_bar SET high = NULL WHERE code = %s", codes[-1])
+    database.do("UPDATE ashare.daily_bar SET preclose = NULL WHERE code = %s", codes[-2])
+    database.do("UPDATE ashare.daily_bar SET is_st = true WHERE code = ANY (%s)", codes[::7])
+    database.do("UPDATE ashare.security SET ipo_date = %s::date - 3 WHERE code = ANY (%s)", DAY, codes[::11])
+    database.do("UPDATE ashare.security SET out_date = %s::date + 20 WHERE code = ANY (%s)", DAY, codes[5::11])
+    stocks(DAY).store.corrections.cross_check(date.fromisoformat(DAY), "stock", Tolerance(15, None, True), "x")
+    ((compared, deviating),) = database.rows(OF_ALL_BARS, DAY)
+    assert rule(database, "limits")[1:3] == (compared, deviating)
+    assert 0 < deviating < compared < len(codes)
 
 
 @needs_shared_data

@@ -445,6 +445,34 @@ def test_the_ledger_has_every_message_with_its_end(
     assert len(emulator.requests) == 4
 
 
+def test_a_good_end_is_in_the_ledger_with_the_next_message_and_any_other_at_once(
+    emulator: Emulator, database: Database, gate: Callable[..., SourceGate]
+) -> None:
+    outcomes = "SELECT method, outcome, seconds > 0 FROM ashare.source_request ORDER BY id"
+    with Session(source_of(emulator), gate()) as session:
+        session.trade_dates(DAY, DAY)
+        assert database.rows(outcomes) == [("login", "ok", True), ("query_trade_dates", None, None)]
+        emulator.add_fault(fault(MARKET, "error", code="10005001", message="x"))
+        with pytest.raises(BadReply):
+            session.market_day(DAY, "stock")
+        assert database.rows(outcomes)[1:] == [("query_trade_dates", "ok", True), (MARKET, "BadReply", True)]
+        session.trade_dates(DAY, DAY)
+    assert database.rows(outcomes)[3:] == [("query_trade_dates", "ok", True), ("logout", "ok", True)]
+
+
+def test_a_good_end_is_in_the_ledger_although_the_lock_is_lost_behind_it(
+    emulator: Emulator, database: Database, gate: Callable[..., SourceGate]
+) -> None:
+    with Session(source_of(emulator), gate()) as session:
+        session.trade_dates(DAY, DAY)
+        database.do(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'ashare source: %%'"
+        )
+    # Without the lock nothing is sent, not even a logout.
+    assert [request.method for request in emulator.requests] == ["login", "query_trade_dates"]
+    assert database.rows("SELECT outcome FROM ashare.source_request ORDER BY id") == [("ok",), ("ok",)]
+
+
 def test_two_sessions_never_overlap_and_the_second_says_who_it_waits_for(
     emulator: Emulator, gate: Callable[..., SourceGate]
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from ashare.dates import beijing_now
 from ashare.errors import InvalidInput
-from ashare.settings import DEFAULT_INDICES, DEFAULT_KINDS, Settings
+from ashare.settings import DEFAULT_INDICES, DEFAULT_KINDS, Settings, current_settings
 
 PROJECT = Path(__file__).parents[2]
 TEXTS = ("deadline", "first_date", "kinds", "indices", "lake")
@@ -39,6 +39,21 @@ def test_a_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch) ->
     assert settings.kinds == ("stock", "etf")
     assert settings.first_date == date(2020, 1, 2)
     assert Settings(max_absent=8).max_absent == 8
+
+
+def test_the_current_settings_are_read_again_when_a_variable_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASHARE_MAX_ABSENT", "7")
+    first = current_settings()
+    assert first == Settings(max_absent=7)
+    assert current_settings() is first
+    monkeypatch.setenv("ASHARE_MAX_ABSENT", "8")
+    assert current_settings().max_absent == 8
+    monkeypatch.delenv("ASHARE_MAX_ABSENT")
+    assert current_settings() == Settings()
+    monkeypatch.setenv("ASHARE_MAX_ABSENT", "x")
+    for _ in range(2):  # a refusal is not kept as if it were a value
+        with pytest.raises(InvalidInput):
+            current_settings()
 
 
 @pytest.mark.parametrize("blank", ["", " "])
