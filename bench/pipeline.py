@@ -286,35 +286,27 @@ def _overhead(bench: Bench) -> list[Figure]:
         days = bench.take(DATES)
         for day in days:
             bench.market.bars_on(day, "stock")
-        with bench.source(), _processor_time() as our_time:
+        before = bench.airflow.processor_seconds()
+        with bench.source():
             done = bench.airflow.backfill(days)
-        with _processor_time() as empty_time:
-            nothing = bench.airflow.backfill(days, EMPTY, {"batches": done.batches})
+        between = bench.airflow.processor_seconds()
+        nothing = bench.airflow.backfill(days, EMPTY, {"batches": done.batches})
         assert nothing.task_instances == done.task_instances
         ours.append(done.seconds)
         empty.append(nothing.seconds)
-        processor.append((our_time.seconds, empty_time.seconds))
+        processor.append((between - before, bench.airflow.processor_seconds() - between))
         instances += done.task_instances
+    processes = "Airflow's and PostgreSQL's processes: without the emulator's and the command's"
     used = [statistics.mean(seconds) for seconds in zip(*processor, strict=True)]
     return [
         Figure(OVERHEAD, f"{DATES} dates, no latency", round(statistics.mean(ours), 1), "s", detail=_listed(ours)),
         Figure(OVERHEAD, f"{DATES} empty runs", round(statistics.mean(empty), 1), "s", detail=_listed(empty)),
         Figure(OVERHEAD, "as many times as long", round(sum(ours) / sum(empty), 2), "x", 1.25),
-        Figure(OVERHEAD, f"processor time of {DATES} dates", round(used[0], 1), "s", detail="without the emulator's"),
+        Figure(OVERHEAD, f"processor time of {DATES} dates", round(used[0], 1), "s", detail=processes),
         Figure(OVERHEAD, f"processor time of {DATES} empty runs", round(used[1], 1), "s"),
         Figure(OVERHEAD, "as many times the processor time", round(used[0] / used[1], 2), "x", 1.2),
         Figure(OVERHEAD, "task instances a date", round(instances / PAIRS / DATES, 2), ""),
     ]
-
-
-@contextlib.contextmanager
-def _processor_time() -> Iterator[SimpleNamespace]:
-    """Yields the processor seconds of the machine during the block, without this process: it runs the emulator."""
-    used, before, own = SimpleNamespace(seconds=0.0), psutil.cpu_times(), time.process_time()
-    yield used
-    after = psutil.cpu_times()
-    used.seconds = sum(getattr(after, name) - getattr(before, name) for name in ("user", "nice", "system"))
-    used.seconds -= time.process_time() - own
 
 
 def _listed(seconds: Sequence[float]) -> str:

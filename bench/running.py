@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -203,6 +204,18 @@ print(json.dumps([seconds, sorted({{"pandas", "baostock", "psycopg"}} & set(sys.
             for child in psutil.Process(self._process.pid).children(recursive=True)
             if " ".join(_cmdline(child)).startswith("airflow worker --")
         ]
+
+    def processor_seconds(self) -> float:
+        """Processor seconds so far of Airflow's and PostgreSQL's processes, with those that have ended."""
+        assert self._process is not None
+        postmaster = int((self._state / "postgres" / "postmaster.pid").read_text().split()[0])
+        seconds = 0.0
+        for root in (psutil.Process(self._process.pid), psutil.Process(postmaster)):
+            for process in (root, *root.children(recursive=True)):
+                with contextlib.suppress(psutil.Error):  # it ends just now: its parent counts it from now on
+                    times = process.cpu_times()
+                    seconds += times.user + times.system + times.children_user + times.children_system
+        return seconds
 
     @staticmethod
     def _one(connection: psycopg.Connection[Any], query: LiteralString, values: Sequence[object]) -> tuple[Any, ...]:
