@@ -43,7 +43,7 @@ def plan_batches() -> list[dict[str, Any]]:
         return [{"batch_no": batch.batch_no, "label": batch.label} for batch in sync.plan_batches(run)]
 
 
-@task(**BATCH)
+@task(pool=POOL, **BATCH)
 def fetch_and_copy(batch: dict[str, Any]) -> dict[str, int]:
     """Fetch a batch from Baostock, check every row, COPY and merge: a whole market at once, codes page by page.
 

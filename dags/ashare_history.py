@@ -38,7 +38,7 @@ def plan_batches() -> list[dict[str, Any]]:
         return [{"batch_no": batch.batch_no, "label": batch.label} for batch in history.plan_batches(run)]
 
 
-@task(**BATCH, max_active_tis_per_dag=2)
+@task(pool=POOL, **BATCH, max_active_tis_per_dag=2)
 def fetch_and_copy(batch: dict[str, Any]) -> dict[str, int]:
     """Fetch what a batch's securities lack, check every row, COPY and merge: a page of one security at a time.
 

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 from ashare.datasets import DATASETS, KINDS, WEEKLY_DATASETS, kept_with
 from ashare.dates import FIRST_TRADE_DATE, SHANGHAI, beijing_now
 from ashare.errors import Postponed
-from ashare.settings import POOL, current_settings
+from ashare.settings import current_settings
 
 SETTINGS = current_settings()
 """Read when the DAG file is parsed: an invalid setting is an import error of the DAG, and of nothing else."""
@@ -64,7 +64,6 @@ DEFAULT_ARGS: dict[str, Any] = {
 }
 
 BATCH: dict[str, Any] = {
-    "pool": POOL,
     "map_index_template": "{{ task.op_kwargs['batch']['label'] }}",
     # Else Airflow would make an XCom of each key of the result, too: three requests more to the API server.
     "multiple_outputs": False,
