@@ -21,7 +21,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from ashare_airflow.defaults import DEFAULT_ARGS, EXPORTED_ASSETS, LAKE, SETTINGS
 
 
-@task(outlets=[LAKE])
+@task(multiple_outputs=False, outlets=[LAKE])
 def export_lake() -> dict[str, int]:
     """Patch or write the files whose rows have changed, then the manifest; skipped if nothing is new.
 
