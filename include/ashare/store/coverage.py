@@ -52,7 +52,7 @@ class Coverage:
 
     def count(self, expectation: Expectation, days: Sequence[date]) -> list[BarCount]:
         """Count what the tables hold of some days: one row per day and kind of the expectation."""
-        values = {**expectation.parameters, "days": list(days)}
+        values = {**expectation.parameters, "days": list(days), "first": min(days), "last": max(days)}
         return [BarCount(*row) for row in self.store.rows("coverage", "count", values)]
 
     def record(self, facts: Sequence[Fact], run_id: str | None, *, asked: Collection[str]) -> None:

@@ -72,8 +72,10 @@ def universe_is_known(run: Run) -> bool:
 def universe_is_wanted(run: Run) -> bool:
     """Whether the list of securities has to be read: it is stale, or bars of securities came that it lacks."""
     refreshed = run.store.universe.refreshed_at()
+    if refreshed is None or refreshed < published_at(run.day):
+        return True
     found_wrong = run.store.universe.found_wrong_at()
-    return not universe_is_known(run) or bool(found_wrong and refreshed and found_wrong > refreshed)
+    return found_wrong is not None and found_wrong > refreshed
 
 
 def ensure_reference(run: Run) -> None:

@@ -5,7 +5,7 @@ WITH day AS MATERIALIZED (
 ), listed AS MATERIALIZED (
     SELECT l.code, l.kind, l.first_day, l.last_day,
            l.kind = 'index' AND EXISTS (SELECT FROM ashare.absent_range r WHERE r.code = l.code) AS has_ranges
-    FROM ashare.listed_security((SELECT min(at) FROM day), (SELECT max(at) FROM day), %(kinds)s, %(indices)s) l
+    FROM ashare.listed_security(%(first)s, %(last)s, %(kinds)s, %(indices)s) l
 ), expected AS (
     SELECT l.kind, d.at, count(*) AS codes
     FROM day d JOIN listed l ON d.at BETWEEN l.first_day AND l.last_day
