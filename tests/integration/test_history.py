@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from ashare import sync
 from ashare.cost import PAGE_SESSIONS
 from ashare.errors import (
     AshareError,
@@ -805,7 +806,7 @@ LOGINS = "SELECT count(*) FROM ashare.source_request WHERE method = 'login' AND 
 
 def slow_answers(scene: Scene) -> None:
     for call in (BY_CODE, FACTORS):
-        scene.emulator.add_fault(fault(call, "delay", seconds=0.03, times=0))
+        scene.emulator.add_fault(fault(call, "delay", seconds=0.05, times=0))
 
 
 def test_a_history_lets_others_in_between_its_pages_and_at_most_once_in_a_while(scene: Scene) -> None:
@@ -850,6 +851,24 @@ def test_the_batches_of_one_history_do_not_take_turns_at_each_page(scene: Scene)
 
 
 # ---------------------------------------------------------------------- the plan, and what is refused
+
+
+def test_the_batches_of_one_date_do_not_take_turns_at_each_page(scene: Scene) -> None:
+    """A lone date takes a session for the indices, a session for the market, and one for the adjust factors."""
+    run = scene.daily(LAST, run_id="lone", who="the daily run")
+    market, indices = sync.plan_batches(run)
+    planned = scene.emulator.count()
+    slow_answers(scene)
+    with ThreadPoolExecutor() as beside:
+        fetching = [beside.submit(sync.fetch_and_copy, scene.daily(LAST, run_id="lone"), indices.batch_no)]
+        until(lambda: scene.emulator.count(BY_CODE) > 0)
+        fetching.append(beside.submit(sync.fetch_and_copy, scene.daily(LAST, run_id="lone"), market.batch_no))
+        until(lambda: scene.database.rows(WAITING) == [(1,)])
+        for one in fetching:
+            one.result()
+    sync.sync_adjust_factors(run)
+    assert scene.emulator.count() - planned == (2 + len(DEFAULT_INDICES)) + 3 + 3
+    assert scene.emulator.overlaps() == []
 
 
 def test_the_plan_says_what_it_costs_either_way(years: Scene) -> None:
