@@ -149,7 +149,7 @@ class Run(RunContext):
         """
         reserved = self.settings.reserve if self.leaves_reserve or not self.is_newest else 0
         # Batches of one run do not give way to each other: all are needed, and a change costs two requests.
-        return self._session(requests, reserved, trade_date=self.day, party=self.run_id)
+        return self._session(requests, reserved, trade_date=self.day, party=f"{self.day} {self.run_id}")
 
     @property
     def evidence(self) -> Evidence:
