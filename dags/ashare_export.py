@@ -27,9 +27,13 @@ def export_lake() -> dict[str, int]:
 
     **Red:** the lake cannot be written, or holds another database's bars: the log's last line says which. Clear it.
     """
+    from ashare.export import NothingToExport
     from ashare_airflow.lake_export import export_lake
 
-    done = export_lake(get_current_context())
+    try:
+        done = export_lake(get_current_context())
+    except NothingToExport as nothing:  # a week of lists may come before the first trade date
+        raise AirflowSkipException(str(nothing)) from None
     if not done.is_new:
         raise AirflowSkipException(f"Nothing is new: the lake goes to {done.last}.")  # skipped: no asset event
     return {"bars": done.bars, "written": len(done.written), "removed": len(done.removed)}

@@ -59,7 +59,15 @@ def metrics() -> Iterator[socket.socket]:
 
 
 @pytest.fixture(scope="package")
-def stack(own_directory: Path, source: Emulator, listener: Listener, metrics: socket.socket) -> Iterator[Stack]:
+def lake(own_directory: Path) -> Path:
+    """The lake of the stack."""
+    return own_directory / "lake"
+
+
+@pytest.fixture(scope="package")
+def stack(
+    own_directory: Path, source: Emulator, listener: Listener, metrics: socket.socket, lake: Path
+) -> Iterator[Stack]:
     """Airflow, whose retries come at once: what fails for good is seen to fail."""
     environment = dict(os.environ) | {
         "AIRFLOW_CONN_BAOSTOCK": baostock_json("127.0.0.1", source.port),
@@ -69,6 +77,7 @@ def stack(own_directory: Path, source: Emulator, listener: Listener, metrics: so
         "AIRFLOW__METRICS__STATSD_ON": "True",
         "AIRFLOW__METRICS__STATSD_PORT": str(metrics.getsockname()[1]),
         "AIRFLOW__METRICS__METRICS_ALLOW_LIST": "ashare",
+        "ASHARE_LAKE": str(lake),
         "ASHARE_RETRY_SECONDS": "1",
         "ASHARE_RETRIES": "1",
     }

@@ -8,7 +8,7 @@ written.
 
 from __future__ import annotations
 
-from ashare.export.snapshot import Summary, export
+from ashare.export.snapshot import NothingToExport, Summary, export
 from ashare.export.tables import Selection
 
-__all__ = ["Selection", "Summary", "export"]
+__all__ = ["NothingToExport", "Selection", "Summary", "export"]

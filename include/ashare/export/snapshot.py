@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 ALL = "all dates and kinds"
 
 
+class NothingToExport(InvalidInput):
+    """The database has no bars of the selection."""
+
+
 @dataclass
 class Summary:
     """What an export did.
@@ -154,7 +158,7 @@ class _Export:
             self._refuse_other_database()
         held = export_rows.versions(self.connection, self.selection.values)
         if not held:
-            raise InvalidInput(
+            raise NothingToExport(
                 f"The database {self.connection.info.dbname} has no bars to export "
                 f"({self.selection.options or ALL}), and nothing in {self.storage.name} was touched: look at "
                 "ashare.sync_status, or choose other options."
