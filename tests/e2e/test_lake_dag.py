@@ -14,7 +14,7 @@ from ashare_local.stack import Stack
 from tests.e2e.conftest import Api, Cli, Query
 from tests.waiting import until
 
-DAY = "2025-09-16"
+DAY = "2025-10-21"
 
 
 @pytest.fixture
