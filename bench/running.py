@@ -208,7 +208,7 @@ print(json.dumps([seconds, sorted({{"pandas", "baostock", "psycopg"}} & set(sys.
     def processor_seconds(self) -> float:
         """Processor seconds so far of Airflow's and PostgreSQL's processes, with those that have ended."""
         assert self._process is not None
-        postmaster = int((self._state / "postgres" / "postmaster.pid").read_text().split()[0])
+        postmaster = int((self._state / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
         seconds = 0.0
         for root in (psutil.Process(self._process.pid), psutil.Process(postmaster)):
             for process in (root, *root.children(recursive=True)):
