@@ -42,7 +42,7 @@ RESTART_SECONDS = 120
 GIVE_WAY_SECONDS = 30
 """Shortest time between two handovers of the connection to waiting sessions: each costs a login and a logout."""
 NONE_ENDED: dict[str, Any] = {"id": None, "outcome": None, "seconds": None, "reply_chars": None}
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 1
 """Shortest time between two looks whether sessions wait: Baostock waits meanwhile."""
 
 POOLED = (
