@@ -12,7 +12,7 @@ from ashare.errors import InvalidInput
 from ashare.settings import DEFAULT_INDICES, DEFAULT_KINDS, Settings, current_settings
 
 PROJECT = Path(__file__).parents[2]
-TEXTS = ("deadline", "first_date", "kinds", "indices", "lake")
+TEXTS = ("deadline", "first_date", "kinds", "indices", "lake", "lake_qlib")
 NUMBERS = [name for name in Settings.model_fields if name not in TEXTS]
 
 
