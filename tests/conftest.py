@@ -13,6 +13,7 @@ from datetime import date, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import psutil  # type: ignore[import-untyped, unused-ignore]
 import psycopg
 import pytest
 from hypothesis import settings
@@ -71,10 +72,27 @@ def pytest_keyboard_interrupt() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+MEMORY = Path("/dev/shm")
+MEMORY_NEEDED = 4 << 30
+"""Bytes. Two workers' clusters and Airflow's directories take a quarter of it."""
+
+
+def place_in_memory() -> Path | None:
+    """Linux's file system in memory, if there is room; ``None``: the usual directory for temporary files.
+
+    A database is 460 files, and most tests make one. ext4 takes up to a millisecond of CPU for each new file while
+    as many are deleted, which was a third of all that the tests took.
+    """
+    if not (MEMORY.is_dir() and os.access(MEMORY, os.W_OK)):
+        return None
+    room = min(shutil.disk_usage(MEMORY).free, psutil.virtual_memory().available)
+    return MEMORY if room > MEMORY_NEEDED else None
+
+
 @pytest.fixture(scope="session")
 def own_directory() -> Iterator[Path]:
     """A directory that PostgreSQL's account may enter: each pytest that starts locks others out of pytest's own."""
-    directory = Path(tempfile.mkdtemp(prefix="ashare-test-"))
+    directory = Path(tempfile.mkdtemp(prefix="ashare-test-", dir=place_in_memory()))
     directory.chmod(0o755)
     yield directory
     shutil.rmtree(directory, ignore_errors=True)
