@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import itertools
 import os
 import re
 import shutil
@@ -19,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from psycopg import sql
 
 from ashare.connection import POSTGRES_VARIABLE
 from ashare.settings import Settings
@@ -36,15 +34,14 @@ from ashare_local.postgres import EmbeddedPostgres, bin_dir
 from ashare_local.programs import BackupError
 from ashare_local.programs import database as chosen_database
 from ashare_local.restore import restore
-from tests.conftest import Database, MakeRun, at, source_of
-from tests.integration.test_migrations import assert_held, bring_to, catalog, fill
+from tests.conftest import AtVersion, Database, Databases, MakeRun, at, source_of
+from tests.integration.test_migrations import assert_held, catalog, fill
 from tests.integration.trade_date import DAY, complete, status
 from tests.waiting import until
 
 FILES = sorted(MIGRATIONS.glob("*.sql"))
 NEXT_DAY = "2025-10-10"
 SECRET = "opensesame"
-_numbers = itertools.count()
 
 Say = Callable[..., str]
 
@@ -56,13 +53,10 @@ def database(bare_database: Database) -> Database:
 
 
 @pytest.fixture
-def other(postgres: EmbeddedPostgres) -> Iterator[Database]:
+def other(databases: Databases) -> Iterator[Database]:
     """A second empty database."""
-    name = f"other_{next(_numbers)}"
-    with postgres.connect("postgres") as admin:
-        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        yield Database(postgres, name)
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with databases.copied("template1") as made:
+        yield made
 
 
 @pytest.fixture
@@ -213,9 +207,9 @@ def test_what_comes_back_is_what_was_there_and_goes_on(
 
 @pytest.mark.parametrize("version", [1, 11, 12])
 def test_a_backup_of_an_earlier_version_is_brought_up_to_date(
-    version: int, database: Database, other: Database, say: Say, tmp_path: Path
+    version: int, at_version: AtVersion, other: Database, say: Say, tmp_path: Path
 ) -> None:
-    bring_to(database, version, tmp_path)
+    database = at_version(version)
     before = fill(database)
     say(backup, database, tmp_path / "x.dump")
     Store(other.connect).migrate()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +13,7 @@ from psycopg.rows import dict_row
 
 from ashare.errors import InvalidInput
 from ashare.store import migrate
-from tests.conftest import Database
-from tests.integration.test_migrations import bring_to
+from tests.conftest import AtVersion, Database
 
 DAY, BEFORE = "2025-10-09", "2025-09-30"
 STARTED, FINISHED, CHECKED = (f"2025-10-09 18:{minute}:00+08" for minute in (10, 20, 19))
@@ -33,12 +31,6 @@ SELECT dataset, state FROM ashare.partition_state(
 OF_NOW = {"loaded", "revised", "requests"}
 
 Values = Mapping[str, Any]
-
-
-@pytest.fixture
-def database(bare_database: Database) -> Database:
-    """These tests make the schema themselves."""
-    return bare_database
 
 
 @dataclass(frozen=True)
@@ -235,9 +227,9 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_state_after_is_what_it_was(name: str, database: Database, tmp_path: Path) -> None:
+def test_the_state_after_is_what_it_was(name: str, at_version: AtVersion) -> None:
     case = CASES[name]
-    bring_to(database, 11, tmp_path)
+    database = at_version(11)
     fill(database, case)
     state, record = one(database, OLD_STATE), one(database, RECORD)
     with database.connect() as connection:
@@ -259,8 +251,8 @@ def test_the_state_after_is_what_it_was(name: str, database: Database, tmp_path:
     assert {key: after[key] for key in wanted} == wanted
 
 
-def test_a_closed_day_stays_closed(database: Database, tmp_path: Path) -> None:
-    bring_to(database, 11, tmp_path)
+def test_a_closed_day_stays_closed(at_version: AtVersion) -> None:
+    database = at_version(11)
     rows = ("{stock,index}", "{index}", "{}")
     for n, kinds in enumerate(rows, start=4):
         put(
@@ -280,8 +272,8 @@ def test_a_closed_day_stays_closed(database: Database, tmp_path: Path) -> None:
     ) == [("skipped", "closed", "no session")]
 
 
-def test_factors_that_were_loaded_twice_are_one_fact(database: Database, tmp_path: Path) -> None:
-    bring_to(database, 11, tmp_path)
+def test_factors_that_were_loaded_twice_are_one_fact(at_version: AtVersion) -> None:
+    database = at_version(11)
     for number, (status, rows) in enumerate((("success", 1), ("success", 2), ("failed", 9))):
         put(
             database,
@@ -306,9 +298,9 @@ def test_factors_that_were_loaded_twice_are_one_fact(database: Database, tmp_pat
     ]
 
 
-def test_what_was_verified_stays_so(database: Database, tmp_path: Path) -> None:
+def test_what_was_verified_stays_so(at_version: AtVersion) -> None:
     """Also of a date that was not counted since."""
-    bring_to(database, 11, tmp_path)
+    database = at_version(11)
     checked = {"2025-10-09": CHECKED, "2025-10-10": "-infinity"}
     for day, moment_ in checked.items():
         put(database, "sync_status", {**USUAL, "trade_date": day, "status": "syncing", "checked_at": moment_})
@@ -335,11 +327,9 @@ def who_may_read(database: Database, *tables: str) -> Iterator[str]:
         database.do(f"DROP ROLE {role}")
 
 
-def test_batches_of_dates_and_of_histories_are_in_one_table_and_readable_as_before(
-    database: Database, tmp_path: Path
-) -> None:
+def test_batches_of_dates_and_of_histories_are_in_one_table_and_readable_as_before(at_version: AtVersion) -> None:
     """Also where the id of a history's run looks like a date."""
-    bring_to(database, 13, tmp_path)
+    database = at_version(13)
     piece = {"kind": "stock", "label": "x", "status": "success", "rows": 7}
     put(database, "sync_batch", {**piece, "trade_date": DAY, "batch_no": 1, "by": "market_day", "run_id": "r"})
     put(database, "history_batch", {**piece, "run_id": DAY, "batch_no": 1, "codes": "{a}"})
@@ -358,8 +348,8 @@ def test_batches_of_dates_and_of_histories_are_in_one_table_and_readable_as_befo
 
 
 @pytest.mark.parametrize("granted", ["sync_status", "daily_sync_status"])
-def test_who_was_allowed_to_read_the_status_still_is(database: Database, tmp_path: Path, granted: str) -> None:
-    bring_to(database, 11, tmp_path)
+def test_who_was_allowed_to_read_the_status_still_is(at_version: AtVersion, granted: str) -> None:
+    database = at_version(11)
     put(database, "sync_status", {**USUAL, "trade_date": DAY, "status": "failed", "reason": "why"})
     with who_may_read(database, granted) as reader:
         with database.connect() as connection:
@@ -369,8 +359,8 @@ def test_who_was_allowed_to_read_the_status_still_is(database: Database, tmp_pat
             assert connection.execute(f"SELECT status FROM ashare.{granted}").fetchall() == [("failed",)]
 
 
-def test_a_view_of_somebody_else_on_the_old_table_is_named(database: Database, tmp_path: Path) -> None:
-    bring_to(database, 11, tmp_path)
+def test_a_view_of_somebody_else_on_the_old_table_is_named(at_version: AtVersion) -> None:
+    database = at_version(11)
     database.do("CREATE VIEW public.board AS SELECT status FROM ashare.sync_status")
     with database.connect() as connection, pytest.raises(InvalidInput, match="view board depends on"):
         migrate(connection)
@@ -379,8 +369,8 @@ def test_a_view_of_somebody_else_on_the_old_table_is_named(database: Database, t
         assert "0013_coverage.sql" in migrate(connection)
 
 
-def test_a_view_of_somebody_else_on_the_view_stays(database: Database, tmp_path: Path) -> None:
-    bring_to(database, 11, tmp_path)
+def test_a_view_of_somebody_else_on_the_view_stays(at_version: AtVersion) -> None:
+    database = at_version(11)
     put(database, "sync_status", {**USUAL, "trade_date": DAY, "status": "failed", "reason": "why"})
     database.do("CREATE VIEW public.board AS SELECT sync_date::text, status, remarks FROM ashare.daily_sync_status")
     with database.connect() as connection:

@@ -565,6 +565,7 @@ def test_the_reason_names_the_batch_that_a_restart_has_left(
 def full_disk(database: Database, table: str) -> Iterator[None]:
     """Whatever is written to the table's file finds no space left on the device: the file is /dev/full."""
     others = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    database.close()
     until(lambda: not database.rows(others))  # a server process that has the file open would go on writing to it
     ((path, size),) = database.rows("SELECT pg_relation_filepath(%s), pg_relation_size(%s)", table, table)
     assert size == 0

@@ -29,7 +29,7 @@ from ashare.store import Store, migrate
 from ashare.store.migrate import MIGRATIONS, applied
 from ashare_local import PROJECT
 from ashare_local.postgres import bin_dir
-from tests.conftest import Database, Databases
+from tests.conftest import AtVersion, Database, Databases
 from tests.waiting import until
 
 module = importlib.import_module("ashare.store.migrate")
@@ -469,10 +469,8 @@ def test_every_migration_that_was_released_is_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("version", range(1, TODAY + 1))
-def test_what_a_version_held_is_there_after_the_update(
-    version: int, database: Database, tmp_path: Path, fresh: str
-) -> None:
-    bring_to(database, version, tmp_path)
+def test_what_a_version_held_is_there_after_the_update(version: int, at_version: AtVersion, fresh: str) -> None:
+    database = at_version(version)
     before, recorded_before = fill(database), database.rows(RECORDED)
     with database.connect() as connection:
         assert migrate(connection) == [file.name for file in FILES[version:]]
@@ -494,8 +492,8 @@ def test_what_a_version_held_is_there_after_the_update(
     assert updated == fresh
 
 
-def test_two_processes_at_once(database: Database, tmp_path: Path) -> None:
-    bring_to(database, 1, tmp_path)
+def test_two_processes_at_once(at_version: AtVersion) -> None:
+    database = at_version(1)
     before = fill(database)
     code = (
         "import psycopg, sys\nfrom ashare.store import migrate\n"
@@ -525,9 +523,9 @@ def test_two_processes_at_once(database: Database, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("version", [1, TODAY])
 def test_a_migration_that_fails_leaves_the_version_before(
-    version: int, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    version: int, at_version: AtVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bring_to(database, version, tmp_path)
+    database = at_version(version)
     before = fill(database)
     broken = tmp_path / "broken"
     shutil.copytree(MIGRATIONS, broken)
@@ -546,15 +544,15 @@ def test_a_migration_that_fails_leaves_the_version_before(
     assert (rows_of(database, before), catalog(database)) == (after, schema)
 
 
-def test_who_was_killed_between_two_files_goes_on_at_the_next(database: Database, tmp_path: Path) -> None:
+def test_who_was_killed_between_two_files_goes_on_at_the_next(at_version: AtVersion) -> None:
     code = (
         "import os, psycopg, signal\nfrom ashare.store import migrate\n"
         "from ashare.store.migrate import log\n"
         "log.info = lambda text, name: name.startswith('0003') and os.kill(os.getpid(), signal.SIGKILL)\n"
         "with psycopg.connect() as connection: migrate(connection)"
     )
+    database = at_version(1)
     env = {**os.environ, **database.server.libpq_env(database.name)}
-    bring_to(database, 1, tmp_path)
     before = fill(database)
     assert subprocess.run([sys.executable, "-c", code], env=env, cwd=PROJECT, timeout=60).returncode == -9
     with database.connect() as connection:
@@ -564,9 +562,9 @@ def test_who_was_killed_between_two_files_goes_on_at_the_next(database: Database
 
 
 def test_a_history_whose_run_is_named_like_a_trade_date_keeps_its_batches_beside_the_dates(
-    database: Database, tmp_path: Path
+    at_version: AtVersion,
 ) -> None:
-    bring_to(database, 13, tmp_path)
+    database = at_version(13)
     database.do(
         "INSERT INTO ashare.sync_batch (trade_date, batch_no, kind, by, label, status, run_id) "
         "VALUES (%s, 1, 'stock', 'market_day', 'of the date', 'failed', 'daily')",
@@ -584,10 +582,8 @@ def test_a_history_whose_run_is_named_like_a_trade_date_keeps_its_batches_beside
 
 
 @pytest.mark.parametrize("table", ["sync_batch", "history_batch"])
-def test_a_view_of_somebody_else_on_a_table_that_becomes_a_view_is_named(
-    database: Database, tmp_path: Path, table: str
-) -> None:
-    bring_to(database, 13, tmp_path)
+def test_a_view_of_somebody_else_on_a_table_that_becomes_a_view_is_named(at_version: AtVersion, table: str) -> None:
+    database = at_version(13)
     database.do(f"CREATE VIEW public.slow AS SELECT label, rows FROM ashare.{table}")
     with (
         database.connect() as connection,
@@ -697,18 +693,7 @@ def test_an_up_to_date_schema_waits_for_nobody(database: Database) -> None:
         assert store.migrate() == []
 
 
-# ---------------------------------------------------------------------- how a version is brought about
-
-
-def bring_to(database: Database, version: int, tmp_path: Path) -> None:
-    """What the release of that version made of an empty database."""
-    release = tmp_path / "release"
-    release.mkdir()
-    for file in FILES[:version]:
-        shutil.copy(file, release)
-    with pytest.MonkeyPatch.context() as patch, database.connect() as connection:
-        patch.setattr(module, "MIGRATIONS", release)
-        assert migrate(connection) == [file.name for file in FILES[:version]]
+# ---------------------------------------------------------------------- what a version holds
 
 
 Columns = tuple[str, ...]
