@@ -123,3 +123,11 @@ def test_two_sessions_write_lists_one_after_the_other(store: Store, database: Da
             save(store, NAMES, FIRST, [("sh.600000", "a")])
     assert database.rows("SELECT * FROM ashare.snapshot") == []
     save(store, NAMES, FIRST, [("sh.600000", "a")])
+
+
+@pytest.mark.parametrize("name", ['a "b"', "a\\b", "{a,b}", "NULL", "null", "", " a ", "a\nb\tc", "万科Ａ", "'%s'"])
+def test_any_text_is_stored_as_it_is(store: Store, name: str) -> None:
+    save(store, NAMES, FIRST, [("sh.600000", name), ("sh.600001", "a\0b")])
+    assert store.weekly_lists.rows(NAMES, FIRST) == {("sh.600000", name), ("sh.600001", "ab")}
+    save(store, INDUSTRIES, FIRST, [("a", "sh.600000", name), ("a", "sh.600001", None)])
+    assert store.weekly_lists.rows(INDUSTRIES, FIRST) == {("a", "sh.600000", name), ("a", "sh.600001", None)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
@@ -98,7 +98,7 @@ class WeeklyLists:
                 dataset = each.dataset
                 values = {"dataset": dataset.name, "as_of": each.as_of}
                 (following,) = connection.execute(queries("weekly_lists")["following"], values).fetchone() or (None,)
-                columns = [[row[at] for row in each.rows] for at in range(len(dataset.columns))]
+                columns = [_array(row[at] for row in each.rows) for at in range(len(dataset.columns))]
                 values |= {
                     "following": following,
                     "update_date": each.update_date,
@@ -160,6 +160,15 @@ def state_values(
         "newest": newest,
         "running": None if running is None else list(running),
     }
+
+
+def _array(values: Iterable[str | None]) -> str:
+    """The values as PostgreSQL's literal of a text array: psycopg adapts a list item by item, ten times slower."""
+
+    def item(value: str | None) -> str:
+        return "NULL" if value is None else '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+    return "{" + ",".join(map(item, values)) + "}"
 
 
 def _of(dataset: WeeklyDataset, name: str) -> sql.Composed:
