@@ -57,13 +57,42 @@ settings.load_profile("untimed")
 NodeManager.EXIT_TIMEOUT = 60
 
 
+AIRFLOWS = (
+    "tests/e2e",
+    "tests/wheel/test_installation.py",
+    "tests/containers/test_processes.py",
+    "tests/e2e/test_mounted_folders.py",
+    "tests/e2e/test_wrong_setting.py",
+)
+"""Scopes that start an Airflow, the longest first."""
+LONG = (
+    *("tests/integration/test_many_weeks.py", "tests/integration/test_backfill_cli.py"),
+    *("tests/integration/test_history.py", "tests/integration/test_faults.py", "tests/integration/test_export.py"),
+)
+"""Further scopes that take long: at the end no worker is to wait for another."""
+
+
 class Together(LoadScopeScheduling):  # type: ignore[misc, unused-ignore]  # it has no types
-    """One of pytest-xdist's workers for a file, and one for all files that share the end-to-end tests' stack."""
+    """One of pytest-xdist's workers for a file, and one for all files that share the end-to-end tests' stack.
+
+    Two Airflows at most run at a time: they wait for much, and a third worker meanwhile does what waits for nothing.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         path = PurePosixPath(nodeid.partition("::")[0])
         alone = path.parent.name != "e2e" or path.stem in ("test_mounted_folders", "test_wrong_setting")
         return str(path if alone else path.parent)
+
+    def _assign_work_unit(self, node: Any) -> None:
+        self.workqueue.move_to_end(self._next_scope(), last=False)
+        super()._assign_work_unit(node)
+
+    def _next_scope(self) -> str:
+        begun = [unit for units in self.assigned_work.values() for unit in units.items()]
+        running = sum(scope in AIRFLOWS and not all(tests.values()) for scope, tests in begun)
+        others = [*LONG, *(scope for scope in self.workqueue if scope not in AIRFLOWS)]
+        order = [*AIRFLOWS, *others] if running < 2 else [*others, *AIRFLOWS]
+        return next(scope for scope in order if scope in self.workqueue)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:

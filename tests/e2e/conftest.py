@@ -80,6 +80,7 @@ def stack(
         "ASHARE_LAKE": str(lake),
         "ASHARE_RETRY_SECONDS": "1",
         "ASHARE_RETRIES": "1",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",  # nobody changes a DAG file
     }
     environment.pop("AIRFLOW_CONN_ASHARE_POSTGRES", None)
     options: dict[str, Any] = {"durable": False, "scheduled": False, "users": {"reader": "viewer"}}
