@@ -7,7 +7,6 @@ import logging
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, time
@@ -24,7 +23,7 @@ from ashare.store.coverage import DateState
 from ashare_local import PROJECT
 from ashare_local.postgres import EmbeddedPostgres
 from tests import records
-from tests.airflow_script import run_script
+from tests.airflow_script import run_forked, run_script
 from tests.conftest import Database
 from tests.listener import Listener
 
@@ -427,19 +426,16 @@ def test_an_address_that_is_none_is_named_by_its_place_and_not_shown(address: st
     assert Delivery(["json://localhost", address]).problems == [said]
 
 
+COMMAND = "import runpy, sys; sys.argv[0] = 'ashare'; runpy.run_module('ashare_airflow', run_name='__main__')"
+
+
 def command(connection: str | None) -> subprocess.CompletedProcess[str]:
+    """As ``python -m ashare_airflow alerts``."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     if connection is not None:
         env["AIRFLOW_CONN_ASHARE_ALERTS"] = connection
-    return subprocess.run(
-        [sys.executable, "-m", "ashare_airflow", "alerts"],
-        env=env | {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "sqlite:////dev/null/x"},
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = "sqlite:////dev/null/x"
+    return run_forked(COMMAND, "alerts", home=PROJECT, environment=env)
 
 
 def test_a_test_message_can_be_sent(listener: Listener) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ashare_local.postgres import EmbeddedPostgres
+from tests.airflow_script import run_forked
 from tests.conftest import Database
 
 ASK = """
@@ -35,14 +34,8 @@ print(json.dumps([answer.status_code, answer.json()]))
 def ask(home: Path, *, airflow_database: str = "tables", **variables: str) -> tuple[int, Any]:
     """Ask for the newest dates in an Airflow that has nothing but these variables."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "ASHARE"))}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", ASK, airflow_database],
-        env=clean | {"AIRFLOW_HOME": str(home), "PYTHONPATH": os.environ["PYTHONPATH"]} | variables,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
+    environment = clean | {"AIRFLOW_HOME": str(home)} | variables
+    done = run_forked(ASK, airflow_database, home=home, environment=environment)
     assert done.returncode == 0, done.stderr
     code, body = json.loads(done.stdout.splitlines()[-1])
     return code, body
