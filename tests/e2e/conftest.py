@@ -6,8 +6,6 @@ import json
 import os
 import shutil
 import socket
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,9 +20,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from ashare.settings import POOL, POOL_SLOTS
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.server import Emulator
-from ashare_local import PROJECT
 from ashare_local.stack import Stack
 from ashare_local.stack_connections import baostock_json
+from tests.backfill_command import BackfillCommand, Said
 from tests.listener import Listener
 
 
@@ -88,25 +86,17 @@ def stack(
         yield running
 
 
-Cli = Callable[..., "subprocess.CompletedProcess[str]"]
+Cli = Callable[..., Said]
 
 
 @pytest.fixture(scope="package")
-def airflow(stack: Stack) -> Cli:
-    """Run an ``airflow`` command as a person would, and return its exit code and output."""
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "airflow", *arguments],
-            env=stack.env | {"COLUMNS": "160"},
-            cwd=PROJECT,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
-
-    return run
+def backfill(stack: Stack) -> Iterator[Cli]:
+    """Run ``airflow dags backfill`` to its end as a person would, and return its exit code and output."""
+    command = BackfillCommand(stack.env | {"COLUMNS": "160"})
+    try:
+        yield command.run
+    finally:
+        command.stop()
 
 
 Query = Callable[..., list[tuple[Any, ...]]]

@@ -34,14 +34,14 @@ def snapshot(query: Query) -> list[tuple[Any, ...]]:
 
 
 def test_a_week_with_a_holiday_arrives_exactly(
-    airflow: Cli, query: Query, source: Emulator, big_market: GeneratedMarket
+    backfill: Cli, query: Query, source: Emulator, big_market: GeneratedMarket
 ) -> None:
-    done = airflow("dags", "backfill", *WEEK, "ashare_daily")
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = backfill(*WEEK, "ashare_daily")
+    assert done.code == 0, done.out + done.err
     for day in OPEN:
-        assert re.search(rf"{day}\s+success", done.stdout), done.stdout
+        assert re.search(rf"{day}\s+success", done.out), done.out
     for day in CLOSED:
-        assert re.search(rf"{day}\s+skipped", done.stdout), done.stdout
+        assert re.search(rf"{day}\s+skipped", done.out), done.out
 
     states = query("SELECT trade_date::text, status, expected = loaded, missing FROM ashare.sync_status ORDER BY 1")
     assert states == sorted(
@@ -66,34 +66,34 @@ def test_one_connection_at_a_time_and_few_requests(source: Emulator, query: Quer
     assert max(count for (count,) in query("SELECT requests FROM ashare.sync_status WHERE status = 'success'")) <= 30
 
 
-def test_the_same_again_fetches_nothing_and_changes_nothing(airflow: Cli, query: Query, source: Emulator) -> None:
+def test_the_same_again_fetches_nothing_and_changes_nothing(backfill: Cli, query: Query, source: Emulator) -> None:
     before, asked = snapshot(query), source.count()
-    done = airflow("dags", "backfill", *WEEK, "--reset-dagruns", "ashare_daily")
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = backfill(*WEEK, "--reset-dagruns", "ashare_daily")
+    assert done.code == 0, done.out + done.err
     assert source.count() == asked
     assert snapshot(query) == before
 
 
-def test_exactly_the_deleted_rows_come_back(airflow: Cli, query: Query) -> None:
+def test_exactly_the_deleted_rows_come_back(backfill: Cli, query: Query) -> None:
     before = snapshot(query)
     gone = random.Random(1).sample([row[:2] for row in before if row[0] in OPEN], 60)
     for day, code in gone:
         query("DELETE FROM ashare.daily_bar WHERE trade_date = %s AND code = %s", day, code)
-    done = airflow("dags", "backfill", *WEEK, "--reset-dagruns", "ashare_daily")
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = backfill(*WEEK, "--reset-dagruns", "ashare_daily")
+    assert done.code == 0, done.out + done.err
     after = snapshot(query)
     assert [row[:4] for row in after] == [row[:4] for row in before]
     written = {new[:2] for old, new in zip(before, after, strict=True) if old[4] != new[4]}
     assert written == set(gone)
 
 
-def test_a_red_date_says_why_and_a_rerun_mends_it(airflow: Cli, query: Query, source: Emulator) -> None:
+def test_a_red_date_says_why_and_a_rerun_mends_it(backfill: Cli, query: Query, source: Emulator) -> None:
     source.add_fault(fault(MARKET, "error", times=0, code="10001006", message="用户权限不足"))
     day = ("-s", "2025-10-13", "-e", "2025-10-13")
-    done = airflow("dags", "backfill", *day, "ashare_daily")
+    done = backfill(*day, "ashare_daily")
     source.clear_faults()
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "10001006" in done.stdout
+    assert done.code == 1, done.out + done.err
+    assert "10001006" in done.out
     ((state, reason),) = query("SELECT status, reason FROM ashare.sync_status WHERE trade_date = '2025-10-13'")
     assert state == "failed"
     assert "10001006 (用户权限不足)" in reason
@@ -101,13 +101,13 @@ def test_a_red_date_says_why_and_a_rerun_mends_it(airflow: Cli, query: Query, so
     asked = [r for r in source.requests if r.method == MARKET and r.error_code == "10001006"]
     assert len(asked) == 1
 
-    again = airflow("dags", "backfill", *day, "--rerun-failed-tasks", "ashare_daily")
-    assert again.returncode == 0, again.stdout + again.stderr
+    again = backfill(*day, "--rerun-failed-tasks", "ashare_daily")
+    assert again.code == 0, again.out + again.err
     assert query("SELECT status, missing FROM ashare.sync_status WHERE trade_date = '2025-10-13'") == [("success", 0)]
 
 
 def test_a_ban_is_waited_out_without_a_worker_or_a_try(
-    airflow: Cli, api: Api, query: Query, source: Emulator
+    backfill: Cli, api: Api, query: Query, source: Emulator
 ) -> None:
     """As if Baostock had banned the address six hours ago, but for some seconds."""
     query(
@@ -129,8 +129,8 @@ def test_a_ban_is_waited_out_without_a_worker_or_a_try(
     assert source.count() == before
 
     # A person who backfills meanwhile is told.
-    done = airflow("dags", "backfill", "-s", "2025-10-29", "-e", "2025-10-29", "ashare_daily")
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = backfill("-s", "2025-10-29", "-e", "2025-10-29", "ashare_daily")
+    assert done.code == 0, done.out + done.err
     assert wait_for_run(api, run["dag_run_id"])["state"] == "success"
     tries = [task["try_number"] for task in api("GET", path)["task_instances"]]
     assert set(tries) == {1}
@@ -226,23 +226,21 @@ def tasks_of(api: Api, run_id: str) -> list[dict[str, Any]]:
 
 
 def test_a_daily_run_and_a_backfill_at_once_share_the_one_connection(
-    airflow: Cli, api: Api, query: Query, source: Emulator
+    backfill: Cli, api: Api, query: Query, source: Emulator
 ) -> None:
     source.add_fault(fault("*", "delay", times=0, seconds=0.3))  # or they would hardly meet
     done: list[Any] = []
     dates = ("2025-09-15", "2025-09-16", "2025-09-17", "2025-09-18", "2025-09-19")
-    backfill = threading.Thread(
-        target=lambda: done.append(airflow("dags", "backfill", "-s", dates[0], "-e", dates[-1], "ashare_daily"))
-    )
-    backfill.start()
+    beside = threading.Thread(target=lambda: done.append(backfill("-s", dates[0], "-e", dates[-1], "ashare_daily")))
+    beside.start()
     try:
         until(lambda: query("SELECT count(*) FROM ashare.sync_status WHERE trade_date = %s", dates[0]), [(1,)].__eq__)
         by_hand = trigger(api, partition_key="2025-10-30")
     finally:
-        backfill.join()
+        beside.join()
         source.clear_faults()
     assert by_hand["state"] == "success"
-    assert done[0].returncode == 0, done[0].stdout + done[0].stderr
+    assert done[0].code == 0, done[0].out + done[0].err
     assert source.overlaps() == []
 
     # Several worker processes were at it at once, and at the lock together.

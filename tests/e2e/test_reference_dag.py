@@ -16,11 +16,11 @@ LAST_LOADED = date(2025, 9, 29)
 
 
 def test_weeks_are_backfilled_and_the_second_time_nothing_is_asked(
-    airflow: Cli, query: Query, api: Api, source: Emulator, big_market: GeneratedMarket
+    backfill: Cli, query: Query, api: Api, source: Emulator, big_market: GeneratedMarket
 ) -> None:
-    done = airflow("dags", "backfill", *WEEKS, "ashare_reference")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 weeks: 3 success." in done.stdout
+    done = backfill(*WEEKS, "ashare_reference")
+    assert done.code == 0, done.out + done.err
+    assert "3 weeks: 3 success." in done.out
     members = {
         (index, code)
         for index in ("sh.000300", "sh.000016", "sh.000905")
@@ -47,13 +47,13 @@ def test_weeks_are_backfilled_and_the_second_time_nothing_is_asked(
             assert (extra["rows"], extra["missing"]) == (rows[0][0], 0)
 
     sent = len(source.requests)
-    again = airflow("dags", "backfill", *WEEKS, "ashare_reference")
-    assert again.returncode == 0
-    assert "all 3 dates have a run already" in again.stdout
+    again = backfill(*WEEKS, "ashare_reference")
+    assert again.code == 0
+    assert "all 3 dates have a run already" in again.out
     assert len(source.requests) == sent
 
 
-def test_a_range_without_a_monday_has_no_run(airflow: Cli) -> None:
-    done = airflow("dags", "backfill", "-s", "2025-09-23", "-e", "2025-09-26", "ashare_reference")
-    assert done.returncode == 0
-    assert "No run of ashare_reference falls into this range (no Monday?): nothing to do." in done.stdout
+def test_a_range_without_a_monday_has_no_run(backfill: Cli) -> None:
+    done = backfill("-s", "2025-09-23", "-e", "2025-09-26", "ashare_reference")
+    assert done.code == 0
+    assert "No run of ashare_reference falls into this range (no Monday?): nothing to do." in done.out

@@ -26,21 +26,21 @@ DAYS = ("2025-10-24", "2025-10-27")
 
 
 def test_a_broken_backfill_is_told_once_and_once_that_it_is_mended(
-    airflow: Cli, query: Query, source: Emulator, listener: Listener, stack: Stack
+    backfill: Cli, query: Query, source: Emulator, listener: Listener, stack: Stack
 ) -> None:
     title, end = "A-share sync: the backfill 2025-10-24 to 2025-10-27 {}".format, "is complete"
     source.add_fault(fault(MARKET, "error", times=0, code="10001006", message="no permission"))
-    done = airflow("dags", "backfill", *WEEK, "ashare_daily")
+    done = backfill(*WEEK, "ashare_daily")
     source.clear_faults()
-    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.code == 1, done.out + done.err
     (message,) = listener.of(title("has dates that are not complete"))
     # Date, what is missing, why, and the link.
     assert any(message["message"].startswith(f"{day}: ") for day in DAYS)
     assert "10001006" in message["message"]
     assert message["message"].splitlines()[-1].startswith(f"{stack.url}/dags/ashare_daily/runs/backfill__")
 
-    again = airflow("dags", "backfill", *WEEK, "--rerun-failed-tasks", "ashare_daily")
-    assert again.returncode == 0, again.stdout + again.stderr
+    again = backfill(*WEEK, "--rerun-failed-tasks", "ashare_daily")
+    assert again.code == 0, again.out + again.err
     listener.of(title(end))
     assert [len(listener.of(title(what))) for what in ("has dates that are not complete", end)] == [1, 1]
     assert not [message for message in listener.messages if any(f": {day} " in message["title"] for day in DAYS)]

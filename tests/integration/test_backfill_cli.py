@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import pytest
 
 from ashare.store import Store
 from ashare_local.postgres import EmbeddedPostgres
+from tests.backfill_command import BackfillCommand, Said
 from tests.conftest import Database
 from tests.records import record
 from tests.waiting import until
@@ -39,50 +39,6 @@ with DAG("ashare_daily", schedule=TradeDateTimetable(), start_date=datetime(2024
     def fetch(): ...
     fetch()
 """
-
-# Starting `airflow` takes seconds; this one process is started once and forked for each command.
-SERVER = """
-import json, os, sys, tempfile, traceback
-sys.argv = ["airflow", "dags", "backfill"]
-import airflow.__main__ as main
-import airflow.providers.postgres.hooks.postgres, airflow.serialization.serialized_objects, airflow.utils.db
-import alembic.command, ashare_airflow.cli.backfill
-from airflow.plugins_manager import get_timetables_plugins
-from airflow.providers_manager import ProvidersManager
-get_timetables_plugins()
-ProvidersManager().initialize_providers_configuration()
-for line in sys.stdin:
-    arguments, variables = json.loads(line)
-    sys.argv = ["airflow", "dags", "backfill", *arguments]
-    out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
-    pid = os.fork()
-    if pid == 0:
-        os.dup2(out.fileno(), 1); os.dup2(err.fileno(), 2)
-        os.environ.update(variables)
-        code = 0
-        try:
-            main.main()
-        except SystemExit as stopped:
-            code = stopped.code or 0
-        except BaseException:
-            traceback.print_exc(); code = 99
-        sys.stdout.flush(); sys.stderr.flush()
-        os._exit(code)
-    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    texts = []
-    for file in (out, err):
-        with file:
-            file.seek(0)
-            texts.append(file.read().decode())
-    print(json.dumps([code, *texts]), flush=True)
-"""
-
-
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
 
 
 class Airflow:
@@ -109,20 +65,13 @@ class Airflow:
         for command in (["db", "migrate"], ["dags", "reserialize"]):
             subprocess.run([AIRFLOW, *command], env=self.environ, check=True, capture_output=True, timeout=120)
         Store(lambda: self.connect("backfill_cli_bars")).migrate()
-        self._server = subprocess.Popen(
-            [sys.executable, "-c", SERVER], env=self.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        self._command = BackfillCommand(self.environ)
 
     def stop(self) -> None:
-        self._server.communicate(timeout=30)
+        self._command.stop()
 
     def backfill(self, *arguments: str, **variables: str) -> Said:
-        assert self._server.stdin and self._server.stdout
-        self._server.stdin.write(json.dumps([arguments, variables]) + "\n")
-        self._server.stdin.flush()
-        # What is printed before the first command is not an answer.
-        answer = next(line for line in self._server.stdout if line.startswith("["))
-        return Said(*json.loads(answer))
+        return self._command.run(*arguments, **variables)
 
     def connect(self, database: str = "backfill_cli") -> psycopg.Connection[Any]:
         return psycopg.connect(host=self._socket_dir, user="postgres", dbname=database, autocommit=True)
