@@ -52,7 +52,7 @@ doctor: $(RUN_READY)  ## Whether source, database, pool, calendar, budget, ban a
 	@$(BIN)/python -m ashare_local.stack_doctor
 
 test: $(DEV_READY)  ## Install the tools and run all tests (PYTEST_ARGS="-k name")
-	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-clock: $(DEV_READY)  ## The quick tests at another Beijing time (AT='2027-01-04 18:30'; PYTEST_ARGS; needs faketime)
 	@$(BIN)/python -m tests.clock "$(AT)" $(PYTEST_ARGS)

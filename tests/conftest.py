@@ -92,7 +92,8 @@ class Together(LoadScopeScheduling):  # type: ignore[misc, unused-ignore]  # it 
         running = sum(scope in AIRFLOWS and not all(tests.values()) for scope, tests in begun)
         others = [*LONG, *(scope for scope in self.workqueue if scope not in AIRFLOWS)]
         order = [*AIRFLOWS, *others] if running < 2 else [*others, *AIRFLOWS]
-        return next(scope for scope in order if scope in self.workqueue)
+        found: str = next(scope for scope in order if scope in self.workqueue)
+        return found
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:

@@ -144,7 +144,7 @@ class Site:
     def pid(self, name: str) -> int:
         return self._components[name].record.pid
 
-    def until(self, look: Callable[[], Any], seconds: float = 90) -> Any:
+    def until(self, look: Callable[[], Any], seconds: float = 180) -> Any:
         """What is looked for, once it is there, while all processes live."""
         deadline = time.monotonic() + seconds
         while not (found := look()):
@@ -162,7 +162,7 @@ class Site:
             cwd=self.home,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=240,
             check=False,
         )
         assert not check or done.returncode == 0, done.stdout + done.stderr
