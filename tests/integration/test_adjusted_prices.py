@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import gzip
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from itertools import pairwise
 from typing import Any
 
-import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -22,8 +21,7 @@ from ashare.status import status_reader
 from ashare.store import Store
 from ashare.store.cross_check import DAYS_MOVE
 from ashare.store.queries import queries
-from ashare_local.postgres import EmbeddedPostgres
-from tests.conftest import SHARED_DATA, Database, needs_shared_data
+from tests.conftest import SHARED_DATA, Database, Databases, needs_shared_data
 from tests.records import record
 
 VIEWS = ("daily_bar_hfq", "daily_bar_qfq")
@@ -126,28 +124,18 @@ def empty(database: Database) -> Database:
     return database
 
 
-def new_database(postgres: EmbeddedPostgres, name: str, template: str | None = None) -> Database:
-    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-    with psycopg.connect(host=str(postgres.socket_dir), user="postgres", dbname="postgres", autocommit=True) as admin:
-        admin.execute(create.format(sql.Identifier(name), sql.Identifier(template or "template1")))
-    database = Database(postgres, name)
-    with Store(database.connect) as store:
-        store.migrate()
-    return database
-
-
 @pytest.fixture(scope="module")
-def hs300(postgres: EmbeddedPostgres) -> Database:
+def hs300(databases: Databases) -> Iterator[Database]:
     """300 recorded stocks over seven months, with the factors that their prices imply; read only."""
-    database = new_database(postgres, "test_adjusted_hs300")
-    bars = recorded(HS300)
-    load(database, bars)
-    for number, (code, of_code) in enumerate(by_code(bars).items()):
-        factors = recorded_factors() if code == PUDONG else implied_factors(of_code, Decimal(1 + number % 3))
-        load_factors(database, factors)
-        if number % 3 == 0:
-            database.do("INSERT INTO ashare.factor_history (code) VALUES (%s)", code)
-    return database
+    with databases.copied("migrated") as database:
+        bars = recorded(HS300)
+        load(database, bars)
+        for number, (code, of_code) in enumerate(by_code(bars).items()):
+            factors = recorded_factors() if code == PUDONG else implied_factors(of_code, Decimal(1 + number % 3))
+            load_factors(database, factors)
+            if number % 3 == 0:
+                database.do("INSERT INTO ashare.factor_history (code) VALUES (%s)", code)
+        yield database
 
 
 def factors_of(database: Database, view: str, code: str) -> dict[date, Decimal]:
@@ -360,22 +348,24 @@ Mismatch = tuple[str, date, str]
 
 
 @pytest.fixture(scope="module")
-def recorded_market(postgres: EmbeddedPostgres) -> Database:
-    """March 2026, the whole market as recorded, with the factors that its prices imply."""
-    database = new_database(postgres, "test_adjusted_market")
-    bars = recorded(MARKET)
-    load(database, bars)
-    load_lists(database)
-    for of_code in by_code(bars).values():
-        if factors := implied_factors(of_code, Decimal(2)):
-            load_factors(database, factors)
-    return database
+def recorded_market(databases: Databases) -> Iterator[Database]:
+    """March 2026, the whole market as recorded, with the factors that its prices imply; to be copied."""
+    with databases.copied("migrated") as database:
+        bars = recorded(MARKET)
+        load(database, bars)
+        load_lists(database)
+        for of_code in by_code(bars).values():
+            if factors := implied_factors(of_code, Decimal(2)):
+                load_factors(database, factors)
+        database.close()  # nobody may use what is copied
+        yield database
 
 
 @pytest.fixture
-def market(recorded_market: Database, request: pytest.FixtureRequest) -> Database:
+def market(databases: Databases, recorded_market: Database) -> Iterator[Database]:
     """A copy of it for one test."""
-    return new_database(recorded_market.server, f"copy_{request.node.name}"[:60], recorded_market.name)
+    with databases.copied(recorded_market.name) as made:
+        yield made
 
 
 def mismatches(database: Database, since: str = "2026-03-01", until: str = "2026-03-31") -> list[Mismatch]:

@@ -631,7 +631,7 @@ def test_a_database_that_cannot_hold_the_names_takes_no_backup(
         text = refusal(say, Database(postgres, "latin"), tmp_path / "x.dump")
     finally:
         with postgres.connect("postgres") as admin:
-            admin.execute("DROP DATABASE latin")
+            admin.execute("DROP DATABASE latin WITH (FORCE)")
     assert text.startswith("The database latin has the encoding LATIN1, which cannot hold the names")
 
 
