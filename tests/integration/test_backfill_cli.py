@@ -63,7 +63,7 @@ class Airflow:
             "AIRFLOW_CONN_ASHARE_POSTGRES": f"postgresql://postgres:hunter2@/backfill_cli_bars?{at}",
         }
         for command in (["db", "migrate"], ["dags", "reserialize"]):
-            subprocess.run([AIRFLOW, *command], env=self.environ, check=True, capture_output=True, timeout=120)
+            subprocess.run([AIRFLOW, *command], env=self.environ, check=True, capture_output=True, timeout=240)
         Store(lambda: self.connect("backfill_cli_bars")).migrate()
         self._command = BackfillCommand(self.environ)
 
