@@ -595,8 +595,8 @@ def test_a_view_of_somebody_else_on_a_table_that_becomes_a_view_is_named(at_vers
         assert migrate(connection) == [file.name for file in FILES[13:]]
 
 
-def test_who_may_read_or_write_the_ledger_may_do_so_with_its_counts(database: Database, tmp_path: Path) -> None:
-    bring_to(database, 18, tmp_path)
+def test_who_may_read_or_write_the_ledger_may_do_so_with_its_counts(at_version: AtVersion) -> None:
+    database = at_version(18)
     insert = "INSERT INTO ashare.source_request (method, detail, who) VALUES ('login', '', 'me')"
     database.do(insert)
     database.do("CREATE ROLE a_reader; CREATE ROLE a_writer")
