@@ -65,10 +65,10 @@ AIRFLOWS = (
     "tests/e2e/test_wrong_setting.py",
 )
 """Scopes that start an Airflow, the longest first."""
-LONG = (
-    *("tests/integration/test_many_weeks.py", "tests/integration/test_backfill_cli.py"),
-    *("tests/integration/test_history.py", "tests/integration/test_faults.py", "tests/integration/test_export.py"),
-)
+LONG = [
+    f"tests/integration/test_{name}.py"
+    for name in "history many_weeks faults backfill_cli backup accepted_dates export trade_date".split()
+]
 """Further scopes that take long: at the end no worker is to wait for another."""
 
 
