@@ -27,10 +27,10 @@ def is_active(api: Api) -> Iterator[None]:
 
 @pytest.mark.usefixtures("is_active")
 def test_a_complete_date_is_in_the_lake_by_itself(
-    stack: Stack, airflow: Cli, query: Query, api: Api, lake: Path
+    stack: Stack, backfill: Cli, query: Query, api: Api, lake: Path
 ) -> None:
-    done = airflow("dags", "backfill", "-s", DAY, "-e", DAY, "ashare_daily")
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = backfill("-s", DAY, "-e", DAY, "ashare_daily")
+    assert done.code == 0, done.out + done.err
 
     def held() -> bool:
         file = lake / "manifest.json"
