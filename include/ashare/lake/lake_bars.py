@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ashare.bar_panel import Cells, floats, in_threads
 from ashare.lake import exact_decimals
-from ashare.lake.lake_tables import Tables
 from ashare.lake.layout import year_of
+from ashare.lake.storage import Storage
 from ashare.read_columns import KEY, PRICES
 from ashare.store import arrow
 
@@ -38,10 +39,13 @@ class Bars:
     """Which rows and columns are read.
 
     :ivar files: the files of the years, oldest first.
+    :ivar codes: only these; ``None``: all.
     :ivar spans: only rows within them: code, first day, end; ``None``: all.
+    :ivar stocks: the codes of all stocks, for the view ``daily_limit``, which has no other securities.
+    :ivar newest: the newest back factor of each stock, for forward adjustment.
     """
 
-    tables: Tables
+    storage: Storage
     files: Sequence[str]
     view: View
     types: Mapping[str, str]
@@ -49,6 +53,8 @@ class Bars:
     end: date
     codes: Sequence[str] | None = None
     spans: Sequence[tuple[str, date, date | None]] | None = None
+    stocks: Collection[str] | None = None
+    newest: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def values(self) -> list[str]:
@@ -64,24 +70,11 @@ class Bars:
         return list(needed)
 
     @cached_property
-    def chosen(self) -> set[str] | None:
-        """The codes of which rows are read; ``None``: all."""
-        codes = None if self.codes is None else set(self.codes)
-        if self.spans is not None:
-            members = {code for code, _, _ in self.spans}
-            codes = members if codes is None else codes & members
-        return codes
-
-    @property
-    def is_selective(self) -> bool:
-        """Whether rows of some codes are not read."""
-        return self.view == "daily_limit" or self.chosen is not None
-
-    def is_wanted(self, code: str) -> bool:
-        """Whether rows of a code are read."""
-        if self.view == "daily_limit" and self.tables.kinds.get(code) != "stock":
-            return False
-        return self.chosen is None or code in self.chosen
+    def chosen(self) -> list[str] | None:
+        """The codes of which rows are read, sorted; ``None``: all."""
+        members = None if self.spans is None else {code for code, _, _ in self.spans}
+        limits = [set(each) for each in (self.codes, members, self.stocks) if each is not None]
+        return sorted(set.intersection(*limits)) if limits else None
 
 
 class Part(NamedTuple):
@@ -134,24 +127,20 @@ def cells(bars: Bars) -> list[Cells]:
 
 def _parts(bars: Bars) -> list[Part]:
     """What is read of all files, in their order."""
-    # What threads would read at the same time is read before.
-    if bars.view == "daily_limit":
-        assert bars.tables.kinds is not None
-    newest = bars.tables.newest_factors if bars.view == "daily_bar_qfq" else {}
-    found = in_threads(lambda file: _parts_of(bars, file, newest), bars.files)
+    found = in_threads(lambda file: _parts_of(bars, file), bars.files)
     return [part for parts in found for part in parts]
 
 
-def _parts_of(bars: Bars, file: str, newest: Mapping[str, float]) -> list[Part]:
+def _parts_of(bars: Bars, file: str) -> list[Part]:
     columns = ["code", "trade_date", *bars.columns]
-    with bars.tables.storage.parquet(file, read_dictionary=["code"]) as opened:
+    with bars.storage.parquet(file, read_dictionary=["code"]) as opened:
         groups = [number for number in range(opened.num_row_groups) if _may_have_rows(bars, opened, number)]
         # One by one: the columns of a row group stay in the processor's cache until they are computed with.
         tables = (opened.read_row_group(group, columns, use_threads=len(bars.files) == 1) for group in groups)
-        return [_part(bars, year_of(file) or 0, table, newest) for table in tables if len(table)]
+        return [_part(bars, year_of(file) or 0, table) for table in tables if len(table)]
 
 
-def _part(bars: Bars, year: int, table: pa.Table, newest: Mapping[str, float]) -> Part:
+def _part(bars: Bars, year: int, table: pa.Table) -> Part:
     import pyarrow as pa
 
     names = table.column("code").unify_dictionaries().combine_chunks()
@@ -161,7 +150,7 @@ def _part(bars: Bars, year: int, table: pa.Table, newest: Mapping[str, float]) -
     if kept is not None:
         code, day, table = code[kept], day[kept], table.filter(pa.array(kept))
     inputs = {name: table.column(name) for name in bars.columns}
-    return Part(codes, code, day, _computed(bars, inputs, codes, code, newest))
+    return Part(codes, code, day, _computed(bars, inputs, codes, code))
 
 
 def _may_have_rows(bars: Bars, file: parquet.ParquetFile, group: int) -> bool:
@@ -171,7 +160,8 @@ def _may_have_rows(bars: Bars, file: parquet.ParquetFile, group: int) -> bool:
     statistics = file.metadata.row_group(group).column(file.schema_arrow.get_field_index("code")).statistics
     if statistics is None or not statistics.has_min_max:
         return True
-    return any(statistics.min <= code <= statistics.max for code in bars.chosen)
+    first = bisect_left(bars.chosen, statistics.min)
+    return first < len(bars.chosen) and bars.chosen[first] <= statistics.max
 
 
 def _kept(bars: Bars, year: int, codes: Sequence[str], code: Integers, day: Integers) -> Flags | None:
@@ -179,8 +169,8 @@ def _kept(bars: Bars, year: int, codes: Sequence[str], code: Integers, day: Inte
     import numpy as np
 
     kept: Flags | None = None
-    if bars.is_selective:
-        kept = np.array([bars.is_wanted(each) for each in codes], dtype=bool)[code]
+    if bars.chosen is not None:
+        kept = np.isin(np.array(codes, dtype=str), np.array(bars.chosen, dtype=str))[code]
     if bars.start > date(year, 1, 1) or bars.end < date(year, 12, 31):
         first, last = (_number(each) for each in (bars.start, bars.end))
         within = (day >= first) & (day <= last)
@@ -229,9 +219,7 @@ def _inputs(view: View, name: str) -> Sequence[str]:
     return (RENAMED.get(name, name),)
 
 
-def _computed(
-    bars: Bars, inputs: Mapping[str, Any], codes: Sequence[str], code: Integers, newest: Mapping[str, float]
-) -> Mapping[str, Any]:
+def _computed(bars: Bars, inputs: Mapping[str, Any], codes: Sequence[str], code: Integers) -> Mapping[str, Any]:
     """The value columns of a view: Arrow columns as they are, computed ones as numpy arrays."""
     if bars.view == "daily_limit":
         return _limits(bars.values, inputs)
@@ -240,7 +228,7 @@ def _computed(
         return found
     back = floats(inputs[FACTOR])
     is_forward = bars.view == "daily_bar_qfq"
-    factor = _forward_factors(back, codes, code, newest) if is_forward else back
+    factor = _forward_factors(back, codes, code, bars.newest) if is_forward else back
     prices = exact_decimals.forward_prices if is_forward else exact_decimals.back_prices
     volumes = exact_decimals.forward_volumes if is_forward else exact_decimals.back_volumes
     for name in bars.values:

@@ -24,7 +24,7 @@ class Manifest:
     """The manifest of a lake.
 
     :ivar place: the lake as it was named.
-    :ivar generation: another one after each write.
+    :ivar text: the file. Each write brings another one, as it has a random ``generation``.
     :ivar is_being_written: an export replaces files now, or was killed while it did.
     :ivar options: the selection as command-line options; empty: everything.
     :ivar last: the last trade date held.
@@ -32,7 +32,7 @@ class Manifest:
     """
 
     place: str
-    generation: str
+    text: bytes
     written_at: datetime
     is_being_written: bool
     options: str
@@ -86,7 +86,7 @@ def read_manifest(storage: Storage) -> Manifest:
         content = json.loads(text)
         number = content["format"]
         if number == FORMAT:
-            return _manifest(storage.name, content)
+            return _manifest(storage.name, text, content)
     except (ValueError, KeyError, TypeError, AttributeError):
         number = None
     if isinstance(number, int) and number > FORMAT:
@@ -100,10 +100,10 @@ def read_manifest(storage: Storage) -> Manifest:
     )
 
 
-def _manifest(place: str, content: dict[str, Any]) -> Manifest:
+def _manifest(place: str, text: bytes, content: dict[str, Any]) -> Manifest:
     return Manifest(
         place=place,
-        generation=str(content["generation"]),
+        text=text,
         written_at=datetime.fromisoformat(content["written_at"].replace("Z", "+00:00")),
         is_being_written=bool(content.get("is_being_written")),
         options=str(content["options"]),

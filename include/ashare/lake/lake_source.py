@@ -13,7 +13,7 @@ from ashare.errors import AshareError, InvalidInput
 from ashare.lake import lake_bars, lake_coverage
 from ashare.lake.lake_manifest import Manifest, read_manifest
 from ashare.lake.lake_tables import Tables
-from ashare.lake.storage import LakeUnavailable, Storage, unavailable
+from ashare.lake.storage import MANIFEST, LakeUnavailable, Storage, unavailable
 from ashare.store.loaded_bars import ListedSpan, OpenDates
 from ashare.store.loaded_lists import Begin, OpenWeeks
 
@@ -50,12 +50,11 @@ def read_lake(place: str, read: Callable[[DataSource], Read]) -> Read:
             result = read(LakeSource(manifest, Tables(storage)))
         except Exception as raised:  # noqa: BLE001
             error = raised
-        now = _settled(storage)
-        if now.generation == manifest.generation:
+        if storage.read(MANIFEST) == manifest.text:
             if error:
                 raise _explained(place, error) from error
             return result  # type: ignore[return-value]
-        manifest = now
+        manifest = _settled(storage)
         time.sleep(PAUSE_SECONDS * attempt)
     raise LakeUnavailable(
         f"The lake {place} was written {ATTEMPTS} times while it was read: read it again when the export has ended."
@@ -128,8 +127,18 @@ class LakeSource:
         codes: Sequence[str] | None,
         index: str | None,
     ) -> lake_bars.Bars:
-        spans = None if index is None else self.tables.spans_by_code(index)
-        return lake_bars.Bars(self.tables, self.manifest.years(start, end), view, types, start, end, codes, spans)
+        return lake_bars.Bars(
+            self.tables.storage,
+            self.manifest.years(start, end),
+            view,
+            types,
+            start,
+            end,
+            codes,
+            spans=None if index is None else self.tables.spans_by_code(index),
+            stocks=self.tables.stocks if view == "daily_limit" else None,
+            newest=self.tables.newest_factors if view == "daily_bar_qfq" else {},
+        )
 
     def unknown_codes(self, codes: Sequence[str]) -> list[str]:
         unknown = self.tables.unlisted(codes)

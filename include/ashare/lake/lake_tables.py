@@ -43,10 +43,11 @@ class Tables:
         days, sessions = self.read("trade_calendar", ["calendar_date", "is_trading_day"]).columns
         return dict(zip(days.to_pylist(), sessions.to_pylist(), strict=True))
 
-    @cached_property
-    def kinds(self) -> Mapping[str, str]:
-        """The kind of each security."""
-        return dict(zip(*(self.securities.column(name).to_pylist() for name in ("code", "kind")), strict=True))
+    @property
+    def stocks(self) -> list[str]:
+        """The codes of all stocks."""
+        codes, kinds = (self.securities.column(name).to_pylist() for name in ("code", "kind"))
+        return [code for code, kind in zip(codes, kinds, strict=True) if kind == "stock"]
 
     @cached_property
     def newest_factors(self) -> Mapping[str, float]:
@@ -69,7 +70,8 @@ class Tables:
 
     def unlisted(self, codes: Sequence[str]) -> list[str]:
         """Those of ``codes`` that the list of securities lacks."""
-        return [code for code in codes if code not in self.kinds]
+        listed = set(self.securities.column("code").to_pylist())
+        return [code for code in codes if code not in listed]
 
     def listed_span(self, codes: Sequence[str]) -> ListedSpan:
         """The kinds of some securities, and when any of them was listed."""
