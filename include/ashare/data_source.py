@@ -99,8 +99,12 @@ class DataSource(Protocol):
     def member_spans(self, index: str, first: date, last: date) -> pa.Table:
         """The spans of an index's members that overlap a range."""
 
-    def interruption(self) -> str | None:
-        """A sentence if rows may be missing that nobody can name; ``None``: there are none."""
+    def reservation(self, start: date | None, kinds: Sequence[str] | None, codes: Sequence[str] | None) -> str | None:
+        """A sentence if rows may be missing whose dates are not known; ``None``: none are.
+
+        :param start: the first trade date that was requested; ``None``: the first that the source has.
+        :param kinds: the kinds of securities that were requested; ``None``: those of ``codes``, or all.
+        """
 
     def remark(self, due: datetime) -> str:
         """What a sentence about partitions that are not complete has to say of the source; mostly nothing.

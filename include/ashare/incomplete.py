@@ -78,7 +78,7 @@ def find_problem(source: DataSource, requested: RequestedBars, incomplete: Incom
     A date counts if a dataset that is read is neither complete nor accepted: of ``ASHARE_KINDS`` by default, and of
     any other kind that a run was asked to load on that date. Sessions whose bars are not out yet do not count.
 
-    :returns: ``None`` if all dates are complete, and no export of a lake was stopped midway, or if ``incomplete`` is
+    :returns: ``None`` if all dates are complete, and a lake has all that was requested, or if ``incomplete`` is
         ``ignore``.
     :raises IncompleteDate: a date is not complete, and ``incomplete`` is ``raise``.
     :raises InvalidInput: a setting ``ASHARE_*`` is wrong.
@@ -89,7 +89,8 @@ def find_problem(source: DataSource, requested: RequestedBars, incomplete: Incom
     newest = newest_published(beijing_now())
     found = _open_dates(source, requested, settings, newest)
     named = _sentence(found, settings, source.remark(published_at(newest))) if found and found.dates else None
-    sentences = [sentence for sentence in (named, source.interruption()) if sentence]
+    reserved = source.reservation(requested.start, requested.kinds, requested.codes)
+    sentences = [sentence for sentence in (named, reserved) if sentence]
     if not sentences:
         return None
     problem = Problem(found.dates if found else 0, ". ".join(sentences))

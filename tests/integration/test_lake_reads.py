@@ -451,6 +451,15 @@ def test_a_lake_of_a_selection_says_what_it_holds(copy: Path) -> None:
     change(copy, options="--kinds stock --start 2024-12-01")
     _, _, (said,) = outcome(read.load_bars, start="2024-11-11", end="2024-11-12", source=copy)
     assert f"; the lake {copy} holds only --kinds stock --start 2024-12-01; load them with: " in said
+    only = (
+        f"IncompleteBars: The lake {copy} holds only --kinds stock --start 2024-12-01, so bars of the database may "
+        "be missing"
+    )
+    asked = {"end": "2025-01-03", "source": copy}
+    assert outcome(read.load_bars, "sh.600000", **asked)[2] == [only], "earlier ones"
+    assert outcome(read.load_bars, "sh.600000", "2024-12-02", **asked)[2] == []
+    assert outcome(read.load_bars, "sh.000001", "2024-12-02", **asked)[2] == [only], "an index"
+    assert outcome(read.load_bars, "sh.000001", "2024-12-02", incomplete="ignore", **asked)[2] == []
 
 
 def test_a_lake_that_is_written_meanwhile_is_read_again(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -45,8 +45,13 @@ class Manifest:
         years = ((year_of(file), file) for file in self.files)
         return [file for year, file in sorted((y, f) for y, f in years if y and start.year <= y <= end.year)]
 
-    def interruption(self) -> str | None:
-        """A sentence if an export was stopped while it replaced files; ``None``: none was."""
+    def reservation(self, start: date | None, kinds: Sequence[str]) -> str | None:
+        """A sentence if rows may be missing whose dates are not known: see ``DataSource.reservation``."""
+        given = shlex.split(self.options)
+        selected = dict(zip(given[::2], given[1::2], strict=False))
+        is_cut = start is None and "--start" in selected
+        if is_cut or ("--kinds" in selected and not set(kinds) <= set(selected["--kinds"].split(","))):
+            return f"The lake {self.place} holds only {self.options}, so bars of the database may be missing"
         if not self.is_being_written:
             return None
         return (

@@ -191,8 +191,9 @@ class LakeSource:
     def member_spans(self, index: str, first: date, last: date) -> pa.Table:
         return self.tables.member_spans(index, first, last)
 
-    def interruption(self) -> str | None:
-        return self.manifest.interruption()
+    def reservation(self, start: date | None, kinds: Sequence[str] | None, codes: Sequence[str] | None) -> str | None:
+        of_codes = [] if codes is None else self.listed_span(codes).kinds
+        return self.manifest.reservation(start, of_codes or kinds or [])
 
     def remark(self, due: datetime) -> str:
         return self.manifest.remark(due)

@@ -127,7 +127,7 @@ class DatabaseSource:
     def member_spans(self, index: str, first: date, last: date) -> pa.Table:
         return arrow.parsed(loaded_lists.member_spans(self.connection, index, first, last), arrow.schema(SPANS))
 
-    def interruption(self) -> str | None:
+    def reservation(self, start: date | None, kinds: Sequence[str] | None, codes: Sequence[str] | None) -> str | None:
         return None
 
     def remark(self, due: datetime) -> str:
