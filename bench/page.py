@@ -18,7 +18,6 @@ from ashare.dry_run import dry_run
 from ashare.settings import DEFAULT_INDICES, SERVICE_LIMIT, Settings
 from ashare.status import StatusReader, status_reader
 from ashare.store import IdleStores, Store
-from ashare.week_status import weekly_lists
 from ashare_airflow.page import readings
 from ashare_airflow.page.models.day import CoverageDays
 from bench.market import LAST, Connect
@@ -95,7 +94,6 @@ def cases(chosen: Chosen) -> dict[str, Case]:
         "recent, 365 days": lambda r, _: r.records(start=LAST - YEAR),
         "pending, 90 days": lambda r, _: r.wanting(quarter, LAST),
         "preview, 90 days": lambda r, _: dry_run(r, quarter, LAST),
-        "the weekly card alone": lambda r, _: weekly_lists(r),
         "progress, 90 days": lambda r, _: (
             r.rows.dates(r.as_of, last_days),
             r.rows.loaded_since(last_days, NOW - YEAR),

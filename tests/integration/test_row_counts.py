@@ -244,7 +244,7 @@ def test_the_counts_are_those_of_the_rows(
             pass
         assert_counted(shared)
         assert_versions(shared, seen)
-        assert_summarised(shared)
+    assert_summarised(shared)
 
 
 # ---------------------------------------------------------------------- one by one

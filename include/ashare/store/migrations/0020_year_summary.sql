@@ -212,6 +212,9 @@ BEGIN
         FROM old_rows o FULL JOIN new_rows n USING (calendar_date)
         WHERE o.is_trading_day IS DISTINCT FROM n.is_trading_day
         HAVING count(*) > 0;
+    ELSIF TG_OP = 'TRUNCATE' THEN
+        INSERT INTO ashare.row_count_change (dataset, partitions, changes, salt)
+        SELECT 'trade_calendar', array_agg(trade_date), array_agg(0), 0 FROM ashare.date_summary HAVING count(*) > 0;
     ELSE
         INSERT INTO ashare.row_count_change (dataset, partitions, changes, salt)
         SELECT 'trade_calendar', array_agg(calendar_date), array_agg(0), 0 FROM changed HAVING count(*) > 0;
@@ -228,8 +231,8 @@ CREATE TRIGGER note_deleted AFTER DELETE ON ashare.trade_calendar
 CREATE TRIGGER note_updated AFTER UPDATE ON ashare.trade_calendar
     REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
     FOR EACH STATEMENT EXECUTE FUNCTION ashare.note_changed_calendar();
-CREATE TRIGGER forget_calendar AFTER TRUNCATE ON ashare.trade_calendar
-    FOR EACH STATEMENT EXECUTE FUNCTION ashare.forget_row_counts();
+CREATE TRIGGER note_truncated AFTER TRUNCATE ON ashare.trade_calendar
+    FOR EACH STATEMENT EXECUTE FUNCTION ashare.note_changed_calendar();
 
 UPDATE ashare.date_summary d SET is_session = true, is_closed = false
 FROM ashare.trade_calendar k WHERE k.calendar_date = d.trade_date AND k.is_trading_day;
