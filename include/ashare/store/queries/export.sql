@@ -37,7 +37,7 @@ WHERE s.kind = 'stock'
 -- The partitions of daily datasets, with what a reader judges by.
 SELECT p.dataset, p.partition, p.state, p.is_asked, p.is_recorded
 FROM ashare.partition_state(%(datasets)s, %(start)s, %(end)s, NULL, %(newest)s, NULL) p
-WHERE p.state NOT IN ('before', 'unpublished', 'closed', 'none')
+WHERE p.state NOT IN ('before', 'unpublished', 'closed', 'none') OR p.is_asked
 
 -- name: weeks
 SELECT w.dataset, w.partition, w.state, w.loaded, w.run_id IS NOT NULL
