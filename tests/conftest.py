@@ -67,7 +67,7 @@ AIRFLOWS = (
 """Scopes that start an Airflow, the longest first."""
 LONG = [
     f"tests/integration/test_{name}.py"
-    for name in "history many_weeks faults backfill_cli backup accepted_dates export trade_date".split()
+    for name in "history many_weeks faults backfill_cli lake_writes backup accepted_dates export lake_reads trade_date".split()
 ]
 """Further scopes that take long: at the end no worker is to wait for another."""
 
