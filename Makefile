@@ -66,7 +66,7 @@ test-qlib: $(DEV_READY) $(QLIB_READY)  ## Qlib's LightGBM workflow on an export 
 soak: $(DEV_READY)  ## Backfills under random faults and kills, then an exact comparison (MINUTES=30, SEED)
 	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED))
 
-bench: $(DEV_READY)  ## All figures of docs/performance.md, beside the last ones (15 minutes, 12 GB of TMPDIR; PARTS=loading)
+bench: $(DEV_READY)  ## All figures of docs/performance.md, beside the last ones (24 minutes, 12 GB of TMPDIR; PARTS=loading)
 	@$(BIN)/python -m bench $(PARTS)
 
 lint: $(DEV_READY)  ## ruff and mypy

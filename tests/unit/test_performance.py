@@ -34,8 +34,8 @@ def test_it_has_a_reason_for_each_part(found: dict[str, Any]) -> None:
         assert f"**{headings.get(part, part)}.**" in reasons
 
 
-def test_a_run_is_complete_and_took_ten_minutes_at_most(found: dict[str, Any]) -> None:
-    assert found["seconds"] <= 600
+def test_a_run_is_complete_and_took_half_an_hour_at_most(found: dict[str, Any]) -> None:
+    assert found["seconds"] <= 1800
     assert found["commit"]
     names = {(figure["part"], figure["name"]) for figure in found["figures"]}
     assert len(names) == len(found["figures"])
