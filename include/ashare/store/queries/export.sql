@@ -31,7 +31,7 @@ CROSS JOIN LATERAL (
 ) AS before
 WHERE s.kind = 'stock'
   AND EXISTS (SELECT FROM unnest(%(days)s::date[]) AS d (day)
-              WHERE d.day < s.out_date AND d.day >= coalesce(before.day, '-infinity'))
+              WHERE d.day < s.out_date - 15 AND d.day >= coalesce(before.day, '-infinity'))
 
 -- name: states
 -- The partitions of daily datasets, with what a reader judges by.
