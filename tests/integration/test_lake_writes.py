@@ -36,6 +36,7 @@ Content = Mapping[str, Mapping[str, Any]]
 def filled(databases: Databases) -> Iterator[Database]:
     with databases.copied("migrated") as database:
         fill(database)
+        database.close()  # a database that is copied has no session
         yield database
 
 

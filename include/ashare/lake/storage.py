@@ -142,7 +142,10 @@ class Storage:
                 local.replace(target)
                 _sync(target.parent)
             else:
-                self._remote[0].put_file(str(local), self.path(file))
+                try:
+                    self._remote[0].put_file(str(local), self.path(file))
+                except FileNotFoundError as error:  # there is no such bucket
+                    raise unavailable(self.name, "written", error) from error
                 local.unlink()
 
     def delete(self, file: str) -> None:
