@@ -65,10 +65,8 @@ AIRFLOWS = (
     "tests/e2e/test_wrong_setting.py",
 )
 """Scopes that start an Airflow, the longest first."""
-LONG = [
-    f"tests/integration/test_{name}.py"
-    for name in "history many_weeks faults backfill_cli lake_writes backup accepted_dates export lake_reads trade_date".split()
-]
+_LONG = "history many_weeks faults backfill_cli lake_writes backup accepted_dates export lake_reads trade_date"
+LONG = [f"tests/integration/test_{name}.py" for name in _LONG.split()]
 """Further scopes that take long: at the end no worker is to wait for another."""
 
 
