@@ -96,17 +96,19 @@ def export(
     """
     storage = Storage(str(place))
     selection, incomplete = selection or Selection(), parse_incomplete(incomplete)
-    with parquet_files.claimed(storage) as directory:
+    with (
+        parquet_files.claimed(storage) as directory,
+        read_only_connection(connection) as opened,
+        read_transaction(opened),
+    ):
+        # Before the files are looked at: what another export replaces meanwhile would be taken for up to date.
+        if not (storage.is_local or export_rows.claim(opened, storage.name)):
+            raise parquet_files.ExportBusy(f"Another export writes into {storage.name}: wait until it has ended.")
         noted = {file: parquet_files.notes(storage, file) for file in _files(storage)}
         if not rewrite:
             _refuse_other(storage, noted, selection)
-        with read_only_connection(connection) as opened, read_transaction(opened):
-            if not (storage.is_local or export_rows.claim(opened, storage.name)):
-                raise parquet_files.ExportBusy(f"Another export writes into {storage.name}: wait until it has ended.")
-            work = _Export(
-                storage, directory, selection, rewrite, incomplete, opened, say or (lambda line: None), noted
-            )
-            done = work.run()
+        work = _Export(storage, directory, selection, rewrite, incomplete, opened, say or (lambda line: None), noted)
+        done = work.run()
     if done.warning and say is None:
         warnings.warn(done.warning, IncompleteBars, stacklevel=2)
     return done
