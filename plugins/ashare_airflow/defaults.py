@@ -37,7 +37,7 @@ HISTORY = Asset("ashare_history")
 LAKE = Asset("ashare_lake")
 """An event says that the lake has changed. It has the last trade date, the number of bars, and the written files."""
 
-EXPORTED_ASSETS = BARS | HISTORY | AssetAny(*WEEKLY_ASSETS)
+EXPORTED_ASSETS = AssetAny(BARS, HISTORY, *WEEKLY_ASSETS)
 """Whose events bring the lake up to date."""
 
 DEADLINE = timedelta(hours=SETTINGS.deadline.hour, minutes=SETTINGS.deadline.minute)

@@ -124,7 +124,7 @@ def test_the_lake_is_off_until_it_is_named(tmp_path: Path) -> None:
     script = (
         f"import sys; sys.path.insert(0, {str(PROJECT / 'dags')!r}); from ashare_export import ashare_export; "
         "timetable = ashare_export().timetable; print(type(timetable).__name__); "
-        "print(sorted(key.name for key, _ in timetable.asset_condition.iter_assets()) "
+        "print(sorted(asset.name for asset in timetable.asset_condition.objects) "
         "if timetable.asset_condition else [])"
     )
     *_, name, assets = run_script(tmp_path, script).stdout.splitlines()
