@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 
-from ashare.cost import STOCKS, Cost, by_date, by_week, suggest_history_of_weeks
+from ashare.cost import (
+    STOCKS,
+    Cost,
+    by_code,
+    by_date,
+    by_week,
+    of_all_stocks,
+    pages,
+    suggest_history_of_weeks,
+)
 from ashare.datasets import MARKET_DAY_FROM, WEEKLY_DATASETS, newest_published
 from ashare.dates import mondays, weekdays
 from ashare.status import StatusReader
+from ashare.sync.history.span import check_datasets, check_span, kinds_of
 from ashare.sync.weeks.week import requests_of_weeks
 from ashare.week_status import wanting_weeks, week_records
 
@@ -24,6 +35,8 @@ class DryRun:
     :ivar requests_left: requests left today for these dates.
     :ivar seconds: estimated duration without waits.
     :ivar notes: sentences worth knowing before the start.
+    :ivar waits: those among them that say when the day's requests are used up.
+    :ivar quota_days: days on which requests are sent; 0: no request is.
     """
 
     weekdays: int
@@ -34,6 +47,8 @@ class DryRun:
     requests_left: int
     seconds: float
     notes: list[str]
+    waits: list[str]
+    quota_days: int
 
 
 def dry_run(reader: StatusReader, start: date, end: date) -> DryRun:
@@ -41,13 +56,13 @@ def dry_run(reader: StatusReader, start: date, end: date) -> DryRun:
     recorded = {row[0]: row[1] for row in reader.coverage(start, end)}
     working_days = weekdays(start, end)
     wanting = reader.wanting_of(recorded)
-    cost, by_code = by_date(reader.rows.connection, wanting)
+    cost, codes = by_date(reader.rows.connection, wanting)
     notes = []
-    if by_code:
-        notes.append(f"Before {MARKET_DAY_FROM['stock']} each of {by_code} stocks is asked for by itself.")
+    if codes:
+        notes.append(f"Before {MARKET_DAY_FROM['stock']} each of {codes} stocks is asked for by itself.")
     # Dates before the newest one leave a reserve of the day's requests to the newest.
     is_earlier = any(day < newest_published(reader.now()) for day in wanting)
-    left, waits = _left_today(reader, cost, leaves_reserve=is_earlier)
+    left, waits, quota_days = _left_today(reader, cost, leaves_reserve=is_earlier)
     return DryRun(
         weekdays=len(working_days),
         closed=sum(recorded.get(day) == "closed" for day in working_days),
@@ -57,21 +72,29 @@ def dry_run(reader: StatusReader, start: date, end: date) -> DryRun:
         requests_left=left,
         seconds=cost.seconds,
         notes=notes + waits,
+        waits=waits,
+        quota_days=quota_days,
     )
 
 
-def dry_run_of_weeks(reader: StatusReader, start: date, end: date) -> DryRun:
+def dry_run_of_weeks(
+    reader: StatusReader, start: date, end: date, datasets: Sequence[str] = tuple(WEEKLY_DATASETS)
+) -> DryRun:
     """Dry run of a sync of the weekly lists of a range, with the estimated cost. ``closed``: Baostock has no list."""
     weeks = mondays(start, end)
     records = week_records(reader, start, end)
-    wanting = wanting_weeks(reader, start, end)
+    wanting = {
+        week: own
+        for week, names in wanting_weeks(reader, start, end).items()
+        if (own := [name for name in names if name in datasets])
+    }
     cost = Cost(0, 0.0)
     if wanting:
         # Without a list of securities, no number of stocks is known.
         stocks = {week: count or STOCKS for week, count in reader.rows.stocks_until(list(wanting)).items()}
         cost = by_week(reader.rows.connection, requests_of_weeks(wanting, stocks), len(wanting))
-    left, waits = _left_today(reader, cost, leaves_reserve=True)
-    advice = suggest_history_of_weeks(wanting, tuple(WEEKLY_DATASETS))
+    left, waits, quota_days = _left_today(reader, cost, leaves_reserve=True)
+    advice = suggest_history_of_weeks(wanting, tuple(datasets))
     statuses = [records[week].status for week in weeks if week in records]
     return DryRun(
         weekdays=len(weeks),
@@ -82,21 +105,70 @@ def dry_run_of_weeks(reader: StatusReader, start: date, end: date) -> DryRun:
         requests_left=left,
         seconds=cost.seconds,
         notes=[advice, *waits] if advice else waits,
+        waits=waits,
+        quota_days=quota_days,
     )
 
 
-def _left_today(reader: StatusReader, cost: Cost, *, leaves_reserve: bool) -> tuple[int, list[str]]:
-    """The requests left today, and a note if they are not enough.
+def dry_run_of_history(reader: StatusReader, start: date, end: date, datasets: Sequence[str]) -> DryRun:
+    """Dry run of a run of ``ashare_history``, with an estimate of the cost. The run's plan, from the rows, is exact.
+
+    :param datasets: names of the registry.
+    :raises InvalidInput: the run would refuse the range or the datasets.
+    """
+    check_span(start, end, reader.today)
+    if weekly := check_datasets(datasets):
+        plan = dry_run_of_weeks(reader, start, end, weekly)
+        return replace(plan, notes=plan.waits)
+    kinds = kinds_of(datasets)
+    reader = replace(reader, settings=reader.settings.model_copy(update={"kinds": kinds}))
+    plan = dry_run(reader, start, end)
+    cost = _cheaper(reader, plan, kinds)
+    left, waits, quota_days = _left_today(reader, cost, leaves_reserve=True)
+    return replace(
+        plan,
+        requests=cost.requests,
+        requests_left=left,
+        seconds=cost.seconds,
+        notes=waits,
+        waits=waits,
+        quota_days=quota_days,
+    )
+
+
+def _cheaper(reader: StatusReader, plan: DryRun, kinds: Sequence[str]) -> Cost:
+    """The cost of the dates one by one, or of the securities one by one, as a history chooses between both."""
+    connection, days = reader.rows.connection, plan.to_sync
+    if not days:
+        return Cost(0, 0.0)
+    one_by_one, _ = by_date(connection, days)
+    if "stock" in kinds:
+        together = of_all_stocks(connection, min(days), max(days))
+    elif tuple(kinds) == ("index",):
+        together = by_code(connection, len(reader.settings.indices) * pages(len(days)), 1)
+    else:
+        return one_by_one
+    a_day = reader.settings.request_budget - reader.settings.reserve
+    left = max(a_day - reader.rows.source_limit().used_today, 0)
+    is_market_call = min(days) >= MARKET_DAY_FROM["stock"]
+    return one_by_one if is_market_call and one_by_one.is_less_than(together, left, a_day) else together
+
+
+def _left_today(reader: StatusReader, cost: Cost, *, leaves_reserve: bool) -> tuple[int, list[str], int]:
+    """The requests left today, a note if they are not enough, and the days of quota.
 
     :param leaves_reserve: a part of the day's requests is kept for the newest date.
     """
     a_day = reader.settings.request_budget - (reader.settings.reserve if leaves_reserve else 0)
     left = max(a_day - reader.rows.source_limit().used_today, 0)
+    if not cost.requests:
+        return left, [], 0
+    quota_days = cost.quota_days(left, a_day)
     if cost.requests <= left:
-        return left, []
-    more = cost.quota_days(left, a_day) - int(left > 0)
+        return left, [], quota_days
+    more = quota_days - int(left > 0)
     note = (
         f"About {cost.requests} requests, and {left} are left today: it waits for midnight, Beijing time, "
         f"and goes on by itself, {more} {'day' if more == 1 else 'days'} long."
     )
-    return left, [note]
+    return left, [note], quota_days

@@ -14,6 +14,7 @@ from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from ashare.awaited import Awaited
 from ashare.datasets import BARS_APPEAR, KINDS, bars_of, kept_with, newest_published
 from ashare.dates import SHANGHAI, beijing_now, days_between, weekdays
 from ashare.session_spans import spans_of, years_of
@@ -70,6 +71,9 @@ class RangeDays(NamedTuple):
     others: list[DayState]
 
 
+OUT_OF_REACH = ("SourceUnreachable", "SourceDropped", "SourceStalled", "no reply")
+"""Outcomes of a request that Baostock did not answer."""
+
 AT_SIGHT = {"complete": "success", "closed": "skipped"}
 """The statuses of the days of ``RangeDays.at_sight``."""
 
@@ -79,10 +83,12 @@ class StatusReader:
     """States of trade dates and securities, derived from one snapshot of the database.
 
     :param running: ids of the active Airflow runs. A ``syncing`` date whose run is not among them has lost its run.
+    :param awaited: dates on which a run will work. A date that is not complete counts as ``running``.
     """
 
     rows: PageRows
     running: Sequence[str] = ()
+    awaited: Awaited = field(default_factory=Awaited)
     settings: Settings = field(default_factory=Settings)
     now: Callable[[], datetime] = beijing_now
     _read: dict[tuple[date, date], RangeDays] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -108,28 +114,31 @@ class StatusReader:
             as_of = self.as_of
             known = self.rows.known_days(as_of.datasets, self._since, as_of.newest, first, last)
             states = self._states(known.others)
-            others = [state for state in states if state.is_recorded or state.coverage in OPEN]
+            others = [state for state in states if state.is_recorded or state.coverage in (*OPEN, "running")]
             self._read[first, last] = RangeDays(known.at_sight, others)
         return self._read[first, last]
 
     def _states(self, days: Collection[date]) -> list[DayState]:
         """The states of some days."""
-        return [
-            state._replace(coverage=self._coverage_since(state.trade_date, state.coverage))
-            for state in self.rows.states(self.as_of, days)
-        ]
+        found = []
+        for state in self.rows.states(self.as_of, days):
+            known = self._known(state.trade_date, state.coverage, state.status)
+            found.append(state._replace(coverage=known["coverage"], status=known["status"]))
+        return found
 
     def _dates(self, days: Collection[date]) -> list[Row]:
         """Some days with all that is known of them, newest first."""
         return [
-            {**row, "coverage": self._coverage_since(row["trade_date"], row["coverage"])}
+            {**row, **self._known(row["trade_date"], row["coverage"], row["status"])}
             for row in self.rows.dates(self.as_of, days)
         ]
 
-    def _coverage_since(self, day: date, coverage: str) -> str:
-        """A coverage, by since when the database is meant to be complete."""
+    def _known(self, day: date, coverage: str, status: str) -> dict[str, str]:
+        """Coverage and status, by what the tables do not know: the runs to come, and since when dates count."""
+        if coverage in WANTING and day in self.awaited:
+            return {"coverage": "running", "status": "syncing"}
         is_missing = coverage == "before" and self._since is not None and day >= self._since
-        return "missing" if is_missing else coverage
+        return {"coverage": "missing" if is_missing else coverage, "status": status}
 
     # ------------------------------------------------------------------ trade dates
 
@@ -230,7 +239,7 @@ class StatusReader:
             revised_of_day = None if state.loaded is None else revised.get(state.trade_date, 0)
             known[state.trade_date] = (state.trade_date, state.coverage, *figures, revised_of_day)
         nothing = (None,) * 5
-        return [known.get(day) or (day, self._coverage_beyond_the_calendar(day), *nothing) for day in days]
+        return [known.get(day) or (day, self._state_beyond_the_calendar(day)["coverage"], *nothing) for day in days]
 
     def wanting(self, start: date, end: date) -> list[date]:
         """Dates of a range that a sync would repair, newest first; includes weekdays beyond the calendar's end."""
@@ -269,18 +278,17 @@ class StatusReader:
         is_weekend = day.weekday() >= 5
         return {
             "trade_date": day,
-            "status": "skipped" if is_weekend else "pending",
-            "coverage": self._coverage_beyond_the_calendar(day),
+            **self._state_beyond_the_calendar(day),
             "kinds": [],
             "reason": closed_reason(day) if is_weekend else None,
             "dag_id": "ashare_daily",
             **dict.fromkeys(FIGURES),
         }
 
-    def _coverage_beyond_the_calendar(self, day: date) -> str:
+    def _state_beyond_the_calendar(self, day: date) -> dict[str, str]:
         if day.weekday() >= 5:
-            return "closed"
-        return "unpublished" if day > self.as_of.newest else self._coverage_since(day, "before")
+            return {"coverage": "closed", "status": "skipped"}
+        return self._known(day, "unpublished" if day > self.as_of.newest else "before", "pending")
 
     # ------------------------------------------------------------------ one date
 
@@ -305,20 +313,18 @@ class StatusReader:
 
     # ------------------------------------------------------------------ the source
 
-    def histories(self) -> list[Row]:
-        """The active runs of ``ashare_history``: plan, number of batches, number of completed batches."""
-        return self.rows.histories(self.running)
-
     def source(self) -> Row:
         """Budget, ban, time of the last requests, and the recent errors."""
-        limit, times = self.rows.source_limit(), self.rows.source_times()
+        limit, times, errors = self.rows.source_limit(), self.rows.source_times(), self.rows.source_errors()
+        success = times["last_success_at"]
+        unreachable = [row for row in errors if success is None or row["requested_at"] > success]
+        is_out_of_reach = bool(unreachable) and unreachable[0]["outcome"] in OUT_OF_REACH
         return {
             **asdict(limit),
             **times,
             "budget": self.settings.request_budget,
-            "recent_errors": [
-                {**row, "outcome": row["outcome"] or "its process ended"} for row in self.rows.source_errors()
-            ],
+            "unreachable_since": unreachable[-1]["requested_at"] if is_out_of_reach else None,
+            "recent_errors": [{**row, "outcome": row["outcome"] or "ProcessEnded"} for row in errors],
         }
 
     # ------------------------------------------------------------------ one security

@@ -192,9 +192,13 @@ class PageRows:
         """Rows and requests of the dates' batches that are done since a moment, and rows of the last minute."""
         return self._rows("work", days=list(days), since=since)[0]
 
-    def histories(self, running: Sequence[str]) -> list[Row]:
-        """The active runs of ``ashare_history``: their plans, and how many of their batches are done."""
-        return self._rows("histories", running=list(running))
+    def history(self, run_id: str) -> Row | None:
+        """A run of ``ashare_history``: its plan, and its batches in numbers; ``None``: no plan is recorded."""
+        return next(iter(self._rows("history", run_id=run_id)), None)
+
+    def history_errors(self, run_id: str, most: int) -> list[tuple[Any, ...]]:
+        """Labels and errors of a history's failed batches."""
+        return self._tuples("history_errors", run_id=run_id, most=most)
 
     # ------------------------------------------------------------------ one date
 

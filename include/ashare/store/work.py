@@ -62,6 +62,10 @@ class Work:
         """Delete what is known of failed work: the partitions were counted since, and the facts say more."""
         self.store.execute("work", "forget_failures", {"day": day, "datasets": list(datasets)})
 
+    def give_up(self, run_id: str) -> None:
+        """Forget the work of a run that a person has ended: nothing of it goes on, and nothing of it has failed."""
+        self.store.execute("work", "give_up", {"run_id": run_id})
+
     def errors(self, day: date, datasets: Sequence[str]) -> list[str]:
         """Why steps failed on the date since the last run began."""
         return [row[0] for row in self.store.rows("work", "errors", {"day": day, "datasets": list(datasets)})]

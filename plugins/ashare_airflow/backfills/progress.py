@@ -38,8 +38,13 @@ def progress(backfill: Backfill, reader: StatusReader, session: Session) -> dict
     states = {run.trade_date: run.state for run in runs}
     recorded, work = _records_and_work(backfill, reader, list(states))
     ended = [day for day, state in states.items() if state not in UNFINISHED]
-    failed = sorted(day for day in ended if states[day] == DagRunState.FAILED)
-    skipped = [day for day in ended if day not in failed and day in recorded and recorded[day].status == "skipped"]
+    cancelled = [run.trade_date for run in runs if run.state == DagRunState.FAILED and run.end_date is None]
+    failed = sorted(day for day in ended if states[day] == DagRunState.FAILED and day not in cancelled)
+    skipped = [
+        day
+        for day in ended
+        if day not in failed and day not in cancelled and day in recorded and recorded[day].status == "skipped"
+    ]
     under_way = sorted(day for day, state in states.items() if state == DagRunState.RUNNING)
     # A backfill without runs is still being created.
     is_over = len(ended) == len(states) and bool(states or backfill.completed_at)
@@ -54,9 +59,10 @@ def progress(backfill: Backfill, reader: StatusReader, session: Session) -> dict
         "status": state,
         "total": len(states),
         "current": len(ended),
-        "success": len(ended) - len(failed) - len(skipped),
+        "success": len(ended) - len(failed) - len(cancelled) - len(skipped),
         "failed": len(failed),
         "skipped": len(skipped),
+        "cancelled": len(cancelled),
         "current_date": str(under_way[0]) if under_way else "",
         "message": _message(backfill, state, len(states), under_way, percent, len(failed)),
         "start_time": min(states, default=first_day(backfill.from_date)),
@@ -64,7 +70,7 @@ def progress(backfill: Backfill, reader: StatusReader, session: Session) -> dict
         "task_start_time": backfill.created_at.astimezone(SHANGHAI),
         "estimated_completion": reader.now() + timedelta(seconds=left) if left is not None else None,
         "duration_seconds": round(seconds),
-        "errors": [{"date": day, "error": _error(recorded.get(day), state)} for day in failed[:MAX_ERRORS]],
+        "errors": [{"date": day, "error": _error(recorded.get(day))} for day in failed[:MAX_ERRORS]],
         "progress_percent": percent,
         "running": len(under_way),
         "rows": work["rows"],
@@ -89,11 +95,9 @@ def _records_and_work(
     return records, reader.rows.loaded_since(days, backfill.created_at)
 
 
-def _error(record: Record | None, state: str) -> str:
+def _error(record: Record | None) -> str:
     if record and record.status == "failed" and record.reason:
         return record.reason
-    if state == "cancelled":
-        return "Cancelled before it began, or its run failed; see its log."
     return "Its run failed; see its log."
 
 

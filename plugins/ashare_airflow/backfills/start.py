@@ -55,19 +55,23 @@ def check_can_start(dag: SerializedDAG, session: Session) -> None:
             f"active since {clock(active.created_at)} Asia/Shanghai, and there can be one at a time: "
             f"wait for it, or {how_to_cancel(active.id, dag.dag_id)}"
         )
-    _check_runs_start(dag, session)
+    check_runs_start(dag, session)
 
 
 def start_problem(session: Session, dag_id: str = DAG_ID) -> str | None:
     """A sentence that says why no run of a DAG would start now; ``None``: runs would start."""
     try:
-        _check_runs_start(load_dag(session, dag_id), session)
+        check_runs_start(load_dag(session, dag_id), session)
     except Refused as refused:
         return str(refused)
     return None
 
 
-def _check_runs_start(dag: SerializedDAG, session: Session) -> None:
+def check_runs_start(dag: SerializedDAG, session: Session) -> None:
+    """Check that a DAG's runs would begin: it is not paused, its pools have slots, a scheduler is alive.
+
+    :raises Refused: they would be created, and never begin.
+    """
     model = session.get(DagModel, dag.dag_id)
     if model is not None and model.is_paused:
         raise Refused(

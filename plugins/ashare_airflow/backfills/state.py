@@ -60,6 +60,12 @@ def newest_runs(days: Collection[date], session: Session, dag_id: str = DAG_ID) 
     return {run.trade_date: run for run in runs}
 
 
+def unfinished_dates(session: Session) -> list[date]:
+    """The trade dates of the runs that are queued or under way."""
+    runs = _date_runs(session, and_(DagRun.dag_id == DAG_ID, DagRun.state.in_(UNFINISHED)))
+    return [run.trade_date for run in runs]
+
+
 def succeeded_dates(days: Collection[date], session: Session, dag_id: str = DAG_ID) -> set[date]:
     """The dates whose newest run has Airflow's state ``success``."""
     return {day for day, run in newest_runs(days, session, dag_id).items() if run.state == DagRunState.SUCCESS}

@@ -59,7 +59,7 @@ def may_start_backfills(user: BaseUser, dag_id: str) -> bool:
 
 def not_allowed(dag_id: str) -> str:
     """Why a user without the right cannot start backfills of a DAG."""
-    return f"You may look, and not start: that takes the right to create backfills of {dag_id} in Airflow."
+    return f"You may look, and not start: that takes the right to create runs of {dag_id} in Airflow."
 
 
 def check_may_start(user: BaseUser, dag_id: str) -> None:

@@ -10,7 +10,7 @@ from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 
-from ashare_airflow.page import details, error_replies, health, sync_status
+from ashare_airflow.page import details, error_replies, health, history_routes, sync_status
 from ashare_airflow.page.access import MAY_READ
 
 API = "/api/v1/sync-status"
@@ -39,7 +39,11 @@ def create_app() -> FastAPI:
     )
     error_replies.add_handlers(app)
     app.middleware("http")(_with_headers)
-    for router in (sync_status.read_router, sync_status.start_router, sync_status.batch_router, details.router):
+    routers = (
+        *(sync_status.read_router, sync_status.start_router, sync_status.batch_router),
+        *(history_routes.read_router, history_routes.start_router, details.router),
+    )
+    for router in routers:
         app.include_router(router, prefix=API, responses=error_replies.RESPONSES)
     app.include_router(health.router)
     app.include_router(health.router, prefix=API, include_in_schema=False)

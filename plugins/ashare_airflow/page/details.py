@@ -6,15 +6,17 @@ from typing import Annotated
 
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from ashare.checks import is_code
 from ashare.dates import parse_date
 from ashare.errors import InvalidInput
+from ashare.messages import chinese_templates
 from ashare_airflow.backfills import DAG_ID, REFERENCE_DAG_ID
 from ashare_airflow.backfills.progress import active_progresses
 from ashare_airflow.backfills.scheduler import scheduler_state
-from ashare_airflow.page import readings, runs
+from ashare_airflow.histories.progress import active_progresses as active_histories
+from ashare_airflow.page import history_routes, readings, runs
 from ashare_airflow.page.access import MAY_READ, may_start_backfills
 from ashare_airflow.page.dependencies import Reader
 from ashare_airflow.page.error_replies import NotFound
@@ -42,6 +44,8 @@ def overview(reader: Reader, user: GetUserDep, session: SessionDep) -> Reply[Ove
                 "can_start": why_not is None,
                 "why_not": why_not,
                 "active": active_progresses(reader, session),
+                "histories": active_histories(reader, session),
+                "history_why_not": history_routes.why_not_started(user, session),
                 "weekly": {**read["weekly"], "why_not": runs.why_not_started(user, session, REFERENCE_DAG_ID)},
             }
         )
@@ -108,6 +112,13 @@ def _unknown_security(code: str) -> NotFound:
     return NotFound(
         f"There is no security {code!r} in the list: write Baostock's code with the exchange, for example sh.600000."
     )
+
+
+@router.get("/messages")
+def messages(response: Response) -> dict[str, str]:
+    """The Chinese template of each code in ``said``, with placeholders ``{name}``."""
+    response.headers["Cache-Control"] = "private, max-age=3600"
+    return chinese_templates()
 
 
 @router.get("/source")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from html import escape
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import FastAPI, Request, Response, status
 from fastapi.exceptions import RequestValidationError
@@ -46,9 +46,9 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 def error_reply(code: int, message: str) -> JSONResponse:
-    """The JSON reply of an error: ``status``, ``message`` and ``detail``."""
-    kind = "not_found" if code == status.HTTP_404_NOT_FOUND else "error"
-    return JSONResponse({"status": kind, "message": message, "detail": message}, code)
+    """The JSON reply of an error."""
+    kind: Literal["error", "not_found"] = "not_found" if code == status.HTTP_404_NOT_FOUND else "error"
+    return JSONResponse(Problem(status=kind, message=message, detail=message).model_dump(), code)
 
 
 def add_handlers(app: FastAPI) -> None:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any
 
+from ashare.datasets import kept_with
 from ashare.status import StatusReader
 from ashare.store.page_rows import Row
 from ashare.week_status import due_week, weekly_lists
@@ -27,7 +28,7 @@ def overview(reader: StatusReader) -> dict[str, Any]:
         "first_open": first_open,
         "last_open": last_open,
         "source": reader.source(),
-        "histories": reader.histories(),
+        "kept": kept_with(reader.settings.kinds),
         "weekly": {"newest_due": due_week(reader), "lists": [asdict(each) for each in weekly_lists(reader)]},
     }
 

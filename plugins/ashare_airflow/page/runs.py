@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
@@ -11,12 +11,14 @@ from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
 from sqlalchemy import select
 
+from ashare.awaited import Awaited
 from ashare_airflow.backfills import DAG_ID
 from ashare_airflow.backfills.links import run_path
 from ashare_airflow.backfills.refusals import Refused
 from ashare_airflow.backfills.request import BackfillRequest
 from ashare_airflow.backfills.start import check_can_start, load_dag, start_problem
-from ashare_airflow.backfills.state import UNFINISHED, active_backfill, runs_of_backfill
+from ashare_airflow.backfills.state import UNFINISHED, active_backfill, runs_of_backfill, unfinished_dates
+from ashare_airflow.histories.state import active_histories, loads_bars, span_of
 from ashare_airflow.page.access import may_start_backfills, not_allowed
 from ashare_airflow.page.sync_kinds import SyncKind
 
@@ -31,6 +33,13 @@ def runs_under_way(session: Session) -> list[str]:
     """The ids of this package's runs that are under way."""
     is_ours = DagRun.dag_id.startswith("ashare_", autoescape=True)
     return list(session.scalars(select(DagRun.run_id).where(is_ours, DagRun.state.in_(UNFINISHED))))
+
+
+def awaited_dates(session: Session, kinds: Collection[str]) -> Awaited:
+    """The trade dates of the runs that are queued or under way, one by one or as a history of bars of the kinds."""
+    histories = (run for run in active_histories(session) if loads_bars(run, kinds))
+    ranges = [span for run in histories if (span := span_of(run))]
+    return Awaited(frozenset(unfinished_dates(session)), tuple(ranges))
 
 
 def last_run(dag_id: str, run_id: str | None, session: Session) -> dict[str, Any] | None:

@@ -172,7 +172,7 @@ def sync_pending(user: GetUserDep, session: SessionDep, days_back: Days = 30) ->
         start, today = _first_of_last(reader, days_back), reader.today
         dates = reader.wanting(start, today)
     if not dates:
-        nothing = f"Every date since {start} is complete: nothing is to be synced."
+        nothing = f"Every date since {start} is complete or under way: nothing is to be synced."
         return Reply(data=StartedPending(status="success", message=nothing, total=0, dates=[], task_id=None))
     request = BackfillRequest(start, today, ReprocessBehavior.FAILED).narrowed(dates, session)
     backfill_id, created = runs.start_backfill(_DATES, request, user, session)
@@ -217,6 +217,7 @@ def preview(
             command=(request or whole).command,
             can_start=why_not is None,
             why_not=why_not,
+            is_too_long=(end - start).days >= kind.most_days,
         )
     )
 

@@ -287,10 +287,17 @@ FROM (
 WHERE code = %(code)s
 ORDER BY trade_date
 
--- name: histories
-SELECT r.run_id, r.first_date AS start_date, r.last_date AS end_date, r.plan, count(b.batch_no) AS batches,
-       count(*) FILTER (WHERE b.status = 'success') AS batches_done
+-- name: history
+SELECT r.first_date AS start, r.last_date AS "end", r.plan, r.planned_at, r.kinds <> '{}' AS has_bars,
+       count(b.batch_no)::integer AS batches, count(*) FILTER (WHERE b.status = 'success')::integer AS done,
+       count(*) FILTER (WHERE b.status = 'failed')::integer AS failed,
+       coalesce(sum(b.rows), 0)::bigint AS rows, coalesce(sum(b.requests), 0)::integer AS requests,
+       coalesce(sum(b.rows) FILTER (WHERE b.finished_at > clock_timestamp() - interval '1 minute'), 0)::bigint AS lately,
+       min(b.error) FILTER (WHERE b.status = 'pending') AS waits_for
 FROM ashare.history_run r LEFT JOIN ashare.batch b ON b.plan = 'history ' || r.run_id AND b.status <> 'superseded'
-WHERE r.run_id = ANY(%(running)s)
+WHERE r.run_id = %(run_id)s
 GROUP BY r.run_id
-ORDER BY r.planned_at
+
+-- name: history_errors
+SELECT label, error FROM ashare.batch
+WHERE plan = 'history ' || %(run_id)s AND status = 'failed' AND error IS NOT NULL ORDER BY batch_no LIMIT %(most)s

@@ -31,6 +31,12 @@ DELETE FROM ashare.work WHERE partition = ANY (%(days)s::date[]) AND dataset = A
 -- name: forget_failures
 DELETE FROM ashare.work WHERE partition = %(day)s AND dataset = ANY (%(datasets)s) AND ended_at IS NOT NULL
 
+-- name: give_up
+WITH ended AS (
+    UPDATE ashare.history_run SET ended_at = clock_timestamp() WHERE run_id = %(run_id)s AND ended_at IS NULL
+)
+DELETE FROM ashare.work WHERE run_id = %(run_id)s
+
 -- name: errors
 SELECT DISTINCT error FROM ashare.work
 WHERE partition = %(day)s AND dataset = ANY (%(datasets)s) AND error IS NOT NULL ORDER BY 1

@@ -38,19 +38,15 @@ class HistoryRun(RunContext):
 
     def __post_init__(self) -> None:
         if self.datasets is not None and not self.weekly:
-            object.__setattr__(self, "kinds", _kinds_of(self.datasets))
-        parse_trade_date_range(self.start, self.end)
-        if self.end >= self.today:
-            raise InvalidInput(
-                f"The end date {self.end} is not over in Beijing: choose one before {self.today}; that day's bars "
-                "are ashare_daily's."
-            )
+            object.__setattr__(self, "kinds", kinds_of(self.datasets))
+        check_span(self.start, self.end, self.today)
         for code in self.codes or ():
             if not is_code(code):
                 raise InvalidInput(f"{code!r} is not a code: write it with its exchange, for example sh.600000.")
         super().__post_init__()
-        if self.weekly:
-            self._check_weekly()
+        if check_datasets(self.datasets or ()):
+            if self.codes is not None:
+                raise InvalidInput("A weekly list comes whole: leave codes out.")
             return
         bars = [bars_of(kind) for kind in self.kinds]
         if all(dataset.begins_after(self.end) for dataset in bars):
@@ -59,18 +55,10 @@ class HistoryRun(RunContext):
                 f"Baostock's bars of {begin}, and the end date is {self.end}: choose a later one, or other kinds."
             )
 
-    def _check_weekly(self) -> None:
-        if others := [str(name) for name in self.datasets or () if name not in WEEKLY_DATASETS]:
-            raise InvalidInput(
-                f"{named(self.weekly)} are weekly lists, and {named(others)} are not: trigger a run for each of both."
-            )
-        if self.codes is not None:
-            raise InvalidInput("A weekly list comes whole: leave codes out.")
-
     @property
     def weekly(self) -> tuple[str, ...]:
         """The weekly datasets that the run loads. A run with such datasets loads nothing else."""
-        return tuple(name for name in WEEKLY_DATASETS if name in (self.datasets or ()))
+        return _weekly_of(self.datasets or ())
 
     @property
     def is_part(self) -> bool:
@@ -126,7 +114,39 @@ class HistoryRun(RunContext):
         return self._session(requests, self.settings.reserve, party=self.run_id)
 
 
-def _kinds_of(datasets: Sequence[str]) -> tuple[str, ...]:
+def check_span(start: date, end: date, today: date) -> None:
+    """Refuse a range that no history can load.
+
+    :raises InvalidInput: a day is no trade date, the range is the wrong way round, or its last day is not over.
+    """
+    parse_trade_date_range(start, end)
+    if end >= today:
+        raise InvalidInput(
+            f"The end date {end} is not over in Beijing: choose one before {today}; that day's bars "
+            "are ashare_daily's."
+        )
+
+
+def check_datasets(datasets: Sequence[str]) -> tuple[str, ...]:
+    """Refuse weekly datasets together with others.
+
+    :returns: the weekly ones.
+    :raises InvalidInput: there are weekly ones and others.
+    """
+    weekly = _weekly_of(datasets)
+    others = [str(name) for name in datasets if name not in WEEKLY_DATASETS]
+    if weekly and others:
+        raise InvalidInput(
+            f"{named(weekly)} are weekly lists, and {named(others)} are not: trigger a run for each of both."
+        )
+    return weekly
+
+
+def _weekly_of(datasets: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for name in WEEKLY_DATASETS if name in datasets)
+
+
+def kinds_of(datasets: Sequence[str]) -> tuple[str, ...]:
     """The kinds of securities of some datasets; adjust factors are of stocks.
 
     :raises InvalidInput: there is no such dataset, or none is given.

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from ashare_airflow.page.models.sentence import Sentence
 from ashare_airflow.page.models.sync_records import Coverage, SyncRecord
 
 DayCoverage = tuple[date, Coverage, int | None, int | None, int | None, int | None, int | None]
@@ -25,12 +26,12 @@ class BatchOfDay(BaseModel):
     batch_no: int
     kind: str
     by: str
-    label: str
+    label: Sentence
     codes: int | None = Field(description="How many; none: the whole market.")
     status: str
     rows: int | None
     requests: int | None
-    error: str | None
+    error: Sentence | None
     started_at: datetime | None
     finished_at: datetime | None
     seconds: float | None
@@ -51,7 +52,7 @@ class LackingOfDay(SecurityOfDay):
     """A security without a bar that day, and why."""
 
     kind: str
-    reason: str
+    reason: Sentence
 
 
 class RejectOfDay(SecurityOfDay):
@@ -90,7 +91,7 @@ class Acceptance(BaseModel):
     """A date that a person takes as it is."""
 
     reason: str
-    problem: str = Field(description="What was wrong with the date then.")
+    problem: Sentence = Field(description="What was wrong with the date then.")
     accepted_by: str
     accepted_at: datetime
 
@@ -132,4 +133,4 @@ class Accepted(BaseModel):
     """What became of a date that was accepted, or whose acceptance was undone."""
 
     date: date
-    message: str
+    message: Sentence

@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from ashare_airflow.page.models.histories import HistoryProgress
+from ashare_airflow.page.models.sentence import Sentence
 from ashare_airflow.page.models.sync_records import StatusCount
 from ashare_airflow.page.models.sync_requests import Active
 
@@ -29,6 +31,7 @@ class Source(BaseModel):
     bans: int = Field(description="Bans of the year of the last one.")
     last_request_at: datetime | None
     last_success_at: datetime | None
+    unreachable_since: datetime | None = Field(description="Since when Baostock answers nothing; none: it does.")
     recent_errors: list[SourceError] = Field(description="Of the last seven days, newest first, ten at most.")
 
 
@@ -44,17 +47,6 @@ class Scheduler(BaseModel):
     heartbeat_at: datetime | None
 
 
-class HistoryRun(BaseModel):
-    """A run of ``ashare_history`` that is under way."""
-
-    run_id: str
-    start_date: date
-    end_date: date
-    plan: str = Field(description="What the range lacks, and what it costs: requests, time, days of quota.")
-    batches: int
-    batches_done: int
-
-
 class WeeklyList(BaseModel):
     """How complete the lists of one weekly dataset are."""
 
@@ -66,7 +58,7 @@ class WeeklyList(BaseModel):
     ] = Field(description="Of the newest week that should be loaded.")
     open_weeks: int = Field(description="Weeks since the first list that are not complete.")
     problem_week: date | None = Field(description="The newest of these that says why.")
-    reason: str | None = Field(description="Why that week is not complete.")
+    reason: Sentence | None = Field(description="Why that week is not complete.")
 
 
 class Weekly(BaseModel):
@@ -74,7 +66,7 @@ class Weekly(BaseModel):
 
     newest_due: date = Field(description="The newest Monday whose lists should be in by now.")
     lists: list[WeeklyList]
-    why_not: str | None = Field(description="What keeps the user from starting a sync of lists; none: nothing.")
+    why_not: Sentence | None = Field(description="What keeps the user from starting a sync of lists; none: nothing.")
 
 
 class Overview(BaseModel):
@@ -94,7 +86,9 @@ class Overview(BaseModel):
     scheduler: Scheduler
     source: Source
     can_start: bool
-    why_not: str | None
+    why_not: Sentence | None
     active: list[Active] = Field(description="The backfills under way, one per DAG at most.")
-    histories: list[HistoryRun]
+    histories: list[HistoryProgress] = Field(description="The runs of ashare_history that have not ended.")
+    history_why_not: Sentence | None = Field(description="What keeps the user from starting one; none: nothing.")
+    kept: list[str] = Field(description="The datasets that are kept by default: bars of ASHARE_KINDS, factors.")
     weekly: Weekly

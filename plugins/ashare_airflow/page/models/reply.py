@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import date
 from typing import Generic, Literal, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, computed_field
+
+from ashare_airflow.page.models.sentence import Said, Sentence, said
 
 T = TypeVar("T")
 
@@ -16,13 +18,21 @@ class Reply(BaseModel, Generic[T]):
     status: Literal["success"] = "success"
     data: T
 
+    @computed_field(description="The sentences of the data as codes with values; see /messages.")
+    def said(self) -> Said:
+        return said(self.data)
+
 
 class Problem(BaseModel):
     """Why a request was refused: one sentence, as ``message`` and, as FastAPI has it, as ``detail``."""
 
     status: Literal["error", "not_found"]
-    message: str
+    message: Sentence
     detail: str
+
+    @computed_field(description="The sentence as codes with values; see /messages.")
+    def said(self) -> Said:
+        return said(self)
 
 
 class Health(BaseModel):

@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from ashare_airflow.page.models.sentence import Sentence
+
 Adjust = Literal["none", "qfq", "hfq"]
 
 
@@ -16,7 +18,7 @@ class Span(BaseModel):
     start_date: date
     end_date: date
     sessions: int
-    reason: str
+    reason: Sentence
 
 
 class StockYear(BaseModel):
@@ -93,7 +95,7 @@ Bar = tuple[date, float | None, float | None, float | None, float | None, int | 
 class StockBars(BaseModel):
     code: str
     adjust: Adjust
-    note: str | None = Field(description="Where the adjusted prices do not reach.")
+    note: Sentence | None = Field(description="Where the adjusted prices do not reach.")
     bars: list[Bar] = Field(description="[date, open, close, low, high, volume, is_trading]; prices in CNY.")
 
 

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from ashare_airflow.page.models.sentence import Sentence
+
 Status = Literal["pending", "syncing", "success", "failed", "skipped"]
 Coverage = Literal[
     "complete", "accepted", "partial", "missing", "failed", "running", "closed", "unpublished", "before"
@@ -25,8 +27,8 @@ class SyncRecord(BaseModel):
     start_time: datetime | None
     end_time: datetime | None
     duration_seconds: int | None
-    error_message: str | None = Field(description="Why the date failed.")
-    remarks: str | None = Field(description="What is worth knowing of a date that did not fail.")
+    error_message: Sentence | None = Field(description="Why the date failed.")
+    remarks: Sentence | None = Field(description="What is worth knowing of a date that did not fail.")
     process_id: str | None = Field(description="The Airflow run that worked on the date last; as run_id.")
     created_at: datetime | None
     updated_at: datetime | None

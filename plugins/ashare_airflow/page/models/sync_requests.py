@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from ashare_airflow.page.models.sentence import Sentence
+
 Reprocess = Literal["missing", "all"]
 What = Literal["trade_dates", "weekly_lists"]
 
@@ -40,10 +42,12 @@ class Preview(BaseModel):
     requests: int = Field(description="An estimate, logins and pages counted.")
     requests_left: int = Field(description="Of the day's budget.")
     seconds: int = Field(description="An estimate, from the times of the last dates.")
+    quota_days: int = Field(description="Days on which requests are sent; 0: none is to be sent.")
     command: str = Field(description="The same on the command line.")
-    notes: list[str] = Field(description="What is worth knowing before.")
+    notes: list[Sentence] = Field(description="What is worth knowing before.")
     can_start: bool
-    why_not: str | None = Field(description="What keeps it from being started.")
+    why_not: Sentence | None = Field(description="What keeps it from being started.")
+    is_too_long: bool = Field(False, description="Too many days for one backfill: a history loads them.")
 
 
 class StartedDate(BaseModel):
@@ -76,7 +80,7 @@ class StartedBatch(BaseModel):
 
 class BatchError(BaseModel):
     date: date
-    error: str
+    error: Sentence
 
 
 class Progress(BaseModel):
@@ -89,21 +93,22 @@ class Progress(BaseModel):
     success: int
     failed: int
     skipped: int
+    cancelled: int = Field(description="Dates that had not begun when the backfill was cancelled.")
     current_date: str = Field(description="The earliest date under way; empty when there is none.")
-    message: str
+    message: Sentence
     start_time: date = Field(description="First date of the range.")
     end_time: date = Field(description="Last date of the range.")
     task_start_time: datetime
     estimated_completion: datetime | None
     duration_seconds: int
-    errors: list[BatchError]
+    errors: list[BatchError] = Field(description="Of the failed dates, twenty at most.")
     progress_percent: float
     running: int = Field(description="Dates under way.")
     rows: int = Field(description="Bars, or rows of lists, that Baostock has sent for it so far.")
     rows_per_second: float = Field(description="Over the last minute of work.")
     requests: int
     seconds_left: int | None
-    waits_for: str | None = Field(description="Why nothing moves: a ban, the day's budget, a dead scheduler.")
+    waits_for: Sentence | None = Field(description="Why nothing moves: a ban, the day's budget, a dead scheduler.")
     user: str | None = Field(description="Who started it.")
 
 

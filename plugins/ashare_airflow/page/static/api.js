@@ -1,6 +1,7 @@
 /** The sync-status API: requests, and polling that keeps the last good data. */
 
 import { useEffect, useRef, useState } from './vendor/htm-preact-3.1.1.module.js';
+import { learn } from './say.js';
 import { text } from './text.js';
 
 const ROOT = './api/v1/sync-status/';
@@ -34,6 +35,7 @@ async function request(path, signal, init = {}) {
   } catch {
     throw new ApiError(response.ok ? 502 : response.status, text().badAnswer(response.status));
   }
+  learn(body?.said);
   if (!response.ok) {
     const said = [body?.message, body?.detail].find((each) => typeof each === 'string');
     throw new ApiError(response.status, said ?? text().badAnswer(response.status));

@@ -6,6 +6,7 @@ import { open } from './host.js';
 import {
   AirflowLink, CopyButton, Facts, Go, LimitTag, Problem, RecordStatus, Status, StTag, StockLink, TableSection, useReady,
 } from './parts.js';
+import { say } from './say.js';
 import { beijing, duration, kindName, num, text, weekdayOf } from './text.js';
 
 /** Coverages that say more than the record's status. */
@@ -58,7 +59,7 @@ function DayHead({ day }) {
   const { record, run } = day;
   const t = text();
   const reason = useRef();
-  const why = record.error_message ?? record.remarks;
+  const why = say(record.error_message ?? record.remarks);
   const date = record.sync_date;
   const toStart = { what: null, from: date, to: date, reprocess: day.acceptance || record.coverage === 'complete' ? 'all' : null, focus: 'start' };
   return html`<section class="panel">
@@ -138,20 +139,21 @@ function Acceptance({ date, acceptance }) {
 function DayLists({ day }) {
   const t = text();
   const code = (value) => html`<span class="code">${value}</span>`;
-  const withReason = [...security(), [t.kind, (row) => kindName(row.kind)], [t.reason, (row) => row.reason, 'wide']];
+  const withReason = [...security(), [t.kind, (row) => kindName(row.kind)], [t.reason, (row) => say(row.reason), 'wide']];
   return html`
     <${TableSection} testid="batches" title=${t.batches} total=${day.batches.length} rows=${day.batches} columns=${[
-      [t.batch, (b) => b.label],
+      [t.batch, (b) => say(b.label)],
       [t.kind, (b) => kindName(b.kind)],
       [t.by, (b) => t.bys[b.by] ?? b.by],
       [t.codes, (b) => (b.codes == null ? t.wholeMarket : num(b.codes)), 'num'],
-      [t.state, (b) => html`<${Status} status=${b.status} />`],
+      // While the run goes on, a failed batch is tried again.
+      [t.state, (b) => html`<${Status} status=${b.status === 'failed' && day.record.status === 'syncing' ? 'retrying' : b.status} />`],
       [t.rows, (b) => num(b.rows), 'num'],
       [t.requests, (b) => num(b.requests), 'num'],
       [t.started, (b) => beijing(b.started_at), 'date'],
       [t.took, (b) => duration(b.seconds), 'num'],
       [t.log, (b) => b.log && html`<${AirflowLink} to=${b.log}>${t.taskLog}<//>`],
-      [t.error, (b) => b.error && html`<div class="reason">${b.error}</div>`, 'wide'],
+      [t.error, (b) => b.error && html`<div class="reason">${say(b.error)}</div>`, 'wide'],
     ]} />
     <${TableSection} testid="missing" title=${t.missingSecurities} total=${day.missing_total}
       rows=${day.missing} columns=${withReason} />

@@ -3,9 +3,10 @@
 import { html, render, useEffect, useErrorBoundary, useReducer } from './vendor/htm-preact-3.1.1.module.js';
 import { usePoll } from './api.js';
 import { DayView } from './day.js';
-import { overviewParams, startHost, update, watchHost, where } from './host.js';
+import { language, overviewParams, startHost, update, watchHost, where } from './host.js';
 import { OverviewView, Warnings } from './overview.js';
 import { AirflowLink, Banner, Go, Problem, useReady } from './parts.js';
+import { say, setTemplates } from './say.js';
 import { StockSearch, StockView } from './stock.js';
 import { beijing, beijingTime, text } from './text.js';
 
@@ -15,7 +16,8 @@ function App() {
   useEffect(() => watchHost(rerender), []);
   const [broken] = useErrorBoundary((error) => console.error(error));
   const params = where();
-  const { data: overview, error, at } = usePoll('overview', (data) => (data?.active.length ? 5 : 15));
+  setTemplates(usePoll(language() === 'zh' ? 'messages' : null).data);
+  const { data: overview, error, at } = usePoll('overview', (data) => (data && isBusy(data) ? 5 : 15));
   const place = [params.view, params.date, params.code].join(' ');
   useFocusOnArrival(place, Boolean(overview), params.focus);
   useEffect(() => {
@@ -40,6 +42,9 @@ function App() {
     </main>`;
 }
 
+/** Whether a sync or a history is under way. */
+const isBusy = (overview) => overview.active.length + overview.histories.length > 0;
+
 function View({ params, overview, error }) {
   if (params.view === 'day') return html`<${DayView} date=${params.date ?? ''} />`;
   if (params.view === 'stock') return html`<${StockView} code=${params.code ?? ''} adjust=${params.adjust} />`;
@@ -56,13 +61,13 @@ function NoOverview({ failed }) {
 function ServerTrouble({ error, at }) {
   const t = text();
   const since = at && beijing(at);
-  if (error.status === 0) return html`<${Banner} kind="stale" tone="bad">${t.stale(error.message, since)}<//>`;
+  if (error.status === 0) return html`<${Banner} kind="stale" tone="bad">${t.stale(say(error.message), since)}<//>`;
   const shown = since && html`<div>${t.shownAsOf(since)}</div>`;
   if (error.status === 401) {
-    return html`<${Banner} kind="signed-out" tone="bad">${t.signedOut} ${error.message}${' '}
+    return html`<${Banner} kind="signed-out" tone="bad">${t.signedOut} ${say(error.message)}${' '}
       <${AirflowLink} to="">${t.signIn}<//>${shown}<//>`;
   }
-  if (error.status === 503) return html`<${Banner} kind="database" tone="bad">${error.message}${shown}<//>`;
+  if (error.status === 503) return html`<${Banner} kind="database" tone="bad">${say(error.message)}${shown}<//>`;
   return html`<${Problem} error=${error} />`;
 }
 

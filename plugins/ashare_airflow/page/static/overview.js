@@ -3,12 +3,14 @@
 import { html, useEffect, useState } from './vendor/htm-preact-3.1.1.module.js';
 import { usePoll } from './api.js';
 import { Calendar } from './calendar.js';
+import { HistoryPanel } from './history.js';
 import { open, query, update } from './host.js';
 import {
   AirflowLink, Banner, DAG_PATH, DateField, DayLink, Facts, Problem, RecordStatus, REFERENCE_PATH, runPath, Status, Table,
   useReady, WeekStatus,
 } from './parts.js';
-import { ProgressPanel, recentRange, StartPanel, toStartPanel } from './start.js';
+import { say } from './say.js';
+import { ProgressPanel, rangeToLoad, recentRange, StartPanel, toStartPanel } from './start.js';
 import { beijing, beijingTime, duration, num, text } from './text.js';
 
 const STATUSES = ['success', 'failed', 'syncing', 'skipped', 'pending'];
@@ -20,7 +22,8 @@ export function OverviewView({ params, overview, stale }) {
   const today = beijing(overview.now).slice(0, 10);
   const active = overview.active.map((each) => each.task_id);
   const tasks = [...new Set([...active, params.task].filter(Boolean))];
-  const pace = () => (tasks.length ? 5 : 15);
+  const histories = overview.histories.map((each) => each.run_id);
+  const pace = () => (active.length + histories.length ? 5 : 15);
   const years = yearsShown(today, overview.first_date, Number(params.years) || 0);
   const coverage = usePoll(`coverage?${query({ start_date: `${years.at(-1)}-01-01`, end_date: today })}`, pace);
   const { start_date, end_date, status, page } = params;
@@ -28,7 +31,8 @@ export function OverviewView({ params, overview, stale }) {
   // Kept in the URL after the backfill's end, so that the panel says how it ended.
   useEffect(() => {
     if (active.length && !active.includes(params.task)) update({ task: active[0] });
-  }, [active.join()]);
+    if (histories.length && !histories.includes(params.history)) update({ history: histories[0] });
+  }, [active.join(), histories.join()]);
   useReady((coverage.data || coverage.error) && (list.data || list.error));
 
   return html`
@@ -41,8 +45,9 @@ export function OverviewView({ params, overview, stale }) {
       </div>
       <div class="side">
         ${tasks.map((task) => html`<${ProgressPanel} key=${task} task=${task} onClose=${() => update({ task: null })} />`)}
+        ${[...new Set([...histories, params.history].filter(Boolean))].map((run) => html`<${HistoryPanel}
+          key=${run} run=${run} onClose=${() => update({ history: null })} />`)}
         <${StartPanel} params=${params} overview=${overview} />
-        ${overview.histories.map((run) => html`<${HistoryCard} key=${run.run_id} run=${run} />`)}
         <${SourceCard} source=${overview.source} />
       </div>
       <div class="cards-area">
@@ -68,29 +73,35 @@ function verdictOf(overview) {
   const t = text();
   const { newest_complete: newest, lag, allowed_lag: allowed, counts, first_date: first } = overview;
   const open = counts.pending + counts.failed;
-  if (!first) return { tone: 'missing', sentence: t.nothingLoaded };
-  if (!newest) return { tone: 'failed', sentence: t.noneComplete, open };
-  if (lag > allowed) return { tone: 'failed', sentence: t.behind(lag, newest.date), open };
-  const complete = t.completeUpTo(newest.date, newest.loaded, newest.expected);
-  if (open) return { tone: 'partial', sentence: t.openDates(open), open, detail: complete };
+  // What is being loaded is no trouble: the head warns of the other dates alone.
+  const loading = counts.syncing && t.datesLoading(counts.syncing);
+  if (!first && !loading) return { tone: 'missing', sentence: t.nothingLoaded };
+  if (!newest && !loading) return { tone: 'failed', sentence: t.noneComplete, open };
+  const complete = newest && t.completeUpTo(newest.date, newest.loaded, newest.expected);
+  if (lag > allowed && !loading) return { tone: 'failed', sentence: t.behind(lag, newest.date), open };
+  const detail = [loading, complete].filter(Boolean).join(t.sentenceEnd);
+  if (open) return { tone: 'partial', sentence: t.openDates(open), open, detail };
+  if (loading) return { tone: 'running', sentence: loading, detail: complete };
   return { tone: 'complete', sentence: complete };
 }
+
+const VERDICT_GLYPHS = { complete: '✓', running: '▸' };
 
 function Verdict({ overview }) {
   const t = text();
   const { tone, sentence, open: openCount, detail } = verdictOf(overview);
-  const openDates = { from: overview.first_open, to: overview.last_open, what: null, reprocess: null };
+  const openDates = () => rangeToLoad(overview.first_open, overview.last_open, overview);
   return html`<section class="verdict ${tone}">
     <div class="row nowrap">
-      <span class="glyph big ${tone}" aria-hidden="true">${tone === 'complete' ? '✓' : '!'}</span>
+      <span class="glyph big ${tone}" aria-hidden="true">${VERDICT_GLYPHS[tone] ?? '!'}</span>
       <h1 tabindex="-1" data-testid="headline">${sentence}</h1>
     </div>
     ${detail && html`<p>${detail}</p>`}
     ${openCount > 0 && html`<div class="row">
       ${!detail && html`<span>${t.openDates(openCount)}</span>`}
-      <button type="button" class="primary" data-testid="choose-open" onClick=${() => toStartPanel(openDates)}>${t.chooseOpen}</button>
+      <button type="button" class="primary" data-testid="choose-open" onClick=${() => toStartPanel(openDates())}>${t.chooseOpen}</button>
     </div>`}
-    ${!overview.first_date && html`<div class="row"><span>${t.nothingLoadedHint}</span>
+    ${!overview.first_date && tone !== 'running' && html`<div class="row"><span>${t.nothingLoadedHint}</span>
       <button type="button" class="primary" onClick=${() => toStartPanel(recentRange(overview.newest_due))}>
         ${t.chooseRecent}</button>
     </div>`}
@@ -185,20 +196,10 @@ const CLAMPED_FROM = 90; // characters, about two lines of the column
 function Reason({ of: reason }) {
   const [whole, setWhole] = useState(false);
   if (!reason) return null;
-  return html`<div class=${whole ? 'reason' : 'reason clamped'} title=${reason}>${reason}</div>
-    ${reason.length > CLAMPED_FROM && html`<button type="button" class="link small" aria-expanded=${whole}
+  const said = say(reason);
+  return html`<div class=${whole ? 'reason' : 'reason clamped'} title=${said}>${said}</div>
+    ${said.length > CLAMPED_FROM && html`<button type="button" class="link small" aria-expanded=${whole}
       onClick=${() => setWhole(!whole)}>${whole ? text().less : text().more}</button>`}`;
-}
-
-/** A run of ashare_history that is under way, with its plan. */
-function HistoryCard({ run }) {
-  const t = text();
-  return html`<section class="panel" data-testid="history-card">
-    <h2>${t.history(run.start_date, run.end_date)}</h2>
-    <p>${t.batchesDone(run.batches_done, run.batches)}</p>
-    <p class="muted small" lang="en">${run.plan}</p>
-    <${AirflowLink} to=${runPath('ashare_history', run.run_id)}>${t.openHistory}<//>
-  </section>`;
 }
 
 /** Members of indices, industries and names: the newest list of each, and the weeks that are not complete. */
@@ -227,6 +228,8 @@ function SourceCard({ source }) {
   const percent = Math.min(100, (100 * source.used_today) / source.budget);
   return html`<section class="panel" data-testid="source-card">
     <h2>${t.source}</h2>
+    ${source.unreachable_since && html`<${Banner} kind="unreachable" tone="bad">
+      ${t.unreachable(beijing(source.unreachable_since))}<//>`}
     <p>${used}</p>
     <div class="meter" role="meter" aria-label=${t.source} aria-valuemin="0" aria-valuemax=${source.budget}
       aria-valuenow=${source.used_today} aria-valuetext=${used}>
@@ -241,7 +244,7 @@ function SourceCard({ source }) {
     <h3>${t.lastErrors}</h3>
     ${source.recent_errors.length
       ? html`<ul class="plain">${source.recent_errors.map((e) => html`<li>
-          <b class="code">${e.outcome}</b> <span class="date">${beijing(e.requested_at)}</span>
+          <b class="code">${t.outcomes[e.outcome] ?? e.outcome}</b> <span class="date">${beijing(e.requested_at)}</span>
           <div class="muted small">${e.method}, ${e.who}</div></li>`)}</ul>`
       : html`<p class="muted">${t.noErrors}</p>`}
   </section>`;

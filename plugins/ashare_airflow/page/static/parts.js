@@ -3,6 +3,7 @@
 import { html, useEffect, useRef, useState } from './vendor/htm-preact-3.1.1.module.js';
 import { refreshAll } from './api.js';
 import { followInParent, hrefOf, open } from './host.js';
+import { say } from './say.js';
 import { text } from './text.js';
 
 /** The glyph of each coverage, besides its colour. STATUS_LOOK maps a record's status to a coverage's look. */
@@ -11,7 +12,7 @@ export const GLYPHS = {
 };
 const STATUS_LOOK = {
   success: ['complete', '✓'], failed: ['failed', '×'], syncing: ['running', '▸'], skipped: ['closed', '·'],
-  pending: ['missing', '○'], accepted: ['accepted', '≈'],
+  pending: ['missing', '○'], accepted: ['accepted', '≈'], partial: ['partial', '◐'], retrying: ['running', '↻'],
 };
 /** The look of a week's state. */
 const WEEK_LOOK = { complete: ['complete', '✓'], waiting: ['running', '…'], none: ['closed', '·'] };
@@ -22,9 +23,9 @@ export const WeekStatus = ({ state }) =>
 const Labelled = ({ look: [look, glyph], label }) => html`<span class="status">
   <span class="glyph ${look}" aria-hidden="true">${glyph}</span> <span>${label}</span></span>`;
 
-/** A record's status; for an accepted date "accepted" instead. */
+/** A record's status; of an accepted or partial date, its coverage says more. */
 export const RecordStatus = ({ record: { status, coverage } }) =>
-  (coverage === 'accepted' ? html`<${Status} status="accepted" />` : html`<${Status} status=${status} />`);
+  html`<${Status} status=${coverage === 'accepted' || coverage === 'partial' ? coverage : status} />`;
 
 export const Status = ({ status, label = text().status[status] ?? status }) =>
   html`<${Labelled} look=${STATUS_LOOK[status] ?? ['closed', '·']} label=${label} />`;
@@ -60,10 +61,10 @@ export const Banner = ({ kind, tone = 'warn', children }) =>
     <span class="glyph ${tone === 'bad' ? 'failed' : 'partial'}" aria-hidden="true">!</span><div>${children}</div>
   </div>`;
 
-/** The server's error message, verbatim; with a retry button if the error is transient. */
+/** The server's error message; with a retry button if the error is transient. */
 export const Problem = ({ error }) =>
   error &&
-  html`<${Banner} kind="error" tone="bad">${error.message}${' '}
+  html`<${Banner} kind="error" tone="bad">${say(error.message)}${' '}
     ${error.isPassing && html`<button type="button" class="link" onClick=${refreshAll}>
       ${text().tryAgain}</button>`}<//>`;
 
@@ -106,17 +107,48 @@ export function TableSection({ title, note, total, rows, columns, testid }) {
 }
 
 /**
- * A date input that reports only complete, valid dates, and null when it is emptied. Its value is not set on each
- * render: that would delete a half-typed date.
+ * A date as YYYY-MM-DD, typed or picked. Reports each whole date that is typed, also one that the server refuses, and
+ * null when the field is emptied. The browser's own date field would show a date as its own locale writes dates.
  */
-export function DateField({ label, value, onPick, max, id }) {
+export function DateField({ label, value, onPick, id }) {
+  const t = text();
   const input = useRef();
+  const picker = useRef();
+  const [wrong, setWrong] = useState(false);
   useEffect(() => {
     input.current.value = value ?? '';
+    setWrong(false);
   }, [value]);
-  const report = ({ target }) => target.validity.valid && onPick(target.value || null);
-  return html`<label class="field" for=${id}>${label}
-    <input type="date" id=${id} ref=${input} min="1990-12-19" max=${max} onChange=${report} /></label>`;
+  const report = ({ target, type }) => {
+    const typed = target.value.trim();
+    const whole = isDate(typed);
+    setWrong(Boolean(typed) && !whole && type === 'change');
+    if (whole || !typed) onPick(typed || null);
+  };
+  return html`<div class="field"><label for=${id}>${label}</label>
+    <span class="date-field">
+      <input type="text" id=${id} ref=${input} inputmode="numeric" autocomplete="off" maxlength="10" size="10"
+        placeholder="YYYY-MM-DD" aria-invalid=${wrong} aria-describedby=${wrong ? `${id}-wrong` : null}
+        onInput=${report} onChange=${report} />
+      <button type="button" class="pick" aria-label=${t.pickDate(label)} onClick=${() => showPicker(picker.current, value)}>
+        <span aria-hidden="true">▾</span></button>
+      <input type="date" class="picker" ref=${picker} tabindex="-1" aria-hidden="true" min="1990-12-19"
+        onChange=${({ target }) => target.value && onPick(target.value)} />
+    </span>
+    ${wrong && html`<span id="${id}-wrong" class="wrong" role="alert">${t.wrongDate}</span>`}
+  </div>`;
+}
+
+const isDate = (typed) => /^\d{4}-\d\d-\d\d$/.test(typed) && !Number.isNaN(Date.parse(typed))
+  && new Date(typed).toISOString().startsWith(typed);
+
+function showPicker(picker, value) {
+  picker.value = value ?? '';
+  try {
+    picker.showPicker();
+  } catch {
+    // Not in every browser, nor in a frame of another site: the date is typed.
+  }
 }
 
 /** Copies a value. Plain http has no clipboard object: there the button selects `from` and copies the selection. */

@@ -1,12 +1,16 @@
-/** Starts, watches and cancels the sync of a range: its trade dates, or its weekly lists. */
+/** Starts a sync of a range: its trade dates, its weekly lists, or many years at once; watches and cancels backfills. */
 
 import { html, useEffect, useRef, useState } from './vendor/htm-preact-3.1.1.module.js';
 import { refreshAll, usePoll, usePost } from './api.js';
 import { query, update } from './host.js';
 import { Banner, CopyButton, DateField, DayLink, Facts, Problem } from './parts.js';
+import { say } from './say.js';
 import { addDays, beijing, duration, num, text } from './text.js';
 
 const TYPING_PAUSE_MS = 300;
+const FIRST_DAY = '1990-12-19';
+/** The most days of one sync of trade dates; the server has the same limit. */
+const MOST_DAYS = 90;
 
 /** The debounced value: it has not changed for TYPING_PAUSE_MS. */
 function useSettled(value) {
@@ -23,24 +27,51 @@ export function toStartPanel(range) {
   update(range);
   const panel = document.getElementById('start');
   panel?.scrollIntoView({ block: 'nearest' });
-  panel?.querySelector('input')?.focus({ preventScroll: true });
+  panel?.querySelector('input[type=text]')?.focus({ preventScroll: true });
 }
 
-/** @param {{params: object, overview: object}} props params: the page's query, with `what`, `from`, `to` and `reprocess` */
+const DATASETS = ['stock_bar', 'index_bar', 'etf_bar', 'adjust_factor'];
+const LISTS = ['index_member', 'industry', 'security_name'];
+const YEARS = [1, 3, 5, 10, 20];
+
+/** What can be started: the addresses of its preview and its start, and why nothing of the kind can be started now. */
+const SYNCS = {
+  trade_dates: { preview: 'sync/preview', start: 'sync/batch', whyNot: (overview) => overview.why_not },
+  weekly_lists: { preview: 'sync/preview', start: 'sync/batch', whyNot: (overview) => overview.weekly.why_not },
+  history: { preview: 'sync/history/preview', start: 'sync/history', whyNot: (overview) => overview.history_why_not },
+};
+
+/**
+ * @param {{params: object, overview: object}} props params: the page's query, with `what`, `from`, `to`, `reprocess`,
+ *   and of a history `datasets`
+ */
 export function StartPanel({ params, overview }) {
   const t = text();
-  const { from, to, what = 'trade_dates', reprocess = 'missing' } = params;
+  const { from, to, reprocess = 'missing' } = params;
+  const what = params.what in SYNCS ? params.what : 'trade_dates';
+  const isHistory = what === 'history';
+  const datasets = params.datasets?.split(',').filter(Boolean) ?? overview.kept;
+  const unit = (isHistory ? LISTS.includes(datasets[0]) : what === 'weekly_lists') ? 'weekly_lists' : 'trade_dates';
   const { busy: starting, refusal, setRefusal, send } = usePost();
-  const local = !from || !to ? t.chooseTwo : from > to ? t.endBeforeStart : null;
-  const wanted = local ? null : `sync/preview?${query({ what, start_date: from, end_date: to, reprocess })}`;
+  const local = !from || !to ? t.chooseTwo
+    : from > to ? t.endBeforeStart
+      : isHistory && !datasets.length ? t.chooseDataset : null;
+  const wanted = local ? null : `${SYNCS[what].preview}?${isHistory
+    ? [query({ start_date: from, end_date: to }), ...datasets.map((dataset) => query({ dataset }))].join('&')
+    : query({ what, start_date: from, end_date: to, reprocess })}`;
   const poll = usePoll(useSettled(wanted));
   const { data: preview, error } = poll.path === wanted ? poll : {};
-  const reason = local ?? (starting ? t.starting : reasonAgainst(preview, error, (what === 'weekly_lists' ? overview.weekly : overview).why_not));
+  // An error is shown by itself, not once more as the reason.
+  const reason = local ?? (starting ? t.starting : error ? '' : reasonAgainst(preview, SYNCS[what].whyNot(overview)));
   useEffect(() => setRefusal(null), [wanted]);
 
   function start(event) {
     event.preventDefault();
-    send('sync/batch', { what, start_date: from, end_date: to, reprocess }, ({ task_id: task }) => update({ task }));
+    const range = { start_date: from, end_date: to };
+    const [body, then] = isHistory
+      ? [{ ...range, datasets }, ({ run_id: history }) => update({ history })]
+      : [{ what, ...range, reprocess }, ({ task_id: task }) => update({ task })];
+    send(SYNCS[what].start, body, then);
   }
 
   /** Radio buttons of a query parameter. The first choice is its default, and stays out of the query. */
@@ -52,57 +83,108 @@ export function StartPanel({ params, overview }) {
   return html`<section class="panel" id="start" data-testid="start-panel">
     <h2>${t.start}</h2>
     <form onSubmit=${start}>
-      ${choices('what', what, ['trade_dates', 'weekly_lists'])}
+      ${choices('what', what, Object.keys(SYNCS))}
+      ${isHistory && html`<${Years} now=${overview.now} />`}
       <div class="row">
         <${DateField} id="from" label=${t.firstDay} value=${from} onPick=${(date) => update({ from: date })} />
         <${DateField} id="to" label=${t.lastDay} value=${to} onPick=${(date) => update({ to: date })} />
       </div>
-      ${choices('reprocess', reprocess, ['missing', 'all'])}
+      ${isHistory
+        ? html`<${Datasets} chosen=${datasets} kept=${overview.kept} />`
+        : choices('reprocess', reprocess, ['missing', 'all'])}
       <div data-testid="preview" aria-live="polite" aria-busy=${Boolean(wanted && !preview && !error)}>
-        ${preview && html`<${Preview} what=${what} preview=${preview} />`}
+        ${preview && html`<${Preview} what=${what} unit=${unit} preview=${preview} />`}
         <${Problem} error=${error} />
       </div>
       <div class="row">
-        <button type="submit" class="primary" disabled=${reason !== null} aria-describedby="start-reason"
-          data-testid="start-button">${t.startButton}</button>
-        <span id="start-reason" data-testid="start-reason" role="status">${reason}</span>
+        ${preview?.is_too_long
+          ? html`<button type="button" class="primary" data-testid="as-history"
+              onClick=${() => update(asHistory(what, from, to, overview))}>${t.asHistory}</button>`
+          : html`<button type="submit" class="primary" disabled=${reason !== null} aria-describedby="start-reason"
+              data-testid="start-button">${t.startButton}</button>`}
+        <span id="start-reason" data-testid="start-reason" role="status">${say(reason)}</span>
       </div>
       <${Problem} error=${refusal} />
-      <p class="muted small">${t.limit}</p>
+      <p class="muted small">${isHistory ? t.historyHelp : t.limit}</p>
     </form>
     ${preview && html`<${CommandLine} command=${preview.command} />`}
   </section>`;
 }
 
-/** Why the Start button is disabled; null: it is enabled. `whyNot`: why nothing of the kind can be started now. */
-function reasonAgainst(preview, error, whyNot) {
+/** Yesterday in Beijing: the last day that a history can load. */
+const yesterdayOf = (now) => addDays(beijing(now).slice(0, 10), -1);
+
+/** The query of the same range as a history. */
+const asHistory = (what, from, to, { now }) => ({
+  what: 'history', from, to: to > yesterdayOf(now) ? yesterdayOf(now) : to, reprocess: null,
+  datasets: what === 'weekly_lists' ? LISTS.join(',') : null,
+});
+
+/** The query that loads some dates: in one sync, or as a history, whose number of days has no limit. */
+export const rangeToLoad = (from, to, overview) =>
+  (Date.parse(to) - Date.parse(from) < MOST_DAYS * 86_400_000
+    ? { what: null, from, to, reprocess: null }
+    : asHistory('trade_dates', from, to, overview));
+
+function Years({ now }) {
   const t = text();
-  if (error) return error.message;
+  const last = yesterdayOf(now);
+  const choose = (years) => {
+    const first = new Date(`${last}T00:00:00Z`);
+    first.setUTCFullYear(first.getUTCFullYear() - years);
+    update({ from: addDays(first.toISOString().slice(0, 10), 1), to: last });
+  };
+  return html`<div class="row" role="group" aria-label=${t.years}>
+    ${YEARS.map((years) => html`<button type="button" key=${years} onClick=${() => choose(years)}>${t.lastYears(years)}</button>`)}
+    <button type="button" onClick=${() => update({ from: FIRST_DAY, to: last })}>${t.allYears}</button>
+  </div>`;
+}
+
+/** What a history loads: bars and adjust factors, or weekly lists, which take a run of their own. */
+function Datasets({ chosen, kept }) {
+  const t = text();
+  const toggle = (name) => {
+    const group = LISTS.includes(name) ? LISTS : DATASETS;
+    const next = group.filter((each) => (each === name) !== chosen.includes(each));
+    update({ datasets: next.join() === kept.join() ? null : next.join() || ',' });
+  };
+  const box = (name) => html`<label class="choice" key=${name}><input type="checkbox" name="datasets" value=${name}
+    checked=${chosen.includes(name)} onChange=${() => toggle(name)} /> ${t.datasets[name]}</label>`;
+  return html`<fieldset><legend>${t.datasetsOfHistory}</legend>
+    <div class="columns">${DATASETS.map(box)}</div><div class="columns">${LISTS.map(box)}</div>
+  </fieldset>`;
+}
+
+/** Why the Start button is disabled; null: it is enabled. `whyNot`: why nothing of the kind can be started now. */
+function reasonAgainst(preview, whyNot) {
+  const t = text();
   if (!preview) return t.previewing;
   if (!preview.can_start) return preview.why_not ?? t.cannotStart;
   return whyNot;
 }
 
-function Preview({ what, preview }) {
+function Preview({ what, unit, preview }) {
   const t = text();
+  const extra = what !== 'history' && preview.runs > preview.to_sync ? preview.runs - preview.to_sync : 0;
   return html`<${Facts} of=${[
-      [t.daysCount[what], num(preview.weekdays)],
-      [t.closedCount[what], num(preview.closed)],
+      [t.daysCount[unit], num(preview.weekdays)],
+      [t.closedCount[unit], num(preview.closed)],
       [t.completeAlready, num(preview.complete)],
       [t.toSync, num(preview.to_sync)],
-      [t.runs, num(preview.runs)],
+      [t.runsWithout, extra > 0 && num(extra)],
       [t.requestsOf, t.of(preview.requests, preview.requests_left)],
+      [t.quotaDays, preview.quota_days > 1 && num(preview.quota_days)],
       [t.about, duration(preview.seconds)],
     ]} />
-    ${preview.notes.length > 0 && html`<ul class="notes">${preview.notes.map((note) => html`<li>${note}</li>`)}</ul>`}`;
+    ${preview.notes.length > 0 && html`<ul class="notes">${preview.notes.map((note) => html`<li>${say(note)}</li>`)}</ul>`}`;
 }
 
 function CommandLine({ command }) {
   const field = useRef();
-  return html`<label class="field" for="command">${text().sameOnCommandLine}</label>
+  return html`<p class="muted small" id="command-label">${text().sameOnCommandLine}</p>
     <div class="row top">
-      <textarea id="command" class="code grow" readonly rows="4" value=${command} ref=${field}
-        data-testid="command"></textarea>
+      <pre class="code command grow" tabindex="0" aria-labelledby="command-label" ref=${field}
+        data-testid="command">${command}</pre>
       <${CopyButton} value=${command} from=${field} />
     </div>`;
 }
@@ -146,12 +228,13 @@ function ProgressBody({ progress, task }) {
       <div class="complete" style=${share(progress.current - progress.failed)}></div>
       <div class="failed" style=${share(progress.failed)}></div>
     </div>
-    ${running && progress.waits_for && html`<${Banner} kind="waits">${t.waitsFor(progress.waits_for)}<//>`}
-    ${progress.message && html`<p>${progress.message}</p>`}
+    ${running && progress.waits_for && html`<${Banner} kind="waits">${t.waitsFor(say(progress.waits_for))}<//>`}
+    ${progress.message && html`<p>${say(progress.message)}</p>`}
     <${Facts} of=${[
       [t.succeeded, num(progress.success)],
       [t.failedDates, num(progress.failed)],
       [t.skipped, num(progress.skipped)],
+      [t.cancelledDates, progress.cancelled > 0 && num(progress.cancelled)],
       [t.underWay, running && html`${num(progress.running)} ${current && day(current)}`],
       [t.rows, num(progress.rows)],
       [t.rowsPerSecond, running && num(progress.rows_per_second)],
@@ -162,23 +245,28 @@ function ProgressBody({ progress, task }) {
       [t.startedBy, progress.user],
     ]} />
     ${progress.errors.length > 0 && html`<h3>${t.errors}</h3>
-      <ul class="notes errors">
-        ${progress.errors.map(({ date, error }) => html`<li key=${date}>${day(date)} ${error}</li>`)}
-      </ul>`}
-    ${running && html`<${Cancel} task=${task} />`}`;
+      <ul class="notes errors" tabindex="0">
+        ${progress.errors.map(({ date, error }) => html`<li key=${date}>${day(date)} ${say(error)}</li>`)}
+      </ul>
+      ${progress.failed > progress.errors.length && html`<p class="muted">${t.shownOf(progress.errors.length, progress.failed)}${' '}
+        ${!isWeeks && html`<button type="button" class="link" onClick=${() => update({
+          start_date: progress.start_time, end_date: progress.end_time, status: 'failed', page: null,
+        })}>${t.showInList}</button>`}</p>`}`}
+    ${running && html`<${Cancel} path=${`sync/batch/cancel/${encodeURIComponent(task)}`} question=${t.cancelQuestion} />`}`;
 }
 
-function Cancel({ task }) {
+/** Asks before it cancels. `question`: what becomes of the work under way. */
+export function Cancel({ path, question }) {
   const t = text();
   const [asking, setAsking] = useState(false);
   const { refusal, send } = usePost();
   async function cancel() {
-    await send(`sync/batch/cancel/${encodeURIComponent(task)}`);
+    await send(path);
     setAsking(false);
   }
   return html`
     ${asking
-      ? html`<p>${t.cancelQuestion}</p>
+      ? html`<p>${question}</p>
         <div class="row">
           <button type="button" class="danger" onClick=${cancel} data-testid="cancel-confirm">${t.cancelYes}</button>
           <button type="button" onClick=${() => setAsking(false)} data-testid="cancel-keep">${t.cancelNo}</button>

@@ -7,6 +7,7 @@ import { open, query, update } from './host.js';
 import {
   DayLink, Facts, LimitTag, Problem, Status, StockLink, StTag, Table, TableSection, useReady,
 } from './parts.js';
+import { say } from './say.js';
 import { kindName, num, price, text } from './text.js';
 
 const ADJUSTMENTS = ['none', 'qfq', 'hfq'];
@@ -82,7 +83,7 @@ function Prices({ stock, bars, adjust }) {
     </div>
     ${stock.kind === 'index' && html`<p class="muted">${t.noAdjustment}</p>`}
     <${Problem} error=${error} />
-    ${data?.note && html`<p>${data.note}</p>`}
+    ${data?.note && html`<p>${say(data.note)}</p>`}
     ${data && data.bars.length > 0 && html`
       <${Chart} testid="stock-chart" height=${420} data=${data} label=${priceSummary(data.bars)}
         option=${() => priceOption(data.bars, stock)} />
@@ -122,7 +123,7 @@ function Spans({ title, rows, testid }) {
     [t.from, (s) => html`<${DayLink} date=${s.start_date} />`],
     [t.to, (s) => html`<${DayLink} date=${s.end_date} />`],
     [t.sessionsHead, (s) => num(s.sessions), 'num'],
-    [t.reason, (s) => s.reason, 'wide'],
+    [t.reason, (s) => say(s.reason), 'wide'],
   ]} />`;
 }
 
@@ -185,6 +186,6 @@ export function StockSearch() {
         <span class="muted">${kindName(security.kind)}</span></li>`)}
     </ul>
     <span class=${answered && !options.length ? 'none-found' : 'hidden'} role="status">
-      ${answered && (error?.message ?? (options.length ? t.searchFound(options.length) : t.searchNone))}</span>
+      ${answered && (say(error?.message) ?? (options.length ? t.searchFound(options.length) : t.searchNone))}</span>
   </div>`;
 }

@@ -68,7 +68,8 @@ const WORDS = {
   // states
   status: {
     pending: ['Missing', '缺失'], syncing: ['Syncing', '同步中'], success: ['Success', '成功'],
-    failed: ['Failed', '失败'], skipped: ['Skipped', '跳过'], accepted: ['Accepted as it is', '按现状接受'], total: ['All dates', '全部日期'],
+    failed: ['Failed', '失败'], skipped: ['Skipped', '跳过'], accepted: ['Accepted as it is', '按现状接受'], partial: ['Partial', '部分'],
+    retrying: ['To be tried again', '等待重试'], total: ['All dates', '全部日期'],
   },
   coverage: {
     complete: ['complete', '完整'], accepted: ['accepted as it is', '按现状接受'], partial: ['partial', '部分'], missing: ['missing', '缺失'],
@@ -93,6 +94,11 @@ const WORDS = {
     (n) => (n === 1 ? '1 date is missing or failed' : `${num(n)} dates are missing or failed`),
     (n) => `${num(n)} 个交易日缺失或失败`,
   ],
+  datesLoading: [
+    (n) => (n === 1 ? '1 date is being loaded' : `${num(n)} dates are being loaded`),
+    (n) => `正在加载 ${num(n)} 个交易日`,
+  ],
+  sentenceEnd: ['. ', '。'],
   chooseOpen: ['Choose these dates', '选中这些日期'], nothingLoaded: ['Nothing loaded yet', '尚未加载任何数据'],
   nothingLoadedHint: [
     'Choose dates in the calendar or below, then press Start sync.',
@@ -101,7 +107,7 @@ const WORDS = {
   chooseRecent: ['Choose the last 30 days', '选择最近 30 天'], lag: ['Lag', '滞后'],
   sessions: [(n) => count(n, 'session', 'sessions'), (n) => `${num(n)} 个交易日`], nextRun: ['Next run', '下次运行'],
   now: ['Beijing time now', '当前北京时间'], firstDate: ['First date', '首个日期'],
-  newestDue: ['Newest date due', '最新应到日期'], unknown: ['not known', '未知'], never: ['never', '从未'],
+  newestDue: ['Newest date due', '最新应有交易日'], unknown: ['not known', '未知'], never: ['never', '从未'],
 
   // banners
   schedulerDead: [
@@ -116,7 +122,7 @@ const WORDS = {
   ],
   budgetSpent: [
     (used, until) => `All ${num(used)} requests of today are used. Runs go on after ${until} Beijing time.`,
-    (used, until) => `今天的 ${num(used)} 次请求已用完。北京时间 ${until} 之后任务自动继续。`,
+    (used, until) => `今天的请求额度 ${num(used)} 次已用完。北京时间 ${until} 额度重置后任务自动继续。`,
   ],
   stale: [
     (message, at) => `This page is stale: ${message}${at ? ` What it shows is as of ${at} Beijing time.` : ''}`,
@@ -136,7 +142,7 @@ const WORDS = {
   calendarLabel: [(from, to) => `Calendar of coverage, ${from} to ${to}`, (from, to) => `覆盖率日历，${from} 至 ${to}`],
   calendarSummary: [(parts) => `In these years: ${parts.join(', ')}.`, (parts) => `这些年份：${parts.join('，')}。`],
   dayFigures: {
-    loaded: ['loaded', '已入库'], missing: ['missing', '缺失'], rejected: ['rejected', '被拒'],
+    loaded: ['loaded', '已入库'], missing: ['missing', '缺失'], rejected: ['rejected', '剔除'],
     revised: ['revised', '修订'],
   },
   earlierYears: ['Earlier years', '更早年份'],
@@ -151,7 +157,7 @@ const WORDS = {
   // list
   cards: ['Dates by status', '按状态统计的日期'], list: ['Dates', '日期列表'], date: ['Date', '日期'],
   state: ['Status', '状态'], loadedExpected: ['Loaded / expected', '已入库 / 应有'], suspended: ['Suspended', '停牌'],
-  missing: ['Missing', '缺失'], rejected: ['Rejected', '被拒'], revised: ['Revised', '修订'],
+  missing: ['Missing', '缺失'], rejected: ['Rejected', '剔除'], revised: ['Revised', '修订'],
   requests: ['Requests', '请求数'], took: ['Duration', '用时'], reason: ['Reason', '原因'], run: ['Run', '运行'],
   openRun: [(date) => `Airflow run of ${date}`, (date) => `${date} 的 Airflow 运行`], runLink: ['Run', '运行'],
   from: ['From', '起始'], to: ['To', '截止'], allDates: ['Clear dates', '清除日期'],
@@ -167,26 +173,57 @@ const WORDS = {
   what: ['What', '同步内容'], reprocess: ['Which dates', '处理哪些日期'],
   choices: {
     trade_dates: ['Trade dates', '交易日'], weekly_lists: ['Weekly lists', '每周列表'],
+    history: ['Many years at once', '多年历史'],
     missing: ['Missing and failed only', '仅缺失和失败的日期'], all: ['All dates again', '重新处理全部日期'],
   },
   limit: [
-    'At most 90 days of trade dates or 90 weeks of lists here. The command line has no such limit.',
-    '此处最多 90 天的交易日或 90 周的列表。命令行没有此限制。',
+    'At most 90 days of trade dates or 90 weeks of lists. Many years at once have no such limit.',
+    '最多 90 天的交易日或 90 周的列表。“多年历史”没有此限制。',
   ],
+  historyHelp: [
+    'One run loads the whole range, by date or by security, whichever is quicker. It goes on over days if the day’s requests are used up.',
+    '一次运行加载整个区间，按日期或逐只证券，取较快者。当日请求额度用完后，次日自动继续。',
+  ],
+  asHistory: ['Load these as a history', '按多年历史加载'], years: ['Years', '年数'],
+  lastYears: [(n) => (n === 1 ? 'Last year' : `Last ${n} years`), (n) => `近 ${n} 年`],
+  allYears: ['Since 1990', '1990 年至今'], datasetsOfHistory: ['Datasets', '数据集'],
+  chooseDataset: ['Choose a dataset.', '请选择数据集。'],
+  datasets: {
+    stock_bar: ['Stock bars', '股票日线'], index_bar: ['Index bars', '指数日线'], etf_bar: ['ETF bars', 'ETF 日线'],
+    adjust_factor: ['Adjust factors', '复权因子'], index_member: ['Members of indices', '指数成分'],
+    industry: ['Industries', '行业'], security_name: ['Names', '名称'],
+  },
+  pickDate: [(label) => `Pick: ${label}`, (label) => `选择${label}`],
+  wrongDate: ['Write the date as YYYY-MM-DD.', '请按 YYYY-MM-DD 填写日期。'],
   startButton: ['Start sync', '开始同步'], chooseTwo: ['Choose two dates.', '请选择起止日期。'],
   endBeforeStart: ['The last date is before the first.', '截止日期早于起始日期。'],
   previewing: ['Looking at these dates.', '正在查看这些日期。'], starting: ['Starting.', '正在启动。'],
   cannotStart: ['This cannot be started.', '无法启动。'], daysCount: { trade_dates: ['Weekdays', '工作日'], weekly_lists: ['Weeks, by their Mondays', '周数（按星期一）'] },
   closedCount: { trade_dates: ['Closed', '休市'], weekly_lists: ['Without a list at Baostock', 'Baostock 无列表'] },
   completeAlready: ['Complete already', '已完整'], toSync: ['To sync', '待同步'],
-  runs: ['Runs', '运行数'], requestsOf: ['Requests, of those left', '请求数 / 剩余'], about: ['About', '预计用时'],
+  runsWithout: ['Complete or closed days between, nothing is asked for', '其间完整或休市的日期，不发请求'],
+  requestsOf: ['Requests, of those left', '请求数 / 剩余额度'], quotaDays: ['Days of quota', '额度天数'],
+  about: ['About', '预计用时'],
   sameOnCommandLine: ['The same on the command line', '等效的命令行'],
 
   // progress
-  progress: ['Sync', '回补'],
+  progress: ['Sync', '同步'],
   progressOf: {
-    ashare_daily: ['Sync', '回补'], ashare_reference: ['Sync of weekly lists', '每周列表回补'],
+    ashare_daily: ['Sync', '同步'], ashare_reference: ['Sync of weekly lists', '每周列表同步'],
   },
+  historyStatus: {
+    running: ['Running', '进行中'], completed: ['Completed', '已完成'], failed: ['Ended, not complete', '已结束，未完整'],
+    cancelled: ['Cancelled', '已取消'],
+  },
+  planning: ['looking at what is lacking', '正在检查缺少的数据'],
+  noPlan: ['the plan could not be made; the task’s log says why', '未能制定计划，原因见任务日志'],
+  failedBatches: ['Failed batches', '失败批次'], retriedBatches: ['Batches to be tried again', '等待重试的批次'],
+  batchErrors: ['Errors of batches', '批次错误'], historyHoles: ['Dates not complete', '不完整的日期'],
+  showHoles: ['Show these in the list', '在列表中显示'],
+  cancelHistoryQuestion: [
+    'Its tasks are stopped. What is loaded stays, and a later history loads the rest.',
+    '任务将停止。已入库的数据保留，之后可再次加载其余部分。',
+  ],
   progressStatus: {
     running: ['Running', '进行中'], completed: ['Completed', '已完成'],
     failed: ['Ended, with failed dates', '已结束，有日期失败'], cancelled: ['Cancelled', '已取消'],
@@ -200,6 +237,7 @@ const WORDS = {
     (n, total) => `${num(n)} / ${num(total)} 周`,
   ],
   succeeded: ['Success', '成功'], failedDates: ['Failed', '失败'], skipped: ['Skipped', '跳过'],
+  cancelledDates: ['Cancelled before they began', '开始前已取消'],
   underWay: ['Under way', '进行中'], rows: ['Rows', '行数'], rowsPerSecond: ['Rows per second', '每秒行数'],
   timeLeft: ['Time left', '剩余时间'], elapsed: ['Elapsed', '已用时'], startedBy: ['Started by', '发起人'],
   startedAt: ['Started', '开始时间'], waitsFor: [(why) => `Waits: ${why}`, (why) => `等待：${why}`],
@@ -208,7 +246,7 @@ const WORDS = {
     'What is under way finishes. What waits is marked failed.',
     '进行中的部分会完成，等待中的部分将标记为失败。',
   ],
-  cancelYes: ['Cancel the sync', '取消回补'], cancelNo: ['Keep it going', '继续'],
+  cancelYes: ['Cancel the sync', '确认取消'], cancelNo: ['Keep it going', '继续'],
 
   // source card
   history: [(from, to) => `Many years: ${from} to ${to}`, (from, to) => `多年历史：${from} 至 ${to}`],
@@ -226,9 +264,18 @@ const WORDS = {
   source: ['Baostock today', '今日 Baostock'],
   used: [
     (used, budget) => `${num(used)} of ${num(budget)} requests used`,
-    (used, budget) => `已用 ${num(used)} / ${num(budget)} 次请求`,
+    (used, budget) => `请求额度 ${num(budget)} 次，已用 ${num(used)} 次`,
   ],
-  dayEnds: ['Day ends', '当日结束'], ban: ['Ban', '封禁'], noBan: ['none', '无'],
+  dayEnds: ['Budget is reset', '额度重置'], ban: ['Ban', '封禁'], noBan: ['none', '无'],
+  unreachable: [
+    (since) => `Baostock answers nothing since ${since} Beijing time. Runs try again by themselves.`,
+    (since) => `自北京时间 ${since} 起 Baostock 无响应。任务会自动重试。`,
+  ],
+  outcomes: {
+    SourceUnreachable: ['cannot be reached', '无法连接'], SourceDropped: ['connection closed', '连接被关闭'],
+    SourceStalled: ['no answer in time', '响应超时'], 'no reply': ['no reply', '无返回数据'],
+    ProcessEnded: ['its process ended', '进程已结束'], BadReply: ['reply not believed', '返回数据不可信'],
+  },
   banUntil: [(at) => `until ${at}`, (at) => `至 ${at}`], bans: ['Bans of the year', '当年封禁次数'],
   lastSuccess: ['Last success', '最近成功'], lastErrors: ['Last errors', '最近错误'], code: ['Code', '代码'],
   method: ['Method', '方法'], time: ['Time', '时间'], who: ['Who', '来源'],
@@ -243,7 +290,7 @@ const WORDS = {
   by: ['By', '方式'], bys: { market_day: ['whole market', '全市场'], code: ['each by itself', '逐只'] }, codes: ['Securities', '证券数'], error: ['Error', '错误'], log: ['Log', '日志'],
   wholeMarket: ['whole market', '全市场'], missingSecurities: ['Missing securities', '缺失的证券'],
   absentSecurities: ['Absent at the source', '数据源中没有的证券'], name: ['Name', '名称'], kind: ['Kind', '类别'],
-  rejectedRows: ['Rejected rows', '被拒的行'], rule: ['Rule', '规则'], raw: ['Raw values', '原始值'],
+  rejectedRows: ['Rejected rows', '剔除的行'], rule: ['Rule', '规则'], raw: ['Raw values', '原始值'],
   superseded: ['Good row loaded', '正确行入库时间'], revisions: ['Revisions', '修订'], change: ['Change', '变更'],
   limitUp: ['Limit up', '涨停'], limitDown: ['Limit down', '跌停'], stHelp: ['Special treatment', '风险警示'],
   nameOfToday: ['(name of today)', '（当前名称）'],
@@ -263,7 +310,7 @@ const WORDS = {
   search: ['Find a stock: code or name', '查找证券：代码或名称'],
   searchNone: ['No security matches.', '没有匹配的证券。'],
   searchFound: [(n) => count(n, 'match', 'matches'), (n) => `${num(n)} 个匹配`], listed: ['Listed', '上市'],
-  delisted: ['Delisted', '退市'], firstBar: ['First bar', '首个日线'], lastBar: ['Last bar', '最新日线'],
+  delisted: ['Delisted', '退市'], firstBar: ['First bar', '首根日线'], lastBar: ['Last bar', '最新一根日线'],
   bars: ['Bars', '日线数'], firstRecorded: ['Recorded since', '记录起始'], stillListed: ['still listed', '仍在上市'],
   noHoles: [
     'No holes: each session since the first recorded date has a bar or a reason',
