@@ -247,6 +247,10 @@ def words_of_plan(history: HistoryRun, found: Estimate, batches: int) -> str:
     ways = [by_date, by_code] if found.goes_by_date else [by_code, by_date]
     text += f" {ways[0][0].upper()}{ways[0][1:]}"
     if not history.is_part and found.days:
-        more = " batches than Airflow takes" if found.is_less_by_date and not found.fits else ""
-        text += f", {ways[1]} would be more{more}" if found.has_market_calls else f", {ways[1]}"
+        if not found.has_market_calls:
+            text += f", {ways[1]}"
+        elif found.is_less_by_date and not found.fits:
+            text += f", {ways[1]} would be more batches than Airflow takes"
+        else:
+            text += f", {ways[1]} would be more"
     return f"{text}; in {batches} batches. {left} of {a_day} requests are left today.{no_etfs}"

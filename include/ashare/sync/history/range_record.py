@@ -28,9 +28,9 @@ def record_status(history: HistoryRun) -> str:
     :raises IncompleteDate: there is no plan, a batch is not done, or the range still lacks data.
     """
     history = history.as_planned()
-    tables = history.tables
+    tables, span = history.tables, f"{history.start} to {history.end}"
     if tables.planned_start() is None:
-        raise IncompleteDate(f"{history.start} to {history.end}: the plan could not be made, see plan_batches.")
+        raise IncompleteDate(f"{span}: the plan could not be made, see plan_batches.")
     tables.analyze()
     doubted = _doubted(history)
     if doubted:
@@ -52,8 +52,8 @@ def record_status(history: HistoryRun) -> str:
     tables.end()
     problems = [*history.store.batches.errors(history.plan), *_still_lacking(history)]
     if problems:
-        raise IncompleteDate(f"{history.start} to {history.end}: {joined(problems)}.")
-    result = f"{history.start} to {history.end} is complete."
+        raise IncompleteDate(f"{span}: {joined(problems)}.")
+    result = f"{span} is complete."
     log.info(result)
     return result
 
