@@ -15,7 +15,7 @@ COMPOSED_IN = (
     *("plugins/ashare_airflow/page", "plugins/ashare_airflow/backfills", "plugins/ashare_airflow/report"),
     *(
         f"include/ashare/{name}.py"
-        for name in ("connection", "cost", "dates", "dry_run", "params", "reference_lists", "settings", "status")
+        for name in "checks connection cost dates dry_run params reference_lists settings status".split()
     ),
     *(f"plugins/ashare_airflow/{name}.py" for name in ("connections", "context", "source_check")),
 )
@@ -33,8 +33,11 @@ class Sentence(NamedTuple):
 
 
 def shape_of(template: str) -> str:
-    """A template of the catalogue without its placeholders' names, or a text of the code, without a period."""
-    return re.sub(r"\{[^}]*\}", "{}", template).strip().removesuffix(".")
+    """A template of the catalogue without its placeholders' names, or a text of the code.
+
+    Without the marks at its start and its end, which it has as a part of another. Neighbouring placeholders are one.
+    """
+    return re.sub(r"(\{[^}]*\})+", "{}", template).strip().removeprefix("; ").removeprefix(", ").removesuffix(".")
 
 
 def sentences() -> Iterator[Sentence]:
@@ -43,7 +46,7 @@ def sentences() -> Iterator[Sentence]:
         path = PROJECT / name
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             for shape, line in texts_of(file):
-                if len(_WORDS.findall(shape)) >= 3 and not _IS_SQL.match(shape):
+                if " " in shape and len(_WORDS.findall(shape)) >= 3 and not _IS_SQL.match(shape):
                     yield Sentence(shape, f"{file.relative_to(PROJECT)}:{line}")
 
 

@@ -1,8 +1,9 @@
 """The catalogue of sentences: code, English template, Chinese template.
 
-A template's placeholder is ``{name}`` or ``{name:kind}``. The kinds ``int``, ``number``, ``date``, ``time`` and
-``word`` match such a value. A placeholder without a kind matches any text, which is understood in turn. A ``?`` after
-the name (``{more?}``) says that the text may be empty.
+A template's placeholder is ``{name}`` or ``{name:kind}``. The kinds ``int``, ``number``, ``date``, ``time``, ``word``
+and ``names`` (words with ``, `` between them) match such a value. A placeholder without a kind matches any text, and
+a ``phrase`` matches text within one sentence; both are understood in turn. A ``?`` after the name (``{more?}``) says
+that the text may be empty. A sentence may begin with a capital letter where its template does not.
 """
 
 from __future__ import annotations
@@ -19,8 +20,12 @@ KINDS = {
     "date": r"\d{4}-\d\d-\d\d",
     "time": r"\d\d:\d\d(?::\d\d)?",
     "word": r"[^\s;,]+",
+    "names": r"[^\s;,]+(?:, [^\s;,]+)*",
+    "phrase": r"(?:(?![;:.]\s|\n).)+?",
     "": r".+?",
 }
+TEXTS = ("phrase", "")
+"""The kinds of values that are understood in turn."""
 _PLACEHOLDER = re.compile(r"\{(\w+)(\??)(?::(\w+))?\}")
 
 
@@ -30,7 +35,9 @@ class Template:
 
     :ivar code: the sentence's name, for example ``bars_lacking``.
     :ivar kinds: the kind of each placeholder, in the order of the English template.
-    :ivar anchor: the longest text between two placeholders: a sentence without that text is no such sentence.
+    :ivar anchor: the longest text between two placeholders, without the first letter of all: a sentence without that
+        text is no such sentence.
+    :ivar begins_open: the first word is a value that is any text; ``ends_open``: the last word is.
     :ivar size: the number of characters outside of placeholders.
     """
 
@@ -48,7 +55,16 @@ class Template:
 
     @cached_property
     def anchor(self) -> str:
-        return max(self._texts, key=len)
+        first, *others = self._texts
+        return max((first[1:], *others), key=len)
+
+    @cached_property
+    def begins_open(self) -> bool:
+        return not self._texts[0] and not next(iter(self.kinds.values()))
+
+    @cached_property
+    def ends_open(self) -> bool:
+        return not self._texts[-1] and not list(self.kinds.values())[-1]
 
     @cached_property
     def size(self) -> int:
@@ -67,7 +83,11 @@ class Template:
                 continue
             seen.add(name)
             found.append(f"(?P<{name}>{KINDS[kind]}){optional}")
-        return re.compile("".join(found) + re.escape(self.english[at:]), re.DOTALL)
+        found.append(re.escape(self.english[at:]))
+        first = self.english[0]
+        if first.islower():
+            found[0] = f"[{first}{first.upper()}]{found[0][1:]}"
+        return re.compile("".join(found), re.DOTALL)
 
 
 @lru_cache(maxsize=1)
