@@ -30,6 +30,7 @@ class DryRun:
 
     :ivar weekdays: days of the range that can have a run: weekdays, or of weekly lists Mondays; ``closed`` and
         ``complete`` count those among them.
+    :ivar under_way: those among them on which a run works or will work.
     :ivar to_sync: trade dates or Mondays to sync, newest first.
     :ivar requests: estimated requests to Baostock.
     :ivar requests_left: requests left today for these dates.
@@ -42,6 +43,7 @@ class DryRun:
     weekdays: int
     closed: int
     complete: int
+    under_way: int
     to_sync: list[date]
     requests: int
     requests_left: int
@@ -67,6 +69,7 @@ def dry_run(reader: StatusReader, start: date, end: date) -> DryRun:
         weekdays=len(working_days),
         closed=sum(recorded.get(day) == "closed" for day in working_days),
         complete=sum(recorded.get(day) in ("complete", "accepted") for day in working_days),
+        under_way=sum(recorded.get(day) == "running" for day in working_days),
         to_sync=wanting,
         requests=cost.requests,
         requests_left=left,
@@ -100,6 +103,7 @@ def dry_run_of_weeks(
         weekdays=len(weeks),
         closed=statuses.count("skipped"),
         complete=statuses.count("success"),
+        under_way=statuses.count("syncing"),
         to_sync=list(wanting),
         requests=cost.requests,
         requests_left=left,

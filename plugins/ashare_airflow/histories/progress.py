@@ -38,7 +38,7 @@ def progress(run: DagRun, reader: StatusReader, session: Session) -> dict[str, A
         left = round(planned / work.done * (work.batches - work.done))
     window = max(min(seconds, SPEED_SECONDS), 1.0)
     lacking = holes(reader, start, end) if start and end and work.has_bars else []
-    failed = None if is_running else failed_task(run, session)
+    failed = failed_task(run, session) if state == "failed" else None
     path = run_path(HISTORY_DAG_ID, run.run_id)
     return {
         "run_id": run.run_id,

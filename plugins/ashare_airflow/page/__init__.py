@@ -31,8 +31,9 @@ FASTAPI_APP = {"app": LazyApp(), "url_prefix": PREFIX, "name": "A-share sync"}
 
 # Relative addresses: Airflow's UI may have a base path.
 _VIEW = {"href": "ashare/", "icon": "ashare/static/icon.svg"}
+# viewer.js knows both names, and shows them in the viewer's language.
 EXTERNAL_VIEWS = [
-    {**_VIEW, "name": "A-share sync", "url_route": "ashare", "destination": "nav", "nav_top_level": True},
+    {**_VIEW, "name": "A-share", "url_route": "ashare", "destination": "nav", "nav_top_level": True},
     {**_VIEW, "name": "Sync status", "url_route": "ashare-status", "destination": "dag"},
 ]
 # The name is the global under which viewer.js sets its component.

@@ -115,10 +115,10 @@ def _unknown_security(code: str) -> NotFound:
 
 
 @router.get("/messages")
-def messages(response: Response) -> dict[str, str]:
+def messages(response: Response) -> Reply[dict[str, str]]:
     """The Chinese template of each code in ``said``, with placeholders ``{name}``."""
     response.headers["Cache-Control"] = "private, max-age=3600"
-    return chinese_templates()
+    return Reply(data=chinese_templates())
 
 
 @router.get("/source")

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from ashare.errors import AshareError, InvalidInput
+from ashare.messages import in_chinese
 from ashare_airflow.backfills.refusals import NoScheduler, Refused, WrongUsage
 from ashare_airflow.page.models.reply import Problem
 
@@ -85,6 +86,9 @@ def _page_or_reply(request: Request, code: int, detail: str) -> Response:
     """HTML for a browser that opens the page, JSON for other clients."""
     if "text/html" not in request.headers.get("accept", ""):
         return error_reply(code, detail)
-    text = SIGN_IN if code == status.HTTP_401_UNAUTHORIZED else f"{detail}."
+    text = SIGN_IN if code == status.HTTP_401_UNAUTHORIZED else f"{detail.removesuffix('.')}."
+    language, title = "en", "A-share sync"
+    if request.headers.get("accept-language", "").startswith("zh"):
+        language, title, text = "zh-CN", "A 股同步", in_chinese(text)
     body = f'<p>{escape(text)} <a href="../">Airflow</a></p>'
-    return HTMLResponse(f'<!doctype html><html lang="en"><title>A-share sync</title>{body}', code)
+    return HTMLResponse(f'<!doctype html><html lang="{language}"><title>{title}</title>{body}', code)

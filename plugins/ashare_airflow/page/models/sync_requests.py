@@ -37,6 +37,7 @@ class Preview(BaseModel):
     weekdays: int = Field(description="Of weekly lists: Mondays.")
     closed: int = Field(description="Of those: known to be no session; of weekly lists: without a list at Baostock.")
     complete: int = Field(description="Of those: complete already; nothing is asked of Baostock for them.")
+    under_way: int = Field(description="Of those: a run works on them, or will.")
     to_sync: int = Field(description="Of those: missing or failed.")
     runs: int = Field(description="Runs that Airflow would make.")
     requests: int = Field(description="An estimate, logins and pages counted.")

@@ -191,7 +191,7 @@ function RecordList({ params, page }) {
   </section>`;
 }
 
-const CLAMPED_FROM = 90; // characters, about two lines of the column
+const CLAMPED_FROM = 55; // characters, about two lines of the column
 
 function Reason({ of: reason }) {
   const [whole, setWhole] = useState(false);

@@ -2,8 +2,13 @@
 
 import { language } from './host.js';
 
-const MARKS = { '. ': '。', '; ': '；', ', ': '，', '.': '。', '.\n': '。\n' };
-const AT_AN_END = /^(?:; |, )|(?:; |\. |, |\.\n)$/g;
+const MARKS = {
+  '. ': '。', '; ': '；', '.; ': '；', ', ': '，', ': ': '：', '.': '。', '.\n': '。\n', ' ': '',
+};
+/** A mark beside words of others. */
+const AT_AN_END = /^(?:; |, |: )|(?:\.?; |\. |, |: |\.\n)$/g;
+/** Where a Chinese character and a Latin letter or a digit meet: a space stands between them. */
+const BETWEEN_SCRIPTS = /^(?:[\u4e00-\u9fff][A-Za-z0-9]|[A-Za-z0-9][\u4e00-\u9fff])$/;
 const known = new Map();
 let templates = null;
 
@@ -21,11 +26,19 @@ export function learn(said) {
 export const say = (sentence) =>
   (language() === 'zh' && templates && known.has(sentence) ? worded(known.get(sentence)) : sentence);
 
-const worded = (parts) =>
-  parts.map((part) => (Array.isArray(part) ? filled(...part) : punctuated(part))).join('');
+/** A word of a list, as "stocks, indices": a sentence without values. */
+const isWord = (part) => Array.isArray(part) && Object.keys(part[1]).length === 0;
 
-const punctuated = (text) => MARKS[text] ?? text.replace(AT_AN_END, (mark) => MARKS[mark]);
+const worded = (parts) =>
+  parts.map((part, at) => {
+    if (Array.isArray(part)) return filled(...part);
+    if (part === ', ' && isWord(parts[at - 1]) && isWord(parts[at + 1])) return '、';
+    return MARKS[part] ?? part.replace(AT_AN_END, (mark) => MARKS[mark]);
+  }).join('');
 
 const filled = (code, values) =>
-  (templates[code] ?? code).replace(/\{(\w+)\}/g, (_, name) =>
-    (Array.isArray(values[name]) ? worded(values[name]) : values[name] ?? ''));
+  (templates[code] ?? code).split(/\{(\w+)\}/).reduce((words, text, at) => {
+    const value = values[text] ?? '';
+    const next = at % 2 === 0 ? text : Array.isArray(value) ? worded(value) : value;
+    return words + (BETWEEN_SCRIPTS.test(words.slice(-1) + next.slice(0, 1)) ? ' ' : '') + next;
+  }, '');

@@ -134,7 +134,7 @@ function Years({ now }) {
     first.setUTCFullYear(first.getUTCFullYear() - years);
     update({ from: addDays(first.toISOString().slice(0, 10), 1), to: last });
   };
-  return html`<div class="row" role="group" aria-label=${t.years}>
+  return html`<div class="row years" role="group" aria-label=${t.years}>
     ${YEARS.map((years) => html`<button type="button" key=${years} onClick=${() => choose(years)}>${t.lastYears(years)}</button>`)}
     <button type="button" onClick=${() => update({ from: FIRST_DAY, to: last })}>${t.allYears}</button>
   </div>`;
@@ -170,6 +170,7 @@ function Preview({ what, unit, preview }) {
       [t.daysCount[unit], num(preview.weekdays)],
       [t.closedCount[unit], num(preview.closed)],
       [t.completeAlready, num(preview.complete)],
+      [t.underWay, preview.under_way > 0 && num(preview.under_way)],
       [t.toSync, num(preview.to_sync)],
       [t.runsWithout, extra > 0 && num(extra)],
       [t.requestsOf, t.of(preview.requests, preview.requests_left)],

@@ -10,6 +10,40 @@ const remember = () => {
   document.cookie = `ashare_time_zone=${encodeURIComponent(zone)}; path=${path}; SameSite=Strict`;
 };
 
+// The labels of this package's links, in the viewer's language. Airflow takes one name of a view for all viewers.
+const LABELS = { 'A-share': 'A股同步', 'Sync status': '同步状态' };
+const CHINESE = new Set(Object.values(LABELS));
+const english = (label) => Object.keys(LABELS).find((name) => LABELS[name] === label) ?? label;
+
+const label = () => {
+  const isChinese = document.documentElement.lang.startsWith('zh')
+    || (localStorage.getItem('i18nextLng') ?? navigator.language).startsWith('zh');
+  for (const link of document.querySelectorAll('a[href*="plugin/ashare"]')) {
+    for (const name of ['aria-label', 'title']) {
+      const given = link.getAttribute(name);
+      const wanted = isChinese ? LABELS[given] : CHINESE.has(given) && english(given);
+      if (wanted) link.setAttribute(name, wanted);
+    }
+    const words = document.createTreeWalker(link, NodeFilter.SHOW_TEXT);
+    while (words.nextNode()) {
+      const given = words.currentNode.nodeValue;
+      const wanted = isChinese ? LABELS[given] : CHINESE.has(given) && english(given);
+      if (wanted) words.currentNode.nodeValue = wanted;
+    }
+  }
+};
+// Airflow draws its links again and again; the observer is called at most once a frame.
+let isDue = false;
+new MutationObserver(() => {
+  if (isDue) return;
+  isDue = true;
+  requestAnimationFrame(() => {
+    isDue = false;
+    label();
+  });
+}).observe(document.documentElement, { childList: true, subtree: true, attributes: true, attributeFilter: ['lang'] });
+label();
+
 remember();
 // The zone may change while the page is open. One of these events precedes the sending of the form.
 for (const event of ['pointerdown', 'keydown']) addEventListener(event, remember, true);
