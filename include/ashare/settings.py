@@ -34,6 +34,9 @@ DEFAULT_INDICES = (
 
 DEFAULT_KINDS = ("stock", "index")
 
+LANGUAGES = ("en", "zh")
+"""The languages of alerts; the default comes first."""
+
 POOL = "baostock"
 """Airflow's pool in front of the one connection to Baostock: bounds how many tasks wait for the connection."""
 POOL_SLOTS = 8
@@ -78,6 +81,7 @@ class Settings(BaseSettings):
     heal_sessions: Count = 20
     max_lag: Count = 1
     deadline: time = time(21)
+    language: str = LANGUAGES[0]
     first_date: date | None = None
     kinds: Annotated[tuple[str, ...], NoDecode] = DEFAULT_KINDS
     indices: Annotated[tuple[str, ...], NoDecode] = DEFAULT_INDICES
@@ -110,6 +114,13 @@ class Settings(BaseSettings):
             raise ValueError(f"is {value!r}: it must be a time of day, Beijing's, for example 20:30")
         hour, minute = value.split(":")
         return time(int(hour), int(minute))
+
+    @field_validator("language", mode="before")
+    @classmethod
+    def _language(cls, value: object) -> str:
+        if value not in LANGUAGES:
+            raise ValueError(f"is {value!r}: it must be en (English) or zh (Chinese)")
+        return str(value)
 
     @field_validator("first_date", mode="before")
     @classmethod
@@ -189,6 +200,7 @@ def _items(value: Sequence[str] | str) -> tuple[str, ...]:
 def _sentence(error: Any) -> str:
     """The error sentence for a variable: its value, the valid values, and its default."""
     name = error["loc"][0]
+    variable = f"{_PREFIX}{name.upper()}"
     rule = Settings.model_json_schema()["properties"].get(name)
     if rule is None:
         return f"There is no setting {name!r}."
@@ -198,13 +210,15 @@ def _sentence(error: Any) -> str:
         kind = "whole number" if rule["type"] == "integer" else "number"
         most = f"to {rule['maximum']}" if "maximum" in rule else "on"
         wrong = f"is {error['input']!r}: it must be a {kind} from {rule['minimum']} {most}"
-    return f"{_PREFIX}{name.upper()} {wrong} (the default is {_written(Settings.model_fields[name].default)})."
+    return f"{variable} {wrong} (the default is {_written(Settings.model_fields[name].default)})."
 
 
 def _written(default: Any) -> str:
     """A default in the format of its variable."""
     if default is None:
         return "none"
+    if isinstance(default, str):
+        return default
     if isinstance(default, tuple):
         return ",".join(default)
     return f"{default:%H:%M}" if isinstance(default, time) else f"{default:g}"

@@ -97,6 +97,55 @@ def test_a_failed_date_is_said_once_with_its_reason_and_once_that_it_is_over(
     assert listener.titles[3:] == ["2026-03-02 is complete"]
 
 
+@pytest.mark.parametrize(
+    ("language", "title", "text"),
+    [
+        ("en", "A-share sync: 2026-03-02 is not complete", "Baostock sent nothing for 90 s."),
+        ("zh", "A-share sync：2026-03-02 不完整", "Baostock 在 90 秒内没有发来任何数据。"),
+    ],
+)
+def test_a_message_is_in_the_language_of_the_setting_and_the_outbox_in_english(
+    alerts: Alerts,
+    database: Database,
+    listener: Listener,
+    monkeypatch: pytest.MonkeyPatch,
+    language: str,
+    title: str,
+    text: str,
+) -> None:
+    monkeypatch.setenv("ASHARE_LANGUAGE", language)
+    record(database, DAY, "failed", "Baostock sent nothing for 90 s.")
+    assert alerts.failed(a_run())
+    (message,) = listener.messages
+    assert (message["title"], message["message"]) == (title, f"{text}\n\n{LINK}")
+    record(database, DAY, "success")
+    alerts.recovered("another")
+    at = database.rows(
+        "SELECT to_char(raised_at AT TIME ZONE 'Asia/Shanghai', 'YYYY-MM-DD HH24:MI') FROM ashare.alert"
+    )[0][0]
+    (_, over) = listener.messages
+    if language == "zh":
+        assert over["title"] == "A-share sync：2026-03-02 已完整"
+        assert over["message"] == f"北京时间 {at} 曾告警：“2026-03-02 不完整”。"
+    else:
+        assert over["message"] == f'"2026-03-02 is not complete" was reported on {at}, Beijing time.'
+    assert database.rows("SELECT title, text, end_title FROM ashare.alert") == [
+        (
+            "A-share sync: 2026-03-02 is not complete",
+            f"Baostock sent nothing for 90 s.\n\n{LINK}",
+            "A-share sync: 2026-03-02 is complete",
+        )
+    ]
+
+
+def test_a_wrong_setting_does_not_keep_an_alert_from_its_readers(
+    alerts: Alerts, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASHARE_LANGUAGE", "none")
+    assert alerts.failed(a_run())
+    assert listener.titles == ["2026-03-02 is not complete"]
+
+
 def test_a_run_that_recorded_nothing_says_where_to_look(alerts: Alerts, listener: Listener) -> None:
     assert alerts.failed(a_run())
     assert listener.messages[0]["message"] == f"The log of plan_batches says why.\n\n{LINK}"

@@ -12,7 +12,7 @@ from ashare.errors import InvalidInput
 from ashare.settings import DEFAULT_INDICES, DEFAULT_KINDS, Settings, current_settings
 
 PROJECT = Path(__file__).parents[2]
-TEXTS = ("deadline", "first_date", "kinds", "indices", "lake", "lake_qlib")
+TEXTS = ("deadline", "language", "first_date", "kinds", "indices", "lake", "lake_qlib")
 NUMBERS = [name for name in Settings.model_fields if name not in TEXTS]
 
 
@@ -98,6 +98,16 @@ def test_the_deadline_is_an_hour_and_a_minute(monkeypatch: pytest.MonkeyPatch, v
     assert said.endswith("(the default is 21:00).")
 
 
+@pytest.mark.parametrize("value", ["fr", "ZH", "zh-CN"])
+def test_a_language_without_words_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("ASHARE_LANGUAGE", value)
+    assert refusal() == [
+        f"ASHARE_LANGUAGE is '{value}': it must be en (English) or zh (Chinese) (the default is en)."
+    ]
+    monkeypatch.setenv("ASHARE_LANGUAGE", "zh")
+    assert Settings().language == "zh"
+
+
 def test_an_index_code_without_its_exchange_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     # 000001 is the Shanghai Composite with sh. and Ping An Bank with sz.
     monkeypatch.setenv("ASHARE_INDICES", "000001,sh.000016,sz.1")
@@ -177,6 +187,7 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
     for name in NUMBERS:
         assert listed[variable(name)].strip("`") == f"{Settings.model_fields[name].default:g}", name
     assert listed["ASHARE_DEADLINE"] == f"{Settings.model_fields['deadline'].default:%H:%M}"
+    assert listed["ASHARE_LANGUAGE"] == Settings.model_fields["language"].default
     assert listed["ASHARE_KINDS"] == ",".join(DEFAULT_KINDS)
     assert listed["ASHARE_FIRST_DATE"] == listed["ASHARE_LAKE"] == "none"
     assert all(code in readme for code in DEFAULT_INDICES)

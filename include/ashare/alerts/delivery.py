@@ -7,11 +7,13 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from ashare.errors import InvalidInput
+from ashare.messages import in_chinese
+from ashare.settings import LANGUAGES, current_settings
 
 if TYPE_CHECKING:
     from apprise import Apprise, NotifyBase
@@ -28,6 +30,14 @@ THEIR_LOGS = ("apprise", "urllib3", "requests", "httpx")
 """Loggers to silence: they would log addresses, or tokens in URL paths."""
 
 
+def _language() -> str:
+    """The language of ``ASHARE_LANGUAGE``. Wrong settings must not keep an alert from its readers."""
+    try:
+        return current_settings().language
+    except InvalidInput:
+        return LANGUAGES[0]
+
+
 @dataclass(frozen=True)
 class Delivery:
     """Sends messages to all addresses. An address that Apprise cannot parse counts as refused, like one that fails.
@@ -36,16 +46,21 @@ class Delivery:
 
     :param addresses: Apprise's addresses, as ``mailto://...``, ``dingtalk://...``, ``wecombot://...``.
     :param pauses: seconds before each retry of an address that did not take the message.
+    :param language: ``en``: titles and texts are sent as they are; ``zh``: in Chinese.
     """
 
     addresses: Sequence[str]
     pauses: Sequence[float] = (2.0, 5.0)
+    language: str = field(default_factory=_language)
 
     def send(self, title: str, text: str, kind: Kind) -> tuple[list[str], list[str]]:
         """Send a message to all addresses.
 
+        :param title: English, as is ``text``.
         :returns: names of the services that took the message, and of the services and addresses that did not.
         """
+        if self.language == "zh":
+            title, text = in_chinese(title), in_chinese(text)
         took: list[str] = []
         refused = list(self.problems)
         with _quiet():
