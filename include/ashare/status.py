@@ -266,7 +266,8 @@ class StatusReader:
             case "closed":
                 return False, row["reason"] or closed_reason(day)
             case "running":
-                return False, f"{day} is being synced{'. ' + row['reason'] if row['reason'] else '.'}"
+                why = row["reason"]
+                return False, f"{day} is being synced. {why}" if why else f"{day} is being synced."
             case "unpublished" if day not in self.wanting(day, day):
                 return False, f"{day}: bars appear from {BARS_APPEAR:%H:%M} on, Beijing time."
             case "failed" | "partial":

@@ -17,7 +17,8 @@ from ashare.texts import joined
 
 log = logging.getLogger(__name__)
 
-NAME = "A-share sync"
+NAME = "A-share sync: "
+"""How each title begins."""
 NAMED = 3
 """Maximum number of causes that a message lists. More ends of troubles than this are combined in one message."""
 
@@ -130,27 +131,27 @@ class Alerts:
             reason = (None if is_well or state is None else state.reason) or failure.note
         text = f"{reason}\n\n{failure.link}"
         if is_well:  # the date was complete before the run, and still is
-            what = f"{NAME}: a run of {day}"
+            what = f"{NAME}a run of {day}"
             return _Alert(
                 f"run {failure.run_id}", "run", failure.run_id, f"{what} failed", text, f"{what} has ended well"
             )
         if failure.backfill:
             number, first, last = failure.backfill
-            what = f"{NAME}: the backfill {first} to {last}"
+            what = f"{NAME}the backfill {first} to {last}"
             text = f"{day}: {reason}\nOther dates of this backfill are not reported one by one.\n\n{failure.link}"
             titles = (f"{what} has dates that are not complete", text, f"{what} is complete")
             return _Alert(f"backfill {number}", "date", failure.run_id, *titles, day, first, last)
-        titles = (f"{NAME}: {day} is not complete", text, f"{NAME}: {day} is complete")
+        titles = (f"{NAME}{day} is not complete", text, f"{NAME}{day} is complete")
         return _Alert(f"{day} failed", "date", failure.run_id, *titles, day, day, day)
 
     def _of_run(self, failure: Failure, reason: str | None) -> _Alert:
-        what, first, last = f"{NAME}: a run of {failure.dag_id}", None, None
+        what, first, last = f"{NAME}a run of {failure.dag_id}", None, None
         about = "history" if failure.dag_id == "ashare_history" else "run"
         if reason is None and about == "history" and (found := self._outbox.history_failures(failure.run_id)):
             first, last, errors, failed = found
             parts = [*(errors or ())[:NAMED], *([f"{failed} trade dates are not complete"] if failed else [])]
             reason = joined([part.rstrip(".") for part in parts]) + "." if parts else None
-            what = f"{NAME}: the history {first} to {last}"
+            what = f"{NAME}the history {first} to {last}"
         text = f"{reason or failure.note}\n\n{failure.link}"
         if failure.dag_id in ALIKE:
             subject = run_id = failure.dag_id
@@ -186,8 +187,8 @@ class Alerts:
             # A date may have two alerts, late and failed: one message ends both.
             ends = {message.end_title: message for message in over}
             if len(ends) > NAMED:
-                listed = joined([end.removeprefix(f"{NAME}: ") for end in ends], "\n")
-                messages = {f"{NAME}: {len(ends)} troubles are over": listed}
+                listed = joined([end.removeprefix(NAME) for end in ends], "\n")
+                messages = {f"{NAME}{len(ends)} troubles are over": listed}
             else:
                 messages = {end: _reported(message.title, message.raised_at) for end, message in ends.items()}
             for end, text in messages.items():
@@ -211,18 +212,20 @@ class Alerts:
 
 def _late(day: date, deadline: time, run_id: str, link: str, what: str) -> _Alert:
     text = f"At {deadline:%H:%M}, Beijing time: {what}\n\n{link}"
-    titles = (f"{NAME}: {day} is still not complete", text, f"{NAME}: {day} is complete")
+    titles = (f"{NAME}{day} is still not complete", text, f"{NAME}{day} is complete")
     return _Alert(f"{day} is late", "date", run_id, *titles, day, day, day)
 
 
 def _holes(states: Sequence[DateState], run_id: str, link: str) -> _Alert:
     first, last = states[0].trade_date, states[-1].trade_date
-    which = f"{first} is" if first == last else f"{len(states)} trade dates from {first} to {last} are"
     lines = [f"{state.trade_date}: {state.reason or 'nothing is recorded of it.'}" for state in states[:NAMED]]
     if len(states) > NAMED:
         lines.append(f"... and {len(states) - NAMED} more")
     lines.append(f"Each run of a newest trade date tries again.\n\n{link}")
-    title, end = f"{NAME}: {which} still not complete", f"{NAME}: {which} complete"
+    title, end = f"{NAME}{first} is still not complete", f"{NAME}{first} is complete"
+    if first != last:
+        dates = f"{NAME}{len(states)} trade dates from {first} to {last}"
+        title, end = f"{dates} are still not complete", f"{dates} are complete"
     return _Alert(f"holes to {last}", "date", run_id, title, "\n".join(lines), end, last, first, last)
 
 
@@ -233,11 +236,14 @@ def _is_well(state: DateState | None) -> bool:
 def _progress(state: DateState | None) -> str:
     if state is None:
         return "nothing is recorded of it."
-    since = f" since {state.started_at.astimezone(SHANGHAI):%H:%M}" if state.started_at else ""
-    doing = "it is being worked on" if state.status == "syncing" else "it failed"
-    return f"{doing}{since}{f': {state.reason}' if state.reason else '.'}"
+    is_syncing = state.status == "syncing"
+    doing = "it is being worked on" if is_syncing else "it failed"
+    if state.started_at:
+        at = f"{state.started_at.astimezone(SHANGHAI):%H:%M}"
+        doing = f"it is being worked on since {at}" if is_syncing else f"it failed since {at}"
+    return f"{doing}: {state.reason}" if state.reason else f"{doing}."
 
 
 def _reported(title: str, raised_at: datetime) -> str:
-    what = title.removeprefix(f"{NAME}: ")
+    what = title.removeprefix(NAME)
     return f'"{what}" was reported on {clock(raised_at)}, Beijing time.'

@@ -166,10 +166,10 @@ def _named(sessions: Sequence[LockHolder]) -> str:
 
 def _in_words(session: LockHolder) -> str:
     pid, name, user, address, state, since = session
-    parts = [f"pid {pid}", f"user {user}", str(address or "local")]
-    if state:
-        parts.append(f"{state} since {since.astimezone(SHANGHAI):%m-%d %H:%M:%S}" if since else state)
-    return f"{name or 'an unnamed session'} ({', '.join(parts)})"
+    doing = f", {state}" if state else ""
+    if state and since:
+        doing = f", {state} since {since.astimezone(SHANGHAI):%m-%d %H:%M:%S}"
+    return f"{name or 'an unnamed session'} (pid {pid}, user {user}, {address or 'local'}{doing})"
 
 
 def is_lost(error: Exception, connection: psycopg.Connection[Any]) -> bool:
