@@ -17,7 +17,7 @@ COMPOSED_IN = (
         f"include/ashare/{name}.py"
         for name in "checks connection cost dates dry_run params reference_lists settings status".split()
     ),
-    *(f"plugins/ashare_airflow/{name}.py" for name in ("connections", "context", "source_check")),
+    *(f"plugins/ashare_airflow/{name}.py" for name in ("connections", "context", "listeners", "source_check")),
 )
 """Where sentences arise that the page or an alert can show."""
 

@@ -78,7 +78,14 @@ COMPOSED: list[Callable[[], object]] = [
 
 def english_words(text: str) -> set[str]:
     """The words outside of commands, of brackets with others' words, of quotes, addresses, variables and codes."""
-    for of_others in (r"`[^`]*`", r"https?://\S+", r"'[^']*'", r"\b(?:ASHARE|AIRFLOW_CONN)_\w+", r"\bs[hz]\.\d+"):
+    for of_others in (
+        r"`[^`]*`",
+        r"airflow dags trigger .*",
+        r"https?://\S+",
+        r"'[^']*'",
+        r"\b(?:ASHARE|AIRFLOW_CONN)_\w+",
+        r"\bs[hz]\.\d+",
+    ):
         text = re.sub(of_others, " ", text)
     while (shorter := re.sub(r"（[^（）]*）|\([^()]*\)", " ", text)) != text:
         text = shorter

@@ -1,9 +1,10 @@
 """The catalogue of sentences: code, English template, Chinese template.
 
-A template's placeholder is ``{name}`` or ``{name:kind}``. The kinds ``int``, ``number``, ``date``, ``time``, ``word``
-and ``names`` (words with ``, `` between them) match such a value. A placeholder without a kind matches any text, and
-a ``phrase`` matches text within one sentence; both are understood in turn. A ``?`` after the name (``{more?}``) says
-that the text may be empty. A sentence may begin with a capital letter where its template does not.
+A template's placeholder is ``{name}`` or ``{name:kind}``. The kinds ``int``, ``number``, ``date``, ``time``,
+``moment`` (a date and a time), ``word`` and ``names`` (words with ``, `` between them) match such a value. A
+placeholder without a kind matches any text, and a ``phrase`` matches text within one sentence; both are understood in
+turn. A ``?`` after the name (``{more?}``) says that the text may be empty. A sentence may begin with a capital letter
+where its template does not.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from functools import cached_property, lru_cache
 from importlib.resources import files
 
 KINDS = {
-    "int": r"-?\d[\d,]*",
+    "int": r"[-+]?\d[\d,]*",
     "number": r"-?\d[\d,]*(?:\.\d+)?",
     "date": r"\d{4}-\d\d-\d\d",
     "time": r"\d\d:\d\d(?::\d\d)?",
+    "moment": r"\d{4}-\d\d-\d\d \d\d:\d\d",
     "word": r"[^\s;,]+",
     "names": r"[^\s;,]+(?:, [^\s;,]+)*",
     "phrase": r"(?:(?![;:.]\s|\n).)+?",
@@ -64,7 +66,7 @@ class Template:
 
     @cached_property
     def ends_open(self) -> bool:
-        return not self._texts[-1] and not list(self.kinds.values())[-1]
+        return not self._texts[-1] and not _PLACEHOLDER.findall(self.english)[-1][2]
 
     @cached_property
     def size(self) -> int:
@@ -82,7 +84,7 @@ class Template:
                 found.append(f"(?P={name})")
                 continue
             seen.add(name)
-            found.append(f"(?P<{name}>{KINDS[kind]}){optional}")
+            found.append(f"(?P<{name}>{KINDS[kind]}){'??' if optional else ''}")
         found.append(re.escape(self.english[at:]))
         first = self.english[0]
         if first.islower():

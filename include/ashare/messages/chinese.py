@@ -9,7 +9,7 @@ from ashare.messages.catalogue import chinese_templates
 from ashare.messages.understanding import Message, Part, understand
 
 _MARKS = {". ": "。", "; ": "；", ".; ": "；", ", ": "，", ": ": "：", ".": "。", ".\n": "。\n", " ": ""}
-_AT_AN_END = re.compile(r"^(?:; |, |: )|(?:\.?; |\. |, |: |\.\n)$")
+_AT_AN_END = re.compile(r"^(?:; |, |: |\.\n)|(?:\.?; |\. |, |: |\.\n)$")
 """A mark beside words of others."""
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _BETWEEN_SCRIPTS = re.compile(r"[\u4e00-\u9fff][A-Za-z0-9]|[A-Za-z0-9][\u4e00-\u9fff]")
