@@ -25,6 +25,8 @@ from bench.market import LAST, Connect
 TARGET_MS = 50.0
 WARM_UPS, TIMES = 3, 30
 PAGE = 50
+PINYIN = ("pfyh", "zgpa", "wan", "gongshang", "yh")
+"""What is typed into the search."""
 JSON = "coverage, 20 years: its JSON alone"
 
 NOW = datetime.combine(LAST, clock(23, 30), SHANGHAI)
@@ -105,7 +107,8 @@ def cases(chosen: Chosen) -> dict[str, Case]:
         "a security": lambda r, n: r.security(codes[n]),
         "its bars, as traded": lambda r, n: r.bars(codes[n], "none"),
         "its bars, adjusted (qfq)": lambda r, n: r.bars(codes[n], "qfq"),
-        "find securities": lambda r, n: r.rows.find(codes[n][4:8]),
+        "find securities": lambda r, n: readings.securities(r, codes[n][4:8]),
+        "find securities, by pinyin": lambda r, n: readings.securities(r, PINYIN[n % len(PINYIN)]),
         "request ledger": lambda r, _: r.source(),
     }
 

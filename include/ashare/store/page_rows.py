@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ashare.datasets import INDUSTRY_CALL, MEMBER_LISTS
+from ashare.datasets import INDUSTRY_CALL, KINDS, MEMBER_LISTS
 from ashare.errors import StoreUnavailable
 from ashare.store.coverage import complete_since
 from ashare.store.database import one_line
@@ -100,6 +100,20 @@ class DayState(NamedTuple):
     missing: int | None
     rejected: int | None
     is_recorded: bool
+
+
+class ListedSecurity(NamedTuple):
+    """A security of the list, for a search.
+
+    :ivar name: its name of today.
+    :ivar former_names: its other names by the weekly lists, the newest first.
+    """
+
+    code: str
+    name: str | None
+    kind: str
+    is_delisted: bool
+    former_names: tuple[str, ...]
 
 
 def _only(days: Collection[date]) -> dict[str, Any]:
@@ -248,10 +262,17 @@ class PageRows:
 
     # ------------------------------------------------------------------ one security
 
-    def find(self, part: str) -> list[Row]:
-        """Up to 20 securities whose code or name contains ``part``."""
-        escaped = part.replace("\0", "").strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        return self._rows("find", part=f"%{escaped}%") if escaped else []
+    def listed_securities(self) -> list[ListedSecurity]:
+        """All securities of the kinds whose bars are kept."""
+        return [
+            ListedSecurity(code, name, kind, is_delisted, tuple(former_names.splitlines()))
+            for code, name, kind, is_delisted, former_names in self._tuples("listed_securities", kinds=list(KINDS))
+        ]
+
+    def first_listed(self, codes: Sequence[str]) -> str | None:
+        """The first of some codes that the list of securities has: stocks come before indices, those before ETFs."""
+        rows = self._tuples("first_listed", codes=list(codes), kinds=list(KINDS))
+        return rows[0][0] if rows else None
 
     def security(self, code: str) -> Row | None:
         """A security's row in the list of securities; ``None`` without one."""

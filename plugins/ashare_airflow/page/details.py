@@ -8,10 +8,10 @@ from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import APIRouter, Query, Response
 
-from ashare.checks import is_code
 from ashare.dates import parse_date
 from ashare.errors import InvalidInput
 from ashare.messages import chinese_templates
+from ashare.status import StatusReader
 from ashare_airflow.backfills import DAG_ID, REFERENCE_DAG_ID
 from ashare_airflow.backfills.progress import active_progresses
 from ashare_airflow.backfills.scheduler import scheduler_state
@@ -84,14 +84,14 @@ def day(day: str, reader: Reader, user: GetUserDep, session: SessionDep) -> Repl
 
 @router.get("/securities")
 def securities(q: Annotated[str, Query(max_length=40)], reader: Reader) -> Reply[list[SecurityName]]:
-    """Up to twenty securities whose code or name has a part."""
-    return Reply(data=[SecurityName(**row) for row in reader.rows.find(q)])
+    """Up to twenty securities by a code or a part of it, a name of today or a former one, or its pinyin."""
+    return Reply(data=[SecurityName.model_validate(one._asdict()) for one in readings.securities(reader, q)])
 
 
 @router.get("/stock/{code}")
 def stock(code: str, reader: Reader) -> Reply[Stock]:
     """A security's coverage over time."""
-    found = reader.security(code) if is_code(code) else None
+    found = reader.security(_meant(code, reader))
     if found is None:
         raise _unknown_security(code)
     return Reply(data=Stock.model_validate(found))
@@ -100,17 +100,24 @@ def stock(code: str, reader: Reader) -> Reply[Stock]:
 @router.get("/stock/{code}/bars")
 def bars(code: str, reader: Reader, adjust: Adjust = "none") -> Reply[StockBars]:
     """A security's daily bars, as traded or adjusted."""
-    if not is_code(code):
+    meant = _meant(code, reader)
+    rows, note = reader.bars(meant, adjust)
+    if not rows and reader.security(meant) is None:
         raise _unknown_security(code)
-    rows, note = reader.bars(code, adjust)
-    if not rows and reader.security(code) is None:
-        raise _unknown_security(code)
-    return Reply(data=StockBars(code=code, adjust=adjust, note=note, bars=rows))
+    return Reply(data=StockBars(code=meant, adjust=adjust, note=note, bars=rows))
+
+
+def _meant(written: str, reader: StatusReader) -> str:
+    code = readings.meant_code(reader, written)
+    if code is None:
+        raise _unknown_security(written)
+    return code
 
 
 def _unknown_security(code: str) -> NotFound:
     return NotFound(
-        f"There is no security {code!r} in the list: write Baostock's code with the exchange, for example sh.600000."
+        f"There is no security {code!r} in the list: write its six digits, or these with the exchange, for example "
+        "sh.600000."
     )
 
 

@@ -6,11 +6,13 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any
 
+from ashare.code_spellings import parse_code_spelling
 from ashare.datasets import kept_with
 from ashare.status import StatusReader
 from ashare.store.page_rows import Row
 from ashare.week_status import due_week, weekly_lists
 from ashare_airflow.page.models.sync_records import RecordPage, Stats, Status, SyncRecord
+from ashare_airflow.page.security_search import FoundSecurity, find_securities
 
 
 def overview(reader: StatusReader) -> dict[str, Any]:
@@ -75,3 +77,18 @@ def day(reader: StatusReader, row: Row) -> dict[str, Any]:
     for name in ("absent", "rejected", "revisions"):
         values[f"{name}_total"], values[name] = reader.rows.listed(name, chosen)
     return values
+
+
+def securities(reader: StatusReader, typed: str) -> list[FoundSecurity]:
+    """The securities that a person may mean."""
+    return find_securities(reader.rows.listed_securities(), typed)
+
+
+def meant_code(reader: StatusReader, written: str) -> str | None:
+    """The code that a person means; without an exchange, that of a stock before that of an index or an ETF.
+
+    :returns: ``None``: the text is no code, or it is without an exchange and the list of securities lacks it.
+    """
+    spelling = parse_code_spelling(written)
+    codes = spelling.codes if spelling else ()
+    return codes[0] if len(codes) == 1 else reader.rows.first_listed(codes)

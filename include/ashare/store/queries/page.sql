@@ -212,10 +212,20 @@ WHERE b.trade_date = ANY (%(days)s::date[]) AND b.finished_at >= %(since)s AND b
 -- name: security
 SELECT code, name, kind, ipo_date, out_date FROM ashare.security WHERE code = %(code)s
 
--- name: find
-SELECT code, name, kind FROM ashare.security
-WHERE (code ILIKE %(part)s OR name ILIKE %(part)s) AND kind IN ('stock', 'index', 'etf')
-ORDER BY out_date IS NOT NULL, kind = 'stock' DESC, code LIMIT 20
+-- name: listed_securities
+-- The former names are one text, a name a line: the driver takes longer for an array.
+SELECT s.code, s.name, s.kind, s.out_date IS NOT NULL, coalesce(n.names, '')
+FROM ashare.security s
+LEFT JOIN (
+    SELECT f.code, string_agg(f.name, E'\n' ORDER BY f.start_date DESC) AS names
+    FROM ashare.security_name f JOIN ashare.security t ON t.code = f.code AND t.name IS DISTINCT FROM f.name
+    GROUP BY f.code
+) AS n ON n.code = s.code
+WHERE s.kind = ANY (%(kinds)s)
+
+-- name: first_listed
+SELECT code FROM ashare.security WHERE code = ANY (%(codes)s)
+ORDER BY array_position(%(kinds)s::text[], kind), code LIMIT 1
 
 -- name: sessions_of
 -- Every session of a range, and what is known of the security's bar. If nothing says why it has none, that is empty.

@@ -101,5 +101,6 @@ class StockBars(BaseModel):
 
 class SecurityName(BaseModel):
     code: str
-    name: str | None
+    name: str | None = Field(description="As of today, by the list of securities.")
     kind: str
+    former_name: str | None = Field(description="The former name that was found; none: the code or the name was.")

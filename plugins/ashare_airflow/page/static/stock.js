@@ -20,7 +20,7 @@ export function StockView({ code, adjust = 'none' }) {
   const limit = stock?.newest_limit;
   useReady((stock || error) && (bars.data || bars.error));
   return html`
-    <h1 tabindex="-1"><span class="code">${code}</span> ${stock?.name}${' '}
+    <h1 tabindex="-1"><span class="code">${stock?.code ?? code}</span> ${stock?.name}${' '}
       ${stock && html`<span class="tag">${kindName(stock.kind)}</span>`}${' '}
       ${limit?.is_st && html`<${StTag} />`}</h1>
     <${Problem} error=${error} />
@@ -138,7 +138,7 @@ function ListSpans({ title, rows, columns, testid }) {
     ]} />`;
 }
 
-/** A combobox that finds securities by code or name. */
+/** A combobox that finds securities by code, name or pinyin. */
 export function StockSearch() {
   const t = text();
   const [typed, setTyped] = useState('');
@@ -183,7 +183,7 @@ export function StockSearch() {
       ${options.map((security, i) => html`<li role="option" key=${security.code} id="found-${i}"
         aria-selected=${i === active} onMouseDown=${(event) => { event.preventDefault(); choose(security); }}>
         <span class="code">${security.code}</span> ${security.name}${' '}
-        <span class="muted">${kindName(security.kind)}</span></li>`)}
+        <span class="muted">${kindName(security.kind)}${security.former_name && t.formerly(security.former_name)}</span></li>`)}
     </ul>
     <span class=${answered && !options.length ? 'none-found' : 'hidden'} role="status">
       ${answered && (say(error?.message) ?? (options.length ? t.searchFound(options.length) : t.searchNone))}</span>

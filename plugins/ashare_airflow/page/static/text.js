@@ -307,7 +307,8 @@ const WORDS = {
   acceptButton: ['Accept', '接受'], undoAccept: ['Undo the acceptance', '撤销接受'],
 
   // stock
-  search: ['Find a stock: code or name', '查找证券：代码或名称'],
+  search: ['Find a stock: code, name or pinyin', '查找证券：代码、名称或拼音'],
+  formerly: [(name) => `, formerly ${name}`, (name) => `，曾用名 ${name}`],
   searchNone: ['No security matches.', '没有匹配的证券。'],
   searchFound: [(n) => count(n, 'match', 'matches'), (n) => `${num(n)} 个匹配`], listed: ['Listed', '上市'],
   delisted: ['Delisted', '退市'], firstBar: ['First bar', '首根日线'], lastBar: ['Last bar', '最新一根日线'],
