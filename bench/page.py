@@ -109,6 +109,7 @@ def cases(chosen: Chosen) -> dict[str, Case]:
         "its bars, adjusted (qfq)": lambda r, n: r.bars(codes[n], "qfq"),
         "find securities": lambda r, n: readings.securities(r, codes[n][4:8]),
         "find securities, by pinyin": lambda r, n: readings.securities(r, PINYIN[n % len(PINYIN)]),
+        "datasets": lambda r, _: readings.kept_datasets(r),
         "request ledger": lambda r, _: r.source(),
     }
 

@@ -189,6 +189,9 @@ INDEX_MEMBERS, INDUSTRIES, NAMES = WEEKLY_DATASETS.values()
 OF_INDUSTRY_CALL = (INDUSTRIES.name, NAMES.name)
 """The datasets that one call brings together."""
 
+REFERENCE_TABLES = ("security", "trade_calendar")
+"""The tables of reference data: whole lists without partitions, which runs read again when they are stale."""
+
 LISTS_APPEAR = time(20, 0)
 """The time of a Monday from which its lists should be out. Baostock does not publish one."""
 

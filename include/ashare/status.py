@@ -103,7 +103,7 @@ class StatusReader:
         return AsOf(kept_with(self.settings.kinds), newest_due(self.now()), self.running)
 
     @cached_property
-    def _since(self) -> date | None:
+    def since(self) -> date | None:
         """Since when the database is meant to be complete. Few readings have to know."""
         return self.settings.first_date or self.rows.complete_since(self.as_of.datasets, self.as_of.newest)
 
@@ -112,7 +112,7 @@ class StatusReader:
         first, last = start or date.min, end or date.max
         if (first, last) not in self._read:
             as_of = self.as_of
-            known = self.rows.known_days(as_of.datasets, self._since, as_of.newest, first, last)
+            known = self.rows.known_days(as_of.datasets, self.since, as_of.newest, first, last)
             states = self._states(known.others)
             others = [state for state in states if state.is_recorded or state.coverage in (*OPEN, "running")]
             self._read[first, last] = RangeDays(known.at_sight, others)
@@ -137,7 +137,7 @@ class StatusReader:
         """Coverage and status, by what the tables do not know: the runs to come, and since when dates count."""
         if coverage in WANTING and day in self.awaited:
             return {"coverage": "running", "status": "syncing"}
-        is_missing = coverage == "before" and self._since is not None and day >= self._since
+        is_missing = coverage == "before" and self.since is not None and day >= self.since
         return {"coverage": "missing" if is_missing else coverage, "status": status}
 
     # ------------------------------------------------------------------ trade dates
@@ -165,7 +165,7 @@ class StatusReader:
 
     def open_sessions(self) -> list[date]:
         """The sessions among the last ``ASHARE_HEAL_SESSIONS`` that are not complete, whoever works on them."""
-        return self.rows.open_sessions(self.as_of, self._since, self.settings.heal_sessions)
+        return self.rows.open_sessions(self.as_of, self.since, self.settings.heal_sessions)
 
     def overdue_sessions(self) -> list[date]:
         """The open sessions that are further back than ``ASHARE_MAX_LAG`` allows."""

@@ -26,6 +26,8 @@ from playwright.sync_api import (
     expect,
 )
 from psycopg.types.json import Jsonb
+from pypinyin import Style
+from pypinyin import pinyin as pinyin_of
 
 from ashare_emulator.faults import fault
 from ashare_emulator.server import Emulator
@@ -530,6 +532,131 @@ def test_a_stock_is_found_charted_and_adjusted_and_its_holes_show(visit: Visit, 
     wait_for_query(page, view="day", date=HURT)
 
 
+def test_a_stock_is_found_by_the_initials_of_its_name_in_the_chinese_page(visit: Visit, query: Query) -> None:
+    ((code, name),) = query(
+        "SELECT code, name FROM ashare.security WHERE kind = 'stock' AND name ~ '^[^A-Za-z*]+$' ORDER BY code LIMIT 1"
+    )
+    initials = "".join(pinyin_of(name, style=Style.FIRST_LETTER, strict=False)[at][0] for at in range(len(name)))
+    page = visit(language="zh-CN")
+    search = page.get_by_test_id("stock-search")
+    expect(search).to_have_attribute("placeholder", "查找证券：代码、名称或拼音")
+    search.fill(initials)
+    option = page.get_by_role("option", name=code)
+    expect(option).to_contain_text(f"{name} 股票")
+    search.fill(f"{code[3:]}.{code[:2].upper()}")
+    expect(page.get_by_role("option")).to_have_count(1)
+    search.press("Enter")
+    wait_for_query(page, view="stock", code=code)
+    ready(page)
+    expect(page.get_by_role("heading", level=1)).to_contain_text(f"{code} {name}")
+
+    # A link may have the code as people write it.
+    page.goto(f"{page.url.partition('?')[0]}?view=stock&code={code[:2]}{code[3:]}")
+    ready(page)
+    expect(page.get_by_role("heading", level=1)).to_contain_text(f"{code} {name}")
+
+
+def test_a_former_name_finds_a_stock_and_is_said(visit: Visit, query: Query) -> None:
+    (stock,) = query(
+        "SELECT code, name FROM ashare.security WHERE kind = 'stock' AND out_date IS NULL ORDER BY code LIMIT 1"
+    )
+    code, name = stock
+    span = (code, "深发展A", "2005-01-03", "2005-01-10")
+    query("INSERT INTO ashare.security_name (code, name, start_date, end_date) VALUES (%s, %s, %s, %s)", *span)
+    try:
+        page = visit()
+        page.get_by_test_id("stock-search").fill("sfza")
+        expect(page.get_by_role("option")).to_have_text([re.compile(rf"{code} {name}\s+Stock, formerly 深发展A")])
+    finally:
+        query("DELETE FROM ashare.security_name WHERE code = %s AND name = %s", *span[:2])
+
+
+# ---------------------------------------------------------------------- the datasets
+
+
+def cells(page: Page, dataset: str) -> list[str]:
+    return page.get_by_test_id(f"dataset-{dataset}").locator("th, td").all_inner_texts()
+
+
+def test_the_data_page_says_what_is_kept_dataset_by_dataset(visit: Visit, query: Query) -> None:
+    page = visit()
+    page.get_by_test_id("to-data").click()
+    wait_for_query(page, view="data")
+    ready(page)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Data")
+    expect(page.get_by_test_id("to-data")).to_have_attribute("aria-current", "page")
+    expect(page.get_by_test_id("data-empty")).to_have_count(0)
+
+    ((loaded, first, last),) = query(
+        "SELECT count(*), min(trade_date)::text, max(trade_date)::text FROM ashare.daily_bar JOIN ashare.security "
+        "USING (code) WHERE kind = 'stock'"
+    )
+    name, completeness, partitions, rows_shown, start, end, size, table, run = cells(page, "stock_bar")
+    assert name == "Daily bars of stocks"
+    (complete, expected) = map(int, re.findall(r"\d+", partitions.replace(",", "")))
+    counted = "SELECT count(*) FROM ashare.coverage WHERE dataset = 'stock_bar' AND is_complete"
+    assert (complete,) == query(counted)[0]
+    assert expected > complete > 0
+    assert f"{1000 * complete // expected / 10:g} %" in completeness
+    assert (rows_shown, start, end) == (f"{loaded:,}", first, last)
+    assert re.fullmatch(r"[\d.,]+ [KMG]B", size)
+    assert table.split() == ["daily_bar", *"shared with: Daily bars of indices, Daily bars of ETFs".split()]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", run)
+
+    weeks = cells(page, "security_name")
+    assert weeks[0] == "Names"
+    assert weeks[2].startswith("2 of ")
+    assert weeks[4:6] == ["2025-09-01", "2025-09-08"]
+    ((days,),) = query("SELECT count(*) FROM ashare.trade_calendar")
+    assert cells(page, "trade_calendar")[3] == f"{days:,}"
+    link = page.get_by_test_id("dataset-industry").get_by_role("link", name=re.compile("Industries: Airflow run"))
+    assert "/dags/ashare_reference/runs/" in link.evaluate("({ href }) => href")
+
+
+def test_the_data_page_in_chinese_and_on_a_phone(visit: Visit) -> None:
+    phone: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+    page = visit(f"{ALONE}?view=data", language="zh-CN", **phone)
+    expect(page.get_by_role("heading", level=1)).to_have_text("数据")
+    expect(page.get_by_test_id("to-data")).to_have_text("数据")
+    heads = ["数据集", "完整度", "完整 / 应有", "行数", "起始", "截止", "占用空间", "表", "最近运行"]
+    expect(page.get_by_test_id("datasets").locator("thead th")).to_have_text(heads)
+    expect(page.get_by_test_id("dataset-stock_bar").locator("th")).to_have_text("股票日线")
+    expect(page.get_by_test_id("dataset-stock_bar")).to_contain_text("个交易日")
+    # The table scrolls in its own region, and the page does not.
+    wide, room = page.get_by_test_id("datasets").evaluate("(box) => [box.scrollWidth, box.clientWidth]")
+    assert wide > room
+    assert room < 390
+
+
+def test_an_empty_database_is_said_to_be_empty(visit: Visit) -> None:
+    page = visit(f"{ALONE}?view=data")
+    row: dict[str, Any] = {
+        **dict.fromkeys(("completeness", "first", "last", "last_run", "read_at")),
+        **dict.fromkeys(("complete", "expected", "rows"), 0),
+        "dataset": "stock_bar",
+        "partition": "trade_date",
+        "is_kept": True,
+        "table": "daily_bar",
+        "bytes": 24576,
+        "shared_with": [],
+    }
+    data = {"is_empty": True, "bytes": 24576, "datasets": [row]}
+    page.route("**/sync-status/datasets", lambda route: route.fulfill(json={"status": "success", "data": data}))
+    look_again(page)
+    expect(page.get_by_test_id("data-empty")).to_contain_text("Nothing loaded yet")
+    assert cells(page, "stock_bar") == [
+        "Daily bars of stocks",
+        "",
+        "0 of 0 trade dates",
+        "0",
+        "",
+        "",
+        "24 KB",
+        "daily_bar",
+        "",
+    ]
+
+
 # ---------------------------------------------------------------------- inside Airflow
 
 
@@ -649,7 +776,7 @@ def test_who_is_signed_out_is_led_to_the_sign_in(visit: Visit, stack: Stack) -> 
 def test_axe_finds_nothing_serious(visit: Visit, missing: list[str], theme: str, language: str) -> None:
     page = visit(f"{ALONE}?from={FIRST}&to={LAST}", theme=theme, language=language, bypass_csp=True)
     found = {"overview": violations(page)}
-    for view in (DAY, f"?view=stock&code={missing[0]}"):
+    for view in (DAY, f"?view=stock&code={missing[0]}", "?view=data"):
         page.goto(page.url.partition("?")[0] + view)
         ready(page)
         found[view] = violations(page)
@@ -664,7 +791,7 @@ def violations(page: Page) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("view", ["", DAY, "?view=stock&code={code}"], ids=["overview", "day", "stock"])
+@pytest.mark.parametrize("view", ["", DAY, "?view=stock&code={code}", "?view=data"])
 def test_nothing_is_wider_than_a_phone(visit: Visit, missing: list[str], view: str) -> None:
     phone: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
     page = visit(ALONE + view.format(code=missing[0]), **phone)

@@ -93,7 +93,7 @@ def filled(path: str) -> str:
 def test_every_route_but_health_needs_a_user(ask: Ask, as_user: Ask) -> None:
     described = as_user("GET", "/ashare/openapi.json").body
     routes = [(method.upper(), path) for path, methods in described["paths"].items() for method in methods]
-    assert len(routes) >= 22
+    assert len(routes) >= 23
     routes += [
         ("GET", path) for path in ("/", "/openapi.json", "/viewer.js", "/static/main.js", "/static/vendor/README.md")
     ]
@@ -112,7 +112,17 @@ def test_every_route_but_health_needs_a_user(ask: Ask, as_user: Ask) -> None:
 
 
 def test_a_user_who_may_only_read(as_user: Ask) -> None:
-    for path in ("today", "overview", "list", "pending", "summary", "recent", "sync/batch/active", "source"):
+    for path in (
+        "today",
+        "overview",
+        "list",
+        "pending",
+        "summary",
+        "recent",
+        "sync/batch/active",
+        "source",
+        "datasets",
+    ):
         assert as_user("GET", path, user="reader").code in (200, 404), path
     assert as_user("POST", "check/2025-10-09", user="reader").code == 200
     seen = as_user("GET", "overview", user="reader").body["data"]

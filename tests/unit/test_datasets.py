@@ -25,6 +25,7 @@ from ashare.datasets import (
     MARKET_DAY_FROM,
     MEMBER_LISTS,
     OF_INDUSTRY_CALL,
+    REFERENCE_TABLES,
     WEEKLY_DATASETS,
     bars_of,
 )
@@ -256,6 +257,11 @@ def test_readers_have_a_type_for_every_column_of_bars() -> None:
 def test_the_page_has_a_name_for_every_kind() -> None:
     names = sole(r"kinds: \{ (.*?) \},", PAGE)
     assert set(re.findall(r"(\w+): \[", names)) == {*KINDS, "factor"}
+
+
+def test_the_page_has_a_name_for_every_dataset() -> None:
+    names = sole(r" datasets: \{ (.*?) \},", PAGE) + sole(r"weeklyLists: \{ (.*?) \},", PAGE)
+    assert set(re.findall(r"(\w+): \[", names)) == {*DATASETS, *WEEKLY_DATASETS, *REFERENCE_TABLES}
 
 
 @pytest.mark.parametrize("params", [DAILY_PARAMS, HISTORY_PARAMS], ids=["daily", "history"])

@@ -6,6 +6,8 @@ DAG_ID = "ashare_daily"
 """The DAG whose runs are trade dates."""
 REFERENCE_DAG_ID = "ashare_reference"
 """The DAG whose runs are weeks."""
+HISTORY_DAG_ID = "ashare_history"
+"""The DAG whose runs are ranges, and are triggered."""
 
 PARTITIONS = {DAG_ID: "trade dates", REFERENCE_DAG_ID: "weeks"}
 """What the runs of each DAG that can be backfilled are."""

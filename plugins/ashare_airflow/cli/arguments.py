@@ -14,14 +14,13 @@ from ashare.dates import parse_trade_date_range
 from ashare.errors import InvalidInput
 from ashare.params import check_names
 from ashare.texts import history_command
-from ashare_airflow.backfills import PARTITIONS
+from ashare_airflow.backfills import HISTORY_DAG_ID, PARTITIONS
 from ashare_airflow.backfills.refusals import WrongUsage
 from ashare_airflow.backfills.request import BackfillRequest
 
 if TYPE_CHECKING:
     from airflow.serialization.definitions.dag import SerializedDAG
 
-HISTORY_DAG_ID = "ashare_history"
 DATE_FORM = "YYYY-MM-DD"
 
 

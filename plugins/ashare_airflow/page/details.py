@@ -1,4 +1,4 @@
-"""The routes that only the page uses: overview, coverage, one date, one security, the source."""
+"""The routes that only the page uses: overview, coverage, one date, one security, datasets, the source."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from ashare_airflow.page.access import MAY_READ, may_start_backfills
 from ashare_airflow.page.dependencies import Reader
 from ashare_airflow.page.error_replies import NotFound
 from ashare_airflow.page.models.day import CoverageDays, Day
+from ashare_airflow.page.models.kept_datasets import KeptDatasets
 from ashare_airflow.page.models.overview import Overview, Source
 from ashare_airflow.page.models.reply import Reply
 from ashare_airflow.page.models.security import Adjust, SecurityName, Stock, StockBars
@@ -132,3 +133,9 @@ def messages(response: Response) -> Reply[dict[str, str]]:
 def source(reader: Reader) -> Reply[Source]:
     """Requests and budget of the day, a ban, the last errors."""
     return Reply(data=Source.model_validate(reader.source()))
+
+
+@router.get("/datasets")
+def datasets(reader: Reader, session: SessionDep) -> Reply[KeptDatasets]:
+    """What is kept, dataset by dataset: partitions, rows, size on disk, the last run."""
+    return Reply(data=KeptDatasets.model_validate(runs.with_paths(readings.kept_datasets(reader), session)))

@@ -8,11 +8,16 @@ from typing import Any
 
 from ashare.code_spellings import parse_code_spelling
 from ashare.datasets import kept_with
+from ashare.kept_data import KeptDataset, kept_data
 from ashare.status import StatusReader
 from ashare.store.page_rows import Row
 from ashare.week_status import due_week, weekly_lists
+from ashare_airflow.backfills import DAG_ID, HISTORY_DAG_ID, REFERENCE_DAG_ID
 from ashare_airflow.page.models.sync_records import RecordPage, Stats, Status, SyncRecord
 from ashare_airflow.page.security_search import FoundSecurity, find_securities
+
+DAG_OF_PARTITION = {"trade_date": DAG_ID, "week": REFERENCE_DAG_ID, None: None}
+"""The DAG one of whose runs works on one partition."""
 
 
 def overview(reader: StatusReader) -> dict[str, Any]:
@@ -92,3 +97,25 @@ def meant_code(reader: StatusReader, written: str) -> str | None:
     spelling = parse_code_spelling(written)
     codes = spelling.codes if spelling else ()
     return codes[0] if len(codes) == 1 else reader.rows.first_listed(codes)
+
+
+def kept_datasets(reader: StatusReader) -> dict[str, Any]:
+    """What is kept, with the names of the model ``KeptDatasets``."""
+    found = kept_data(reader)
+    return {
+        "is_empty": not any(each.extent.rows for each in found if each.partition),
+        "bytes": sum(dict(each.table for each in found).values()),
+        "datasets": [_dataset_row(each) for each in found],
+    }
+
+
+def _dataset_row(of: KeptDataset) -> dict[str, Any]:
+    dag_id = HISTORY_DAG_ID if of.last_run and of.last_run.is_history else DAG_OF_PARTITION.get(of.partition)
+    return {
+        **vars(of),
+        **of.extent._asdict(),
+        "completeness": of.completeness,
+        "table": of.table.name,
+        "bytes": of.table.size,
+        "last_run": of.last_run and {**of.last_run._asdict(), "dag_id": dag_id},
+    }

@@ -51,6 +51,24 @@ def last_run(dag_id: str, run_id: str | None, session: Session) -> dict[str, Any
     return {"run_id": run_id, "state": state, "run": path, "log": f"{path}/tasks/record_status"}
 
 
+def with_paths(kept: dict[str, Any], session: Session) -> dict[str, Any]:
+    """Datasets whose last runs have ``run``, their path in Airflow's UI; ``None``: Airflow has the run no longer.
+
+    :param kept: with the names of the model ``KeptDatasets``.
+    """
+    last_runs = [dataset["last_run"] for dataset in kept["datasets"] if dataset["last_run"]]
+    asked = select(DagRun.dag_id, DagRun.run_id).where(DagRun.run_id.in_({run["run_id"] for run in last_runs}))
+    there = {tuple(name) for name in session.execute(asked)}
+
+    def with_path(run: dict[str, Any] | None) -> dict[str, Any] | None:
+        if run is None:
+            return None
+        is_there = (run["dag_id"], run["run_id"]) in there
+        return {**run, "run": run_path(run["dag_id"], run["run_id"]) if is_there else None}
+
+    return {**kept, "datasets": [{**each, "last_run": with_path(each["last_run"])} for each in kept["datasets"]]}
+
+
 def with_logs(batches: Sequence[dict[str, Any]], session: Session) -> list[dict[str, Any]]:
     """Batches with ``log``, the path of their task in Airflow's UI. A mapped task is named by its batch's label."""
     run_ids = {batch["run_id"] for batch in batches}

@@ -2,6 +2,7 @@
 
 import { html, render, useEffect, useErrorBoundary, useReducer } from './vendor/htm-preact-3.1.1.module.js';
 import { usePoll } from './api.js';
+import { DataView } from './data.js';
 import { DayView } from './day.js';
 import { language, overviewParams, startHost, update, watchHost, where } from './host.js';
 import { OverviewView, Warnings } from './overview.js';
@@ -21,7 +22,7 @@ function App() {
   const place = [params.view, params.date, params.code].join(' ');
   useFocusOnArrival(place, Boolean(overview), params.focus);
   useEffect(() => {
-    document.title = [params.date ?? params.code, t.title].filter(Boolean).join(' – ');
+    document.title = [params.date ?? params.code ?? (params.view === 'data' && t.data), t.title].filter(Boolean).join(' – ');
   });
 
   if (broken) return html`<main><${Banner} kind="broken" tone="bad">${t.broken(String(broken))}<//></main>`;
@@ -31,6 +32,7 @@ function App() {
         ${params.view
           ? html`<${Go} to=${overviewParams()} class="home">← ${t.back}<//>`
           : html`<span class="home">${t.title}</span>`}
+        <${Go} to=${{ view: 'data' }} data-testid="to-data" aria-current=${params.view === 'data' ? 'page' : null}>${t.data}<//>
         ${error && at && html`<span class="as-of" data-testid="as-of">${t.asOf(beijingTime(at))}</span>`}
       </div>
       <${StockSearch} />
@@ -48,6 +50,7 @@ const isBusy = (overview) => overview.active.length + overview.histories.length 
 function View({ params, overview, error }) {
   if (params.view === 'day') return html`<${DayView} date=${params.date ?? ''} />`;
   if (params.view === 'stock') return html`<${StockView} code=${params.code ?? ''} adjust=${params.adjust} />`;
+  if (params.view === 'data') return html`<${DataView} />`;
   if (overview) return html`<${OverviewView} params=${params} overview=${overview} stale=${Boolean(error)} />`;
   return html`<${NoOverview} failed=${Boolean(error)} />`;
 }

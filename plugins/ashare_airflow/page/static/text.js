@@ -22,6 +22,13 @@ export const addDays = (date, days) =>
 /** Monday is 0. */
 export const weekdayOf = (date) => (new Date(`${date}T00:00:00Z`).getUTCDay() + 6) % 7;
 
+const BYTE_UNITS = ['B', 'KB', 'MB', 'GB', 'TB'];
+/** A size on disk, in units of 1,024. */
+export function bytes(size) {
+  const power = Math.min(BYTE_UNITS.length - 1, Math.floor(Math.log2(Math.max(1, size)) / 10));
+  return `${num(size / 1024 ** power)} ${BYTE_UNITS[power]}`;
+}
+
 export function duration(seconds) {
   if (seconds == null) return '';
   const t = text();
@@ -280,6 +287,24 @@ const WORDS = {
   lastSuccess: ['Last success', '最近成功'], lastErrors: ['Last errors', '最近错误'], code: ['Code', '代码'],
   method: ['Method', '方法'], time: ['Time', '时间'], who: ['Who', '来源'],
   noErrors: ['No errors in the last seven days.', '最近七天没有错误。'],
+
+  // data
+  data: ['Data', '数据'], dataset: ['Dataset', '数据集'], completeness: ['Completeness', '完整度'],
+  dataTotal: [(size) => `${size} on disk.`, (size) => `共占用 ${size}。`],
+  dataHelp: [
+    'A size is that of the table with its indexes. Times are Beijing time.',
+    '占用空间为整张表（含索引）的大小。时间为北京时间。',
+  ],
+  datasets: {
+    stock_bar: ['Daily bars of stocks', '股票日线'], index_bar: ['Daily bars of indices', '指数日线'],
+    etf_bar: ['Daily bars of ETFs', 'ETF 日线'], adjust_factor: ['Adjust factors', '复权因子'],
+    security: ['List of securities', '证券列表'], trade_calendar: ['Trade calendar', '交易日历'],
+  },
+  partitions: ['Complete / expected', '完整 / 应有'], partitionUnits: { trade_date: ['trade dates', '个交易日'], week: ['weeks', '周'] },
+  size: ['Size on disk', '占用空间'], table: ['Table', '表'], lastRun: ['Last run', '最近运行'],
+  sharedWith: [(names) => `shared with: ${names.join(', ')}`, (names) => `共用：${names.join('、')}`],
+  lastRunOf: [(name, at) => `${name}: Airflow run, ${at}`, (name, at) => `${name}：Airflow 运行，${at}`],
+  notKept: ['not in ASHARE_KINDS', '未列入 ASHARE_KINDS'],
 
   // day
   back: ['Overview', '总览'], previous: ['Previous session', '上一交易日'], following: ['Next session', '下一交易日'],
