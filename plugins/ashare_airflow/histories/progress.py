@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from ashare.dates import SHANGHAI
 from ashare.history_status import history_work, holes
 from ashare.status import StatusReader
+from ashare_airflow.backfills import HISTORY_DAG_ID
 from ashare_airflow.backfills.links import run_path
 from ashare_airflow.backfills.start import start_problem
-from ashare_airflow.histories import HISTORY_DAG_ID
 from ashare_airflow.histories.state import active_histories, datasets_of, failed_task, span_of, state_of
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from ashare_airflow.backfills import HISTORY_DAG_ID
 from ashare_airflow.backfills.refusals import Refused, airflow_refusals
 from ashare_airflow.backfills.start import check_runs_start, load_dag
-from ashare_airflow.histories import HISTORY_DAG_ID
 from ashare_airflow.histories.state import active_histories
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from sqlalchemy import select
 
 from ashare.datasets import bars_of, kept_with
 from ashare.errors import AshareError
+from ashare_airflow.backfills import HISTORY_DAG_ID
 from ashare_airflow.backfills.refusals import Refused
 from ashare_airflow.backfills.start import load_dag
 from ashare_airflow.backfills.state import UNFINISHED
 from ashare_airflow.context import range_of
 from ashare_airflow.defaults import HISTORY_PARAMS
-from ashare_airflow.histories import HISTORY_DAG_ID
 
 if TYPE_CHECKING:
     from collections.abc import Collection

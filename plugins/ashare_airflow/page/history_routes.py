@@ -16,8 +16,8 @@ from ashare.datasets import kept_with
 from ashare.dates import parse_trade_date_range
 from ashare.dry_run import dry_run_of_history
 from ashare.texts import history_command
+from ashare_airflow.backfills import HISTORY_DAG_ID
 from ashare_airflow.backfills.refusals import Refused
-from ashare_airflow.histories import HISTORY_DAG_ID
 from ashare_airflow.histories.progress import progress
 from ashare_airflow.histories.start import check_can_start, conf_of, start_history
 from ashare_airflow.histories.state import cancel, find_history
