@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from itertools import groupby
@@ -16,9 +16,11 @@ from typing import Any
 import psutil  # type: ignore[import-untyped, unused-ignore]
 
 from ashare_local.terminal import print_columns
+from bench.chinese import in_chinese
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
+CHINESE = DOCUMENT.with_suffix(".zh.md")
 BEGIN, END = "<!-- figures: written by make bench -->\n", "<!-- end of the figures -->\n"
 
 
@@ -77,7 +79,7 @@ def values_before() -> dict[tuple[str, str], float]:
 
 
 def keep(figures: Iterable[Figure], postgres: str, seconds: float) -> None:
-    """Write the figures, with the machine and the commit, to ``RESULTS`` as JSON and into ``DOCUMENT``.
+    """Write the figures, with the machine and the commit, to ``RESULTS`` as JSON, into ``DOCUMENT`` and ``CHINESE``.
 
     :param postgres: PostgreSQL's version.
     :param seconds: the duration of the whole benchmark.
@@ -97,23 +99,30 @@ def keep(figures: Iterable[Figure], postgres: str, seconds: float) -> None:
     }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
-    DOCUMENT.write_text(documented(DOCUMENT.read_text(), document(found)))
+    for file, translated in ((DOCUMENT, str), (CHINESE, in_chinese)):
+        file.write_text(documented(file.read_text(), document(found, translated)))
 
 
-def document(found: Mapping[str, Any]) -> str:
-    """The figures as Markdown, for the place between the marks of `docs/performance.md`."""
+def document(found: Mapping[str, Any], translated: Callable[[str], str] = str) -> str:
+    """The figures as Markdown, for the place between the marks of `docs/performance.md`.
+
+    :param translated: gives a text of the figures in the document's language.
+    """
     machine = found["machine"]
-    text = (
-        f"{found['date']}, commit {found['commit']}; {machine['cores']} cores, {machine['memory_gb']} GiB, "
-        f"{machine['system']}, Python {machine['python']}, PostgreSQL {machine['postgres']}; "
-        f"{found['seconds']} s in all.\n"
+    text = translated("{}, commit {}; {} cores, {} GiB, {}, Python {}, PostgreSQL {}; {} s in all.\n").format(
+        found["date"],
+        found["commit"],
+        *(machine[name] for name in ("cores", "memory_gb", "system", "python", "postgres")),
+        found["seconds"],
     )
     for part, figures in groupby(found["figures"], key=lambda figure: figure["part"]):
-        text += f"\n**{part}**\n\n| | measured | target | | |\n|---|---|---|---|---|\n"
+        text += f"\n**{translated(part)}**\n\n| | {translated('measured')} | {translated('target')} | | |\n"
+        text += "|---|---|---|---|---|\n"
         for one in figures:
             figure = Figure(**{name: value for name, value in one.items() if name != "verdict"})
             measured = f"{figure.value:g} {figure.unit}".strip()
-            cells = (figure.name, measured, _target(figure) or "", figure.verdict, figure.detail)
+            name, verdict, detail = map(translated, (figure.name, figure.verdict, figure.detail))
+            cells = (name, measured, _target(figure) or "", verdict, detail)
             text += f"| {' | '.join(cells)} |\n".replace("|  |", "| |").replace("|  |", "| |")
     return text
 

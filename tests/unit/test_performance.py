@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.figures import DOCUMENT, RESULTS, Figure, document, documented
+from bench.chinese import in_chinese
+from bench.figures import CHINESE, DOCUMENT, RESULTS, Figure, document, documented
 
 
 @pytest.fixture(scope="module")
@@ -16,9 +20,29 @@ def found() -> dict[str, Any]:
     return results
 
 
-def test_its_figures_are_those_that_were_measured(found: dict[str, Any]) -> None:
-    text = DOCUMENT.read_text()
-    assert documented(text, document(found)) == text, "Its figures were changed by hand, or are of another run."
+@pytest.mark.parametrize(("file", "translated"), [(DOCUMENT, str), (CHINESE, in_chinese)], ids=["en", "zh"])
+def test_its_figures_are_those_that_were_measured(
+    found: dict[str, Any], file: Path, translated: Callable[[str], str]
+) -> None:
+    text = file.read_text()
+    assert documented(text, document(found, translated)) == text, (
+        "Its figures were changed by hand, or are of another run."
+    )
+
+
+def test_every_figure_has_its_chinese_text(found: dict[str, Any]) -> None:
+    """What has no translation stays English."""
+    for figure in found["figures"]:
+        for text in (figure["part"], figure["name"], figure["detail"]):
+            assert in_chinese(text) != text or not re.search(
+                r"[a-z]{5}", text.replace("airflow dags", "").replace("backfill", "")
+            ), text
+
+
+def test_numbers_keep_their_order_in_a_translation() -> None:
+    assert in_chinese("1 y 591 ms, 20 y 650 ms") == "1 年 591 ms，20 年 650 ms"
+    assert in_chinese("a date with 400 missing") == "缺 400 只证券的日期"
+    assert in_chinese("a figure that nobody has translated, 5 s") == "a figure that nobody has translated, 5 s"
 
 
 def test_it_has_a_reason_for_each_part(found: dict[str, Any]) -> None:
