@@ -116,6 +116,7 @@ TEXTS = {
     "# y # ms": "# 年 # ms",
     "at most #": "最多 #",
     "#": "#",
+    "a whole market in # s, too": "全市场也只用 # 秒",
     "# s": "# 秒",
     "# GB": "# GB",
     "# s: # securities": "# 秒：# 只证券",
