@@ -120,11 +120,9 @@ class StatusReader:
 
     def _states(self, days: Collection[date]) -> list[DayState]:
         """The states of some days."""
-        found = []
-        for state in self.rows.states(self.as_of, days):
-            known = self._known(state.trade_date, state.coverage, state.status)
-            found.append(state._replace(coverage=known["coverage"], status=known["status"]))
-        return found
+        states = self.rows.states(self.as_of, days)
+        known = [self._known(state.trade_date, state.coverage, state.status) for state in states]
+        return [state._replace(**changes) for state, changes in zip(states, known, strict=True)]  # type: ignore[arg-type]
 
     def _dates(self, days: Collection[date]) -> list[Row]:
         """Some days with all that is known of them, newest first."""

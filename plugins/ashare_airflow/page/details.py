@@ -15,7 +15,7 @@ from ashare.status import StatusReader
 from ashare_airflow.backfills import DAG_ID, REFERENCE_DAG_ID
 from ashare_airflow.backfills.progress import active_progresses
 from ashare_airflow.backfills.scheduler import scheduler_state
-from ashare_airflow.histories.progress import active_progresses as active_histories
+from ashare_airflow.histories.history_progress import active_progresses as active_histories
 from ashare_airflow.page import history_routes, readings, runs
 from ashare_airflow.page.access import MAY_READ, may_start_backfills
 from ashare_airflow.page.dependencies import Reader
@@ -124,7 +124,7 @@ def _unknown_security(code: str) -> NotFound:
 
 @router.get("/messages")
 def messages(response: Response) -> Reply[dict[str, str]]:
-    """The Chinese template of each code in ``said``, with placeholders ``{name}``."""
+    """The Chinese template of each code in ``sentences``, with placeholders ``{name}``."""
     response.headers["Cache-Control"] = "private, max-age=3600"
     return Reply(data=chinese_templates())
 

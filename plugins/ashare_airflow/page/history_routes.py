@@ -18,9 +18,9 @@ from ashare.dry_run import dry_run_of_history
 from ashare.texts import history_command
 from ashare_airflow.backfills import HISTORY_DAG_ID
 from ashare_airflow.backfills.refusals import Refused
-from ashare_airflow.histories.progress import progress
-from ashare_airflow.histories.start import check_can_start, conf_of, start_history
-from ashare_airflow.histories.state import cancel, find_history
+from ashare_airflow.histories.history_progress import progress
+from ashare_airflow.histories.history_runs import cancel, find_history
+from ashare_airflow.histories.trigger import check_can_start, conf_of, start_history
 from ashare_airflow.page.access import AUDITED, MAY_READ, SAME_SITE, may_start_backfills, not_allowed
 from ashare_airflow.page.dependencies import Reader, open_reader, open_store
 from ashare_airflow.page.error_replies import NotFound

@@ -18,7 +18,7 @@ from ashare_airflow.backfills.refusals import Refused
 from ashare_airflow.backfills.request import BackfillRequest
 from ashare_airflow.backfills.start import check_can_start, load_dag, start_problem
 from ashare_airflow.backfills.state import UNFINISHED, active_backfill, runs_of_backfill, unfinished_dates
-from ashare_airflow.histories.state import active_histories, loads_bars, span_of
+from ashare_airflow.histories.history_runs import active_histories, loads_bars, span_of
 from ashare_airflow.page.access import may_start_backfills, not_allowed
 from ashare_airflow.page.sync_kinds import SyncKind
 

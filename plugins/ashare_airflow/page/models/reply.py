@@ -7,7 +7,7 @@ from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, computed_field
 
-from ashare_airflow.page.models.sentence import Said, Sentence, said
+from ashare_airflow.page.models.sentence import CodedSentences, Sentence, coded_sentences
 
 T = TypeVar("T")
 
@@ -19,8 +19,8 @@ class Reply(BaseModel, Generic[T]):
     data: T
 
     @computed_field(description="The sentences of the data as codes with values; see /messages.")
-    def said(self) -> Said:
-        return said(self.data)
+    def sentences(self) -> CodedSentences:
+        return coded_sentences(self.data)
 
 
 class Problem(BaseModel):
@@ -31,8 +31,8 @@ class Problem(BaseModel):
     detail: str
 
     @computed_field(description="The sentence as codes with values; see /messages.")
-    def said(self) -> Said:
-        return said(self)
+    def sentences(self) -> CodedSentences:
+        return coded_sentences(self)
 
 
 class Health(BaseModel):

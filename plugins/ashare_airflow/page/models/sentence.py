@@ -15,11 +15,11 @@ _MARK = "sentence"
 Sentence = Annotated[str, _MARK]
 """A field's type: a sentence in English."""
 
-Said = dict[str, list[Any]]
+CodedSentences = dict[str, list[Any]]
 """A reply's sentences, each as parts: text, or a code with its values, ``[code, {name: text or parts}]``."""
 
 
-def said(reply: object) -> Said:
+def coded_sentences(reply: object) -> CodedSentences:
     """The sentences of a reply's models that the catalogue has, read back into codes with values."""
     found = {}
     for text in set(_sentences(reply)):

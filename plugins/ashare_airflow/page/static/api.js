@@ -35,7 +35,7 @@ async function request(path, signal, init = {}) {
   } catch {
     throw new ApiError(response.ok ? 502 : response.status, text().badAnswer(response.status));
   }
-  learn(body?.said);
+  learn(body?.sentences);
   if (!response.ok) {
     const said = [body?.message, body?.detail].find((each) => typeof each === 'string');
     throw new ApiError(response.status, said ?? text().badAnswer(response.status));

@@ -196,9 +196,9 @@ const CLAMPED_FROM = 55; // characters, about two lines of the column
 function Reason({ of: reason }) {
   const [whole, setWhole] = useState(false);
   if (!reason) return null;
-  const said = say(reason);
-  return html`<div class=${whole ? 'reason' : 'reason clamped'} title=${said}>${said}</div>
-    ${said.length > CLAMPED_FROM && html`<button type="button" class="link small" aria-expanded=${whole}
+  const words = say(reason);
+  return html`<div class=${whole ? 'reason' : 'reason clamped'} title=${words}>${words}</div>
+    ${words.length > CLAMPED_FROM && html`<button type="button" class="link small" aria-expanded=${whole}
       onClick=${() => setWhole(!whole)}>${whole ? text().less : text().more}</button>`}`;
 }
 

@@ -17,9 +17,9 @@ export function setTemplates(given) {
   templates = given ?? templates;
 }
 
-/** Takes a reply's `said`: each sentence as parts. */
-export function learn(said) {
-  Object.entries(said ?? {}).forEach(([sentence, parts]) => known.set(sentence, parts));
+/** Takes a reply's sentences, each as parts. */
+export function learn(sentences) {
+  Object.entries(sentences ?? {}).forEach(([sentence, parts]) => known.set(sentence, parts));
 }
 
 /** A sentence of the server in the page's language. What the catalogue does not have stays as it is. */

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ashare_airflow.backfills import HISTORY_DAG_ID
 from ashare_airflow.backfills.refusals import Refused, airflow_refusals
 from ashare_airflow.backfills.start import check_runs_start, load_dag
-from ashare_airflow.histories.state import active_histories
+from ashare_airflow.histories.history_runs import active_histories
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

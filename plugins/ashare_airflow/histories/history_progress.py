@@ -10,7 +10,7 @@ from ashare.status import StatusReader
 from ashare_airflow.backfills import HISTORY_DAG_ID
 from ashare_airflow.backfills.links import run_path
 from ashare_airflow.backfills.start import start_problem
-from ashare_airflow.histories.state import active_histories, datasets_of, failed_task, span_of, state_of
+from ashare_airflow.histories.history_runs import active_histories, datasets_of, failed_task, span_of, state_of
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
