@@ -12,7 +12,7 @@ from ashare_local import PROJECT
 
 COMPOSED_IN = (
     *("include/ashare/sync", "include/ashare/source", "include/ashare/store", "include/ashare/alerts"),
-    *("plugins/ashare_airflow/page", "plugins/ashare_airflow/backfills", "plugins/ashare_airflow/report"),
+    *(f"plugins/ashare_airflow/{name}" for name in ("page", "backfills", "histories", "report")),
     *(
         f"include/ashare/{name}.py"
         for name in "checks connection cost dates dry_run params reference_lists settings status".split()
