@@ -1,7 +1,7 @@
 # Everything a newcomer needs: `make demo`, `make up`, `make test`. Works with GNU make 3.81 (macOS) and later.
 
 .DEFAULT_GOAL := help
-.PHONY: help install wheel demo up env down psql backup restore doctor test test-clock test-compose test-qlib soak bench lint format lock clean
+.PHONY: help install wheel demo up env down psql backup restore doctor test test-clock test-compose test-qlib soak bench docs docs-serve lint format lock clean
 
 UV_VERSION := 0.13.9
 VENV := .venv
@@ -69,10 +69,16 @@ soak: $(DEV_READY)  ## Backfills under random faults and kills, then an exact co
 bench: $(DEV_READY)  ## All figures of docs/performance.md, beside the last ones (24 minutes, 12 GB of TMPDIR; PARTS=loading)
 	@$(BIN)/python -m bench $(PARTS)
 
+docs: $(DEV_READY)  ## The documentation as a site in .site/, in English and Chinese
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -W ignore -m mkdocs build --strict --quiet && echo ".site/index.html"
+
+docs-serve: $(DEV_READY)  ## The same on http://127.0.0.1:8000, with search; a changed page is built anew
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -W ignore -m mkdocs serve --strict
+
 lint: $(DEV_READY)  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m mypy include plugins dags tests bench
+	$(BIN)/python -m mypy include plugins dags tests bench docs/tools
 
 format: $(DEV_READY)  ## Let ruff format and mend the code
 	$(BIN)/ruff check --fix .
@@ -91,7 +97,7 @@ clean:  ## Stop everything, delete .venv and the caches (DATABASE=.airflow: all 
 		! ls "$(DATABASE)/secrets.json" "$(DATABASE)/demo/secrets.json" 2>/dev/null | grep -q .; then \
 		echo "$(DATABASE) is none that \`make up\` or \`make demo\` has made: delete it yourself." >&2; exit 1; fi
 	@$(MAKE) --no-print-directory down DEMO=
-	rm -rf $(VENV) $(QLIB_VENV) dist .test .pytest_cache .mypy_cache .ruff_cache .hypothesis $(if $(DATABASE),"$(DATABASE)")
+	rm -rf $(VENV) $(QLIB_VENV) dist .site .test .pytest_cache .mypy_cache .ruff_cache .hypothesis $(if $(DATABASE),"$(DATABASE)")
 	find dags include plugins tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 	@if [ -e "$(STATE)" ]; then \
 		echo "Kept: the databases in $(STATE). \`make clean DATABASE=$(STATE)\` deletes them, with all bars."; fi
