@@ -1,4 +1,4 @@
-"""Settings from ``ASHARE_*`` environment variables; the README's table lists them."""
+"""Settings from ``ASHARE_*`` environment variables; docs/settings.md lists them."""
 
 from __future__ import annotations
 

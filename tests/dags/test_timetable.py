@@ -1,4 +1,4 @@
-"""A run is a trade date: the README's promise that ranges include both ends, wherever the viewer is."""
+"""A run is a trade date: the promise of docs/backfill.md that ranges include both ends, wherever the viewer is."""
 
 from __future__ import annotations
 

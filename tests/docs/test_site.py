@@ -124,7 +124,7 @@ def test_a_reader_finds_a_setting_in_both_languages_and_nothing_comes_from_elsew
         page.on("request", lambda request: requested.append(request.url))
         for start, words, language in (
             ("/index.html", "ASHARE_REQUEST_BUDGET", "English"),
-            ("/zh/index.html", "ASHARE_KINDS", "中文"),
+            ("/zh/index.html", "前复权", "中文"),
         ):
             page.goto(address + start)
             page.locator("input[name=query]").click()

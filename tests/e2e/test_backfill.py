@@ -1,4 +1,4 @@
-"""The promises of the README, through a real scheduler: these tests build on each other, in the order they stand."""
+"""What the documents promise, through a real scheduler: these tests build on each other, in their order."""
 
 from __future__ import annotations
 

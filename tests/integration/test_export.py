@@ -617,13 +617,13 @@ def test_what_is_not_an_export_for_qlib_is_left_alone(loaded: Database, cli: Cli
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis"]
 
 
-# ---------------------------------------------------------------------- the README's examples
+# ---------------------------------------------------------------------- the examples of docs/
 
 
 @pytest.fixture
-def readme(loaded: Database, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], str]:
-    """The README's code of a language that has a word in it, in a directory with its export."""
-    text = (PROJECT / "README.md").read_text(encoding="utf-8").split("\n## Reading\n")[1].split("\n## ")[0]
+def example(loaded: Database, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], str]:
+    """The code of docs/reading.md or docs/lake.md that has a word in it, in a directory with its export."""
+    text = "".join((PROJECT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ("reading", "lake"))
     (command,) = re.findall(r"^ashare export (.*)$", text, re.MULTILINE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(POSTGRES_VARIABLE, loaded.server.connection_json(loaded.name))
@@ -638,19 +638,19 @@ def readme(loaded: Database, cli: Cli, tmp_path: Path, monkeypatch: pytest.Monke
     return block
 
 
-def test_the_notebook_example(readme: Callable[[str, str], str], tmp_path: Path) -> None:
+def test_the_notebook_example(example: Callable[[str, str], str], tmp_path: Path) -> None:
     names: dict[str, Any] = {}
-    exec(readme("python", "pivot"), names)
+    exec(example("python", "pivot"), names)
     assert names["close"].shape == (3, len(names["listed"]) + 1)
     assert len(names["axes"].lines) == len(names["best"]) + 1 == 6
     names["axes"].figure.savefig(tmp_path / "prices.png")
 
 
 @pytest.mark.filterwarnings("ignore::ashare.read.IncompleteLists")
-def test_the_example_of_lists(loaded: Database, readme: Callable[[str, str], str]) -> None:
+def test_the_example_of_lists(loaded: Database, example: Callable[[str, str], str]) -> None:
     add_lists(loaded)
     names: dict[str, Any] = {}
-    exec(readme("python", "members"), names)
+    exec(example("python", "members"), names)
     one, other = sorted(names["spans"]["code"])
     assert names["csi300"]["code"].tolist() == [other]
     assert names["closes"]["code"].unique().tolist() == [other]
@@ -659,32 +659,32 @@ def test_the_example_of_lists(loaded: Database, readme: Callable[[str, str], str
 
 
 def test_the_examples_of_duckdb_and_polars(
-    loaded: Database, readme: Callable[[str, str], str], tmp_path: Path
+    loaded: Database, example: Callable[[str, str], str], tmp_path: Path
 ) -> None:
     adjusted = loaded.rows(
         "SELECT code, trade_date, h.close, q.close FROM ashare.daily_bar_hfq h JOIN ashare.daily_bar_qfq q "
         "USING (code, trade_date) ORDER BY code, trade_date"
     )
-    rows = sorted(duckdb.sql(readme("sql", "read_parquet")).fetchall())
+    rows = sorted(duckdb.sql(example("sql", "read_parquet")).fetchall())
     assert [row[:2] for row in rows] == [row[:2] for row in adjusted]
     for n in (2, 3):
         assert [row[n] for row in rows] == pytest.approx([float(row[n]) for row in adjusted])
 
     names: dict[str, Any] = {}
-    exec(readme("python", "polars"), names)
+    exec(example("python", "polars"), names)
     hfq = names["hfq"].sort("code", "trade_date")
     assert hfq["close"].to_list() == pytest.approx([float(row[2]) for row in adjusted])
 
 
 def test_the_example_of_qlibs_loader_makes_the_frame_that_it_wants(
-    loaded: Database, readme: Callable[[str, str], str], monkeypatch: pytest.MonkeyPatch
+    loaded: Database, example: Callable[[str, str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Qlib does not go with Airflow's pins; with the real one this was tried by hand."""
     for name in ("qlib", "qlib.data", "qlib.data.dataset", "qlib.data.dataset.loader"):
         monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
     sys.modules["qlib.data.dataset.loader"].StaticDataLoader = dict  # type: ignore[attr-defined]
     names: dict[str, Any] = {}
-    exec(readme("python", "StaticDataLoader"), names)
+    exec(example("python", "StaticDataLoader"), names)
     frame = names["loader"]["feature"]
     assert frame.index.names == ["datetime", "instrument"]
     assert list(frame.columns) == ["$open", "$high", "$low", "$close", "$volume", "$factor"]

@@ -45,10 +45,9 @@ from ashare_emulator.protocol import CALLS, Request
 from ashare_emulator.reference_loads import FIRST_LOADS, INDUSTRIES
 
 PROJECT = Path(__file__).parents[2]
-README = (PROJECT / "README.md").read_text(encoding="utf-8")
+DOCUMENT = {file.stem: file.read_text(encoding="utf-8") for file in (PROJECT / "docs").glob("*.md")}
 PAGE = (PROJECT / "plugins" / "ashare_airflow" / "page" / "static" / "text.js").read_text(encoding="utf-8")
 DAILY_DAG = (PROJECT / "dags" / "ashare_daily.py").read_text(encoding="utf-8")
-RELIABILITY = (PROJECT / "docs" / "reliability.md").read_text(encoding="utf-8")
 FUNCTION = re.compile(r"FUNCTION ashare\.listed_security\(.*?\$\$\n(.*?)\$\$;", re.DOTALL)
 QUERIES = MIGRATIONS.parent / "queries"
 REFERENCE_CALLS = {"login", "logout", "query_trade_dates", "query_all_stock", "query_stock_basic"}
@@ -269,21 +268,26 @@ def test_the_dags_param_allows_every_kind(params: dict[str, Any]) -> None:
     assert params["kinds"].schema["items"]["enum"] == list(KINDS)
 
 
-def test_the_readme_names_the_kinds() -> None:
+def test_the_documents_name_the_kinds() -> None:
     listed = ", ".join(f"`{kind}`" for kind in KINDS)
-    assert sole(r"\| `kinds` \| [^|]+ \| ([^|]+) \|", README) == listed
-    assert f"of {listed};" in sole(r"\| `ASHARE_KINDS` \| [^|]+ \| ([^|]+) \|", README)
+    for name in ("backfill", "history"):
+        assert sole(r"\| `kinds` \| [^|]+ \| ([^|]+) \|", DOCUMENT[name]) == listed
+    assert f"of {listed};" in sole(r"\| `ASHARE_KINDS` \| [^|]+ \| ([^|]+) \|", DOCUMENT["settings"])
 
 
 @pytest.mark.parametrize(
     ("text", "pattern", "value"),
     [
-        (README, r"the bars \(from (\d+:\d+) on\)", f"{BARS_APPEAR:%H:%M}"),
-        (README, r"ETFs from (\d+-\d+-\d+) on", f"{ETFS_FROM}"),
-        (README, r"everything before (\d{4}) one request per security", f"{MARKET_DAY_FROM['stock']:%Y}"),
+        (DOCUMENT["how-a-date-gets-complete"], r"the bars \(from (\d+:\d+) on\)", f"{BARS_APPEAR:%H:%M}"),
+        (DOCUMENT["how-a-date-gets-complete"], r"ETFs from (\d+-\d+-\d+) on", f"{ETFS_FROM}"),
+        (
+            DOCUMENT["how-a-date-gets-complete"],
+            r"everything before (\d{4}) one request per security",
+            f"{MARKET_DAY_FROM['stock']:%Y}",
+        ),
         (DAILY_DAG, r"From (\d+:\d+) on, a missing bar is believed", f"{BARS_ARE_FINAL:%H:%M}"),
         (DAILY_DAG, r"factors .* the task waits until (\d+:\d+)", f"{ADJUST_FACTORS.final:%H:%M}"),
-        (RELIABILITY, r"After (\d+:\d+) an absence is believed", f"{BARS_ARE_FINAL:%H:%M}"),
+        (DOCUMENT["reliability"], r"After (\d+:\d+) an absence is believed", f"{BARS_ARE_FINAL:%H:%M}"),
     ],
 )
 def test_the_documents_name_the_same_days_and_times(text: str, pattern: str, value: str) -> None:
@@ -354,13 +358,13 @@ def test_the_schema_knows_the_weekly_datasets() -> None:
 
 
 @pytest.mark.parametrize("name", WEEKLY_DATASETS)
-def test_the_readme_and_the_dag_name_every_weekly_dataset(name: str) -> None:
+def test_the_document_and_the_dag_name_every_weekly_dataset(name: str) -> None:
     reference = (PROJECT / "dags" / "ashare_reference.py").read_text(encoding="utf-8")
-    assert f"`{name}`" in README
+    assert f"`{name}`" in DOCUMENT["weekly-lists"]
     assert f"`ashare.{name}`" in reference
 
 
-def test_the_dag_and_the_readme_name_the_indices() -> None:
+def test_the_document_names_the_indices() -> None:
     for each in MEMBER_LISTS.values():
-        assert each.name in README
-        assert each.code in README
+        assert each.name in DOCUMENT["weekly-lists"]
+        assert each.code in DOCUMENT["weekly-lists"]

@@ -1,6 +1,6 @@
-"""The README's three steps into an Airflow of somebody else, and out of it again; the library without Airflow.
+"""The three steps of docs/install.md into an Airflow of somebody else, and back; the library without Airflow.
 
-The commands are the README's own. The tests of the Airflow build on each other, in the order they stand.
+The commands are the document's own. The tests of the Airflow build on each other, in the order they stand.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ BARS = "wheel_bars"
 EVERYTHING = (API_SERVER, SCHEDULER, DAG_PROCESSOR)
 
 
-def commands_of_the_readme() -> list[list[str]]:
+def commands_of_the_document() -> list[list[str]]:
     """Of its section about an Airflow that exists, the lines of each block of commands: three steps, the way out."""
-    text = (PROJECT / "README.md").read_text(encoding="utf-8")
+    text = (PROJECT / "docs" / "install.md").read_text(encoding="utf-8")
     section = text[text.index("\n## Into an Airflow that exists\n") :].split("\n## ", 2)[1]
     blocks = re.findall(r"^ *```console\n(.*?)^ *```$", section, re.MULTILINE | re.DOTALL)
     return [re.split(r"\n(?! )", dedent(block).strip()) for block in blocks]
@@ -173,7 +173,7 @@ def runs_their_dag(site: Site) -> str:
 
 
 def test_three_steps_give_a_trade_date(site: Site, connections: dict[str, str], dist: Path) -> None:
-    (first,), second, (third,), _ = commands_of_the_readme()
+    (first,), second, (third,), _ = commands_of_the_document()
     program, *arguments = shlex.split(first)
     assert (program, arguments[0], arguments[-1]) == ("pip", "install", "dist")
     install(site.programs, *arguments[1:-2], wheels=dist)
@@ -248,7 +248,7 @@ def test_after_an_uninstallation_airflow_goes_on_without_a_trace(site: Site) -> 
     waiting = site.trigger("2025-09-25")  # without its timetable, the scheduler would end over such a run
     assert site.api("GET", waiting)["state"] == "queued"
     site.stop(*EVERYTHING)
-    *deletions, uninstallation = (shlex.split(line, comments=True) for line in commands_of_the_readme()[-1])
+    *deletions, uninstallation = (shlex.split(line, comments=True) for line in commands_of_the_document()[-1])
     for command in deletions:
         site.run(*command, check=True)
     assert uninstallation == ["pip", "uninstall", "ashare-sync"]

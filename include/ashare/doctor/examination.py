@@ -221,7 +221,7 @@ def _factors(system: CheckedSystem) -> Iterator[Finding]:
         "factors",
         WARN,
         f"prices and adjust factors disagree {total} times since {since} ({named}): adjusted prices are off there. "
-        f"ashare.factor_mismatch('{since}', '{until}') lists all; the README, Adjusted prices, says what to do.",
+        f"ashare.factor_mismatch('{since}', '{until}') lists all; docs/adjusted-prices.md says what to do.",
     )
 
 
