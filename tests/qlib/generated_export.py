@@ -55,6 +55,7 @@ def load(connect: Connect, market: GeneratedMarket, start: date) -> None:
                 copy.write(_lines(market.bars_on(day, "stock"), None, day, day))
             for code in DEFAULT_INDICES:
                 copy.write(_lines(market.bars_of(code, start, market.end), code, start, market.end))
+        connection.execute("ANALYZE")  # or the export joins tables of which PostgreSQL knows no size
 
 
 def write(directory: Path, conninfo: str) -> Path:

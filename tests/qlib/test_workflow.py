@@ -1,7 +1,8 @@
-"""Qlib itself, unchanged, works on the files of ``ashare export --qlib``: its LightGBM workflow, to the last day."""
+"""Qlib, unchanged, works on the files of ``ashare export --qlib``: its LightGBM workflow, and a recipe's backtest."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -16,6 +17,7 @@ import pytest
 from ashare_emulator.generated import GeneratedMarket
 from ashare_local import PROJECT
 from tests.conftest import Database, Databases
+from tests.docs.markdown import code_blocks
 from tests.qlib import generated_export
 
 pytestmark = [
@@ -152,3 +154,35 @@ def test_qlibs_exchange_knows_the_limits_of_each_board(provider_uri: Path, loade
         )
         assert len(rows) > 20, name
         assert found[name] == [list(row) for row in rows], name
+
+
+SHOW = """
+import json
+bought = {f"{day:%Y-%m-%d}": sorted(held.get_stock_list()) for day, held in positions.items()}
+print(json.dumps({"days": [f"{day:%Y-%m-%d}" for day in report.index], "bench": report["bench"].tolist(),
+                  "return": report["return"].tolist(), "turnover": report["turnover"].tolist(), "held": bought}))
+"""
+
+
+def test_the_recipe_of_a_backtest_holds_members_that_could_be_bought(
+    provider_uri: Path, loaded: Database, market: GeneratedMarket
+) -> None:
+    recipes = (PROJECT / "docs" / "recipes.md").read_text(encoding="utf-8")
+    (code,) = [block.text for block in code_blocks(recipes) if "import qlib" in block.text]
+    report = json.loads(qlib(provider_uri.parent, "python", "-c", code + SHOW).splitlines()[-1])
+
+    days, held = report["days"], report["held"]
+    assert days == [str(day) for day, is_open in market.trade_dates(date(2024, 7, 1), END) if is_open]
+    index = {row[0]: float(row[12]) / 100 for row in market.bars_of("sh.000300", START, END)}
+    assert report["bench"] == pytest.approx([index[day] for day in days], abs=1e-6)
+    assert all(map(math.isfinite, report["return"]))
+    assert sum(turnover > 0 for turnover in report["turnover"]) > 100
+    can_buy = {
+        (day, code.replace(".", "").upper())
+        for day, code in loaded.rows(
+            "SELECT trade_date::text, code FROM ashare.daily_limit WHERE can_buy AND trade_date >= '2024-07-01'"
+        )
+    }
+    bought = {(day, code) for before, day in itertools.pairwise(days) for code in {*held[day]} - {*held[before]}}
+    assert len(bought) > 200
+    assert bought <= can_buy
