@@ -5,6 +5,7 @@ A hook of MkDocs, which sees ``docs/`` alone. Links in ``docs/`` hold symbolic l
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from itertools import count
@@ -18,6 +19,9 @@ PROJECT = DOCS.parent
 SHOWN_AS = {
     "CHANGELOG.md": "changes.md",
     "CONTRIBUTING.md": "contributing.md",
+    "CONTRIBUTING.zh-CN.md": "contributing.md",
+    "deploy/README.md": "deployment.md",
+    "deploy/README.zh-CN.md": "deployment.md",
     "README.md": "index.md",
     "README.zh-CN.md": "index.md",
 }
@@ -26,6 +30,11 @@ LINK = re.compile(r"(?<=\]\()(?!\w+:|#|/)([^)\s#]+)")
 HEADING = re.compile(r"^( *)```.*?^ *```$|^#+ ([^\n]+)$", re.MULTILINE | re.DOTALL)
 """A heading, or a block of code, in which a line may look like one."""
 MARKUP = re.compile(r"\[([^\]]*)\]\([^)]*\)|[*`]")
+
+
+def on_config(config: Any) -> None:
+    """Keep the search's dictionary from writing to the terminal."""
+    logging.getLogger("jieba").setLevel(logging.WARNING)
 
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
@@ -42,8 +51,18 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     markdown = LINK.sub(in_site, markdown)
     if source.name.endswith(".zh.md"):
         original = source.with_name(source.name.removesuffix(".zh.md") + ".md")
+        markdown = with_links_to_english(markdown, place / original.name)
         return with_english_anchors(markdown, original.read_text(encoding="utf-8"))
     return markdown
+
+
+def with_links_to_english(chinese: str, original: PurePosixPath) -> str:
+    """The Chinese page with links to its English one as HTML: in Markdown, both have the same name in the site.
+
+    :param original: the English page's path in the site's sources.
+    """
+    english = f"{'../' * len(original.parts)}{original.with_suffix('.html')}"
+    return re.sub(rf"\[([^\]]+)\]\({re.escape(original.name)}(#[^)]*)?\)", rf'<a href="{english}\2">\1</a>', chinese)
 
 
 def with_english_anchors(chinese: str, english: str) -> str:

@@ -1,4 +1,4 @@
-"""Markdown files, taken apart for comparison."""
+"""The code in Markdown files."""
 
 from __future__ import annotations
 
@@ -18,8 +18,3 @@ class Code(NamedTuple):
 
 def code_blocks(markdown: str) -> list[Code]:
     return [Code(language, dedent(text)) for _, language, text in FENCED.findall(markdown)]
-
-
-def heading_levels(markdown: str) -> list[int]:
-    """The level of each heading, in order."""
-    return [len(marks) for marks in re.findall(r"^(#+) ", FENCED.sub("", markdown), re.MULTILINE)]

@@ -11,7 +11,11 @@ import pytest
 
 from ashare_local import PROJECT
 
-OTHER_NAMES = {Path("CONTRIBUTING.md"): "CONTRIBUTING.zh-CN.md", Path("deploy/README.md"): "README.zh-CN.md"}
+OTHER_NAMES = {
+    Path("README.md"): "README.zh-CN.md",
+    Path("CONTRIBUTING.md"): "CONTRIBUTING.zh-CN.md",
+    Path("deploy/README.md"): "README.zh-CN.md",
+}
 """Pages outside of `docs`, and the names of their translations."""
 IN_FULL = {
     *("adding-a-dataset", "architecture", "operations", "performance", "reliability", "testing"),
@@ -40,6 +44,8 @@ SCALES = {"million": 10**6, "billion": 10**9, "万": 10**4, "亿": 10**8}
 
 def pairs() -> Iterator[tuple[Path, Path]]:
     for chinese in sorted((PROJECT / "docs").rglob("*.zh.md")):
+        if chinese.is_symlink():  # for the site, to one of OTHER_NAMES
+            continue
         yield chinese.with_name(chinese.name.replace(".zh.md", ".md")), chinese
     for english, name in OTHER_NAMES.items():
         yield PROJECT / english, (PROJECT / english).with_name(name)
