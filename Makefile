@@ -1,7 +1,7 @@
 # Everything a newcomer needs: `make demo`, `make up`, `make test`. Works with GNU make 3.81 (macOS) and later.
 
 .DEFAULT_GOAL := help
-.PHONY: help install wheel demo up env down psql backup restore doctor test test-clock test-compose test-qlib soak bench docs docs-serve lint format lock clean
+.PHONY: help install wheel demo up env down psql backup restore doctor test test-clock test-compose test-qlib soak bench docs docs-serve comments lint format lock clean
 
 UV_VERSION := 0.13.9
 VENV := .venv
@@ -74,6 +74,10 @@ docs: $(DEV_READY)  ## The documentation as a site in .site/, in English and Chi
 
 docs-serve: $(DEV_READY)  ## The same on http://127.0.0.1:8000, with search; a changed page is built anew
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -W ignore -m mkdocs serve --strict
+
+comments: $(DEV_READY)  ## docs/data.md, its Chinese page and deploy/dbt/sources.yml, from the comments of the schema
+	@$(BIN)/python -m docs.tools.data_page
+	@$(BIN)/python -m tests.dbt_sources
 
 lint: $(DEV_READY)  ## ruff and mypy
 	$(BIN)/ruff check .

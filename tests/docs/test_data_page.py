@@ -9,7 +9,7 @@ import pytest
 from docs.tools.data_page import PAGES, Relation, Translation, page, read_chinese, relations
 from tests.conftest import Databases
 
-RENEW = "renew it: PYTHONPATH=include:plugins .venv/bin/python -m docs.tools.data_page"
+RENEW = "renew it: make comments"
 
 
 @pytest.fixture(scope="module")
