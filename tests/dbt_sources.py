@@ -1,4 +1,4 @@
-"""`deploy/dbt/sources.yml`, from the comments of the schema: ``python -m tests.dbt_sources`` writes it anew."""
+"""`deploy/dbt/sources.yml`, from the comments of the schema: `make comments` writes it anew."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.conftest import Database
 FILE = PROJECT / "deploy" / "dbt" / "sources.yml"
 HEAD = """\
 # The schema ashare as dbt's source: source('ashare', 'daily_bar'). Copy the file into your project's models/.
-# Written by `python -m tests.dbt_sources` from the comments in the database.
+# Written by `make comments` from the comments in the database.
 """
 DESCRIPTION = "A-share sync: the China A-share market's daily bars, with what is known of their completeness."
 COMMENTED = """

@@ -1,7 +1,7 @@
 """Writes docs/data.md and docs/data.zh.md: each dataset of the registry, each table and column by its comment.
 
-`make comments` runs it. The comments are those of a database with today's schema; docs/data_zh.json has the Chinese text of each. It begins
-with the texts that have none yet, if there are any: then fill them in, and run this again.
+`make comments` runs it. The comments are those of a database with today's schema; docs/data_zh.json has the Chinese
+text of each. It begins with the texts that have none yet, if there are any: then fill them in, and run this again.
 """
 
 from __future__ import annotations

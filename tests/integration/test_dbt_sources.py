@@ -10,7 +10,7 @@ from tests.dbt_sources import FILE, sources
 
 def test_the_file_is_that_of_a_new_database(database: Database) -> None:
     text = FILE.read_text(encoding="utf-8")
-    assert text == sources(database), "The schema has changed: `python -m tests.dbt_sources` writes the file anew."
+    assert text == sources(database), "The schema has changed: `make comments` writes the file anew."
 
 
 def test_every_column_has_a_type_and_a_description_that_dbt_takes_as_it_is() -> None:
