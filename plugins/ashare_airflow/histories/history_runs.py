@@ -17,7 +17,6 @@ from ashare_airflow.backfills.refusals import Refused
 from ashare_airflow.backfills.start import load_dag
 from ashare_airflow.backfills.state import UNFINISHED
 from ashare_airflow.context import range_of
-from ashare_airflow.defaults import HISTORY_PARAMS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -44,6 +43,9 @@ def active_histories(session: Session) -> list[DagRun]:
 
 def params_of(run: DagRun) -> dict[str, Any]:
     """The run's params: those that the run was given, and the DAG's defaults."""
+    # Not at the top: a wrong setting, which that module reads, would keep the page from starting.
+    from ashare_airflow.defaults import HISTORY_PARAMS
+
     return {**{name: param.value for name, param in HISTORY_PARAMS.items()}, **(run.conf or {})}
 
 
