@@ -125,12 +125,12 @@ export function DateField({ label, value, onPick, id }) {
     setWrong(Boolean(typed) && !whole && type === 'change');
     if (whole || !typed) onPick(typed || null);
   };
-  return html`<div class="field"><label for=${id}>${label}</label>
+  return html`<div class="field"><label for=${id} id="${id}-label">${label}</label>
     <span class="date-field">
       <input type="text" id=${id} ref=${input} inputmode="numeric" autocomplete="off" maxlength="10" size="10"
         placeholder="YYYY-MM-DD" aria-invalid=${wrong} aria-describedby=${wrong ? `${id}-wrong` : null}
         onInput=${report} onChange=${report} />
-      <button type="button" class="pick" aria-label=${t.pickDate(label)} onClick=${() => showPicker(picker.current, value)}>
+      <button type="button" class="pick" aria-label=${t.openCalendar} aria-describedby="${id}-label" onClick=${() => showPicker(picker.current, value)}>
         <span aria-hidden="true">▾</span></button>
       <input type="date" class="picker" ref=${picker} tabindex="-1" aria-hidden="true" min="1990-12-19"
         onChange=${({ target }) => target.value && onPick(target.value)} />

@@ -172,7 +172,7 @@ function Preview({ what, unit, preview }) {
       [t.completeAlready, num(preview.complete)],
       [t.underWay, preview.under_way > 0 && num(preview.under_way)],
       [t.toSync, num(preview.to_sync)],
-      [t.runsWithout, extra > 0 && num(extra)],
+      [t.runs, what !== 'history' && (extra ? t.runsWithout(preview.runs, extra) : num(preview.runs))],
       [t.requestsOf, t.of(preview.requests, preview.requests_left)],
       [t.quotaDays, preview.quota_days > 1 && num(preview.quota_days)],
       [t.about, duration(preview.seconds)],
