@@ -94,5 +94,9 @@ class StoreRefused(TerminalError):
     """PostgreSQL refuses a statement, and would refuse a retry."""
 
 
+class NotVerified(TerminalError):
+    """A complete trade date could not be read again and compared; what is loaded stays."""
+
+
 class IncompleteDate(TransientError):
     """A trade date, or a week of a list, is not complete; the text says what is missing and why."""

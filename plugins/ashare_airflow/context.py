@@ -39,6 +39,7 @@ def run_of(context: Context) -> Iterator[Run]:
             kinds=tuple(params["kinds"]),
             fetch=params["fetch"],
             batch_size=params["batch_size"],
+            verify=params["verify"],
             run_id=dag_run.run_id,
             who=label,
         )

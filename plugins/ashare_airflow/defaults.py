@@ -87,6 +87,11 @@ DAILY_PARAMS = {
     "kinds": _KINDS,
     "fetch": Param("auto", enum=["auto", "code"], description="auto: the whole market at once; code: one by one."),
     "batch_size": Param(500, type="integer", minimum=1, description="Codes in a batch that goes one by one."),
+    "verify": Param(
+        False,
+        type="boolean",
+        description="Read a complete date again, compare, and update what Baostock has changed.",
+    ),
     "trade_date": _day("For a run without a partition key. Empty: the newest weekday whose bars should be out."),
 }
 

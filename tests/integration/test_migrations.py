@@ -58,6 +58,7 @@ RELEASED = {
     "0018_row_versions.sql": "5013abb2e0d6aaf7dafa1bc81c780691bdd22c1f2696978fd6a56f1c43f442e6",
     "0019_request_count.sql": "da4f40fc12a0a8df1d24156a310699fcfa9c1b66b77c5518cbe1fd9db7ba2f7a",
     "0020_year_summary.sql": "bf804fe34f97649e2a5eeca542ce02054b4df933d983af0288bb1f72d78acbca",
+    "0021_verification.sql": "12a098275b233546ac0acca33aa6d9e1a460a758ee0f6296ec5677c4bb26b681",
 }
 """Databases have run these: whoever has one never runs it again."""
 
@@ -332,6 +333,16 @@ ROWS: dict[str, Sequence[Row]] = {
     "bar_revision": [
         {"trade_date": DAY, "code": "a", "old": '{"close": 1.10}', "new": "{}", "revised_at": MOMENT, "run_id": "x"},
         {"trade_date": DAY, "code": "a", "old": '{"close": 1.10}', "new": "null", "run_id": None},
+    ],
+    "verification": [
+        {
+            "trade_date": DAY,
+            "dataset": dataset,
+            "verified_at": MOMENT,
+            **dict.fromkeys(("compared", "revised", "inserted", "lacking"), "5000"),
+            "run_id": run_id,
+        }
+        for dataset, run_id in (("stock_bar", "x"), ("adjust_factor", None))
     ],
     "rejected_bar": [
         {
@@ -613,6 +624,20 @@ def test_who_may_read_or_write_the_ledger_may_do_so_with_its_counts(at_version: 
             assert connection.execute("SELECT used_today FROM ashare.source_limit").fetchone() == (2,)
     finally:
         database.do("DROP OWNED BY a_reader, a_writer; DROP ROLE a_reader, a_writer")
+
+
+def test_who_may_read_revisions_may_read_what_was_compared(at_version: AtVersion) -> None:
+    database = at_version(20)
+    database.do("CREATE ROLE a_reader")
+    try:
+        database.do("GRANT USAGE ON SCHEMA ashare TO a_reader; GRANT SELECT ON ashare.bar_revision TO a_reader")
+        with database.connect() as connection:
+            migrate(connection)
+        with database.connect() as connection:
+            connection.execute("SET ROLE a_reader")
+            assert connection.execute("SELECT count(*) FROM ashare.verification").fetchone() == (0,)
+    finally:
+        database.do("DROP OWNED BY a_reader; DROP ROLE a_reader")
 
 
 # ---------------------------------------------------------------------- beside others

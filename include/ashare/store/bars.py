@@ -8,7 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ashare.datasets import bars_of
-from ashare.store import cross_check
+from ashare.store import cross_check, verifications
 from ashare.store.bar_merge import merge, record_absent, record_absent_range, replace_rejected, save_factors
 from ashare.store.batches import FACTOR_BATCH, add, add_rows, finish
 from ashare.store.cross_check import Contradiction, Tolerance
@@ -80,7 +80,7 @@ class Bars:
         return merged
 
     def reload(self, again: Sequence[RereadDate], run_id: str) -> list[MergeCounts]:
-        """Load the rows of dates that were read again, in one transaction: all or nothing.
+        """Load the rows of dates that were read again, and record what differed, in one transaction: all or nothing.
 
         :raises Contradiction: the cross-check of one of the dates, or of the date after it, failed; nothing is
             written.
@@ -96,7 +96,9 @@ class Bars:
                 if date_.following:
                     checks = cross_check.cross_check(connection, date_.following, date_.kind, date_.tolerance_after)
                     if any(check.passed is False for check in checks):
-                        raise Contradiction(checks)
+                        raise Contradiction(date_.following, date_.kind, checks)
+            for date_ in again:
+                verifications.record_bars(connection, date_.day, date_.kind, date_.rows_of_day, run_id)
         return merged
 
     def record_absences(self, absent: Sequence[tuple[date, str]], ranges: Sequence[AbsentRange], run_id: str) -> None:
@@ -112,13 +114,19 @@ class Bars:
         plan: Plan,
         factors: Sequence[tuple[str, date, str, str]],
         odd: Sequence[RejectedRow] = (),
+        *,
+        are_verified: bool = False,
     ) -> None:
         """Write a date's adjust factors, record rejected rows, and count the rows for batch 0, in one transaction.
 
         :param factors: (code, ex_date, fore, back).
         :param odd: rows that broke a rule.
+        :param are_verified: the factors were read again: record what differs from the table.
         """
+        assert plan.day is not None
         with self.store.transaction() as connection:
+            if are_verified:
+                verifications.record_factors(connection, plan.day, factors, plan.run_id)
             named = [*(code for code, *_ in factors), *(row.code for row in odd)] if factors else []
             connection.execute(queries("bars")["drop_wrong_factors"], {"codes": named, "day": plan.day})
             save_factors(connection, factors)
@@ -132,6 +140,6 @@ class Bars:
 def _verify(connection: psycopg.Connection[Any], day: date, kind: str, tolerance: Tolerance, run_id: str) -> None:
     checks = cross_check.cross_check(connection, day, kind, tolerance)
     if any(check.passed is False for check in checks):
-        raise Contradiction(checks)
+        raise Contradiction(day, kind, checks)
     cross_check.record(connection, day, kind, checks, run_id)
     connection.execute(queries("coverage")["verified"], {"day": day, "dataset": bars_of(kind).name})

@@ -79,14 +79,15 @@ class Batches:
         with self.store.transaction() as connection:
             add_rows(connection, plan, batch_no, rows)
 
-    def errors(self, plan: Plan, *, only_earlier: bool = False) -> list[str]:
+    def errors(self, plan: Plan, *, only_earlier: bool = False, only_verification: bool = False) -> list[str]:
         """The error of each batch that is not done, with the batch's label.
 
         A running batch of the plan's own run was certainly killed; one of another run may still be at work.
 
-        :param only_earlier: only of batches that read earlier dates again or heal them.
+        :param only_earlier: only of batches that read dates again, or heal earlier ones.
+        :param only_verification: only of batches that read the plan's own date again.
         """
-        values = {**plan.parameters, "only_earlier": only_earlier}
+        values = {**plan.parameters, "only_earlier": only_earlier, "only_verification": only_verification}
         return [row[0] for row in self.store.rows("batches", "errors", values)]
 
 

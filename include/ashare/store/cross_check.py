@@ -88,9 +88,17 @@ class CrossCheck:
 class Contradiction(Exception):
     """The merged bars contradict what is known; their transaction is rolled back."""
 
-    def __init__(self, checks: Sequence[CrossCheck]) -> None:
+    def __init__(self, day: date, kind: str, checks: Sequence[CrossCheck]) -> None:
         super().__init__(sentence(checks))
-        self.checks = checks
+        self.day, self.kind, self.checks = day, kind, checks
+
+    @property
+    def days(self) -> set[date]:
+        """The date whose bars contradict, and the dates that they contradict."""
+        return {
+            self.day,
+            *(each.compared_with for each in self.checks if each.passed is False and each.compared_with),
+        }
 
 
 def sentence(checks: Sequence[CrossCheck]) -> str:

@@ -58,7 +58,7 @@ class Batch:
     label: str
     batch_no: int = -1
     again: list[date] | None = None
-    """Earlier trade dates to be read again for corrections, instead of the run's own date."""
+    """Loaded trade dates to be read again for corrections: earlier ones, or the run's own date to be verified."""
     heals: date | None = None
     """An earlier trade date that is not complete, to be synced instead of the run's own date."""
 
@@ -187,6 +187,7 @@ class BatchRows:
 class RereadDate:
     """The rows of a date that was read again.
 
+    :ivar rows_of_day: number of rows that are bars of the date; a request for one security brings later ones, too.
     :ivar tolerance: how many bars of the date may contradict.
     :ivar following: the complete date after it, which is cross-checked again; ``None``: there is none.
     :ivar tolerance_after: how many bars of ``following`` may contradict.
@@ -195,6 +196,7 @@ class RereadDate:
     day: date
     kind: str
     batch_rows: BatchRows
+    rows_of_day: int
     tolerance: Tolerance
     following: date | None
     tolerance_after: Tolerance

@@ -63,6 +63,23 @@ def due_rereads(run: Run) -> list[Run]:
     return found
 
 
+def verified_kinds(run: Run) -> tuple[str, ...]:
+    """The kinds whose bars of the run's own date are to be read again and compared; empty unless the run verifies.
+
+    A kind that is not complete is synced as always. A date that a person accepts as it is stays as it is.
+    """
+    state = run.store.coverage.state(run.day, run.datasets) if run.verify else None
+    if state is None or state.coverage == "accepted":
+        return ()
+    return tuple(kind for kind in run.kinds if kind in state.complete_kinds and run.has_market_call(kind))
+
+
+def verification_batches(run: Run, kinds: Sequence[str]) -> list[Batch]:
+    """One batch that reads these kinds of the run's own date again; empty without a kind."""
+    label = f"{run.day} again, to be compared"
+    return [Batch(kinds[0], "market_day", None, label, again=[run.day])] if kinds else []
+
+
 def reread_batches(run: Run) -> list[Batch]:
     """One batch of all dates of ``due_rereads``; empty if no date is due."""
     days = [earlier.day for earlier in due_rereads(run)]

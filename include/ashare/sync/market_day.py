@@ -70,6 +70,12 @@ class MarketBars:
         fetcher.fetch_date(lacking, day)
         return fetcher
 
+    @property
+    def rows_of_day(self) -> int:
+        """Number of rows that are bars of the trade date; a request for one security brings later ones, too."""
+        self.spool.seek(0)
+        return sum(line.startswith(f"{self.run.day}\t") for line in self.spool)
+
     def batch_rows(self, follow_ups: Sequence[Batch] = ()) -> BatchRows:
         """All rows, to be loaded.
 

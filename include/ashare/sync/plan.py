@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ashare.datasets import PLURALS
 from ashare.store import Batch
-from ashare.sync.agenda import heal_batches, reread_batches
+from ashare.sync.agenda import heal_batches, reread_batches, verification_batches, verified_kinds
 from ashare.sync.reference import ensure_reference
 from ashare.sync.run import FEW, Run
 
@@ -24,9 +24,11 @@ def plan_batches(run: Run, *, own_date_only: bool = False) -> list[Batch]:
         ensure_reference(run)
         if "index" in run.kinds:
             run.store.universe.record_unlisted_indices(run.day, run.settings.indices)
-        remaining = _remaining(run)
+        verified = verified_kinds(run)
+        remaining = {kind: codes for kind, codes in _remaining(run).items() if kind not in verified}
         planned = [
             *cut_batches(run, remaining),
+            *verification_batches(run, verified),
             *(() if own_date_only else (*heal_batches(run), *reread_batches(run))),
         ]
         batches = run.store.batches.replace(run.plan, planned)

@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 
 from ashare.datasets import bars_of
-from ashare.errors import AshareError, IncompleteDate
+from ashare.errors import AshareError, IncompleteDate, NotVerified
 from ashare.store.accepted import COMPLETE, ROWS_CHANGED, Acceptance
 from ashare.store.rows import Fact
 from ashare.sync.judge import CrossChecks, judge
@@ -26,6 +26,7 @@ def record_status(run: Run) -> str:
     :returns: ``success`` or ``skipped``.
     :raises IncompleteDate: the date is not complete for the run's kinds; the work is recorded as failed with the same
         reason. What the date is complete for stays complete.
+    :raises NotVerified: the date is complete, and the run was to read it again and could not.
     """
     with run.end_recorded():
         known = run.store.calendar.session(run.day)
@@ -40,13 +41,26 @@ def record_status(run: Run) -> str:
                 reason = one_sentence(problems)
                 run.store.work.fail(run.scope, reason)
                 raise IncompleteDate(f"{run.day} is not complete: {reason}")
+            unverified = _unverified(run)
             run.store.work.done([run.day], run.datasets)
             log.info("%s is complete for %s.", run.day, ", ".join(run.kinds))
             try:
                 look_at_following(run)
             except AshareError as problem:  # the run's own date is recorded as complete
                 log.warning("The session after %s could not be held against it. %s", run.day, problem)
+            if unverified:
+                raise NotVerified(
+                    f"{run.day} is complete, and could not be read again and compared: {one_sentence(unverified)}"
+                )
             return "success"
+
+
+def _unverified(run: Run) -> list[str]:
+    """Why the run has not read its date again, though it was to; empty if it has, or was not to."""
+    if not run.verify:
+        return []
+    causes = run.store.batches.errors(run.plan, only_verification=True)
+    return causes or run.store.work.errors(run.day, run.datasets)
 
 
 def record_closed(run: Run) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 
 from ashare.datasets import KINDS, MARKET_DAY_FROM, kept_with, newest_published
 from ashare.dates import beijing_now, parse_trade_date
-from ashare.errors import AshareError, IncompleteDate, InvalidInput, Postponed
+from ashare.errors import AshareError, IncompleteDate, InvalidInput, NotVerified, Postponed
 from ashare.settings import Settings, current_settings
 from ashare.source import Session, SourceConfig
 from ashare.store import Expectation, SourceGate, Store
@@ -92,12 +92,14 @@ class RunContext:
 class Run(RunContext):
     """One trade date's run.
 
+    :ivar verify: if the date is complete, read it again and compare.
     :ivar leaves_reserve: leave the reserve of the budget to the newest date's own run: this work can wait.
-    :raises InvalidInput: the date, a kind, the fetch mode or the batch size is invalid.
+    :raises InvalidInput: the date, a kind, the fetch mode or the batch size is invalid, or ``verify`` cannot be.
     """
 
     day: date
     fetch: str = "auto"
+    verify: bool = False
     leaves_reserve: bool = False
 
     def __post_init__(self) -> None:
@@ -105,6 +107,8 @@ class Run(RunContext):
         super().__post_init__()
         if self.fetch not in FETCHES:
             raise InvalidInput(f"fetch is {self.fetch!r}: it must be one of {', '.join(FETCHES)}.")
+        if self.verify:
+            check_verifiable(self.day, self.kinds, self.fetch)
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -167,7 +171,7 @@ class Run(RunContext):
         """Record why the work on the date failed, or what it waits for."""
         try:
             yield
-        except IncompleteDate:
+        except (IncompleteDate, NotVerified):
             raise  # the last step has recorded it
         except Exception as error:
             with recording(f"{self.day}"):
@@ -201,6 +205,26 @@ def batch_recorded(store: Store, plan: Plan, batch_no: int) -> Iterator[BatchTry
             store.batches.finish(plan, batch_no, status, _requests(tried), reason_of(error))
         raise
     store.batches.finish(plan, batch_no, "success", _requests(tried))
+
+
+def check_verifiable(first: date, kinds: Collection[str], fetch: str = "auto") -> None:
+    """Check that the dates from ``first`` on can be read again as whole markets.
+
+    :raises InvalidInput: they cannot; the text says why.
+    """
+    since = min((MARKET_DAY_FROM[kind] for kind in kinds if kind in MARKET_DAY_FROM), default=None)
+    if fetch != "auto":
+        raise InvalidInput(f"verify reads the whole market again, and fetch is {fetch!r}: leave fetch out.")
+    if since is None:
+        raise InvalidInput(
+            f"verify reads whole markets again, and Baostock has none of {', '.join(kinds)}: "
+            f"kinds needs one of {', '.join(MARKET_DAY_FROM)}."
+        )
+    if first < since:
+        raise InvalidInput(
+            f"{first} cannot be read again and compared: Baostock has whole markets of "
+            f"{', '.join(kind for kind in kinds if kind in MARKET_DAY_FROM)} from {since} on. Choose later dates."
+        )
 
 
 def _requests(tried: BatchTry) -> int:

@@ -42,6 +42,7 @@ SELECT label || ': ' || coalesce(error, CASE
 FROM ashare.batch
 WHERE plan = %(plan)s AND status NOT IN ('success', 'superseded')
   AND (again IS NOT NULL OR heals IS NOT NULL OR NOT %(only_earlier)s)
+  AND (again = ARRAY[trade_date] OR NOT %(only_verification)s)
 ORDER BY batch_no
 
 -- name: earliest_waiting
