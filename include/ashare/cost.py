@@ -6,15 +6,16 @@ defaults below.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ashare.datasets import MARKET_DAY_FROM
+from ashare.datasets import MARKET_DAY_FROM, bars_of
 from ashare.dates import beijing_now
 from ashare.settings import Settings
-from ashare.store.measured_costs import costs_per_date, seconds_per_code, stocks_and_requests
+from ashare.store.measured_costs import costs_per_date, seconds_per_code, seconds_per_market, stocks_and_requests
 from ashare.texts import history_command
 
 if TYPE_CHECKING:
@@ -104,6 +105,28 @@ def by_date(connection: psycopg.Connection[Any] | None, days: Sequence[date]) ->
         requests += asked + SESSION_REQUESTS * (codes // 500 + 1)
         seconds += asked * CODE_SECONDS
     return Cost(requests, seconds), codes
+
+
+def by_verification(
+    connection: psycopg.Connection[Any] | None, days: Collection[date], kinds: Collection[str]
+) -> Cost:
+    """Cost of reading trade dates again: one session a date, with a market of each kind and the adjust factors."""
+    requests, seconds = 0, 0.0
+    for served_kinds, count in _served(days, kinds).items():
+        others = SESSION_REQUESTS + 1
+        methods = [call.function for kind in served_kinds if (call := bars_of(kind).market_call)]
+        measured = seconds_per_market(connection, methods) if connection and methods else None
+        each = (measured or DATE_SECONDS) + CODE_SECONDS * others + OVERHEAD_SECONDS
+        requests += count * (len(methods) + others)
+        seconds += count * each
+    return Cost(requests, seconds)
+
+
+def _served(days: Collection[date], kinds: Collection[str]) -> Counter[tuple[str, ...]]:
+    """The number of days by the kinds of which Baostock has whole markets on them."""
+    return Counter(
+        tuple(kind for kind in kinds if kind in MARKET_DAY_FROM and day >= MARKET_DAY_FROM[kind]) for day in days
+    )
 
 
 def of_all_stocks(connection: psycopg.Connection[Any] | None, first: date, last: date) -> Cost:

@@ -11,6 +11,7 @@ from ashare.cost import (
     Cost,
     by_code,
     by_date,
+    by_verification,
     by_week,
     of_all_stocks,
     pages,
@@ -20,6 +21,7 @@ from ashare.datasets import MARKET_DAY_FROM, WEEKLY_DATASETS, newest_published
 from ashare.dates import mondays, weekdays
 from ashare.status import StatusReader
 from ashare.sync.history.span import check_datasets, check_span, kinds_of
+from ashare.sync.run import check_verifiable
 from ashare.sync.weeks.week import requests_of_weeks
 from ashare.week_status import wanting_weeks, week_records
 
@@ -78,6 +80,48 @@ def dry_run(reader: StatusReader, start: date, end: date) -> DryRun:
         waits=waits,
         quota_days=quota_days,
     )
+
+
+def dry_run_of_verification(
+    reader: StatusReader, start: date, end: date, kinds: Sequence[str] | None = None
+) -> DryRun:
+    """Dry run of reading the complete dates of a range again; those that are not complete are synced as always.
+
+    :param kinds: the kinds of the runs; ``None``: those of the settings.
+    :raises InvalidInput: Baostock has no whole markets of these dates.
+    """
+    kinds = kinds or reader.settings.kinds
+    check_verifiable(start, kinds)
+    recorded = {row[0]: row[1] for row in reader.coverage(start, end)}
+    complete = [day for day, coverage in recorded.items() if coverage == "complete"]
+    wanting = reader.wanting_of(recorded)
+    cost = by_verification(reader.rows.connection, complete, kinds) + by_date(reader.rows.connection, wanting)[0]
+    left, waits, quota_days = _left_today(reader, cost, leaves_reserve=True)
+    notes = []
+    if wanting:
+        notes.append(f"{_dates(len(wanting))} not complete, and synced as always.")
+    if accepted := sum(coverage == "accepted" for coverage in recorded.values()):
+        notes.append(f"{_dates(accepted)} accepted as loaded, and not read again.")
+    if "index" in kinds:
+        notes.append("Indices are not compared: Baostock has no call that brings all of them.")
+    working_days = weekdays(start, end)
+    return DryRun(
+        weekdays=len(working_days),
+        closed=sum(recorded.get(day) == "closed" for day in working_days),
+        complete=len(complete),
+        under_way=sum(recorded.get(day) == "running" for day in working_days),
+        to_sync=sorted([*complete, *wanting], reverse=True),
+        requests=cost.requests,
+        requests_left=left,
+        seconds=cost.seconds,
+        notes=notes + waits,
+        waits=waits,
+        quota_days=quota_days,
+    )
+
+
+def _dates(count: int) -> str:
+    return "1 date is" if count == 1 else f"{count} dates are"
 
 
 def dry_run_of_weeks(

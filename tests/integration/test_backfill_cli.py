@@ -98,7 +98,9 @@ class Airflow:
         self.do("INSERT INTO slot_pool (pool, slots, include_deferred) VALUES ('baostock', 8, false)")
         self.scheduler_beats()
         with self.connect("backfill_cli_bars") as bars:
-            bars.execute("TRUNCATE ashare.counted_partition, ashare.work, ashare.daily_bar")
+            bars.execute(
+                "TRUNCATE ashare.counted_partition, ashare.work, ashare.daily_bar, ashare.batch, ashare.verification"
+            )
 
     def add_backfill(self) -> int:
         ((number,),) = self.do(
@@ -187,7 +189,13 @@ def one_sentence(said: Said, code: int, *expected: str) -> None:
         ((*WEEK, "-c", '{"batch_size": 0}'), "batch_size: 0 is less than the minimum of 1"),
         ((*WEEK, "--reset-dagruns", "--rerun-failed-tasks"), "give one of them"),
         ((*WEEK, "-c", '{"kindz": ["etf"]}'), "ashare_daily has no param 'kindz' (did you mean 'kinds'?)"),
-        ((*WEEK, "-n", "-c", '{"years": 1}'), "its params are batch_size, fetch, kinds, trade_date."),
+        ((*WEEK, "-n", "-c", '{"years": 1}'), "its params are batch_size, fetch, kinds, trade_date, verify."),
+        ((*WEEK, "-c", '{"verify": true}'), "without --reset-dagruns complete dates are left alone: add it"),
+        ((*WEEK, "--reset-dagruns", "-c", '{"verify": "yes"}'), "'yes' is not of type 'boolean'"),
+        (
+            ("-s", "2009-12-01", "-e", "2010-01-31", "--reset-dagruns", "-c", '{"verify": true}'),
+            "2009-12-01 cannot be read again and compared: Baostock has whole markets of stock from 2010-01-01 on",
+        ),
     ],
 )
 def test_wrong_usage(airflow: Airflow, arguments: tuple[str, ...], expected: str) -> None:
@@ -410,6 +418,17 @@ def test_dates_that_have_run_are_shown(airflow: Airflow) -> None:
     assert airflow.do("SELECT count(*) FROM backfill") == [(0,)]
 
 
+def test_what_reading_dates_again_costs_is_said_before(airflow: Airflow) -> None:
+    airflow.add_complete(*WEEKDAYS)
+    verify = ("--reset-dagruns", "-c", '{"verify": true}')
+    cost, *dates, last = airflow.backfill("ashare_daily", "-n", *WEEK, *verify).out.splitlines()
+    assert re.match(r"7 complete dates are read again: about 28 requests of \d+ left today, \d+ min\. Indices ", cost)
+    assert dates == WEEKDAYS
+    assert last == "7 would be run, 0 left alone because they have a run."
+    years = airflow.backfill("ashare_daily", "-n", "-s", "2015-10-01", "-e", "2025-10-09", *verify)
+    assert "ashare_history" not in years.out  # it would compare nothing
+
+
 @contextmanager
 def gone(airflow: Airflow, name: str) -> Iterator[None]:
     """While a database takes no connections, as when its server is restarted."""
@@ -541,6 +560,52 @@ def test_it_waits_and_shows_each_date(airflow: Airflow, start: Callable[..., sub
     assert re.search(r"\[3/3\] 2025-10-10 +failed +10 rows +0 s +the source refused", said)
     assert "3 trade dates: 1 failed, 2 success." in said
     assert airflow.do("SELECT count(*) FROM backfill WHERE completed_at IS NULL") == [(0,)]
+
+
+def test_dates_that_were_read_again_are_summed_up_and_one_that_could_not_be_is_no_success(
+    airflow: Airflow, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    days = ("2025-10-08", "2025-10-09", "2025-10-10")
+    for day in days:
+        airflow.add_run(day, "success")
+        airflow.add_status(day, "success", 5, "")
+    process = start("-s", days[0], "-e", days[-1], "--reset-dagruns", "-c", '{"verify": true}')
+    until(lambda: airflow.do("SELECT count(*) FROM dag_run") == [(6,)])
+    waits = "The day's requests are used up."
+    insert = (
+        "INSERT INTO ashare.batch (plan, trade_date, batch_no, kind, by, label, again, status, error) VALUES "
+        "(%s, %s, 1, 'stock', 'market_day', 'again', ARRAY[%s::date], 'pending', %s)"
+    )
+    airflow.bars.do("DELETE FROM ashare.batch")
+    airflow.bars.do(insert, days[0], days[0], days[0], waits)
+    assert process.stdout
+    said = ""
+    while f"{days[0]} waits: {waits}" not in said:
+        airflow.scheduler_beats()
+        line = process.stdout.readline()
+        assert line, said
+        said += line
+    for day, revised, inserted in ((days[0], 3, 0), (days[1], 0, 1)):
+        airflow.bars.do(
+            "INSERT INTO ashare.verification (trade_date, dataset, compared, revised, inserted, lacking) "
+            "VALUES (%s, 'stock_bar', 5000, %s, %s, 0)",
+            *(day, revised, inserted),
+        )
+    for day in days:
+        ((run_id,),) = airflow.do("SELECT run_id FROM dag_run WHERE partition_key = %s AND state = 'queued'", day)
+        reason = f"{day} again, to be compared: garbage" if day == days[2] else ""
+        record(airflow.bars, day, "success", reason=reason, run_id=run_id)
+    end = "UPDATE dag_run SET start_date = now(), end_date = now(), state = "
+    airflow.do(end + "'failed' WHERE state = 'queued' AND partition_key = %s", days[2])
+    airflow.do(end + "'success' WHERE state = 'queued'")
+    said += process.communicate(timeout=60)[0]
+    assert process.returncode == 1, said
+    assert re.search(rf"{days[2]} +failed +5 rows +0 s +{days[2]} again, to be compared: garbage", said)
+    assert "3 trade dates: 1 failed, 2 success." in said
+    assert (
+        "Read again and compared: 3 of 10,000 bars had changed, 1 bar had been lacking, on 2 of 2 dates "
+        "(2025-10-08, 2025-10-09)."
+    ) in said
 
 
 def test_the_database_is_read_again_after_it_was_lost_and_a_run_without_rows_is_no_success(

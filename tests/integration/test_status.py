@@ -14,7 +14,7 @@ import pytest
 
 from ashare.datasets import INDEX_MEMBERS, INDUSTRIES, NAMES
 from ashare.dates import parse_trade_date_range
-from ashare.dry_run import dry_run
+from ashare.dry_run import dry_run, dry_run_of_verification
 from ashare.errors import IncompleteDate, InvalidInput, StoreUnavailable
 from ashare.settings import Settings
 from ashare.status import StatusReader, newest_due, status_reader
@@ -392,6 +392,40 @@ def test_a_plan_tells_dates_requests_and_what_the_budget_means(
         assert listed is not None
         assert old.requests >= listed[0] > 10
         assert f"each of {listed[0]} stocks is asked for by itself" in old.notes[0]
+
+
+def test_a_plan_to_read_dates_again_tells_dates_requests_and_what_is_left_out(
+    make_run: MakeRun, reading: Reading, emulator: Emulator, database: Database
+) -> None:
+    for day in (DAY, NEXT, "2025-10-13"):
+        complete(make_run(day))
+    make_run(DAY).store.accepted.accept(date(2025, 10, 13), ("stock", "index"), reason="x", problem="p", who="li")
+    database.do("UPDATE ashare.counted_partition SET missing = 1 WHERE partition = '2025-10-13'")
+    start, end = date(2025, 10, 1), date(2025, 10, 13)
+    with reading() as reader:
+        plan = dry_run_of_verification(reader, start, end)
+        assert (plan.weekdays, plan.closed, plan.complete) == (9, 6, 2)
+        assert plan.to_sync == [date(2025, 10, 10), date(2025, 10, 9)]
+        assert plan.requests == 2 * 4
+        assert 2 < plan.seconds < 20
+        assert plan.notes == [
+            "1 date is accepted as loaded, and not read again.",
+            "Indices are not compared: Baostock has no call that brings all of them.",
+        ]
+        more = dry_run_of_verification(reader, start, date(2025, 10, 14))
+        assert more.to_sync[0] == date(2025, 10, 14)
+        assert more.requests > plan.requests
+        assert "1 date is not complete, and synced as always." in more.notes
+        with pytest.raises(InvalidInput, match="from 2010-01-01 on"):
+            dry_run_of_verification(reader, date(2009, 12, 31), end)
+    before = len(emulator.requests)
+    for day in (DAY, NEXT):
+        complete(make_run(day, verify=True))
+    assert len(emulator.requests) - before == plan.requests
+    with reading(request_budget=len(emulator.requests) + 7, history_reserve=0) as reader:
+        assert "About 8 requests, and 7 are left today: it waits for midnight" in str(
+            dry_run_of_verification(reader, start, end).notes
+        )
 
 
 def test_the_estimate_of_requests_is_near_the_truth(make_run: MakeRun, reading: Reading, emulator: Emulator) -> None:

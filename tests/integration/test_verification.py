@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
+from ashare.command import main
+from ashare.environment import Environment
 from ashare.errors import BadReply, BudgetSpent, InvalidInput, NotVerified
 from ashare.settings import Settings
-from ashare.store.verifications import summary, verified_dates
+from ashare.store.verifications import VerifiedDate, summary, verified_dates
 from ashare.sync import Run, fetch_and_copy, plan_batches, record_status, sync_adjust_factors, wait_for_trading_day
 from ashare.sync.accept import accept
 from ashare_emulator.faults import fault
@@ -29,6 +32,8 @@ from tests.integration.test_corrections import (
     stocks_of,
 )
 from tests.integration.trade_date import DAY, MARKET, assert_table_equals, complete, status
+
+Command = Callable[..., tuple[int, str, str]]
 
 FACTORS = "query_daily_adjust_factor"
 COUNTS = "dataset, compared, revised, inserted, lacking"
@@ -326,3 +331,70 @@ def test_a_plan_that_failed_is_no_comparison(make_run: MakeRun, monkeypatch: pyt
     sync_adjust_factors(run)
     with pytest.raises(NotVerified, match="the list of securities is garbage"):
         record_status(run)
+
+
+# ---------------------------------------------------------------------- the command
+
+
+@pytest.fixture
+def command(database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """``ashare verified`` at a prompt that has the database's connection."""
+    monkeypatch.setenv("AIRFLOW_CONN_ASHARE_POSTGRES", database.server.connection_json(database.name))
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        try:
+            code = main(["verified", *arguments], Environment())
+        finally:
+            logging.disable(logging.NOTSET)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+@pytest.mark.usefixtures("loaded")
+def test_the_command_prints_what_was_compared(
+    make_run: MakeRun, database: Database, market: Correcting, command: Command
+) -> None:
+    assert command("-s", CORRECTED) == (0, "1 of 1 complete dates were never read again.\n", "")
+    rows = stocks_of(market, CORRECTED)
+    market.corrected = frozenset(row[1] for row in rows[5:8])
+    for _ in range(2):
+        complete(make_run(CORRECTED, verify=True))
+    code, out, err = command("-s", "2025-09-01", "-e", "2025-10-09")
+    assert (code, err) == (0, "")
+    heading, *lines, total, never = out.splitlines()
+    assert heading.split() == ["trade", "date", "dataset", "read", "again", "compared", "changed", "new", "gone"]
+    stocks = [line.split() for line in lines if "stock_bar" in line]
+    assert [line[:2] + line[4:] for line in stocks] == [
+        [CORRECTED, "stock_bar", str(len(rows)), changed, "0", "0"] for changed in ("3", "0")
+    ]
+    assert total == f"3 of {len(rows)} bars had changed, on 1 of 1 date ({CORRECTED})."
+    assert never == "2 of 3 complete dates were never read again."
+    assert command("-s", "2025-10-15")[1] == "No date from 2025-10-15 to 2025-10-15 was read again.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "There is no range: give -s and -e"),
+        (("-s", "soon"), "'soon' is not a trade date"),
+        (("-s", "2025-10-09", "-e", "2025-10-01"), "is before the start date"),
+    ],
+)
+def test_the_command_refuses_in_one_sentence(command: Command, arguments: tuple[str, ...], says: str) -> None:
+    code, out, err = command(*arguments)
+    assert (code, out) == (2, "")
+    assert says in err
+    assert err.count("\n") == 1
+
+
+def test_the_sentence_names_what_there_is() -> None:
+    days = [date(2026, 3, 2), date(2026, 3, 3)]
+    same = [VerifiedDate(day, 5000, 0, 0, 0, 0) for day in days]
+    assert summary(same) == "none of 10,000 bars had changed, on 2 dates."
+    differing = [same[0], VerifiedDate(days[1], 5000, 2, 1, 1, 2)]
+    assert summary(differing) == (
+        "2 of 10,000 bars had changed, 1 bar had been lacking, 2 adjust factors had changed or been lacking, "
+        "1 loaded bar is no longer at Baostock, on 1 of 2 dates (2026-03-03)."
+    )

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ashare import cost
-from ashare.cost import PAGE_SESSIONS, Cost, by_date, pages, suggest_history_run
+from ashare.cost import PAGE_SESSIONS, Cost, by_date, by_verification, pages, suggest_history_run
 from ashare.dates import mondays
 from ashare.sync.history.range_fetch import cut_pages
 
@@ -39,6 +39,13 @@ def test_without_a_database_a_date_costs_what_is_usual() -> None:
     days = [date(2020, 1, 1) + timedelta(days=n) for n in range(100)]
     assert by_date(None, days) == (Cost(20 + 600, 900.0), 0)
     assert by_date(None, [])[0].requests == 0
+
+
+def test_to_read_dates_again_is_a_session_a_date_with_a_market_of_each_kind_and_the_factors() -> None:
+    days = [date(2025, 12, 30), date(2025, 12, 31), date(2026, 1, 5)]
+    assert by_verification(None, days, ("stock", "index")).requests == 3 * 4
+    assert by_verification(None, days, ("stock", "index", "etf")).requests == 2 * 4 + 5
+    assert by_verification(None, [], ("stock",)) == Cost(0, 0.0)
 
 
 def weekdays(first: date, count: int) -> list[date]:

@@ -37,6 +37,7 @@ BUILT_IN = {
     "export": Command("ashare.command.parquet_export", "write the bars as Parquet files, and for Qlib"),
     "lake": Command("ashare.command.lake_views", "views of the exported files for DuckDB"),
     "alerts": Command("ashare.command.alert_test", "send a test message to every alert address"),
+    "verified": Command("ashare.command.comparisons", "what was read again and compared, and what had changed"),
     "accept": Command("ashare.command.acceptance", "take an incomplete trade date as it is, with a reason"),
 }
 

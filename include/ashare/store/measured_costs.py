@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,13 @@ def costs_per_date(connection: psycopg.Connection[Any]) -> tuple[float | None, f
     """Median requests, and median seconds at Baostock, of the last 20 complete dates; ``None`` without any."""
     requests, seconds = _row(connection, "per_date")
     return requests, seconds
+
+
+def seconds_per_market(connection: psycopg.Connection[Any], methods: Sequence[str]) -> float | None:
+    """Sum of the median seconds of the last requests of some whole-market methods; ``None`` without any."""
+    (seconds,) = _row(connection, "per_market", methods=list(methods))
+    found: float | None = seconds
+    return found
 
 
 def seconds_per_code(connection: psycopg.Connection[Any]) -> float | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ashare.datasets import OF_INDUSTRY_CALL, kept_with, newest_week
 from ashare.dates import beijing_now
 from ashare.errors import StoreRefused
+from ashare.store.verifications import waiting_verification
 
 if TYPE_CHECKING:
     from ashare.store.store import Store
@@ -36,9 +37,12 @@ class RecordedPartitions(ABC):
 
     :ivar table: where a person finds the records.
     :ivar was_read: whether the database has answered before.
+    :ivar run_must_succeed: a partition whose run failed has failed, even if the partition is complete: the run was to
+        do more.
     """
 
     table: str
+    run_must_succeed = False
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -81,13 +85,22 @@ class RecordedDates(RecordedPartitions):
     """Records of trade dates.
 
     :param kinds: the kinds of securities that a date must be complete for.
+    :param verify: the runs read complete dates again.
     """
 
     table = "ashare.sync_status"
 
-    def __init__(self, store: Store, kinds: Sequence[str]) -> None:
+    def __init__(self, store: Store, kinds: Sequence[str], *, verify: bool = False) -> None:
         super().__init__(store)
         self.kinds = kinds
+        self.run_must_succeed = verify
+
+    def first_waiting(self, days: Collection[date]) -> tuple[date, str] | None:
+        waiting = super().first_waiting(days)
+        if waiting is None and self.run_must_succeed:
+            with self.store.transaction() as connection:
+                return waiting_verification(connection, days)
+        return waiting
 
     def _read(self, first: date, last: date) -> list[Record]:
         states = self.store.coverage.states(first, last, kept_with(self.kinds))

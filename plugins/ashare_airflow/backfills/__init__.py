@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 DAG_ID = "ashare_daily"
 """The DAG whose runs are trade dates."""
 REFERENCE_DAG_ID = "ashare_reference"
@@ -11,3 +14,8 @@ HISTORY_DAG_ID = "ashare_history"
 
 PARTITIONS = {DAG_ID: "trade dates", REFERENCE_DAG_ID: "weeks"}
 """What the runs of each DAG that can be backfilled are."""
+
+
+def verifies(conf: Mapping[str, Any] | None) -> bool:
+    """Whether runs with these params read complete dates again and compare."""
+    return bool(conf and conf.get("verify"))

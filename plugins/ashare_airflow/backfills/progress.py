@@ -11,8 +11,9 @@ from airflow.utils.state import DagRunState
 from ashare.dates import SHANGHAI
 from ashare.status import StatusReader
 from ashare.store.recorded_partitions import Record
+from ashare.store.verifications import verified_dates, waiting_verification
 from ashare.week_status import week_records
-from ashare_airflow.backfills import PARTITIONS, REFERENCE_DAG_ID
+from ashare_airflow.backfills import PARTITIONS, REFERENCE_DAG_ID, verifies
 from ashare_airflow.backfills.start import start_problem
 from ashare_airflow.backfills.state import UNFINISHED, active_backfill, runs_of_backfill, was_cancelled
 from ashare_airflow.schedule.timetable import first_day, last_day
@@ -24,6 +25,8 @@ SPEED_SECONDS = 60.0
 """The window over which a running backfill's speed is measured."""
 MAX_ERRORS = 20
 """At most so many failed dates are listed with their errors."""
+MAX_CHANGED = 20
+"""At most so many dates are listed that were read again and had changed."""
 
 
 def active_progresses(reader: StatusReader, session: Session) -> list[dict[str, Any]]:
@@ -77,8 +80,22 @@ def progress(backfill: Backfill, reader: StatusReader, session: Session) -> dict
         "rows_per_second": round(speed, 1),
         "requests": work["requests"],
         "seconds_left": left,
-        "waits_for": None if is_over else _waits_for(backfill, under_way, recorded, session),
+        "waits_for": None if is_over else _waits_for(backfill, under_way, recorded, reader, session),
         "user": backfill.triggering_user_name,
+        "comparison": _comparison(backfill, list(states), reader) if verifies(backfill.dag_run_conf) else None,
+    }
+
+
+def _comparison(backfill: Backfill, days: list[date], reader: StatusReader) -> dict[str, Any]:
+    """What the dates that were read again have shown, with the names of the API's model ``Comparison``."""
+    found = verified_dates(reader.rows.connection, days, backfill.created_at)
+    changed = [each for each in found if each.differs]
+    names = ("compared", "revised", "inserted", "lacking", "factors")
+    return {
+        "dates": len(found),
+        "changed_dates": len(changed),
+        **{name: sum(getattr(each, name) for each in found) for name in names},
+        "changed": [{**each._asdict(), "date": each.trade_date} for each in changed[:MAX_CHANGED]],
     }
 
 
@@ -127,14 +144,18 @@ def _message(backfill: Backfill, state: str, total: int, under_way: list[date], 
 
 
 def _waits_for(
-    backfill: Backfill, under_way: list[date], recorded: dict[date, Record], session: Session
+    backfill: Backfill, under_way: list[date], recorded: dict[date, Record], reader: StatusReader, session: Session
 ) -> str | None:
     if backfill.is_paused:
         return f"The backfill is paused: no more {PARTITIONS[backfill.dag_id]} start until it is unpaused in Airflow."
     if problem := start_problem(session, backfill.dag_id):
         return problem
     records = (recorded[day] for day in under_way if day in recorded)
-    return next((f"{each.day}: {each.reason}" for each in records if _is_waiting(each)), None)
+    if waiting := next((f"{each.day}: {each.reason}" for each in records if _is_waiting(each)), None):
+        return waiting
+    # A complete date that waits to be read again is complete nevertheless.
+    again = waiting_verification(reader.rows.connection, under_way) if verifies(backfill.dag_run_conf) else None
+    return f"{again[0]}: {again[1]}" if again else None
 
 
 def _is_waiting(record: Record) -> bool:

@@ -54,7 +54,7 @@ class BackfillRequest:
     @property
     def command(self) -> str:
         """The command line of the same request."""
-        return backfill_command(self.first, self.last, FLAGS[self.reprocess], dag_id=self.dag_id)
+        return backfill_command(self.first, self.last, FLAGS[self.reprocess], self.conf, self.dag_id)
 
     @property
     def _bounds(self) -> tuple[datetime, datetime]:

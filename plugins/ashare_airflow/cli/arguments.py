@@ -13,8 +13,10 @@ from airflow.models.backfill import ReprocessBehavior
 from ashare.dates import parse_trade_date_range
 from ashare.errors import InvalidInput
 from ashare.params import check_names
+from ashare.settings import Settings
+from ashare.sync.run import check_verifiable
 from ashare.texts import history_command
-from ashare_airflow.backfills import HISTORY_DAG_ID, PARTITIONS
+from ashare_airflow.backfills import HISTORY_DAG_ID, PARTITIONS, verifies
 from ashare_airflow.backfills.refusals import WrongUsage
 from ashare_airflow.backfills.request import BackfillRequest
 
@@ -51,11 +53,14 @@ def read_request(args: Namespace, dag: SerializedDAG) -> BackfillRequest:
     """
     try:
         first, last = _read_range(args.start_date, args.end_date)
+        reprocess, conf = _read_reprocess(args), _read_conf(args.conf, dag)
+        if verifies(conf):
+            _check_verification(first, reprocess, conf)
         return BackfillRequest(
             first,
             last,
-            _read_reprocess(args),
-            conf=_read_conf(args.conf, dag),
+            reprocess,
+            conf=conf,
             backwards=args.run_backwards,
             max_active_runs=args.max_active_runs,
             dag_id=dag.dag_id,
@@ -72,6 +77,19 @@ def _read_reprocess(args: Namespace) -> ReprocessBehavior:
     if args.reset_dagruns:
         return ReprocessBehavior.COMPLETED
     return ReprocessBehavior.FAILED if args.rerun_failed_tasks else ReprocessBehavior.NONE
+
+
+def _check_verification(first: date, reprocess: ReprocessBehavior, conf: dict[str, Any]) -> None:
+    """Check a request to read complete dates again.
+
+    :raises WrongUsage: complete dates would be left alone.
+    :raises InvalidInput: Baostock has no whole markets of the first date.
+    """
+    if reprocess is not ReprocessBehavior.COMPLETED:
+        raise WrongUsage(
+            "verify reads complete dates again, and without --reset-dagruns complete dates are left alone: add it."
+        )
+    check_verifiable(first, conf.get("kinds") or Settings().kinds, conf.get("fetch", "auto"))
 
 
 def _read_conf(text: str | None, dag: SerializedDAG) -> dict[str, Any]:

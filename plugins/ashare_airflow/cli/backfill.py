@@ -10,7 +10,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from airflow.exceptions import AirflowConfigException
-from airflow.models.backfill import ReprocessBehavior
+from airflow.models.backfill import Backfill, ReprocessBehavior
 from airflow.utils import cli as cli_utils
 from airflow.utils.platform import getuser
 from airflow.utils.providers_configuration_loader import providers_configuration_loaded
@@ -19,11 +19,14 @@ from rich.console import Console
 
 from ashare import cost
 from ashare.datasets import WEEKLY_DATASETS
+from ashare.dry_run import dry_run_of_verification
 from ashare.errors import AshareError
 from ashare.settings import Settings
+from ashare.status import status_reader
 from ashare.store import Store
 from ashare.store.recorded_partitions import RecordedDates, RecordedWeeks
-from ashare_airflow.backfills import REFERENCE_DAG_ID
+from ashare.store.verifications import summary, verified_dates
+from ashare_airflow.backfills import REFERENCE_DAG_ID, verifies
 from ashare_airflow.backfills.refusals import Refused
 from ashare_airflow.backfills.start import check_can_start, load_dag
 from ashare_airflow.backfills.state import (
@@ -88,6 +91,8 @@ def _backfill(args: Namespace, store: Store, console: Console) -> int:
         left_alone = set(dates).difference(runnable)
         request = _narrowed(console, given, recorded, runnable, left_alone, session)
         to_run = request.dates_to_run(session) if request else []
+        if to_run and verifies(given.conf):
+            print_line(console, _cost_of_verification(store, given))
         if args.dry_run:
             return _print_dry_run(console, to_run, len(left_alone.difference(to_run)))
         existing = newest_runs(dates, session, dag.dag_id).values()
@@ -146,7 +151,7 @@ def _narrowed(
                 "database: they are run again.",
             )
         needed = (needed | incomplete) - complete
-    if needed and (advice := _advice(recorded, needed)):
+    if needed and not verifies(request.conf) and (advice := _advice(recorded, needed)):
         print_line(console, advice)
     return request.narrowed(needed, session)
 
@@ -156,7 +161,7 @@ def _recorded(store: Store, request: BackfillRequest) -> RecordedDates | Recorde
     conf = request.conf or {}
     if request.dag_id == REFERENCE_DAG_ID:
         return RecordedWeeks(store, conf.get("datasets") or tuple(WEEKLY_DATASETS))
-    return RecordedDates(store, conf.get("kinds") or Settings().kinds)
+    return RecordedDates(store, conf.get("kinds") or Settings().kinds, verify=verifies(conf))
 
 
 def _advice(recorded: RecordedDates | RecordedWeeks, days: Collection[date]) -> str:
@@ -212,10 +217,38 @@ def _wait(
     with create_session() as session:
         complete_ended_backfills(session)
     print_table(console, results, dag_id)
+    if backfill_id is not None and verifies(request.conf):
+        print_line(console, _comparison(backfill_id, recorded.store, dates))
     failed = [result for result in results if result.failed]
     if failed:
         print_line(console, _what_to_do(failed))
     return FAILED if failed else 0
+
+
+def _cost_of_verification(store: Store, request: BackfillRequest) -> str:
+    """What reading the dates of a request again will cost, in sentences."""
+    try:
+        with status_reader(store) as reader:
+            kinds = (request.conf or {}).get("kinds")
+            plan = dry_run_of_verification(reader, request.first, request.last, kinds)
+    except AshareError as problem:
+        return str(problem)
+    minutes = max(round(plan.seconds / 60), 1)
+    estimate = (
+        f"{plan.complete} complete dates are read again: about {plan.requests} requests of {plan.requests_left} left "
+        f"today, {minutes} min."
+    )
+    return " ".join([estimate, *plan.notes])
+
+
+def _comparison(backfill_id: int, store: Store, dates: list[date]) -> str:
+    """What the dates that were read again have shown, as a sentence."""
+    try:
+        with create_session() as session, store.transaction() as connection:
+            found = verified_dates(connection, dates, session.get_one(Backfill, backfill_id).created_at)
+    except AshareError as problem:
+        return str(problem)
+    return f"Read again and compared: {summary(found) if found else 'nothing.'}"
 
 
 def _watched_runs(dates: list[date], backfill_id: int | None, dag_id: str) -> list[WatchedRun]:

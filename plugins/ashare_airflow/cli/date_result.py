@@ -56,7 +56,11 @@ def result_of(run: DateRun, recorded: RecordedPartitions, *, is_earlier_run: boo
     :raises AshareError: the rows cannot be read now.
     """
     result = _result_of_run(run, is_earlier_run)
-    result = _judged_by_rows(result, run.run_id, recorded.record(run.trade_date), recorded.table)
+    record = recorded.record(run.trade_date)
+    if result.failed and recorded.run_must_succeed and record and record.run_id == run.run_id:
+        result = replace(result, rows=record.loaded, reason=record.reason or "")
+    else:
+        result = _judged_by_rows(result, run.run_id, record, recorded.table)
     return _with_reason(result, run, session)
 
 

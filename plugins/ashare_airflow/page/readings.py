@@ -7,10 +7,11 @@ from datetime import date
 from typing import Any
 
 from ashare.code_spellings import parse_code_spelling
-from ashare.datasets import kept_with
+from ashare.datasets import DATASETS, kept_with
 from ashare.kept_data import KeptDataset, kept_data
 from ashare.status import StatusReader
 from ashare.store.page_rows import Row
+from ashare.store.verifications import verifications
 from ashare.week_status import due_week, weekly_lists
 from ashare_airflow.backfills import DAG_ID, HISTORY_DAG_ID, REFERENCE_DAG_ID
 from ashare_airflow.page.models.sync_records import RecordPage, Stats, Status, SyncRecord
@@ -18,6 +19,11 @@ from ashare_airflow.page.security_search import FoundSecurity, find_securities
 
 DAG_OF_PARTITION = {"trade_date": DAG_ID, "week": REFERENCE_DAG_ID, None: None}
 """The DAG one of whose runs works on one partition."""
+
+MOST_COMPARISONS = 20
+"""At most so many comparisons of a date are listed."""
+KIND_OF = {name: dataset.kind or "factor" for name, dataset in DATASETS.items()}
+"""The page's name of each dataset's rows, as in batches."""
 
 
 def overview(reader: StatusReader) -> dict[str, Any]:
@@ -76,6 +82,10 @@ def day(reader: StatusReader, row: Row) -> dict[str, Any]:
         "following": following,
         "acceptance": reader.rows.acceptance(chosen),
         "batches": reader.rows.batches(chosen),
+        "comparisons": [
+            {**each._asdict(), "kind": KIND_OF[each.dataset]}
+            for each in verifications(reader.rows.connection, chosen, chosen, MOST_COMPARISONS)
+        ],
         "checks": reader.rows.checks(chosen),
     }
     values["missing_total"], values["missing"] = reader.missing(row)

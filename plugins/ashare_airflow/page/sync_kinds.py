@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any
 
-from ashare.dry_run import DryRun, dry_run, dry_run_of_weeks
+from ashare.dry_run import DryRun, dry_run, dry_run_of_verification, dry_run_of_weeks
+from ashare.errors import InvalidInput
 from ashare.status import StatusReader
 from ashare.week_status import wanting_weeks
 from ashare_airflow.backfills import DAG_ID, REFERENCE_DAG_ID
-from ashare_airflow.page.models.sync_requests import What
+from ashare_airflow.page.models.sync_requests import Reprocess, What
 
 MOST = 90
 """The most days or weeks of one backfill from the page, as the API always had it. The command line has no limit."""
@@ -25,7 +27,8 @@ class SyncKind:
     :ivar run_day: the days that can have a run.
     :ivar unit: the unit of ``MOST``, of ``days`` days.
     :ivar dry_run: what a sync of a range would do.
-    :ivar wanting: the days of a range that a sync would repair.
+    :ivar wanting: the days of a range that a sync would repair, or read again.
+    :ivar conf: the params of the runs.
     """
 
     dag_id: str
@@ -35,6 +38,7 @@ class SyncKind:
     days: int
     dry_run: Callable[[StatusReader, date, date], DryRun]
     wanting: Callable[[StatusReader, date, date], Collection[date]]
+    conf: dict[str, Any] | None = None
 
     @property
     def most_days(self) -> int:
@@ -49,6 +53,8 @@ class SyncKind:
     @property
     def nothing_to_do(self) -> str:
         """Why a range without a run is refused."""
+        if self is VERIFICATION:
+            return f"Nothing is to be read again: no {self.noun} of this range is complete or to be synced."
         return (
             f"Nothing is to be done: every {self.noun} of this range is complete, closed, not out yet or under way."
         )
@@ -66,3 +72,23 @@ SYNC_KINDS: dict[What, SyncKind] = {
     "trade_dates": SyncKind(DAG_ID, "date", "weekday", "day", 1, dry_run, StatusReader.wanting),
     "weekly_lists": SyncKind(REFERENCE_DAG_ID, "week", "Monday", "week", 7, dry_run_of_weeks, wanting_weeks),
 }
+
+VERIFICATION = replace(
+    SYNC_KINDS["trade_dates"],
+    dry_run=dry_run_of_verification,
+    wanting=lambda reader, start, end: dry_run_of_verification(reader, start, end).to_sync,
+    conf={"verify": True},
+)
+"""Trade dates that are read again and compared."""
+
+
+def sync_kind(what: What, reprocess: Reprocess) -> SyncKind:
+    """The kind of a request.
+
+    :raises InvalidInput: weekly lists are to be verified.
+    """
+    if reprocess != "verify":
+        return SYNC_KINDS[what]
+    if what != "trade_dates":
+        raise InvalidInput("Weekly lists are not read again and compared: choose trade dates, or `all`.")
+    return VERIFICATION

@@ -46,13 +46,17 @@ from ashare_airflow.page.models.sync_requests import (
     StartedPending,
     What,
 )
-from ashare_airflow.page.sync_kinds import SYNC_KINDS
+from ashare_airflow.page.sync_kinds import SYNC_KINDS, sync_kind
 from ashare_airflow.report.run_report import report_accepted_date
 
 Days = Annotated[int, Query(ge=1, le=365, description="Calendar days back from today, Beijing's.")]
 BackfillId = Annotated[int, Path(ge=0, le=2**31 - 1, description="The id of an Airflow backfill.")]
 
-_REPROCESS = {"missing": ReprocessBehavior.FAILED, "all": ReprocessBehavior.COMPLETED}
+_REPROCESS = {
+    "missing": ReprocessBehavior.FAILED,
+    "all": ReprocessBehavior.COMPLETED,
+    "verify": ReprocessBehavior.COMPLETED,
+}
 
 read_router = APIRouter(dependencies=[MAY_READ])
 start_router = APIRouter(dependencies=[SAME_SITE, AUDITED, MAY_START])
@@ -197,10 +201,10 @@ def preview(
     what: What = "trade_dates",
 ) -> Reply[Preview]:
     """What a sync of a range would do and cost, without starting it."""
-    kind = SYNC_KINDS[what]
+    kind = sync_kind(what, reprocess)
     start, end = parse_trade_date_range(start_date, end_date)
     plan = kind.dry_run(reader, start, end)
-    whole = BackfillRequest(start, end, _REPROCESS[reprocess], dag_id=kind.dag_id)
+    whole = BackfillRequest(start, end, _REPROCESS[reprocess], kind.conf, dag_id=kind.dag_id)
     request = whole if reprocess == "all" else whole.narrowed(plan.to_sync, session)
     to_create = len(request.dates_to_run(session)) if request else 0
     why_not = runs.why_not_started(user, session, kind.dag_id)
@@ -225,11 +229,11 @@ def preview(
 @batch_router.post("/sync/batch")
 def sync_batch(body: BatchRequest, user: GetUserDep, session: SessionDep) -> Reply[StartedBatch]:
     """Start a backfill of a range, at most 90 days or weeks, and return at once with its id."""
-    kind = SYNC_KINDS[body.what]
+    kind = sync_kind(body.what, body.reprocess)
     check_may_start(user, kind.dag_id)
     start, end = parse_trade_date_range(body.start_date, body.end_date, most_days=kind.most_days, dag_id=kind.dag_id)
     days = (end - start).days + 1
-    whole = BackfillRequest(start, end, _REPROCESS[body.reprocess], dag_id=kind.dag_id)
+    whole = BackfillRequest(start, end, _REPROCESS[body.reprocess], kind.conf, dag_id=kind.dag_id)
     with open_reader(session) as reader:
         needed = None if body.reprocess == "all" else kind.wanting(reader, start, end)
     request = whole if needed is None else whole.narrowed(needed, session)

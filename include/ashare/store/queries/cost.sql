@@ -11,6 +11,16 @@ SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY requests) AS requests,
 FROM (SELECT count(*)::float8 AS requests, coalesce(sum(r.seconds), 0)::float8 AS seconds
       FROM dates JOIN ashare.source_request r USING (trade_date) GROUP BY trade_date) AS each
 
+-- name: per_market
+-- Median seconds of the last whole-market requests of some methods, the methods' medians summed up.
+SELECT sum(seconds) FROM (
+    SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY lately.seconds::float8) AS seconds
+    FROM unnest(%(methods)s::text[]) AS m (method)
+    CROSS JOIN LATERAL (SELECT r.seconds FROM ashare.source_request r
+                        WHERE r.method = m.method AND r.outcome = 'ok' AND r.seconds IS NOT NULL
+                        ORDER BY r.requested_at DESC LIMIT 20) AS lately
+    GROUP BY m.method) AS each
+
 -- name: per_code
 -- Median seconds of the last successful per-security requests.
 SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds::float8)

@@ -69,6 +69,18 @@ class RevisionOfDay(SecurityOfDay):
     run_id: str | None
 
 
+class ComparisonOfDay(BaseModel):
+    """The date was read from Baostock again, and compared."""
+
+    kind: str = Field(description="stock, etf or factor.")
+    verified_at: datetime
+    compared: int = Field(description="Rows that the table had and Baostock sent.")
+    revised: int = Field(description="Of those: rows that had changed, and were updated.")
+    inserted: int = Field(description="Rows that had been lacking.")
+    lacking: int = Field(description="Rows of the table that Baostock did not send. They stay.")
+    run_id: str | None
+
+
 class CrossCheckOfDay(BaseModel):
     kind: str
     rule: str
@@ -122,6 +134,7 @@ class Day(BaseModel):
     rejected: list[RejectOfDay]
     revisions_total: int
     revisions: list[RevisionOfDay]
+    comparisons: list[ComparisonOfDay] = Field(description="The last 20, newest first.")
     checks: list[CrossCheckOfDay]
 
 

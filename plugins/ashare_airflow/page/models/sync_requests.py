@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from ashare_airflow.page.models.sentence import Sentence
 
-Reprocess = Literal["missing", "all"]
+Reprocess = Literal["missing", "all", "verify"]
 What = Literal["trade_dates", "weekly_lists"]
 
 
@@ -20,7 +20,8 @@ class BatchRequest(BaseModel):
     end_date: str = Field(description="YYYY-MM-DD", examples=["2026-03-31"])
     reprocess: Reprocess = Field(
         "missing",
-        description="missing: what is missing or failed; all: what is complete is looked at again, too.",
+        description="missing: what is missing or failed; all: what is complete is looked at again, too; verify: "
+        "complete trade dates are read from Baostock again and compared.",
     )
     what: What = Field(
         "trade_dates",
@@ -38,7 +39,7 @@ class Preview(BaseModel):
     closed: int = Field(description="Of those: known to be no session; of weekly lists: without a list at Baostock.")
     complete: int = Field(description="Of those: complete already; nothing is asked of Baostock for them.")
     under_way: int = Field(description="Of those: a run works on them, or will.")
-    to_sync: int = Field(description="Of those: missing or failed.")
+    to_sync: int = Field(description="Of those: missing or failed; to verify: also those to be read again.")
     runs: int = Field(description="Runs that Airflow would make.")
     requests: int = Field(description="An estimate, logins and pages counted.")
     requests_left: int = Field(description="Of the day's budget.")
@@ -84,6 +85,28 @@ class BatchError(BaseModel):
     error: Sentence
 
 
+class ChangedDate(BaseModel):
+    """A trade date that was read again and was not as Baostock has it."""
+
+    date: date
+    revised: int = Field(description="Bars that had changed.")
+    inserted: int = Field(description="Bars that had been lacking.")
+    factors: int = Field(description="Adjust factors that had changed or been lacking.")
+
+
+class Comparison(BaseModel):
+    """What trade dates that were read again have shown. A date counts once, however often it was read."""
+
+    dates: int = Field(description="Dates that were read again.")
+    changed_dates: int = Field(description="Of those: dates that were not as Baostock has them.")
+    compared: int = Field(description="Bars that were compared.")
+    revised: int = Field(description="Of those: bars that had changed, and were updated.")
+    inserted: int = Field(description="Bars that had been lacking, and were added.")
+    lacking: int = Field(description="Loaded bars that Baostock's answers do not have. They stay.")
+    factors: int = Field(description="Adjust factors that had changed or been lacking.")
+    changed: list[ChangedDate] = Field(description="The first of the changed dates.")
+
+
 class Progress(BaseModel):
     """How far a backfill is. The dates of a backfill of ``ashare_reference`` are Mondays."""
 
@@ -111,6 +134,7 @@ class Progress(BaseModel):
     seconds_left: int | None
     waits_for: Sentence | None = Field(description="Why nothing moves: a ban, the day's budget, a dead scheduler.")
     user: str | None = Field(description="Who started it.")
+    comparison: Comparison | None = Field(description="Of a backfill that reads dates again; none: it does not.")
 
 
 class Active(BaseModel):

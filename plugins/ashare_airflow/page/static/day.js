@@ -173,6 +173,16 @@ function DayLists({ day }) {
       [t.change, (row) => changes(row.old, row.new), 'wide'],
       [t.time, (row) => beijing(row.revised_at), 'date'],
     ]} />
+    <${TableSection} testid="comparisons" title=${t.comparisons} total=${day.comparisons.length}
+      rows=${day.comparisons} columns=${[
+      [t.time, (row) => beijing(row.verified_at), 'date'],
+      [t.kind, (row) => kindName(row.kind)],
+      [t.compared, (row) => num(row.compared), 'num'],
+      [t.changedRows, (row) => num(row.revised), 'num'],
+      [t.newRows, (row) => num(row.inserted), 'num'],
+      [t.lackingRows, (row) => num(row.lacking), 'num'],
+      [t.run, (row) => row.run_id],
+    ]} />
     <${TableSection} testid="checks" title=${t.checks} total=${day.checks.length} rows=${day.checks} columns=${[
       [t.rule, (c) => c.rule],
       [t.kind, (c) => kindName(c.kind)],

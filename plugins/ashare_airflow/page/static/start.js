@@ -47,11 +47,13 @@ const SYNCS = {
  */
 export function StartPanel({ params, overview }) {
   const t = text();
-  const { from, to, reprocess = 'missing' } = params;
+  const { from, to } = params;
   const what = params.what in SYNCS ? params.what : 'trade_dates';
   const isHistory = what === 'history';
   const datasets = params.datasets?.split(',').filter(Boolean) ?? overview.kept;
   const unit = (isHistory ? LISTS.includes(datasets[0]) : what === 'weekly_lists') ? 'weekly_lists' : 'trade_dates';
+  const reprocesses = what === 'trade_dates' ? ['missing', 'all', 'verify'] : ['missing', 'all'];
+  const reprocess = reprocesses.includes(params.reprocess) ? params.reprocess : 'missing';
   const { busy: starting, refusal, setRefusal, send } = usePost();
   const local = !from || !to ? t.chooseTwo
     : from > to ? t.endBeforeStart
@@ -91,9 +93,10 @@ export function StartPanel({ params, overview }) {
       </div>
       ${isHistory
         ? html`<${Datasets} chosen=${datasets} kept=${overview.kept} />`
-        : choices('reprocess', reprocess, ['missing', 'all'])}
+        : choices('reprocess', reprocess, reprocesses)}
+      ${!isHistory && reprocess === 'verify' && html`<p class="muted small">${t.verifyHelp}</p>`}
       <div data-testid="preview" aria-live="polite" aria-busy=${Boolean(wanted && !preview && !error)}>
-        ${preview && html`<${Preview} what=${what} unit=${unit} preview=${preview} />`}
+        ${preview && html`<${Preview} what=${what} unit=${unit} reprocess=${isHistory ? null : reprocess} preview=${preview} />`}
         <${Problem} error=${error} />
       </div>
       <div class="row">
@@ -163,7 +166,7 @@ function reasonAgainst(preview, whyNot) {
   return whyNot;
 }
 
-function Preview({ what, unit, preview }) {
+function Preview({ what, unit, reprocess, preview }) {
   const t = text();
   const extra = what !== 'history' && preview.runs > preview.to_sync ? preview.runs - preview.to_sync : 0;
   return html`<${Facts} of=${[
@@ -171,7 +174,7 @@ function Preview({ what, unit, preview }) {
       [t.closedCount[unit], num(preview.closed)],
       [t.completeAlready, num(preview.complete)],
       [t.underWay, preview.under_way > 0 && num(preview.under_way)],
-      [t.toSync, num(preview.to_sync)],
+      [reprocess === 'verify' ? t.toReadAgain : t.toSync, num(preview.to_sync)],
       [t.runs, what !== 'history' && (extra ? t.runsWithout(preview.runs, extra) : num(preview.runs))],
       [t.requestsOf, t.of(preview.requests, preview.requests_left)],
       [t.quotaDays, preview.quota_days > 1 && num(preview.quota_days)],
@@ -245,6 +248,7 @@ function ProgressBody({ progress, task }) {
       [t.startedAt, beijing(progress.task_start_time)],
       [t.startedBy, progress.user],
     ]} />
+    ${progress.comparison && html`<${Comparison} of=${progress.comparison} />`}
     ${progress.errors.length > 0 && html`<h3>${t.errors}</h3>
       <ul class="notes errors" tabindex="0">
         ${progress.errors.map(({ date, error }) => html`<li key=${date}>${day(date)} ${say(error)}</li>`)}
@@ -254,6 +258,26 @@ function ProgressBody({ progress, task }) {
           start_date: progress.start_time, end_date: progress.end_time, status: 'failed', page: null,
         })}>${t.showInList}</button>`}</p>`}`}
     ${running && html`<${Cancel} path=${`sync/batch/cancel/${encodeURIComponent(task)}`} question=${t.cancelQuestion} />`}`;
+}
+
+/** What dates that were read again have shown: how much had changed, and where. */
+function Comparison({ of: found }) {
+  const t = text();
+  if (!found.dates) return html`<p data-testid="comparison">${t.nothingCompared}</p>`;
+  const also = [
+    found.inserted && t.insertedBars(found.inserted),
+    found.factors && t.changedFactors(found.factors),
+    found.lacking && t.lackingBars(found.lacking),
+  ].filter(Boolean);
+  return html`<div data-testid="comparison">
+    <p><b>${t.changedBars(found.revised, found.compared, found.changed_dates, found.dates)}</b> ${also.join(' ')}</p>
+    ${found.changed.length > 0 && html`<ul class="notes">
+      ${found.changed.map(({ date, revised, inserted, factors }) => html`<li key=${date}><${DayLink} date=${date} />
+        ${' '}${t.changesOfDate(revised, inserted, factors)}</li>`)}
+      ${found.changed_dates > found.changed.length
+        && html`<li class="muted">${t.shownOf(found.changed.length, found.changed_dates)}</li>`}
+    </ul>`}
+  </div>`;
 }
 
 /** Asks before it cancels. `question`: what becomes of the work under way. */

@@ -182,7 +182,13 @@ const WORDS = {
     trade_dates: ['Trade dates', '交易日'], weekly_lists: ['Weekly lists', '每周列表'],
     history: ['Many years at once', '多年历史'],
     missing: ['Missing and failed only', '仅缺失和失败的日期'], all: ['All dates again', '重新处理全部日期'],
+    verify: ['Read again and compare', '重读并比对'],
   },
+  verifyHelp: [
+    'Complete dates are read from Baostock again. Bars that Baostock has changed are updated, and the old values are kept.',
+    '从 Baostock 重新读取完整的日期并与库中数据比对。Baostock 已修正的日线会更新，旧值保留。',
+  ],
+  toReadAgain: ['To read again', '待重读'],
   limit: [
     'At most 90 days of trade dates or 90 weeks of lists. Many years at once have no such limit.',
     '最多 90 天的交易日或 90 周的列表。“多年历史”没有此限制。',
@@ -252,6 +258,31 @@ const WORDS = {
   underWay: ['Under way', '进行中'], rows: ['Rows', '行数'], rowsPerSecond: ['Rows per second', '每秒行数'],
   timeLeft: ['Time left', '剩余时间'], elapsed: ['Elapsed', '已用时'], startedBy: ['Started by', '发起人'],
   startedAt: ['Started', '开始时间'], waitsFor: [(why) => `Waits: ${why}`, (why) => `等待：${why}`],
+  nothingCompared: ['Nothing is compared yet.', '尚未比对。'],
+  changedBars: [
+    (n, all, days, allDays) => `${n ? num(n) : 'None'} of ${count(all, 'bar', 'bars')} had changed, on `
+      + `${days ? `${num(days)} of ` : ''}${count(allDays, 'date', 'dates')}.`,
+    (n, all, days, allDays) => `已比对 ${num(allDays)} 个交易日的 ${num(all)} 根日线，`
+      + `${n ? `其中 ${num(n)} 根有变化` : '均无变化'}${days ? `，涉及 ${num(days)} 个交易日` : ''}。`,
+  ],
+  insertedBars: [(n) => `${count(n, 'bar', 'bars')} had been lacking and came.`, (n) => `补入 ${num(n)} 根缺少的日线。`],
+  changedFactors: [
+    (n) => `${count(n, 'adjust factor', 'adjust factors')} had changed or been lacking.`,
+    (n) => `${num(n)} 个复权因子有变化或补入。`,
+  ],
+  lackingBars: [
+    (n) => `${count(n, 'loaded bar is', 'loaded bars are')} no longer at Baostock and stay as they are.`,
+    (n) => `${num(n)} 根已入库日线在 Baostock 已不存在，予以保留。`,
+  ],
+  changesOfDate: [
+    (revised, inserted, factors) => [
+      revised && `${num(revised)} changed`, inserted && `${num(inserted)} new`,
+      factors && count(factors, 'adjust factor', 'adjust factors'),
+    ].filter(Boolean).join(', '),
+    (revised, inserted, factors) => [
+      revised && `${num(revised)} 根有变化`, inserted && `补入 ${num(inserted)} 根`, factors && `复权因子 ${num(factors)} 个`,
+    ].filter(Boolean).join('，'),
+  ],
   errors: ['Failed dates', '失败的日期'], cancel: ['Cancel', '取消'],
   cancelQuestion: [
     'What is under way finishes. What waits is marked failed.',
@@ -325,6 +356,8 @@ const WORDS = {
   nameOfToday: ['(name of today)', '（当前名称）'],
   nameOfTodayHelp: ['No list of names covers this day.', '没有覆盖当日的名称列表。'],
   blank: ['blank', '空'], checks: ['Cross-checks', '交叉核对'], comparedWith: ['Compared with', '对照日期'],
+  comparisons: ['Read again and compared', '重读比对'], changedRows: ['Changed', '有变化'], newRows: ['New', '补入'],
+  lackingRows: ['No longer at Baostock', 'Baostock 已无'],
   compared: ['Compared', '核对数'], deviating: ['Deviating', '偏离'], allowed: ['Allowed', '允许'],
   passed: ['Result', '结果'], pass: ['passed', '通过'], fail: ['failed', '未通过'], examples: ['Examples', '示例'],
 
