@@ -12,6 +12,7 @@ from airflow.listeners import hookimpl
 from airflow.utils.state import DagRunState
 
 from ashare.errors import AshareError, InvalidInput
+from ashare_airflow.backfills import verifies
 from ashare_airflow.report import alerts
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def _history_suggestion(dag_run: DagRun, session: Session) -> str:
     place = select(BackfillDagRun.sort_ordinal).where(BackfillDagRun.dag_run_id == dag_run.id)
     if session.scalar(place) != 1:
         return ""
-    if (dag_run.conf or {}).get("verify"):
+    if verifies(dag_run.conf):
         return ""  # a history brings what is missing, and compares nothing
     keys = session.scalars(
         select(BackfillDagRun.partition_key).where(BackfillDagRun.backfill_id == dag_run.backfill_id)

@@ -256,12 +256,62 @@ def test_what_is_complete_is_not_started_again_unless_all_is_asked_for(visit: Vi
     wait_for_query(page, reprocess="all")
 
 
+def test_dates_are_read_again_and_compared_and_what_had_changed_is_shown(visit: Visit, query: Query) -> None:
+    first, changed, last = SESSIONS[1:4]
+    codes = query(
+        "SELECT code FROM ashare.daily_bar JOIN ashare.security USING (code) "
+        "WHERE trade_date = %s AND is_trading AND kind = 'stock' ORDER BY 1 LIMIT 3",
+        changed,
+    )
+    # As if Baostock had corrected these bars since they were loaded.
+    query(
+        "UPDATE ashare.daily_bar SET amount = amount + 1 WHERE trade_date = %s AND code = ANY (%s)",
+        changed,
+        [code for (code,) in codes],
+    )
+    page = visit(f"{ALONE}?from={first}&to={last}")
+    expect(page.get_by_test_id("start-button")).to_be_disabled()
+    page.get_by_label("Read again and compare").check()
+    wait_for_query(page, reprocess="verify")
+    preview = page.get_by_test_id("preview")
+    expect(fact(preview, "To read again")).to_have_text("3")
+    expect(fact(preview, "Requests, of those left")).to_have_text(re.compile("^12 of "))
+    expect(preview).to_contain_text("Indices are not compared")
+    expect(page.get_by_test_id("command")).to_have_value(
+        f"airflow dags backfill -s {first} -e {last} --reset-dagruns --conf '{{\"verify\": true}}' ashare_daily"
+    )
+    page.get_by_test_id("start-button").click()
+    progress = page.get_by_test_id("progress")
+    expect(progress.get_by_role("status")).to_have_text("Completed: 3 of 3 dates", timeout=120_000)
+    comparison = page.get_by_test_id("comparison")
+    expect(comparison).to_contain_text(re.compile(r"^3 of 15,\d{3} bars had changed, on 1 of 3 dates\."))
+    expect(comparison.get_by_role("listitem")).to_have_text(re.compile(rf"{changed}\s+3 changed"))
+
+    chinese = visit(f"{ALONE}?{urlsplit(page.url).query}", language="zh-CN")
+    expect(chinese.get_by_label("重读并比对")).to_be_checked()
+    expect(fact(chinese.get_by_test_id("preview"), "待重读")).to_have_text("3")
+    found = re.compile(r"^已比对 3 个交易日的 15,\d{3} 根日线，其中 3 根有变化，涉及 1 个交易日。")
+    expect(chinese.get_by_test_id("comparison")).to_contain_text(found)
+
+    comparison.get_by_role("link").click()
+    wait_for_query(page, view="day", date=changed)
+    ready(page)
+    stocks = page.get_by_test_id("comparisons").locator("tbody tr", has_text="Stock").first
+    assert number(stocks.locator("td").nth(1)) > 5000
+    expect(stocks.locator("td").nth(2)).to_have_text("3")
+    expect(page.get_by_test_id("revisions").locator("tbody tr")).to_have_count(3)
+    query("DELETE FROM ashare.bar_revision WHERE trade_date = %s", changed)
+
+
 def test_weekly_lists_are_synced_from_the_page_and_their_card_shows_them(visit: Visit) -> None:
     page = visit(f"{ALONE}?from={FIRST}&to={LAST}")
     card = page.get_by_test_id("weekly-card")
     expect(card.locator("tbody tr")).to_contain_text(["Members of indices", "Industries", "Names"])
+    page.get_by_label("Read again and compare").check()
     page.get_by_role("radio", name="Weekly lists").check()
     wait_for_query(page, what="weekly_lists")
+    expect(page.get_by_label("Read again and compare")).to_have_count(0)  # lists are not compared
+    expect(page.get_by_label("Missing and failed only")).to_be_checked()
     expect(fact(page.get_by_test_id("preview"), "Weeks, by their Mondays")).to_have_text("2")
     expect(page.get_by_test_id("command")).to_have_text(re.compile("ashare_reference$"))
     page.get_by_test_id("start-button").click()

@@ -164,6 +164,17 @@ def test_a_run_that_fails_of_a_complete_date_does_not_call_the_date_in_question(
     assert listener.titles[1:] == ["a run of 2026-03-03 has ended well"]
 
 
+def test_a_complete_date_that_could_not_be_read_again_is_no_trouble_and_an_incomplete_one_is(
+    alerts: Alerts, database: Database, listener: Listener
+) -> None:
+    record(database, NEXT, "success")
+    assert not alerts.failed(a_run(NEXT, verifies=True))
+    assert listener.titles == []
+    record(database, DAY, "failed", "2 of 5203 securities have no bar.")
+    assert alerts.failed(a_run(verifies=True))
+    assert listener.titles == ["2026-03-02 is not complete"]
+
+
 def test_a_broken_backfill_is_one_message_and_over_when_all_of_it_is_complete(
     alerts: Alerts, database: Database, listener: Listener
 ) -> None:

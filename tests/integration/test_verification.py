@@ -13,6 +13,7 @@ from ashare.command import main
 from ashare.environment import Environment
 from ashare.errors import BadReply, BudgetSpent, InvalidInput, NotVerified
 from ashare.settings import Settings
+from ashare.store.measured_costs import costs_per_date
 from ashare.store.verifications import VerifiedDate, summary, verified_dates
 from ashare.sync import Run, fetch_and_copy, plan_batches, record_status, sync_adjust_factors, wait_for_trading_day
 from ashare.sync.accept import accept
@@ -112,6 +113,18 @@ def test_what_has_changed_is_updated_and_counted_and_nothing_else_is_asked_for(
     asked = emulator.count()
     assert complete(make_run(CORRECTED)) == "success"
     assert emulator.count() == asked  # without the param, a complete date asks for nothing
+
+
+@pytest.mark.usefixtures("loaded")
+def test_to_load_a_date_is_not_estimated_to_cost_more_because_dates_were_read_again(make_run: MakeRun) -> None:
+    with make_run(CORRECTED).store.transaction() as connection:
+        before = costs_per_date(connection)
+    for day in ("2025-09-29", CORRECTED, DAY):
+        complete(
+            make_run(day, verify=True, run_id=f"verifies {day}", who=f"fetch_and_copy[0] {day} in verifies {day}")
+        )
+    with make_run(CORRECTED).store.transaction() as connection:
+        assert costs_per_date(connection) == before
 
 
 @pytest.mark.usefixtures("loaded")

@@ -35,6 +35,7 @@ class Failure:
         run's date is invalid.
     :ivar backfill: number, first day and last day of the backfill that the run is part of.
     :ivar note: the reason, for a failure without a recorded reason.
+    :ivar verifies: the run was to read a complete date again.
     """
 
     run_id: str
@@ -43,6 +44,7 @@ class Failure:
     trade_date: date | None = None
     backfill: tuple[int, date, date] | None = None
     note: str = ""
+    verifies: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,18 @@ class Alerts:
     def failed(self, failure: Failure) -> bool:
         """Raise an alert for a failed run, unless one of the same subject (date, backfill or run) is open.
 
+        None for a complete date that could not be read again: a person has started that, sees it, and misses no data.
+
         :returns: whether the alert is new; without the database, whether a service took the message.
         """
         try:
             self._store.migrate()
-            return self._raise(self._of(failure))
+            alert = self._of(failure)
+            if failure.verifies and alert.about == "run":
+                log.warning("%s: %s No alert: the date is complete.", alert.title, alert.text.partition("\n")[0])
+                self._send_unsent()
+                return False
+            return self._raise(alert)
         except AshareError as error:
             return self._say_blindly(self._of(failure, str(error)))
 

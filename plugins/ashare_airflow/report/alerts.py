@@ -13,6 +13,7 @@ import time
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from ashare_airflow.backfills import verifies
 from ashare_airflow.backfills.links import run_link
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def run_failed(dag_run: DagRun, session: Session, reason: str | None = None) -> 
         "backfill": _backfill(number, session) if number is not None else None,
         "note": reason or _task_that_failed(dag_run, session),
         "link": run_link(dag_run.dag_id, dag_run.run_id),
+        "verifies": verifies(dag_run.conf),
     }
     # The process writes to this process's log. Nothing waits for it.
     command = [sys.executable, "-m", "ashare_airflow.report.failure_alert", json.dumps(fields)]
