@@ -173,6 +173,8 @@ def test_adjust_factors_are_read_again_too(make_run: MakeRun, database: Database
     database.do("DELETE FROM ashare.adjust_factor WHERE (ex_date, code) = (%s, %s)", day, lost)
     assert complete(make_run(day, verify=True)) == "success"
     assert ("adjust_factor", 1 + len(others), 1, 1, 0) in found(database, day)
+    batch = "SELECT rows FROM ashare.sync_batch WHERE trade_date = %s AND kind = 'factor'"
+    assert database.rows(batch, day) == [(len(kept),)]
     assert database.rows(query, day) == kept
 
 

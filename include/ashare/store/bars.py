@@ -121,7 +121,7 @@ class Bars:
 
         :param factors: (code, ex_date, fore, back).
         :param odd: rows that broke a rule.
-        :param are_verified: the factors were read again: record what differs from the table.
+        :param are_verified: the factors were read again: record what differs, and leave batch 0 as it is.
         """
         assert plan.day is not None
         with self.store.transaction() as connection:
@@ -134,7 +134,8 @@ class Bars:
             note = f"{len(odd)} adjust factors set aside (ashare.rejected_row)" if odd else None
             recorded = {"day": plan.day, "expected": len(factors), "note": note, "run_id": plan.run_id}
             connection.execute(queries("coverage")["record_factors"], recorded)
-            add_rows(connection, plan, FACTOR_BATCH, len(factors))
+            if not are_verified:  # batch 0 loaded them, and has counted them
+                add_rows(connection, plan, FACTOR_BATCH, len(factors))
 
 
 def _verify(connection: psycopg.Connection[Any], day: date, kind: str, tolerance: Tolerance, run_id: str) -> None:
