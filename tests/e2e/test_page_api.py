@@ -382,10 +382,8 @@ def test_weekly_lists_are_previewed_started_watched_and_cancelled(
     finally:
         source.clear_faults()
     assert (cancelled["status"], cancelled["total"]) == ("cancelled", 5)
-    assert cancelled["failed"] >= 1  # four runs at once
-    assert {error["error"] for error in cancelled["errors"]} >= {
-        "Cancelled before it began, or its run failed; see its log."
-    }
+    assert cancelled["cancelled"] >= 1  # four runs at once
+    assert (cancelled["failed"], cancelled["errors"]) == (0, [])
 
 
 def query_airflow(as_user: Ask, event: str) -> set[str]:
@@ -483,7 +481,8 @@ def test_cancelling_lets_dates_under_way_finish_and_the_others_be_cleared(
         source.clear_faults()
     done = ended(as_user, task_id)
     assert done["status"] == "cancelled"
-    assert done["failed"] > 0 < done["success"]
+    assert done["cancelled"] > 0 < done["success"]
+    assert (done["failed"], done["errors"]) == (0, [])
     assert done["current"] == done["total"]
     # Airflow would leave the backfill paused, and a run of it that is cleared queued for ever.
     found = api("GET", "/api/v2/dags/ashare_daily/dagRuns?limit=1&state=failed&order_by=-id")["dag_runs"]

@@ -73,29 +73,6 @@ def test_before_anything_is_loaded(make_run: MakeRun, reading: Reading) -> None:
         assert reader.need(date(2025, 10, 9))[0]
 
 
-def test_a_history_that_is_under_way_is_shown_with_its_plan(
-    make_run: MakeRun, reading: Reading, database: Database
-) -> None:
-    make_run(DAY)
-    for run_id in ("under way", "ended"):
-        database.do(
-            "INSERT INTO ashare.history_run (run_id, first_date, last_date, plan) "
-            "VALUES (%s, '2015-01-01', '2024-12-31', '300 requests')",
-            run_id,
-        )
-    for number, state in enumerate(("success", "success", "pending")):
-        database.do(
-            "INSERT INTO ashare.batch (plan, batch_no, kind, by, codes, label, status) "
-            "VALUES ('history under way', %s, 'stock', 'code', ARRAY['sh.600000'], 'x', %s)",
-            number,
-            state,
-        )
-    with reading(running=("under way", "another")) as reader:
-        (found,) = reader.histories()
-    assert (found["run_id"], found["plan"]) == ("under way", "300 requests")
-    assert (found["batches"], found["batches_done"]) == (3, 2)
-
-
 def test_complete_dates_holes_and_days_before_the_first(
     make_run: MakeRun, reading: Reading, market: GeneratedMarket
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,7 @@ def progress(backfill: Backfill, reader: StatusReader, session: Session) -> dict
         for day in ended
         if day not in failed and day not in cancelled and day in recorded and recorded[day].status == "skipped"
     ]
+    closed = _closed(backfill, reader, states)
     under_way = sorted(day for day, state in states.items() if state == DagRunState.RUNNING)
     # A backfill without runs is still being created.
     is_over = len(ended) == len(states) and bool(states or backfill.completed_at)
@@ -66,6 +68,7 @@ def progress(backfill: Backfill, reader: StatusReader, session: Session) -> dict
         "failed": len(failed),
         "skipped": len(skipped),
         "cancelled": len(cancelled),
+        "closed": len(closed),
         "current_date": str(under_way[0]) if under_way else "",
         "message": _message(backfill, state, len(states), under_way, percent, len(failed)),
         "start_time": min(states, default=first_day(backfill.from_date)),
@@ -110,6 +113,15 @@ def _records_and_work(
     rows = reader.rows.dates(reader.as_of, days)
     records = {row["trade_date"]: Record(*(row[name] for name in names)) for row in rows}
     return records, reader.rows.loaded_since(days, backfill.created_at)
+
+
+def _closed(backfill: Backfill, reader: StatusReader, days: Collection[date]) -> set[date]:
+    """The days of a backfill of trade dates on which the exchanges are closed: their runs do nothing."""
+    if backfill.dag_id == REFERENCE_DAG_ID or not days:
+        return set()
+    return {day for day, is_session in reader.rows.sessions(min(days), max(days)).items() if not is_session} & set(
+        days
+    )
 
 
 def _error(record: Record | None) -> str:

@@ -117,6 +117,7 @@ class Progress(BaseModel):
     success: int
     failed: int
     skipped: int
+    closed: int = Field(description="Days of the backfill on which the exchanges are closed: their runs do nothing.")
     cancelled: int = Field(description="Dates that had not begun when the backfill was cancelled.")
     current_date: str = Field(description="The earliest date under way; empty when there is none.")
     message: Sentence

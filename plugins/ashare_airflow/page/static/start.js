@@ -224,7 +224,9 @@ function ProgressBody({ progress, task }) {
   // A week has no view of its own.
   const day = (date) => (isWeeks ? html`<span class="date">${date}</span>` : html`<${DayLink} date=${date} />`);
   const share = (dates) => `width:${(100 * dates) / Math.max(1, progress.total)}%`;
-  const done = (isWeeks ? t.weeksDone : t.doneOf)(progress.current, progress.total);
+  // The days on which the exchanges are closed are no dates: the number is the one that the head and the preview say.
+  const dates = progress.total - progress.closed;
+  const done = (isWeeks ? t.weeksDone : t.doneOf)(Math.min(progress.current, dates), dates);
   return html`
     <p role="status"><b>${t.progressStatus[progress.status]}</b>: ${done}</p>
     <div class="meter" role="progressbar" aria-label=${t.progress} aria-valuemin="0" aria-valuemax="100"
