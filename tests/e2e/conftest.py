@@ -15,14 +15,17 @@ from typing import Any
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, StorageState, sync_playwright
+from psycopg.types.json import Jsonb
 
 from ashare.settings import POOL, POOL_SLOTS
+from ashare_emulator.faults import fault
 from ashare_emulator.generated import GeneratedMarket
 from ashare_emulator.server import Emulator
 from ashare_local.stack import Stack
 from ashare_local.stack_connections import baostock_json
 from tests.backfill_command import BackfillCommand, Said
+from tests.e2e.page import ALONE, BATCH_ERROR, HURT, REASON, Visit, inner, ready, watch
 from tests.listener import Listener
 
 
@@ -169,3 +172,92 @@ def sign_in(browser: Browser, stack: Stack, time_zone: str, user: str = "admin")
     page.keyboard.press("Enter")
     page.wait_for_url(lambda url: "login" not in url)
     return page
+
+
+# ---------------------------------------------------------------------- the status page
+
+
+@pytest.fixture(scope="module")
+def signed_in(browser: Browser, stack: Stack) -> dict[str, StorageState]:
+    """What a browser keeps of a sign-in, by user."""
+    kept = {}
+    for user in ("admin", "reader"):
+        context = sign_in(browser, stack, "Asia/Shanghai", user).context
+        kept[user] = context.storage_state()
+        context.close()
+    return kept
+
+
+@pytest.fixture
+def visit(browser: Browser, stack: Stack, signed_in: dict[str, StorageState]) -> Iterator[Visit]:
+    """Open an address in a context of its own, New York's to prove that the page shows Beijing's time."""
+    opened = []
+
+    def go(path: str = ALONE, user: str = "admin", *, theme: str = "", language: str = "", **options: Any) -> Page:
+        options = {"viewport": {"width": 1280, "height": 900}, "timezone_id": "America/New_York"} | options
+        context = browser.new_context(storage_state=signed_in[user], **options)
+        opened.append(context)
+        watch(context)
+        for name, value in (("theme", theme), ("i18nextLng", language)):
+            if value:
+                context.add_init_script(f"localStorage.setItem('{name}', '{value}')")
+        page = context.new_page()
+        page.goto(stack.url + path)
+        ready(page if path.startswith(ALONE) else inner(page))
+        return page
+
+    yield go
+    for context in opened:
+        context.close()
+
+
+@pytest.fixture
+def slow_source(source: Emulator) -> Iterator[None]:
+    """A second for each market: a sync that lasts long enough to be watched."""
+    source.add_fault(fault("query_daily_history_k_AStock", "delay", times=0, seconds=1))
+    yield
+    source.clear_faults()
+
+
+@pytest.fixture(scope="module")
+def missing(query: Query, stack: Stack) -> Iterator[list[str]]:
+    """Two stocks that ``HURT`` misses, the first with an ex-date; the date has failed, and has a revision."""
+    codes = [
+        code
+        for (code,) in query(
+            "SELECT b.code FROM ashare.daily_bar b JOIN ashare.security s USING (code) "
+            "WHERE b.trade_date = %s AND s.kind = 'stock' AND b.is_trading ORDER BY "
+            "(SELECT max(back_factor) FROM ashare.adjust_factor f WHERE f.code = b.code) DESC NULLS LAST, 1 LIMIT 2",
+            HURT,
+        )
+    ]
+    tables = {
+        "daily_bar": "trade_date = %s AND code = ANY (%s)",
+        "counted_partition": "partition = %s OR dataset = ANY (%s)",
+        "batch": "trade_date = %s OR label = ANY (%s)",
+    }
+    kept = {name: query(f"SELECT * FROM ashare.{name} WHERE {where}", HURT, codes) for name, where in tables.items()}
+    query("DELETE FROM ashare.daily_bar WHERE trade_date = %s AND code = ANY (%s)", HURT, codes)
+    query(
+        "UPDATE ashare.counted_partition SET rows = rows - 2, missing = 2, problem = %s "
+        "WHERE partition = %s AND dataset = 'stock_bar'",
+        REASON,
+        HURT,
+    )
+    query(
+        "UPDATE ashare.batch SET status = 'failed', error = %s WHERE trade_date = %s AND kind = 'stock'",
+        BATCH_ERROR,
+        HURT,
+    )
+    query(
+        "INSERT INTO ashare.bar_revision (trade_date, code, old, new) VALUES (%s, 'sh.600000', %s, %s)",
+        HURT,
+        Jsonb({"close": "10.2500", "volume": 1000, "turn": None}),
+        Jsonb({"close": "10.2700", "volume": 1000, "turn": "0.5"}),
+    )
+    yield codes
+    query("DELETE FROM ashare.bar_revision WHERE trade_date = %s", HURT)
+    for name, where in tables.items():
+        query(f"DELETE FROM ashare.{name} WHERE {where}", HURT, codes)
+        for row in kept[name]:
+            query(f"INSERT INTO ashare.{name} VALUES ({', '.join(['%s'] * len(row))})", *row)

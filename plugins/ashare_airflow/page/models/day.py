@@ -56,7 +56,7 @@ class LackingOfDay(SecurityOfDay):
 
 
 class RejectOfDay(SecurityOfDay):
-    rule: str
+    rule: Sentence
     raw: dict[str, Any]
     rejected_at: datetime
     superseded_at: datetime | None = Field(description="When a good row for the bar was loaded.")

@@ -3,7 +3,7 @@
 import { html } from './vendor/htm-preact-3.1.1.module.js';
 import { usePoll } from './api.js';
 import { AirflowLink, DayLink, Problem, Status, Table, useReady } from './parts.js';
-import { beijing, bytes, num, text } from './text.js';
+import { beijing, bytes, datasetName, num, text } from './text.js';
 
 const POLL_SECONDS = 30;
 
@@ -22,12 +22,11 @@ export function DataView() {
     </section>`}`;
 }
 
-const nameOf = (dataset) => text().datasets[dataset] ?? text().weeklyLists[dataset] ?? dataset;
 
 function Datasets({ rows }) {
   const t = text();
   const columns = [
-    [t.dataset, (row) => nameOf(row.dataset)],
+    [t.dataset, (row) => datasetName(row.dataset)],
     [t.completeness, (row) => html`<${Completeness} row=${row} />`],
     [t.partitions, (row) => html`<${Partitions} row=${row} />`, 'num'],
     [t.rows, (row) => num(row.rows), 'num'],
@@ -35,7 +34,7 @@ function Datasets({ rows }) {
     [t.to, (row) => html`<${Partition} row=${row} date=${row.last} />`, 'date'],
     [t.size, (row) => bytes(row.bytes), 'num'],
     [t.table, (row) => html`<span class="code">${row.table}</span>${' '}
-      ${row.shared_with.length > 0 && html`<span class="muted">${t.sharedWith(row.shared_with.map(nameOf))}</span>`}`, 'shared'],
+      ${row.shared_with.length > 0 && html`<span class="muted">${t.sharedWith(row.shared_with.map(datasetName))}</span>`}`, 'shared'],
     [t.lastRun, (row) => html`<${LastRun} row=${row} />`],
   ];
   return html`<${Table} label=${t.data} columns=${columns} rows=${rows} testid="datasets"
@@ -62,5 +61,5 @@ function LastRun({ row: { dataset, last_run: last, read_at: readAt } }) {
   const t = text();
   if (!last) return readAt && html`<span class="date">${beijing(readAt)}</span>`;
   const at = html`<span class="date">${beijing(last.at)}</span>`;
-  return last.run ? html`<${AirflowLink} to=${last.run} aria-label=${t.lastRunOf(nameOf(dataset), beijing(last.at))}>${at}<//>` : at;
+  return last.run ? html`<${AirflowLink} to=${last.run} aria-label=${t.lastRunOf(datasetName(dataset), beijing(last.at))}>${at}<//>` : at;
 }

@@ -10,7 +10,7 @@ import { say } from './say.js';
 import { beijing, duration, kindName, num, text, weekdayOf } from './text.js';
 
 /** Coverages that say more than the record's status. */
-const SAYS_MORE = new Set(['partial', 'closed', 'unpublished', 'before']);
+const SAYS_MORE = new Set(['closed', 'unpublished', 'before']);
 
 const show = (value) => (value == null || value === '' ? text().blank : String(value));
 
@@ -162,7 +162,7 @@ function DayLists({ day }) {
     <${TableSection} testid="rejected" title=${t.rejectedRows} total=${day.rejected_total}
       rows=${day.rejected} columns=${[
       ...security(),
-      [t.rule, (row) => row.rule],
+      [t.rule, (row) => say(row.rule)],
       [t.raw, (row) => code(Object.entries(row.raw).map(([field, value]) => `${field}=${value}`).join(' ')), 'wide'],
       [t.time, (row) => beijing(row.rejected_at), 'date'],
       [t.superseded, (row) => beijing(row.superseded_at), 'date'],
@@ -184,7 +184,7 @@ function DayLists({ day }) {
       [t.run, (row) => row.run_id],
     ]} />
     <${TableSection} testid="checks" title=${t.checks} total=${day.checks.length} rows=${day.checks} columns=${[
-      [t.rule, (c) => c.rule],
+      [t.rule, (c) => t.checkRules[c.rule] ?? c.rule],
       [t.kind, (c) => kindName(c.kind)],
       [t.passed, (c) => c.passed != null && html`<${Status} status=${c.passed ? 'success' : 'failed'}
         label=${c.passed ? t.pass : t.fail} />`],

@@ -6,7 +6,7 @@ import { query, update } from './host.js';
 import { AirflowLink, Banner, Facts, Problem } from './parts.js';
 import { say } from './say.js';
 import { Cancel } from './start.js';
-import { beijing, duration, num, text } from './text.js';
+import { beijing, datasetName, duration, num, text } from './text.js';
 
 /** @param {{run: string, onClose: () => void}} props run: the id of a run of ashare_history, under way or ended */
 export function HistoryPanel({ run, onClose }) {
@@ -45,7 +45,7 @@ function Body({ progress }) {
     ${progress.waits_for && html`<${Banner} kind="waits">${t.waitsFor(say(progress.waits_for))}<//>`}
     ${progress.plan && html`<p class="small">${say(progress.plan)}</p>`}
     <${Facts} of=${[
-      [t.datasetsOfHistory, progress.datasets.map((name) => t.datasets[name] ?? name).join(' / ')],
+      [t.datasetsOfHistory, progress.datasets.map(datasetName).join(' / ')],
       [running ? t.retriedBatches : t.failedBatches, progress.batches_failed > 0 && num(progress.batches_failed)],
       [t.rows, num(progress.rows)],
       [t.rowsPerSecond, running && num(progress.rows_per_second)],

@@ -11,7 +11,7 @@ import {
 } from './parts.js';
 import { say } from './say.js';
 import { ProgressPanel, rangeToLoad, recentRange, StartPanel, toStartPanel } from './start.js';
-import { beijing, beijingTime, duration, num, text } from './text.js';
+import { beijing, beijingTime, datasetName, duration, num, text } from './text.js';
 
 const STATUSES = ['success', 'failed', 'syncing', 'skipped', 'pending'];
 const PAGE_SIZE = 50;
@@ -206,7 +206,7 @@ function Reason({ of: reason }) {
 function WeeklyCard({ weekly }) {
   const t = text();
   const columns = [
-    [t.weeklyList, (list) => t.weeklyLists[list.dataset] ?? list.dataset],
+    [t.weeklyList, (list) => datasetName(list.dataset)],
     [t.statusOfWeek(weekly.newest_due), (list) => html`<${WeekStatus} state=${list.state} />`],
     [t.openWeeks, (list) => tally(list.open_weeks), 'num'],
     [t.newestWeek, (list) => list.newest_week, 'date'],
@@ -218,7 +218,7 @@ function WeeklyCard({ weekly }) {
       <${AirflowLink} to=${`${REFERENCE_PATH}/runs`}>${t.openWeeklyRuns}<//></div>
     <${Table} label=${t.weekly} columns=${columns} rows=${weekly.lists} />
     ${failed.length > 0 && html`<ul class="notes">${failed.map((list) => html`<li key=${list.dataset}>
-      ${t.weeklyLists[list.dataset] ?? list.dataset}, ${list.problem_week}: <${Reason} of=${list.reason} /></li>`)}</ul>`}
+      ${datasetName(list.dataset)}, ${list.problem_week}: <${Reason} of=${list.reason} /></li>`)}</ul>`}
   </section>`;
 }
 

@@ -5,7 +5,7 @@ import { refreshAll, usePoll, usePost } from './api.js';
 import { query, update } from './host.js';
 import { Banner, CopyButton, DateField, DayLink, Facts, Problem } from './parts.js';
 import { say } from './say.js';
-import { addDays, beijing, duration, num, text } from './text.js';
+import { addDays, beijing, datasetName, duration, num, text } from './text.js';
 
 const TYPING_PAUSE_MS = 300;
 const FIRST_DAY = '1990-12-19';
@@ -152,7 +152,7 @@ function Datasets({ chosen, kept }) {
     update({ datasets: next.join() === kept.join() ? null : next.join() || ',' });
   };
   const box = (name) => html`<label class="choice" key=${name}><input type="checkbox" name="datasets" value=${name}
-    checked=${chosen.includes(name)} onChange=${() => toggle(name)} /> ${t.datasets[name]}</label>`;
+    checked=${chosen.includes(name)} onChange=${() => toggle(name)} /> ${datasetName(name)}</label>`;
   return html`<fieldset><legend>${t.datasetsOfHistory}</legend>
     <div class="columns">${DATASETS.map(box)}</div><div class="columns">${LISTS.map(box)}</div>
   </fieldset>`;

@@ -201,11 +201,6 @@ const WORDS = {
   lastYears: [(n) => (n === 1 ? 'Last year' : `Last ${n} years`), (n) => `近 ${n} 年`],
   allYears: ['Since 1990', '1990 年至今'], datasetsOfHistory: ['Datasets', '数据集'],
   chooseDataset: ['Choose a dataset.', '请选择数据集。'],
-  datasets: {
-    stock_bar: ['Stock bars', '股票日线'], index_bar: ['Index bars', '指数日线'], etf_bar: ['ETF bars', 'ETF 日线'],
-    adjust_factor: ['Adjust factors', '复权因子'], index_member: ['Members of indices', '指数成分'],
-    industry: ['Industries', '行业'], security_name: ['Names', '名称'],
-  },
   openCalendar: ['Open the calendar', '打开日历'],
   wrongDate: ['Write the date as YYYY-MM-DD.', '请按 YYYY-MM-DD 填写日期。'],
   startButton: ['Start sync', '开始同步'], chooseTwo: ['Choose two dates.', '请选择起止日期。'],
@@ -361,6 +356,12 @@ const WORDS = {
   compared: ['Compared', '核对数'], deviating: ['Deviating', '偏离'], allowed: ['Allowed', '允许'],
   passed: ['Result', '结果'], pass: ['passed', '通过'], fail: ['failed', '未通过'], examples: ['Examples', '示例'],
 
+  checkRules: {
+    universe: ['Listed securities', '证券范围'], rows: ['Number of bars', '日线数'],
+    preclose: ['Preclose and close before', '前收盘价与前日收盘价'], ex_dates: ['Ex-dates', '除权除息日'],
+    pct_chg: ['Change in percent', '涨跌幅'], limits: ['Price limits', '涨跌停价'], volume: ['Volume of the day before', '与前日成交量相同'],
+  },
+
   accept: ['Accept as it is', '按现状接受'], acceptReason: ['Reason', '原因'],
   acceptHelp: [
     'From then on the date counts as complete, until one of its bars changes. Its record keeps your reason and what is wrong with the date.',
@@ -421,3 +422,4 @@ const ZH = inLanguage(WORDS, 1);
 export const text = () => (language() === 'zh' ? ZH : EN);
 
 export const kindName = (kind) => text().kinds[kind] ?? kind;
+export const datasetName = (dataset) => text().datasets[dataset] ?? text().weeklyLists[dataset] ?? dataset;
