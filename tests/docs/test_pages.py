@@ -43,7 +43,7 @@ def test_the_command_line_has_every_command_and_option(capsys: pytest.CaptureFix
     assert len(commands) >= 6
     for command in commands:
         assert f"`ashare {command}" in document
-        options = set(re.findall(r"(--\w+)", told_by(command))) - {"--help"}
+        options = set(re.findall(r"^ +(?:-\w.*, )?(--[\w-]+)", told_by(command), re.MULTILINE)) - {"--help"}
         assert [option for option in options if f"`{option}`" not in document] == [], command
 
 
