@@ -7,5 +7,5 @@ No module here imports Airflow; the package ``ashare_airflow`` does.
 
 from __future__ import annotations
 
-__version__ = "2.3.0"
+__version__ = "2.4.0"
 """CHANGELOG.md describes each version."""
