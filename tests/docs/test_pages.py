@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path, PurePosixPath
 
 import pytest
 
+from ashare.messages import chinese_templates, understand
 from ashare_local import PROJECT
 from docs.tools.project_links import anchors, with_english_anchors, with_links_to_english
+from tests.docs.markdown import code_blocks
 
 DOCS = PROJECT / "docs"
 ENGLISH_ONLY = {"changes"}
@@ -51,6 +54,24 @@ def test_the_command_line_has_every_target_of_make() -> None:
     targets = re.findall(r"^([a-z-]+):.*?## ", (PROJECT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     assert len(targets) > 15
     assert [name for name in targets if f"`make {name}`" not in english("command-line")] == ["help"]
+
+
+def test_the_api_has_every_route_and_its_example_is_what_a_reply_has() -> None:
+    def shape(path: str) -> str:
+        return re.sub(r"{\w+}", "{}", path)
+
+    page = english("api")
+    named = {shape(path) for path in re.findall(r"`(?:GET |POST )?([\w{}/-]+)[?\w&]*`", page)}
+    code = "".join(
+        file.read_text(encoding="utf-8") for file in (PROJECT / "plugins/ashare_airflow/page").glob("*.py")
+    )
+    routes = re.findall(r"^@\w*router\.(?:get|post)\(\s*\"/([^\"]+)", code, re.MULTILINE)
+    assert len(routes) > 25
+    assert {shape(path) for path in routes} - named == {"health"}
+    (example,) = [block.text for block in code_blocks(page) if block.language == "json"]
+    sentences = json.loads(example)["sentences"]
+    assert sentences == {text: json.loads(json.dumps(understand(text))) for text in sentences}
+    assert f"`{chinese_templates()['bars_lacking']}`" in page
 
 
 def test_the_pages_name_their_chinese_images() -> None:
