@@ -127,7 +127,7 @@ def test_a_user_who_may_only_read(as_user: Ask) -> None:
     assert as_user("POST", "check/2025-10-09", user="reader").code == 200
     seen = as_user("GET", "overview", user="reader").body["data"]
     assert not seen["can_start"]
-    assert "the right to create backfills" in seen["why_not"]
+    assert "the right to create runs" in seen["why_not"]
     batch = {"start_date": "2025-10-09", "end_date": "2025-10-10"}
     for path, body in (
         *(("sync/today", None), ("sync/date/2025-10-09", None), ("sync/pending", None), ("sync/batch", batch)),
@@ -331,8 +331,7 @@ def test_weekly_lists_are_previewed_started_watched_and_cancelled(
     assert preview["command"].startswith("airflow dags backfill -s 2025-09-15 -e 2025-09-22 --")
     assert preview["command"].endswith(" ashare_reference")
     assert (
-        "the right to create backfills of ashare_reference"
-        in as_user("GET", asked, user="reader").body["data"]["why_not"]
+        "the right to create runs of ashare_reference" in as_user("GET", asked, user="reader").body["data"]["why_not"]
     )
     refused = as_user("POST", "sync/batch", weeks, user="reader")
     assert (refused.code, "backfills of ashare_reference" in refused.sentence) == (403, True)

@@ -71,7 +71,9 @@ def test_a_day_tells_what_is_missing_what_was_revised_and_exactly_why(
     link = page.get_by_role("link", name="Airflow run")
     assert link.evaluate("({ href }) => href") == stack.url + run_path(query)
     logs = page.get_by_test_id("batches").get_by_role("link", name="Task log").first
-    assert logs.evaluate("({ href }) => href").startswith(f"{stack.url}{run_path(query)}/tasks/")
+    ((run_id,),) = query("SELECT run_id FROM ashare.sync_batch WHERE trade_date = %s ORDER BY batch_no LIMIT 1", HURT)
+    of_batch = f"{stack.url}/dags/ashare_daily/runs/{quote(run_id, safe='')}/tasks/"
+    assert logs.evaluate("({ href }) => href").startswith(of_batch)
     page.get_by_role("link", name=re.compile("Previous session")).click()
     wait_for_query(page, date="2025-09-09")
 

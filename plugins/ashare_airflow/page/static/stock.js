@@ -138,6 +138,9 @@ function ListSpans({ title, rows, columns, testid }) {
     ]} />`;
 }
 
+/** The server finds so many at most. */
+const MOST_FOUND = 20;
+
 /** A combobox that finds securities by code, name or pinyin. */
 export function StockSearch() {
   const t = text();
@@ -179,12 +182,13 @@ export function StockSearch() {
       aria-activedescendant=${list ? `found-${active}` : null} value=${typed} data-testid="stock-search"
       onInput=${({ target }) => { setTyped(target.value); setActive(0); setShown(true); }}
       onKeyDown=${keyDown} onFocus=${() => setShown(true)} onBlur=${() => setShown(false)} />
-    <ul id="found" role="listbox" aria-label=${t.search} hidden=${!list}>
+    <div class="found" hidden=${!list}><ul id="found" role="listbox" aria-label=${t.search}>
       ${options.map((security, i) => html`<li role="option" key=${security.code} id="found-${i}"
         aria-selected=${i === active} onMouseDown=${(event) => { event.preventDefault(); choose(security); }}>
         <span class="code">${security.code}</span> ${security.name}${' '}
         <span class="muted">${kindName(security.kind)}${security.former_name && t.formerly(security.former_name)}</span></li>`)}
     </ul>
+    ${options.length >= MOST_FOUND && html`<p class="muted small">${t.searchFirst(options.length)}</p>`}</div>
     <span class=${answered && !options.length ? 'none-found' : 'hidden'} role="status">
       ${answered && (say(error?.message) ?? (options.length ? t.searchFound(options.length) : t.searchNone))}</span>
   </div>`;

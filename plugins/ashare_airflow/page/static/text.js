@@ -373,6 +373,7 @@ const WORDS = {
   search: ['Find a stock: code, name or pinyin', '查找证券：代码、名称或拼音'],
   formerly: [(name) => `, formerly ${name}`, (name) => `，曾用名 ${name}`],
   searchNone: ['No security matches.', '没有匹配的证券。'],
+  searchFirst: [(n) => `The first ${n}. Type more to find others.`, (n) => `仅显示前 ${n} 个，请输入更多内容。`],
   searchFound: [(n) => count(n, 'match', 'matches'), (n) => `${num(n)} 个匹配`], listed: ['Listed', '上市'],
   delisted: ['Delisted', '退市'], firstBar: ['First bar', '首根日线'], lastBar: ['Last bar', '最新一根日线'],
   bars: ['Bars', '日线数'], firstRecorded: ['Recorded since', '记录起始'], stillListed: ['still listed', '仍在上市'],
