@@ -93,7 +93,7 @@ function DayHead({ day }) {
       [t.ended, beijing(record.end_time)],
       [t.took, duration(record.duration_seconds)],
       [t.scope, record.kinds.map(kindName).join(' / ')],
-      [t.runState, run?.state],
+      [t.runState, run && (t.runStates[run.state] ?? run.state)],
     ]} />
   </section>`;
 }

@@ -138,7 +138,8 @@ function Cards({ stats, chosen }) {
     aria-pressed=${status === 'total' ? !chosen : chosen === status}
     onClick=${() => filter({ status: status === 'total' || chosen === status ? null : status })}>
     <b>${num(stats[status])}</b>
-    ${status === 'total' ? html`<span>${t.status.total}</span>` : html`<${Status} status=${status} />`}
+    ${status === 'total' ? html`<span>${t.status.total}</span>`
+      : html`<${Status} status=${status} label=${t.cardStatus[status] ?? t.status[status]} />`}
   </button>`;
   return html`<div class="cards" role="group" aria-label=${t.cards}>${['total', ...STATUSES].map(card)}</div>`;
 }

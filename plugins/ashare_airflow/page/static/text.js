@@ -78,6 +78,11 @@ const WORDS = {
     failed: ['Failed', '失败'], skipped: ['Skipped', '跳过'], accepted: ['Accepted as it is', '按现状接受'], partial: ['Partial', '部分'],
     retrying: ['To be tried again', '等待重试'], total: ['All dates', '全部日期'],
   },
+  // A partial date counts as failed, or as missing if no run has recorded it.
+  cardStatus: { failed: ['Failed or partial', '失败或部分'], pending: ['Missing or partial', '缺失或部分'] },
+  runStates: {
+    queued: ['queued', '排队中'], running: ['running', '运行中'], success: ['success', '成功'], failed: ['failed', '失败'],
+  },
   coverage: {
     complete: ['complete', '完整'], accepted: ['accepted as it is', '按现状接受'], partial: ['partial', '部分'], missing: ['missing', '缺失'],
     failed: ['failed', '失败'], running: ['running', '同步中'], closed: ['closed', '休市'],
@@ -98,8 +103,8 @@ const WORDS = {
   ],
   noneComplete: ['No date is complete yet', '尚无完整的交易日'],
   openDates: [
-    (n) => (n === 1 ? '1 date is missing or failed' : `${num(n)} dates are missing or failed`),
-    (n) => `${num(n)} 个交易日缺失或失败`,
+    (n) => (n === 1 ? '1 date is not complete' : `${num(n)} dates are not complete`),
+    (n) => `${num(n)} 个交易日不完整`,
   ],
   datesLoading: [
     (n) => (n === 1 ? '1 date is being loaded' : `${num(n)} dates are being loaded`),
