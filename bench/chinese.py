@@ -78,6 +78,8 @@ TEXTS = {
     "its bars, as traded": "其日线，不复权",
     "its bars, adjusted (qfq)": "其日线，前复权（qfq）",
     "find securities": "查找证券",
+    "find securities, by pinyin": "按拼音查找证券",
+    "datasets": "数据集一览",
     "request ledger": "请求台账",
     "a stock, # years, table": "一只股票，# 年，表",
     "a stock, # years, hfq": "一只股票，# 年，hfq",

@@ -138,6 +138,12 @@ def of_all_stocks(connection: psycopg.Connection[Any] | None, first: date, last:
     return by_code(connection, requests, -(-stocks // CODES_A_BATCH))
 
 
+def factors_of_all_stocks(connection: psycopg.Connection[Any] | None, first: date, last: date) -> Cost:
+    """Cost of the adjust factors of all stocks of a range, a request each."""
+    stocks = stocks_and_requests(connection, first, last, PAGE_SESSIONS)[0] if connection else 0
+    return by_code(connection, stocks or STOCKS, -(-(stocks or STOCKS) // CODES_A_BATCH))
+
+
 def by_week(connection: psycopg.Connection[Any] | None, requests: int, weeks: int) -> Cost:
     """Cost of weekly lists, one week a Baostock session.
 

@@ -13,14 +13,16 @@ from ashare.cost import (
     by_date,
     by_verification,
     by_week,
+    factors_of_all_stocks,
     of_all_stocks,
     pages,
     suggest_history_of_weeks,
 )
-from ashare.datasets import MARKET_DAY_FROM, WEEKLY_DATASETS, newest_published
+from ashare.datasets import ADJUST_FACTORS, MARKET_DAY_FROM, WEEKLY_DATASETS, newest_published
 from ashare.dates import mondays, weekdays
+from ashare.history_status import of_kinds
 from ashare.status import StatusReader
-from ashare.sync.history.span import check_datasets, check_span, kinds_of
+from ashare.sync.history.span import check_begin, check_datasets, check_span, kinds_of
 from ashare.sync.run import check_verifiable
 from ashare.sync.weeks.week import requests_of_weeks
 from ashare.week_status import wanting_weeks, week_records
@@ -92,6 +94,7 @@ def dry_run_of_verification(
     """
     kinds = kinds or reader.settings.kinds
     check_verifiable(start, kinds)
+    reader = of_kinds(reader, kinds)
     recorded = {row[0]: row[1] for row in reader.coverage(start, end)}
     complete = [day for day, coverage in recorded.items() if coverage == "complete"]
     wanting = reader.wanting_of(recorded)
@@ -169,9 +172,10 @@ def dry_run_of_history(reader: StatusReader, start: date, end: date, datasets: S
         plan = dry_run_of_weeks(reader, start, end, weekly)
         return replace(plan, notes=plan.waits)
     kinds = kinds_of(datasets)
-    reader = replace(reader, settings=reader.settings.model_copy(update={"kinds": kinds}))
+    check_begin(kinds, end)
+    reader = of_kinds(reader, kinds)
     plan = dry_run(reader, start, end)
-    cost = _cheaper(reader, plan, kinds)
+    cost = _cheaper(reader, plan, datasets)
     left, waits, quota_days = _left_today(reader, cost, leaves_reserve=True)
     return replace(
         plan,
@@ -184,15 +188,17 @@ def dry_run_of_history(reader: StatusReader, start: date, end: date, datasets: S
     )
 
 
-def _cheaper(reader: StatusReader, plan: DryRun, kinds: Sequence[str]) -> Cost:
+def _cheaper(reader: StatusReader, plan: DryRun, datasets: Sequence[str]) -> Cost:
     """The cost of the dates one by one, or of the securities one by one, as a history chooses between both."""
     connection, days = reader.rows.connection, plan.to_sync
     if not days:
         return Cost(0, 0.0)
-    one_by_one, _ = by_date(connection, days)
-    if "stock" in kinds:
+    one_by_one = Cost(plan.requests, plan.seconds)
+    if tuple(datasets) == (ADJUST_FACTORS.name,):
+        return factors_of_all_stocks(connection, min(days), max(days))
+    if "stock_bar" in datasets:
         together = of_all_stocks(connection, min(days), max(days))
-    elif tuple(kinds) == ("index",):
+    elif tuple(datasets) == ("index_bar",):
         together = by_code(connection, len(reader.settings.indices) * pages(len(days)), 1)
     else:
         return one_by_one

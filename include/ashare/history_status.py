@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from ashare.status import StatusReader
@@ -17,7 +18,6 @@ class HistoryWork:
 
     :ivar start: the first day of the planned range, which may begin later than the run was asked for.
     :ivar plan: what the range lacks, and what it costs; ``None``: no plan is recorded yet.
-    :ivar has_bars: whether the run loads bars of all securities of some kind: then trade dates get complete by it.
     :ivar rows: rows that Baostock has sent; ``lately`` counts the last minute's.
     :ivar waits_for: what a batch waits for: the end of a ban, the next day's budget.
     :ivar errors: labels and errors of the first failed batches.
@@ -27,7 +27,6 @@ class HistoryWork:
     end: date | None = None
     plan: str | None = None
     planned_at: datetime | None = None
-    has_bars: bool = True
     batches: int = 0
     done: int = 0
     failed: int = 0
@@ -46,7 +45,13 @@ def history_work(reader: StatusReader, run_id: str) -> HistoryWork:
     return HistoryWork(**found, errors=reader.rows.history_errors(run_id, MOST_ERRORS) if found["failed"] else [])
 
 
-def holes(reader: StatusReader, start: date, end: date) -> list[date]:
-    """The trade dates of a range that are not complete, whoever works on them, newest first."""
+def of_kinds(reader: StatusReader, kinds: Sequence[str]) -> StatusReader:
+    """The reader as if ``ASHARE_KINDS`` were these kinds."""
+    return replace(reader, settings=reader.settings.model_copy(update={"kinds": tuple(kinds)}))
+
+
+def holes(reader: StatusReader, start: date, end: date, kinds: Sequence[str]) -> list[date]:
+    """The trade dates of a range whose bars of these kinds are not complete, newest first, whoever works on them."""
+    reader = of_kinds(reader, kinds)
     open_or_running = ("running", "missing", "partial", "failed", "before")
     return sorted((row[0] for row in reader.coverage(start, end) if row[1] in open_or_running), reverse=True)

@@ -248,7 +248,8 @@ class StatusReader:
         newest = newest_published(self.now())
         wanting = [day for day, coverage in coverages.items() if coverage in WANTING]
         # Today's bars are published and today's run has not started: a user may start a sync.
-        wanting += [day for day, coverage in coverages.items() if day == self.today and coverage == "unpublished"]
+        is_free = self.today not in self.awaited
+        wanting += [day for day in coverages if day == self.today and coverages[day] == "unpublished" and is_free]
         return sorted((day for day in wanting if day <= newest), reverse=True)
 
     def need(self, day: date) -> tuple[bool, str]:
@@ -314,16 +315,13 @@ class StatusReader:
 
     def source(self) -> Row:
         """Budget, ban, time of the last requests, and the recent errors."""
-        limit, times, errors = self.rows.source_limit(), self.rows.source_times(), self.rows.source_errors()
-        success = times["last_success_at"]
-        unreachable = [row for row in errors if success is None or row["requested_at"] > success]
-        is_out_of_reach = bool(unreachable) and unreachable[0]["outcome"] in OUT_OF_REACH
         return {
-            **asdict(limit),
-            **times,
+            **asdict(self.rows.source_limit()),
+            **self.rows.source_times(OUT_OF_REACH),
             "budget": self.settings.request_budget,
-            "unreachable_since": unreachable[-1]["requested_at"] if is_out_of_reach else None,
-            "recent_errors": [{**row, "outcome": row["outcome"] or "ProcessEnded"} for row in errors],
+            "recent_errors": [
+                {**row, "outcome": row["outcome"] or "ProcessEnded"} for row in self.rows.source_errors()
+            ],
         }
 
     # ------------------------------------------------------------------ one security

@@ -133,6 +133,8 @@ def test_a_user_who_may_only_read(as_user: Ask) -> None:
         *(("sync/today", None), ("sync/date/2025-10-09", None), ("sync/pending", None), ("sync/batch", batch)),
         ("accept/2025-10-09", {"reason": "x"}),
         ("accept/2025-10-09/undo", None),
+        ("sync/history", batch),
+        ("sync/history/cancel?run_id=x", None),
     ):
         assert as_user("POST", path, body, user="reader").code == 403, path
     preview = as_user("GET", "sync/preview?start_date=2025-10-09&end_date=2025-10-10", user="reader").body["data"]
@@ -145,6 +147,7 @@ def test_a_user_who_may_only_read(as_user: Ask) -> None:
         ("sync/batch", {"start_date": "2999-01-01", "end_date": "2999-01-01"}),
         ("accept/2999-01-01", {"reason": "x"}),
         ("accept/2999-01-01/undo", None),
+        ("sync/history", {"start_date": "2999-01-01", "end_date": "2999-01-01"}),
     ],
 )
 def test_what_changes_state_refuses_other_sites(
@@ -214,6 +217,22 @@ def test_answers_carry_what_keeps_other_hosts_out(as_user: Ask) -> None:
             400,
             "2009-12-31 cannot be read again and compared",
         ),
+        (
+            "POST",
+            "sync/history",
+            {"start_date": "2025-09-01", "end_date": "2025-09-30", "datasets": ["stock_bar", "industry"]},
+            400,
+            "trigger a run for each of both",
+        ),
+        (
+            "GET",
+            "sync/history/preview?start_date=2025-09-01&end_date=2025-09-30&dataset=bonds",
+            None,
+            400,
+            "no dataset",
+        ),
+        ("GET", "sync/history/progress?run_id=x", None, 404, "There is no run x of ashare_history."),
+        ("POST", "sync/history/cancel?run_id=x", None, 404, "There is no run x of ashare_history."),
         ("POST", "accept/yesterday", {"reason": "x"}, 400, "'yesterday' is not a trade date"),
         ("POST", "accept/2999-01-01", {"reason": "x"}, 400, "in the future"),
         ("POST", "accept/2025-10-09", None, 422, "Field required"),

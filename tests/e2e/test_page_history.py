@@ -90,9 +90,17 @@ def test_more_than_ninety_days_are_loaded_as_a_history_and_no_plan_outlives_its_
     expect(page.get_by_test_id("start-reason")).to_have_text("")
     expect(page.get_by_test_id("start-button")).to_be_disabled()
     expect(panel.locator("dl")).to_have_count(0)
+    panel.get_by_label("First date").fill("2024-03-01")
+    expect(page.get_by_test_id("start-button")).to_be_enabled()
+    # What the field shows is no date: the date before does not count any more.
     panel.get_by_label("First date").fill("2024-13")
+    expect(page.get_by_test_id("start-button")).to_be_disabled()
+    expect(page.get_by_test_id("start-reason")).to_have_text("Write the date as YYYY-MM-DD.")
+    expect(panel.locator("dl")).to_have_count(0)
     panel.get_by_label("First date").blur()
-    expect(panel.get_by_text("Write the date as YYYY-MM-DD.")).to_be_visible()
+    expect(panel.get_by_role("alert").filter(has_text="Write the date")).to_be_visible()
+    panel.get_by_label("First date").fill("2024-03-04")
+    expect(page.get_by_test_id("start-button")).to_be_enabled()
 
 
 def test_the_years_of_a_history_end_yesterday_and_its_datasets_are_bars_or_lists(visit: Visit) -> None:

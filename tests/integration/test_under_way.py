@@ -99,12 +99,7 @@ def test_a_historys_work_is_its_plan_its_batches_and_their_errors(reading: Readi
         )
     with reading() as reader:
         work = history_work(reader, "under way")
-        assert (work.plan, work.start, work.end, work.has_bars) == (
-            "300 requests",
-            date(2025, 10, 9),
-            date(2025, 10, 31),
-            True,
-        )
+        assert (work.plan, work.start, work.end) == ("300 requests", date(2025, 10, 9), date(2025, 10, 31))
         assert (work.batches, work.done, work.failed, work.rows, work.requests) == (3, 1, 1, 30, 9)
         assert (work.waits_for, work.errors) == ("it waits", [("batch 2 of 3", "it broke")])
         unknown = history_work(reader, "another")
@@ -116,7 +111,8 @@ def test_the_holes_of_a_history_are_the_dates_of_its_range_that_are_not_complete
 ) -> None:
     assert complete(make_run(DAY)) == "success"
     with reading(first_date=date(2025, 10, 9)) as reader:
-        assert holes(reader, date(2025, 10, 8), date(2025, 10, 13)) == [date(2025, 10, 13), date(2025, 10, 10)]
+        start, end = date(2025, 10, 8), date(2025, 10, 13)
+        assert holes(reader, start, end, ["stock", "index"]) == [date(2025, 10, 13), date(2025, 10, 10)]
 
 
 def test_the_cost_of_a_history_is_said_before(make_run: MakeRun, reading: Reading) -> None:
@@ -144,6 +140,7 @@ def test_the_cost_of_a_history_is_said_before(make_run: MakeRun, reading: Readin
         ("2025-11-03", BARS, "is not over in Beijing"),
         ("2025-10-31", ["industry", "stock_bar"], "trigger a run for each of both"),
         ("2025-10-31", ["bonds"], "There is no dataset bonds"),
+        ("2025-10-31", ["etf_bar"], "begin on 2026-01-05"),
     ],
 )
 def test_a_history_that_would_fail_is_refused_before(
@@ -162,6 +159,14 @@ def test_a_run_that_a_person_has_ended_leaves_no_failure(
     with reading() as reader:
         assert states(reader, DAY, DAY) == {DAY: "running"}
     run.store.work.give_up(run.run_id)
+    database.do(
+        "INSERT INTO ashare.history_run (run_id, first_date, last_date, plan, kinds, ended_at) "
+        "VALUES (%s, %s, %s, 'x', '{stock}', now())",
+        run.run_id,
+        DAY,
+        DAY,
+    )
+    run.store.work.fail(run.scope, "its batch was killed")  # a batch may end after the run
     with reading() as reader:
         assert states(reader, DAY, DAY) == {DAY: "before"}
 
@@ -178,8 +183,15 @@ def test_a_source_out_of_reach_is_known_since_its_first_request_without_an_answe
     emulator.clear_faults()
     with reading() as reader:
         source = reader.source()
-        errors = [row["requested_at"] for row in source["recent_errors"]]
-        assert source["unreachable_since"] == min(errors)
+        since = min(row["requested_at"] for row in source["recent_errors"])
+        assert source["unreachable_since"] == since
+    # More failures than the page lists do not move the beginning.
+    database.do(
+        "INSERT INTO ashare.source_request (method, detail, outcome, who, requested_at) "
+        "SELECT 'login', '', 'SourceUnreachable', 'x', clock_timestamp() FROM generate_series(1, 30)"
+    )
+    with reading() as reader:
+        assert reader.source()["unreachable_since"] == since
     assert complete(make_run("2025-10-10")) == "success"
     with reading() as reader:
         assert reader.source()["unreachable_since"] is None

@@ -8,7 +8,10 @@ import pytest
 
 from ashare import errors
 from ashare.datasets import DATASETS, KINDS, REFERENCE_TABLES, WEEKLY_DATASETS
+from ashare.messages import chinese
 from ashare.status import OUT_OF_REACH, STATUSES
+from ashare_airflow.page.security_search import MOST as MOST_FOUND
+from ashare_airflow.page.sync_kinds import MOST
 from ashare_local import PROJECT
 
 STATIC = PROJECT / "plugins/ashare_airflow/page/static"
@@ -55,3 +58,32 @@ def test_no_chinese_word_is_one_that_this_project_does_not_use() -> None:
     """One word for one thing: a rejected row is 剔除, the budget is 请求额度, a sync is 同步."""
     for word in ("被拒", "补数", "预算", "回填", "名单"):
         assert word not in WORDS, word
+
+
+def test_every_word_that_the_scripts_use_is_there_and_none_is_left_over() -> None:
+    keys = set(re.findall(r"(?:^  |, |^)(\w+): (?:\[|\{)", WORDS[WORDS.index("const WORDS") :], re.MULTILINE))
+    scripts = "".join(file.read_text("utf-8") for file in STATIC.glob("*.js"))
+    used = set(re.findall(r"\bt\.(\w+)|text\(\)\.(\w+)", scripts))
+    named = {first or second for first, second in used}
+    assert named - keys == set()
+    by_name = set(re.findall(r"choices\('(\w+)'", scripts))
+    groups = {"datasets", "weeklyLists"}
+    top = set(
+        re.findall(r"^  (\w+): ", WORDS[WORDS.index("const WORDS") : WORDS.index("const inLanguage")], re.MULTILINE)
+    )
+    assert top - named - by_name - groups == set()
+
+
+def test_the_scripts_know_the_servers_limits() -> None:
+    start, stock = ((STATIC / name).read_text("utf-8") for name in ("start.js", "stock.js"))
+    assert f"const MOST_DAYS = {MOST};" in start
+    assert f"const MOST_FOUND = {MOST_FOUND};" in stock
+
+
+def test_the_marks_of_both_renderers_are_the_same() -> None:
+    script = (STATIC / "say.js").read_text("utf-8")
+    (pattern,) = re.findall(r"const AT_AN_END = /(.*)/g;", script)
+    assert pattern == chinese._AT_AN_END.pattern
+    assert dict(re.findall(r"'([^']+)': '([^']*)'", script[: script.index("AT_AN_END")])) == {
+        mark.replace("\n", "\\n"): chinese_mark.replace("\n", "\\n") for mark, chinese_mark in chinese._MARKS.items()
+    }

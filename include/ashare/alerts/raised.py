@@ -75,7 +75,7 @@ class Alerts:
     def failed(self, failure: Failure) -> bool:
         """Raise an alert for a failed run, unless one of the same subject (date, backfill or run) is open.
 
-        None for a complete date that could not be read again: a person has started that, sees it, and misses no data.
+        No alert is raised for a complete date that could not be read again: a person has started that, and sees it.
 
         :returns: whether the alert is new; without the database, whether a service took the message.
         """

@@ -352,9 +352,12 @@ class PageRows:
         """The current limit on requests to Baostock."""
         return SourceLimit(**self._rows("limit", "source_gate")[0])
 
-    def source_times(self) -> Row:
-        """When Baostock was last asked, and when it last answered."""
-        return self._rows("source_times")[0]
+    def source_times(self, out_of_reach: Collection[str]) -> Row:
+        """When Baostock was last asked, when it last answered, and since when it answers nothing.
+
+        :param out_of_reach: the outcomes of requests without an answer.
+        """
+        return self._rows("source_times", out_of_reach=list(out_of_reach))[0]
 
     def source_errors(self) -> list[Row]:
         """The last requests that failed, or never ended."""

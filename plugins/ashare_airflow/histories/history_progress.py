@@ -10,7 +10,7 @@ from ashare.status import StatusReader
 from ashare_airflow.backfills import HISTORY_DAG_ID
 from ashare_airflow.backfills.links import run_path
 from ashare_airflow.backfills.start import start_problem
-from ashare_airflow.histories.history_runs import active_histories, datasets_of, failed_task, span_of, state_of
+from ashare_airflow.histories.history_runs import datasets_of, failed_task, kinds_of, span_of, state_of
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 
 SPEED_SECONDS = 60.0
 """The window over which a running history's speed is measured."""
-
-
-def active_progresses(reader: StatusReader, session: Session) -> list[dict[str, Any]]:
-    """The runs that have not ended, with the names of the API's model ``HistoryProgress``."""
-    return [progress(run, reader, session) for run in active_histories(session)]
 
 
 def progress(run: DagRun, reader: StatusReader, session: Session) -> dict[str, Any]:
@@ -37,7 +32,8 @@ def progress(run: DagRun, reader: StatusReader, session: Session) -> dict[str, A
         planned = max((reader.now() - work.planned_at).total_seconds(), 1.0) if work.planned_at else seconds
         left = round(planned / work.done * (work.batches - work.done))
     window = max(min(seconds, SPEED_SECONDS), 1.0)
-    lacking = holes(reader, start, end) if start and end and work.has_bars else []
+    kinds = kinds_of(run)
+    lacking = holes(reader, start, end, kinds) if start and end and kinds else []
     failed = failed_task(run, session) if state == "failed" else None
     path = run_path(HISTORY_DAG_ID, run.run_id)
     return {

@@ -10,7 +10,7 @@ from airflow.models.taskinstance import TaskInstance
 from airflow.utils.state import DagRunState, TaskInstanceState
 from sqlalchemy import select
 
-from ashare.datasets import bars_of, kept_with
+from ashare.datasets import KINDS, bars_of, kept_with
 from ashare.errors import AshareError
 from ashare_airflow.backfills import HISTORY_DAG_ID
 from ashare_airflow.backfills.refusals import Refused
@@ -19,8 +19,6 @@ from ashare_airflow.backfills.state import UNFINISHED
 from ashare_airflow.context import range_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from sqlalchemy.orm import Session
 
 _ENDED_BY_HAND = (None, TaskInstanceState.SKIPPED, TaskInstanceState.REMOVED)
@@ -64,9 +62,9 @@ def datasets_of(run: DagRun) -> list[str]:
     return list(params["datasets"] or kept_with(params["kinds"]))
 
 
-def loads_bars(run: DagRun, kinds: Collection[str]) -> bool:
-    """Whether a run loads all bars of some of the kinds."""
-    return not params_of(run)["codes"] and any(bars_of(kind).name in datasets_of(run) for kind in kinds)
+def kinds_of(run: DagRun) -> list[str]:
+    """The kinds of securities all of whose bars a run loads; empty: lists, adjust factors or some codes alone."""
+    return [] if params_of(run)["codes"] else [kind for kind in KINDS if bars_of(kind).name in datasets_of(run)]
 
 
 def state_of(run: DagRun, session: Session) -> str:

@@ -10,9 +10,8 @@ from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import Depends
 from sqlalchemy.orm import Session
 
-from ashare.datasets import KINDS
 from ashare.errors import InvalidInput, StoreUnavailable
-from ashare.settings import Settings
+from ashare.settings import Settings, current_settings
 from ashare.status import StatusReader, status_reader
 from ashare.store import Store
 from ashare_airflow.connections import AirflowConnections, lent_store
@@ -26,11 +25,11 @@ def open_reader(session: Session) -> Iterator[StatusReader]:
     :raises StoreUnavailable: the schema cannot be read, or a connection or a setting is wrong.
     """
     under_way = runs_under_way(session)
-    awaited = awaited_dates(session, KINDS)
-    # Give Airflow's connection back: it must not be held while the other database is slow. Nothing was written.
-    session.rollback()
     with ExitStack() as stack:
         try:
+            awaited = awaited_dates(session, current_settings().kinds)
+            # Give Airflow's connection back: it must not be held while the other database is slow.
+            session.rollback()
             reader = stack.enter_context(status_reader(stack.enter_context(lent_store()), under_way, awaited=awaited))
         except InvalidInput as error:
             # Not an error of the caller, who can mend neither a connection nor a setting.

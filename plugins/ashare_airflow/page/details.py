@@ -15,7 +15,7 @@ from ashare.status import StatusReader
 from ashare_airflow.backfills import DAG_ID, REFERENCE_DAG_ID
 from ashare_airflow.backfills.progress import active_progresses
 from ashare_airflow.backfills.scheduler import scheduler_state
-from ashare_airflow.histories.history_progress import active_progresses as active_histories
+from ashare_airflow.histories.history_runs import active_histories
 from ashare_airflow.page import history_routes, readings, runs
 from ashare_airflow.page.access import MAY_READ, may_start_backfills
 from ashare_airflow.page.dependencies import Reader
@@ -45,7 +45,7 @@ def overview(reader: Reader, user: GetUserDep, session: SessionDep) -> Reply[Ove
                 "can_start": why_not is None,
                 "why_not": why_not,
                 "active": active_progresses(reader, session),
-                "histories": active_histories(reader, session),
+                "histories": [run.run_id for run in active_histories(session)],
                 "history_why_not": history_routes.why_not_started(user, session),
                 "weekly": {**read["weekly"], "why_not": runs.why_not_started(user, session, REFERENCE_DAG_ID)},
             }

@@ -32,7 +32,7 @@ MAY_START_HISTORIES = Depends(requires_access_dag("POST", DagAccessEntity.RUN, H
 MAY_CANCEL_HISTORIES = Depends(requires_access_dag("PUT", DagAccessEntity.RUN, HISTORY_DAG_ID))
 
 Datasets = Annotated[list[str] | None, Query(description="Names of the registry; none: those that are kept.")]
-RunId = Annotated[str, Query(max_length=250, description="The id of a run of ashare_history.")]
+RunId = Annotated[str, Query(max_length=250, pattern="^[^\\x00]+$", description="The id of a run of ashare_history.")]
 
 read_router = APIRouter(dependencies=[MAY_READ])
 start_router = APIRouter(dependencies=[SAME_SITE, AUDITED])
@@ -47,7 +47,7 @@ def preview(
     session: SessionDep,
     dataset: Datasets = None,
 ) -> Reply[Preview]:
-    """What a history of a range would lack and cost, without starting it."""
+    """What a range lacks, and what a history of it would cost, without starting it."""
     start, end = parse_trade_date_range(start_date, end_date)
     plan = dry_run_of_history(reader, start, end, dataset or kept_with(reader.settings.kinds))
     why_not = why_not_started(user, session)
@@ -86,9 +86,9 @@ def history_progress(run_id: RunId, reader: Reader, session: SessionDep) -> Repl
 @start_router.post("/sync/history/cancel", dependencies=[MAY_CANCEL_HISTORIES])
 def cancel_history(run_id: RunId, session: SessionDep) -> Reply[HistoryProgress]:
     """Cancel a history: its tasks are stopped, and what is loaded stays."""
-    run = _history(run_id, session)
-    cancel(run, session)
-    with open_store(session) as store:
+    with open_store(session) as store:  # first: what cannot be written keeps the run going
+        run = _history(run_id, session)
+        cancel(run, session)
         store.work.give_up(run_id)
     with open_reader(session) as reader:
         session.refresh(run)

@@ -36,6 +36,7 @@ def overview(reader: StatusReader) -> dict[str, Any]:
         "newest_due": bounds.newest_due,
         "lag": bounds.lag,
         "allowed_lag": reader.settings.max_lag,
+        "newest_is_loading": reader.coverage(bounds.newest_due, bounds.newest_due)[0][1] == "running",
         "first_date": bounds.first_date,
         "counts": reader.counts(),
         "first_open": first_open,

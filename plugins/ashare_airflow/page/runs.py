@@ -18,7 +18,7 @@ from ashare_airflow.backfills.refusals import Refused
 from ashare_airflow.backfills.request import BackfillRequest
 from ashare_airflow.backfills.start import check_can_start, load_dag, start_problem
 from ashare_airflow.backfills.state import UNFINISHED, active_backfill, runs_of_backfill, unfinished_dates
-from ashare_airflow.histories.history_runs import active_histories, loads_bars, span_of
+from ashare_airflow.histories.history_runs import active_histories, kinds_of, span_of
 from ashare_airflow.page.access import may_start_backfills, not_allowed
 from ashare_airflow.page.sync_kinds import SyncKind
 
@@ -36,8 +36,8 @@ def runs_under_way(session: Session) -> list[str]:
 
 
 def awaited_dates(session: Session, kinds: Collection[str]) -> Awaited:
-    """The trade dates of the runs that are queued or under way, one by one or as a history of bars of the kinds."""
-    histories = (run for run in active_histories(session) if loads_bars(run, kinds))
+    """The trade dates of the runs that are queued or under way, one by one or as a history of all these kinds."""
+    histories = (run for run in active_histories(session) if set(kinds) <= set(kinds_of(run)))
     ranges = [span for run in histories if (span := span_of(run))]
     return Awaited(frozenset(unfinished_dates(session)), tuple(ranges))
 

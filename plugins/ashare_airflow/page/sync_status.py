@@ -221,7 +221,7 @@ def preview(
             command=(request or whole).command,
             can_start=why_not is None,
             why_not=why_not,
-            is_too_long=reprocess == "missing" and (end - start).days >= kind.most_days,
+            is_too_long=reprocess == "missing" and bool(plan.to_sync) and (end - start).days >= kind.most_days,
         )
     )
 

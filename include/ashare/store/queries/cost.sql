@@ -22,6 +22,7 @@ SELECT sum(seconds) FROM (
     FROM unnest(%(methods)s::text[]) AS m (method)
     CROSS JOIN LATERAL (SELECT r.seconds FROM ashare.source_request r
                         WHERE r.method = m.method AND r.outcome = 'ok' AND r.seconds IS NOT NULL
+                          AND r.requested_at > clock_timestamp() - interval '30 days'
                         ORDER BY r.requested_at DESC LIMIT 20) AS lately
     GROUP BY m.method) AS each
 

@@ -199,7 +199,12 @@ ORDER BY requested_at DESC LIMIT 10
 -- name: source_times
 SELECT (SELECT requested_at FROM ashare.source_request ORDER BY requested_at DESC LIMIT 1) AS last_request_at,
        (SELECT requested_at FROM ashare.source_request WHERE outcome = 'ok' AND method NOT IN ('login', 'logout')
-        ORDER BY requested_at DESC LIMIT 1) AS last_success_at
+        ORDER BY requested_at DESC LIMIT 1) AS last_success_at,
+       -- The first request without an answer since the last one that Baostock has answered, however.
+       (SELECT min(requested_at) FROM ashare.source_request
+        WHERE outcome = ANY (%(out_of_reach)s) AND requested_at > coalesce(
+            (SELECT requested_at FROM ashare.source_request WHERE outcome <> ALL (%(out_of_reach)s)
+             ORDER BY requested_at DESC LIMIT 1), '-infinity')) AS unreachable_since
 
 -- name: work
 -- Rows and requests of some dates' batches that are done since a moment, and rows of the last minute.
@@ -298,7 +303,7 @@ WHERE code = %(code)s
 ORDER BY trade_date
 
 -- name: history
-SELECT r.first_date AS start, r.last_date AS "end", r.plan, r.planned_at, r.kinds <> '{}' AS has_bars,
+SELECT r.first_date AS start, r.last_date AS "end", r.plan, r.planned_at,
        count(b.batch_no)::integer AS batches, count(*) FILTER (WHERE b.status = 'success')::integer AS done,
        count(*) FILTER (WHERE b.status = 'failed')::integer AS failed,
        coalesce(sum(b.rows), 0)::bigint AS rows, coalesce(sum(b.requests), 0)::integer AS requests,

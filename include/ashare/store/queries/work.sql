@@ -15,6 +15,8 @@ INSERT INTO ashare.work (dataset, partition, run_id, is_asked, waits_for, until,
 SELECT dataset, %(day)s, %(run_id)s, dataset = ANY (%(asked)s), %(waits_for)s, %(until)s, %(error)s,
        CASE WHEN %(error)s::text IS NOT NULL THEN clock_timestamp() END
 FROM unnest(%(datasets)s::text[]) AS own (dataset)
+-- A person may have ended the history meanwhile: nothing of it has failed.
+WHERE NOT EXISTS (SELECT FROM ashare.history_run h WHERE h.run_id = %(run_id)s AND h.ended_at IS NOT NULL)
 ON CONFLICT (dataset, partition, run_id) DO UPDATE
 SET waits_for = excluded.waits_for, until = excluded.until, error = excluded.error, ended_at = excluded.ended_at
 

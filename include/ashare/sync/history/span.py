@@ -48,12 +48,7 @@ class HistoryRun(RunContext):
             if self.codes is not None:
                 raise InvalidInput("A weekly list comes whole: leave codes out.")
             return
-        bars = [bars_of(kind) for kind in self.kinds]
-        if all(dataset.begins_after(self.end) for dataset in bars):
-            begin = " and ".join(f"{dataset.plural} begin on {dataset.first_date}" for dataset in bars)
-            raise InvalidInput(
-                f"Baostock's bars of {begin}, and the end date is {self.end}: choose a later one, or other kinds."
-            )
+        check_begin(self.kinds, self.end)
 
     @property
     def weekly(self) -> tuple[str, ...]:
@@ -124,6 +119,19 @@ def check_span(start: date, end: date, today: date) -> None:
         raise InvalidInput(
             f"The end date {end} is not over in Beijing: choose one before {today}; that day's bars "
             "are ashare_daily's."
+        )
+
+
+def check_begin(kinds: Sequence[str], end: date) -> None:
+    """Refuse a range that ends before the bars of all kinds begin.
+
+    :raises InvalidInput: Baostock's bars begin later.
+    """
+    bars = [bars_of(kind) for kind in kinds]
+    if all(dataset.begins_after(end) for dataset in bars):
+        begin = " and ".join(f"{dataset.plural} begin on {dataset.first_date}" for dataset in bars)
+        raise InvalidInput(
+            f"Baostock's bars of {begin}, and the end date is {end}: choose a later one, or other kinds."
         )
 
 

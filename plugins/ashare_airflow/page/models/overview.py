@@ -7,7 +7,6 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from ashare_airflow.page.models.histories import HistoryProgress
 from ashare_airflow.page.models.sentence import Sentence
 from ashare_airflow.page.models.sync_records import StatusCount
 from ashare_airflow.page.models.sync_requests import Active
@@ -77,6 +76,7 @@ class Overview(BaseModel):
     newest_due: date = Field(description="The newest session whose bars should be in by now.")
     lag: int | None = Field(description="Sessions after the newest complete one up to the newest due; none: no data.")
     allowed_lag: int
+    newest_is_loading: bool = Field(description="Whether a run works on the newest date due, or will.")
     first_date: date | None = Field(description="The first trade date that is recorded.")
     counts: StatusCount = Field(description="All dates since the first, by status.")
     first_open: date | None = Field(description="The first date that is missing or failed.")
@@ -88,7 +88,7 @@ class Overview(BaseModel):
     can_start: bool
     why_not: Sentence | None
     active: list[Active] = Field(description="The backfills under way, one per DAG at most.")
-    histories: list[HistoryProgress] = Field(description="The runs of ashare_history that have not ended.")
+    histories: list[str] = Field(description="The ids of the runs of ashare_history that have not ended.")
     history_why_not: Sentence | None = Field(description="What keeps the user from starting one; none: nothing.")
     kept: list[str] = Field(description="The datasets that are kept by default: bars of ASHARE_KINDS, factors.")
     weekly: Weekly

@@ -132,4 +132,4 @@ class NeedSync(BaseModel):
     status: Literal["success"] = "success"
     date: date
     need_sync: bool
-    reason: str
+    reason: Sentence

@@ -57,7 +57,7 @@ class StartedDate(BaseModel):
 
     status: Literal["syncing", "skipped"]
     date: date
-    message: str
+    message: Sentence
     task_id: str | None = Field(description="The id of the Airflow backfill; none when nothing was to be done.")
 
 
@@ -65,7 +65,7 @@ class StartedPending(BaseModel):
     """What became of the wish to sync all dates that need it."""
 
     status: Literal["syncing", "success"]
-    message: str
+    message: Sentence
     total: int
     dates: list[date]
     task_id: str | None
@@ -77,7 +77,7 @@ class StartedBatch(BaseModel):
     task_id: str = Field(description="The id of the Airflow backfill.")
     total_days: int = Field(description="Calendar days of the range.")
     runs: int = Field(description="Runs that the backfill has made, one a date.")
-    message: str
+    message: Sentence
 
 
 class BatchError(BaseModel):
@@ -118,6 +118,7 @@ class Progress(BaseModel):
     failed: int
     skipped: int
     closed: int = Field(description="Days of the backfill on which the exchanges are closed: their runs do nothing.")
+    closed_ended: int = Field(description="Of those: days whose runs have ended.")
     cancelled: int = Field(description="Dates that had not begun when the backfill was cancelled.")
     current_date: str = Field(description="The earliest date under way; empty when there is none.")
     message: Sentence

@@ -12,7 +12,7 @@ import { beijing, datasetName, duration, num, text } from './text.js';
 export function HistoryPanel({ run, onClose }) {
   const t = text();
   const { data: progress, error } = usePoll(
-    `sync/history/progress?${query({ run_id: run })}`, (data) => (data?.status === 'running' ? 3 : 0),
+    `sync/history/progress?${query({ run_id: run })}`, (data) => (data?.status === 'running' ? 5 : 0),
   );
   const status = progress?.status;
   const wasRunning = useRef(false);

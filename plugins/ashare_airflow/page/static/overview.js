@@ -22,7 +22,7 @@ export function OverviewView({ params, overview, stale }) {
   const today = beijing(overview.now).slice(0, 10);
   const active = overview.active.map((each) => each.task_id);
   const tasks = [...new Set([...active, params.task].filter(Boolean))];
-  const histories = overview.histories.map((each) => each.run_id);
+  const { histories } = overview;
   const pace = () => (active.length + histories.length ? 5 : 15);
   const years = yearsShown(today, overview.first_date, Number(params.years) || 0);
   const coverage = usePoll(`coverage?${query({ start_date: `${years.at(-1)}-01-01`, end_date: today })}`, pace);
@@ -71,14 +71,14 @@ function yearsShown(today, firstDate, wanted) {
 
 function verdictOf(overview) {
   const t = text();
-  const { newest_complete: newest, lag, allowed_lag: allowed, counts, first_date: first } = overview;
+  const { newest_complete: newest, lag, allowed_lag: allowed, counts, first_date: first, newest_is_loading: isCatchingUp } = overview;
   const open = counts.pending + counts.failed;
   // What is being loaded is no trouble: the head warns of the other dates alone.
   const loading = counts.syncing && t.datesLoading(counts.syncing);
   if (!first && !loading) return { tone: 'missing', sentence: t.nothingLoaded };
   if (!newest && !loading) return { tone: 'failed', sentence: t.noneComplete, open };
   const complete = newest && t.completeUpTo(newest.date, newest.loaded, newest.expected);
-  if (lag > allowed && !loading) return { tone: 'failed', sentence: t.behind(lag, newest.date), open };
+  if (lag > allowed && !isCatchingUp) return { tone: 'failed', sentence: t.behind(lag, newest.date), open };
   const detail = [loading, complete].filter(Boolean).join(t.sentenceEnd);
   if (open) return { tone: 'partial', sentence: t.openDates(open), open, detail };
   if (loading) return { tone: 'running', sentence: loading, detail: complete };

@@ -108,9 +108,10 @@ export function TableSection({ title, note, total, rows, columns, testid }) {
 
 /**
  * A date as YYYY-MM-DD, typed or picked. Reports each whole date that is typed, also one that the server refuses, and
- * null when the field is emptied. The browser's own date field would show a date as its own locale writes dates.
+ * null when the field is emptied. `onWrong` is told whether the field shows what is no date: the last value does not
+ * count then. The browser's own date field would show a date as its own locale writes dates.
  */
-export function DateField({ label, value, onPick, id }) {
+export function DateField({ label, value, onPick, onWrong = () => {}, id }) {
   const t = text();
   const input = useRef();
   const picker = useRef();
@@ -118,10 +119,12 @@ export function DateField({ label, value, onPick, id }) {
   useEffect(() => {
     input.current.value = value ?? '';
     setWrong(false);
+    onWrong(false);
   }, [value]);
   const report = ({ target, type }) => {
     const typed = target.value.trim();
     const whole = isDate(typed);
+    onWrong(Boolean(typed) && !whole);
     setWrong(Boolean(typed) && !whole && type === 'change');
     if (whole || !typed) onPick(typed || null);
   };

@@ -6,9 +6,10 @@ const MARKS = {
   '. ': '。', '; ': '；', '.; ': '；', ', ': '，', ': ': '：', '.': '。', '.\n': '。\n', ' ': '',
 };
 /** A mark beside words of others. */
-const AT_AN_END = /^(?:; |, |: )|(?:\.?; |\. |, |: |\.\n)$/g;
+const AT_AN_END = /^(?:; |, |: |\.\n)|(?:\.?; |\. |, |: |\.\n)$/g;
 /** Where a Chinese character and a Latin letter or a digit meet: a space stands between them. */
 const BETWEEN_SCRIPTS = /^(?:[\u4e00-\u9fff][A-Za-z0-9]|[A-Za-z0-9][\u4e00-\u9fff])$/;
+const MOST_KNOWN = 5000;
 const known = new Map();
 let templates = null;
 
@@ -19,6 +20,7 @@ export function setTemplates(given) {
 
 /** Takes a reply's sentences, each as parts. */
 export function learn(sentences) {
+  if (known.size > MOST_KNOWN) known.clear(); // the next replies bring what is shown
   Object.entries(sentences ?? {}).forEach(([sentence, parts]) => known.set(sentence, parts));
 }
 

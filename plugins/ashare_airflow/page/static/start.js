@@ -55,7 +55,8 @@ export function StartPanel({ params, overview }) {
   const reprocesses = what === 'trade_dates' ? ['missing', 'all', 'verify'] : ['missing', 'all'];
   const reprocess = reprocesses.includes(params.reprocess) ? params.reprocess : 'missing';
   const { busy: starting, refusal, setRefusal, send } = usePost();
-  const local = !from || !to ? t.chooseTwo
+  const [wrong, setWrong] = useState({});
+  const local = wrong.from || wrong.to ? t.wrongDate : !from || !to ? t.chooseTwo
     : from > to ? t.endBeforeStart
       : isHistory && !datasets.length ? t.chooseDataset : null;
   const wanted = local ? null : `${SYNCS[what].preview}?${isHistory
@@ -88,8 +89,10 @@ export function StartPanel({ params, overview }) {
       ${choices('what', what, Object.keys(SYNCS))}
       ${isHistory && html`<${Years} now=${overview.now} />`}
       <div class="row">
-        <${DateField} id="from" label=${t.firstDay} value=${from} onPick=${(date) => update({ from: date })} />
-        <${DateField} id="to" label=${t.lastDay} value=${to} onPick=${(date) => update({ to: date })} />
+        <${DateField} id="from" label=${t.firstDay} value=${from} onPick=${(date) => update({ from: date })}
+          onWrong=${(is) => setWrong((before) => ({ ...before, from: is }))} />
+        <${DateField} id="to" label=${t.lastDay} value=${to} onPick=${(date) => update({ to: date })}
+          onWrong=${(is) => setWrong((before) => ({ ...before, to: is }))} />
       </div>
       ${isHistory
         ? html`<${Datasets} chosen=${datasets} kept=${overview.kept} />`
@@ -226,12 +229,12 @@ function ProgressBody({ progress, task }) {
   const share = (dates) => `width:${(100 * dates) / Math.max(1, progress.total)}%`;
   // The days on which the exchanges are closed are no dates: the number is the one that the head and the preview say.
   const dates = progress.total - progress.closed;
-  const done = (isWeeks ? t.weeksDone : t.doneOf)(Math.min(progress.current, dates), dates);
+  const done = (isWeeks ? t.weeksDone : t.doneOf)(progress.current - progress.closed_ended, dates);
   return html`
     <p role="status"><b>${t.progressStatus[progress.status]}</b>: ${done}</p>
     <div class="meter" role="progressbar" aria-label=${t.progress} aria-valuemin="0" aria-valuemax="100"
       aria-valuenow=${Math.round(progress.progress_percent)} aria-valuetext=${done}>
-      <div class="complete" style=${share(progress.current - progress.failed)}></div>
+      <div class="complete" style=${share(progress.current - progress.failed - progress.cancelled)}></div>
       <div class="failed" style=${share(progress.failed)}></div>
     </div>
     ${running && progress.waits_for && html`<${Banner} kind="waits">${t.waitsFor(say(progress.waits_for))}<//>`}

@@ -175,7 +175,7 @@ export function StockSearch() {
     }
   }
   const answered = shown && asked && current;
-  const list = answered && options.length > 0;
+  const list = Boolean(answered && options.length);
   return html`<div class="search" role="search">
     <input ref=${box} type="search" role="combobox" autocomplete="off" aria-label=${t.search} placeholder=${t.search}
       aria-expanded=${list} aria-controls="found" aria-autocomplete="list"

@@ -310,7 +310,7 @@ const WORDS = {
   ],
   dayEnds: ['Budget is reset', '额度重置'], ban: ['Ban', '封禁'], noBan: ['none', '无'],
   unreachable: [
-    (since) => `Baostock answers nothing since ${since} Beijing time. Runs try again by themselves.`,
+    (since) => `Baostock has not answered since ${since} Beijing time. Runs try again by themselves.`,
     (since) => `自北京时间 ${since} 起 Baostock 无响应。任务会自动重试。`,
   ],
   outcomes: {
@@ -320,7 +320,7 @@ const WORDS = {
   },
   banUntil: [(at) => `until ${at}`, (at) => `至 ${at}`], bans: ['Bans of the year', '当年封禁次数'],
   lastSuccess: ['Last success', '最近成功'], lastErrors: ['Last errors', '最近错误'], code: ['Code', '代码'],
-  method: ['Method', '方法'], time: ['Time', '时间'], who: ['Who', '来源'],
+  time: ['Time', '时间'],
   noErrors: ['No errors in the last seven days.', '最近七天没有错误。'],
 
   // data

@@ -15,9 +15,16 @@ const LABELS = { 'A-share': 'A股同步', 'Sync status': '同步状态' };
 const CHINESE = new Set(Object.values(LABELS));
 const english = (label) => Object.keys(LABELS).find((name) => LABELS[name] === label) ?? label;
 
+const chosenLanguage = () => {
+  try {
+    return localStorage.getItem('i18nextLng') ?? navigator.language;
+  } catch {
+    return navigator.language; // storage may be blocked
+  }
+};
+
 const label = () => {
-  const isChinese = document.documentElement.lang.startsWith('zh')
-    || (localStorage.getItem('i18nextLng') ?? navigator.language).startsWith('zh');
+  const isChinese = document.documentElement.lang.startsWith('zh') || chosenLanguage().startsWith('zh');
   for (const link of document.querySelectorAll('a[href*="plugin/ashare"]')) {
     for (const name of ['aria-label', 'title']) {
       const given = link.getAttribute(name);
