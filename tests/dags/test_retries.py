@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 from ashare import errors
 from ashare_airflow.defaults import DEFAULT_ARGS, rescheduled
 
-HOPELESS = ("InvalidInput", "TerminalError", "SourceRefused", "StoreRefused", "IncompleteDate")
+HOPELESS = ("InvalidInput", "TerminalError", "SourceRefused", "StoreRefused", "NotVerified", "IncompleteDate")
 PASSING = (
     *("SourceDropped", "SourceStalled"),
     "SourceUnreachable",

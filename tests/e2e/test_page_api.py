@@ -353,7 +353,7 @@ def test_weekly_lists_are_previewed_started_watched_and_cancelled(
         "the right to create runs of ashare_reference" in as_user("GET", asked, user="reader").body["data"]["why_not"]
     )
     refused = as_user("POST", "sync/batch", weeks, user="reader")
-    assert (refused.code, "backfills of ashare_reference" in refused.sentence) == (403, True)
+    assert (refused.code, "runs of ashare_reference" in refused.sentence) == (403, True)
 
     started = as_user("POST", "sync/batch", weeks).body["data"]
     assert started["runs"] == 2

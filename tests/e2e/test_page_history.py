@@ -38,7 +38,9 @@ def test_a_history_is_started_cancelled_and_completed_on_the_page(
 ) -> None:
     whole = loaded(query, TORN)
     query("DELETE FROM ashare.daily_bar WHERE trade_date = ANY (%s::date[]) AND code LIKE 'sh.60000%%'", TORN)
-    page = visit(f"{ALONE}?years=2&what=history&from={TORN[0]}&to={TORN[1]}")
+    # Without adjust factors, which are a request for each stock of the market.
+    datasets = "datasets=stock_bar,index_bar"
+    page = visit(f"{ALONE}?years=2&what=history&{datasets}&from={TORN[0]}&to={TORN[1]}")
     assert {coverage(page)[day] for day in TORN} == {"partial"}
     open_before = listed(page, "failed") + listed(page, "pending")
     expect(fact(page.get_by_test_id("preview"), "To sync")).to_have_text("2")

@@ -144,7 +144,7 @@ context = {
         partition_key="2025-10-09", logical_date=None, run_after=None, run_id="r", conf={}
     ),
     "dag": SimpleNamespace(dag_id="ours", params={}),
-    "params": {"kinds": ["stock"], "fetch": "auto", "batch_size": 500},
+    "params": {"kinds": ["stock"], "fetch": "auto", "batch_size": 500, "verify": False},
     "task_instance": SimpleNamespace(task_id="plan_batches", map_index=-1),
 }
 try:
