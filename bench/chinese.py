@@ -112,6 +112,8 @@ TEXTS = {
     "check #%": "检查 #%",
     "commit #%": "提交 #%",
     "merge #%": "合并 #%",
+    "analyze #%": "ANALYZE #%",
+    "stage #%": "暂存 #%",
     "#%": "其他 #%",
     "COPY, INSERT of revisions, UPDATE": "COPY、INSERT 修订记录、UPDATE",
     "# ms beside # ms on an empty day": "# ms，空白日为 # ms",

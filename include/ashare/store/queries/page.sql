@@ -200,11 +200,14 @@ ORDER BY requested_at DESC LIMIT 10
 SELECT (SELECT requested_at FROM ashare.source_request ORDER BY requested_at DESC LIMIT 1) AS last_request_at,
        (SELECT requested_at FROM ashare.source_request WHERE outcome = 'ok' AND method NOT IN ('login', 'logout')
         ORDER BY requested_at DESC LIMIT 1) AS last_success_at,
-       -- The first request without an answer since the last one that Baostock has answered, however.
-       (SELECT min(requested_at) FROM ashare.source_request
-        WHERE outcome = ANY (%(out_of_reach)s) AND requested_at > coalesce(
-            (SELECT requested_at FROM ashare.source_request WHERE outcome <> ALL (%(out_of_reach)s)
-             ORDER BY requested_at DESC LIMIT 1), '-infinity')) AS unreachable_since
+       -- The first request without an answer since the last one that Baostock has answered, however. Only after a
+       -- request without an answer: else the planner would read the ledger for the minimum.
+       CASE WHEN (SELECT outcome FROM ashare.source_request WHERE outcome IS NOT NULL
+                  ORDER BY requested_at DESC LIMIT 1) = ANY (%(out_of_reach)s) THEN
+           (SELECT min(requested_at) FROM ashare.source_request
+            WHERE outcome = ANY (%(out_of_reach)s) AND requested_at > coalesce(
+                (SELECT requested_at FROM ashare.source_request WHERE outcome <> ALL (%(out_of_reach)s)
+                 ORDER BY requested_at DESC LIMIT 1), '-infinity')) END AS unreachable_since
 
 -- name: work
 -- Rows and requests of some dates' batches that are done since a moment, and rows of the last minute.
