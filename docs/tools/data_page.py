@@ -39,7 +39,7 @@ GROUPS = {
     "What is complete": "sync_status coverage accepted_date",
     "What Baostock lacks, changed, or sent wrong": "absent_bar absent_range unlisted_index bar_revision verification "
     "rejected_bar rejected_row blanked_value cross_check",
-    "Requests and alerts": "source_request request_count source_limit alert",
+    "Requests and alerts": "source_request request_count source_limit source_outage alert",
     "The work of runs": "work sync_batch history_batch batch history_run factor_history publication_look",
     "Counts": "counted_partition row_count row_count_change unfolded_rows date_summary year_summary schema_migration",
     "Names that StockGuru's queries use": "daily_stock_data daily_sync_status",

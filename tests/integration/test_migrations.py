@@ -59,6 +59,7 @@ RELEASED = {
     "0019_request_count.sql": "da4f40fc12a0a8df1d24156a310699fcfa9c1b66b77c5518cbe1fd9db7ba2f7a",
     "0020_year_summary.sql": "bf804fe34f97649e2a5eeca542ce02054b4df933d983af0288bb1f72d78acbca",
     "0021_verification.sql": "12a098275b233546ac0acca33aa6d9e1a460a758ee0f6296ec5677c4bb26b681",
+    "0022_source_outage.sql": "b1422998939f639e5b2866b6f6196b78f6d59f9474b73e93b0fb063631618f8c",
 }
 """Databases have run these: whoever has one never runs it again."""
 
@@ -343,6 +344,10 @@ ROWS: dict[str, Sequence[Row]] = {
             "run_id": run_id,
         }
         for dataset, run_id in (("stock_bar", "x"), ("adjust_factor", None))
+    ],
+    "source_outage": [
+        {"began_at": MOMENT, "last_at": MOMENT, "error": "x"},
+        {"began_at": "2026-03-02 19:00+08", "error": "y"},
     ],
     "rejected_bar": [
         {
@@ -636,6 +641,20 @@ def test_who_may_read_revisions_may_read_what_was_compared(at_version: AtVersion
         with database.connect() as connection:
             connection.execute("SET ROLE a_reader")
             assert connection.execute("SELECT count(*) FROM ashare.verification").fetchone() == (0,)
+    finally:
+        database.do("DROP OWNED BY a_reader; DROP ROLE a_reader")
+
+
+def test_who_may_read_the_ledger_may_read_the_outages(at_version: AtVersion) -> None:
+    database = at_version(21)
+    database.do("CREATE ROLE a_reader")
+    try:
+        database.do("GRANT USAGE ON SCHEMA ashare TO a_reader; GRANT SELECT ON ashare.source_request TO a_reader")
+        with database.connect() as connection:
+            migrate(connection)
+        with database.connect() as connection:
+            connection.execute("SET ROLE a_reader")
+            assert connection.execute("SELECT count(*) FROM ashare.source_outage").fetchone() == (0,)
     finally:
         database.do("DROP OWNED BY a_reader; DROP ROLE a_reader")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -169,6 +171,31 @@ def test_a_run_that_a_person_has_ended_leaves_no_failure(
     run.store.work.fail(run.scope, "its batch was killed")  # a batch may end after the run
     with reading() as reader:
         assert states(reader, DAY, DAY) == {DAY: "before"}
+
+
+def test_a_source_that_cannot_be_connected_to_is_known_at_once_and_by_its_reason(
+    make_run: MakeRun, reading: Reading, database: Database
+) -> None:
+    assert complete(make_run(DAY)) == "success"
+    run = make_run("2025-10-10")
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        nowhere = replace(run, source=replace(run.source, port=closed.getsockname()[1]))
+    for _ in range(2):
+        with pytest.raises(SourceUnreachable):
+            nowhere.session().check_reachable()
+    ((began, last, error),) = database.rows("SELECT began_at, last_at, error FROM ashare.source_outage")
+    assert began < last
+    assert "cannot be reached" in error
+    with reading() as reader:
+        source = reader.source()
+    assert (source["unreachable_since"], source["unreachable_why"], source["recent_errors"]) == (began, error, [])
+    assert complete(run) == "success"
+    with reading() as reader:
+        source = reader.source()
+    assert (source["unreachable_since"], source["unreachable_why"]) == (None, None)
+    with pytest.raises(SourceUnreachable):
+        nowhere.session().check_reachable()
+    assert database.rows("SELECT count(*) FROM ashare.source_outage") == [(2,)]  # another one
 
 
 def test_a_source_out_of_reach_is_known_since_its_first_request_without_an_answer(

@@ -20,6 +20,9 @@ class Gate(Protocol):
     def end(self, request_id: int, outcome: str, reply_chars: int) -> None:
         """Record the outcome of a message."""
 
+    def record_outage(self, error: str) -> None:
+        """Record that no connection could be opened, and why: nothing was sent, so the ledger has no entry."""
+
     def should_give_way(self) -> bool:
         """Whether other sessions wait for the lock, and should get it before the next message."""
 

@@ -110,7 +110,7 @@ class Session(Calls):
         """
         self._gate.open(0)
         try:
-            self._transport.connect()
+            self._connect()
         finally:
             self._close()
 
@@ -171,13 +171,21 @@ class Session(Calls):
         import baostock
 
         self._gate.check()  # the lock may have been lost in a pause: then another session is connected
-        self._transport.connect()
+        self._connect()
         self._sent = self._answered = 0
         if self._config.api_key:
             baostock.set_API_key(self._config.api_key)
         result = self._quietly(lambda: baostock.login(self._config.user, self._config.password))
         if result.error_code != "0":  # the client itself refuses, before it sends anything
             raise refusal("login", result.error_code, result.error_msg)
+
+    def _connect(self) -> None:
+        try:
+            self._transport.connect()
+        except SourceUnreachable as error:
+            with contextlib.suppress(AshareError):  # the connection's own error is the one to raise
+                self._gate.record_outage(str(error))
+            raise
 
     def _send(self, message: str) -> str:
         """Replacement of ``baostock.util.socketutil.send_msg``: every message of the client passes through here."""

@@ -33,6 +33,7 @@ from ashare.store.database import (
 )
 from ashare.store.queries import queries
 from ashare.store.request_ledger import SourceLimit
+from ashare.texts import bounded
 
 if TYPE_CHECKING:
     import psycopg
@@ -181,6 +182,10 @@ class SourceGate:
         except StoreUnavailable:
             self._end_anew(values)
             raise
+
+    def record_outage(self, error: str) -> None:
+        """Record that no connection could be opened, and why."""
+        self._run("record_outage", error=bounded(error))
 
     def _end_anew(self, values: dict[str, Any]) -> None:
         """Record the end of a message over a new connection: a ban must be recorded even if the lock is lost."""

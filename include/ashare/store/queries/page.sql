@@ -197,17 +197,27 @@ WHERE requested_at > clock_timestamp() - interval '7 days' AND outcome IS DISTIN
 ORDER BY requested_at DESC LIMIT 10
 
 -- name: source_times
-SELECT (SELECT requested_at FROM ashare.source_request ORDER BY requested_at DESC LIMIT 1) AS last_request_at,
+-- Since when Baostock answers nothing: since the first failed connection of an outage that goes on, or since the first
+-- request without an answer after the last one that Baostock has answered, however. The second is looked for only if the
+-- newest request has no answer: else the planner would read the ledger for the minimum.
+WITH ledger AS (
+    SELECT (SELECT requested_at FROM ashare.source_request ORDER BY requested_at DESC LIMIT 1) AS last_request_at,
+           (SELECT outcome FROM ashare.source_request WHERE outcome IS NOT NULL
+            ORDER BY requested_at DESC LIMIT 1) AS last_outcome
+), outage AS (
+    SELECT o.began_at, o.error FROM ashare.source_outage o, ledger
+    WHERE o.last_at > coalesce(last_request_at, '-infinity') ORDER BY o.began_at DESC LIMIT 1
+)
+SELECT last_request_at,
        (SELECT requested_at FROM ashare.source_request WHERE outcome = 'ok' AND method NOT IN ('login', 'logout')
         ORDER BY requested_at DESC LIMIT 1) AS last_success_at,
-       -- The first request without an answer since the last one that Baostock has answered, however. Only after a
-       -- request without an answer: else the planner would read the ledger for the minimum.
-       CASE WHEN (SELECT outcome FROM ashare.source_request WHERE outcome IS NOT NULL
-                  ORDER BY requested_at DESC LIMIT 1) = ANY (%(out_of_reach)s) THEN
+       least((SELECT began_at FROM outage), CASE WHEN last_outcome = ANY (%(out_of_reach)s) THEN
            (SELECT min(requested_at) FROM ashare.source_request
             WHERE outcome = ANY (%(out_of_reach)s) AND requested_at > coalesce(
                 (SELECT requested_at FROM ashare.source_request WHERE outcome <> ALL (%(out_of_reach)s)
-                 ORDER BY requested_at DESC LIMIT 1), '-infinity')) END AS unreachable_since
+                 ORDER BY requested_at DESC LIMIT 1), '-infinity')) END) AS unreachable_since,
+       (SELECT error FROM outage) AS unreachable_why
+FROM ledger
 
 -- name: work
 -- Rows and requests of some dates' batches that are done since a moment, and rows of the last minute.

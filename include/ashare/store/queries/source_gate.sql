@@ -57,6 +57,18 @@ WITH ended AS (
 )
 SELECT (SELECT id FROM begun), is_held FROM proof
 
+-- name: record_outage
+-- An outage goes on if nothing was sent since its last failure.
+WITH sent AS (
+    SELECT coalesce((SELECT requested_at FROM ashare.source_request ORDER BY requested_at DESC LIMIT 1),
+                    '-infinity') AS at
+), going_on AS (
+    UPDATE ashare.source_outage o SET last_at = clock_timestamp(), error = %(error)s
+    FROM sent WHERE o.last_at > sent.at
+    RETURNING 1
+)
+INSERT INTO ashare.source_outage (error) SELECT %(error)s WHERE NOT EXISTS (SELECT FROM going_on) RETURNING began_at
+
 -- name: end
 UPDATE ashare.source_request
 SET outcome = %(outcome)s, seconds = %(seconds)s, reply_chars = %(reply_chars)s

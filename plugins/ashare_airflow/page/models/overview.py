@@ -31,6 +31,7 @@ class Source(BaseModel):
     last_request_at: datetime | None
     last_success_at: datetime | None
     unreachable_since: datetime | None = Field(description="Since when Baostock answers nothing; none: it does.")
+    unreachable_why: Sentence | None = Field(description="Why no connection can be opened; none: one can.")
     recent_errors: list[SourceError] = Field(description="Of the last seven days, newest first, ten at most.")
 
 

@@ -230,7 +230,7 @@ function SourceCard({ source }) {
   return html`<section class="panel" data-testid="source-card">
     <h2>${t.source}</h2>
     ${source.unreachable_since && html`<${Banner} kind="unreachable" tone="bad">
-      ${t.unreachable(beijing(source.unreachable_since))}<//>`}
+      ${t.unreachable(beijing(source.unreachable_since))}${' '}${say(source.unreachable_why)}<//>`}
     <p>${used}</p>
     <div class="meter" role="meter" aria-label=${t.source} aria-valuemin="0" aria-valuemax=${source.budget}
       aria-valuenow=${source.used_today} aria-valuetext=${used}>
