@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from ashare.cost import (
@@ -36,11 +37,10 @@ class DryRun:
         ``complete`` count those among them.
     :ivar under_way: those among them on which a run works or will work.
     :ivar to_sync: trade dates or Mondays to sync, newest first.
+    :ivar notes: sentences worth knowing before the start.
     :ivar requests: estimated requests to Baostock.
     :ivar requests_left: requests left today for these dates.
     :ivar seconds: estimated duration without waits.
-    :ivar notes: sentences worth knowing before the start.
-    :ivar waits: those among them that say when the day's requests are used up.
     :ivar quota_days: days on which requests are sent; 0: no request is.
     """
 
@@ -49,39 +49,23 @@ class DryRun:
     complete: int
     under_way: int
     to_sync: list[date]
-    requests: int
-    requests_left: int
-    seconds: float
-    notes: list[str]
-    waits: list[str]
-    quota_days: int
+    notes: list[str] = field(default_factory=list)
+    requests: int = 0
+    requests_left: int = 0
+    seconds: float = 0.0
+    quota_days: int = 0
 
 
 def dry_run(reader: StatusReader, start: date, end: date) -> DryRun:
     """Dry run of a sync of a range of trade dates, with the estimated cost."""
-    recorded = {row[0]: row[1] for row in reader.coverage(start, end)}
-    working_days = weekdays(start, end)
-    wanting = reader.wanting_of(recorded)
-    cost, codes = by_date(reader.rows.connection, wanting)
-    notes = []
+    coverages = _coverages(reader, start, end)
+    plan = _of_dates(start, end, coverages, reader.wanting_of(coverages))
+    cost, codes = by_date(reader.rows.connection, plan.to_sync)
     if codes:
-        notes.append(f"Before {MARKET_DAY_FROM['stock']} each of {codes} stocks is asked for by itself.")
+        plan.notes.append(f"Before {MARKET_DAY_FROM['stock']} each of {codes} stocks is asked for by itself.")
     # Dates before the newest one leave a reserve of the day's requests to the newest.
-    is_earlier = any(day < newest_published(reader.now()) for day in wanting)
-    left, waits, quota_days = _left_today(reader, cost, leaves_reserve=is_earlier)
-    return DryRun(
-        weekdays=len(working_days),
-        closed=sum(recorded.get(day) == "closed" for day in working_days),
-        complete=sum(recorded.get(day) in ("complete", "accepted") for day in working_days),
-        under_way=sum(recorded.get(day) == "running" for day in working_days),
-        to_sync=wanting,
-        requests=cost.requests,
-        requests_left=left,
-        seconds=cost.seconds,
-        notes=notes + waits,
-        waits=waits,
-        quota_days=quota_days,
-    )
+    is_earlier = any(day < newest_published(reader.now()) for day in plan.to_sync)
+    return _priced(reader, plan, cost, leaves_reserve=is_earlier)
 
 
 def dry_run_of_verification(
@@ -95,42 +79,47 @@ def dry_run_of_verification(
     kinds = kinds or reader.settings.kinds
     check_verifiable(start, kinds)
     reader = of_kinds(reader, kinds)
-    recorded = {row[0]: row[1] for row in reader.coverage(start, end)}
-    complete = [day for day, coverage in recorded.items() if coverage == "complete"]
-    wanting = reader.wanting_of(recorded)
-    cost = by_verification(reader.rows.connection, complete, kinds) + by_date(reader.rows.connection, wanting)[0]
-    left, waits, quota_days = _left_today(reader, cost, leaves_reserve=True)
-    notes = []
+    coverages = _coverages(reader, start, end)
+    complete = [day for day, coverage in coverages.items() if coverage == "complete"]
+    wanting = reader.wanting_of(coverages)
+    plan = _of_dates(start, end, coverages, sorted([*complete, *wanting], reverse=True))
+    plan = replace(plan, complete=len(complete))  # an accepted date is not read again
     if wanting:
-        notes.append(f"{_dates(len(wanting))} not complete, and synced as always.")
-    if accepted := sum(coverage == "accepted" for coverage in recorded.values()):
-        notes.append(f"{_dates(accepted)} accepted as loaded, and not read again.")
+        plan.notes.append(f"{_dates(len(wanting))} not complete, and synced as always.")
+    if accepted := sum(coverage == "accepted" for coverage in coverages.values()):
+        plan.notes.append(f"{_dates(accepted)} accepted as loaded, and not read again.")
     if "index" in kinds:
-        notes.append("Indices are not compared: Baostock has no call that brings all of them.")
-    working_days = weekdays(start, end)
-    return DryRun(
-        weekdays=len(working_days),
-        closed=sum(recorded.get(day) == "closed" for day in working_days),
-        complete=len(complete),
-        under_way=sum(recorded.get(day) == "running" for day in working_days),
-        to_sync=sorted([*complete, *wanting], reverse=True),
-        requests=cost.requests,
-        requests_left=left,
-        seconds=cost.seconds,
-        notes=notes + waits,
-        waits=waits,
-        quota_days=quota_days,
-    )
+        plan.notes.append("Indices are not compared: Baostock has no call that brings all of them.")
+    connection = reader.rows.connection
+    cost = by_verification(connection, complete, kinds) + by_date(connection, wanting)[0]
+    return _priced(reader, plan, cost)
+
+
+def _coverages(reader: StatusReader, start: date, end: date) -> dict[date, str]:
+    return {day: coverage for day, coverage, *_ in reader.coverage(start, end)}
+
+
+def _of_dates(start: date, end: date, coverages: Mapping[date, str], to_sync: list[date]) -> DryRun:
+    """The dry run of trade dates, without its cost."""
+    found = Counter(coverages.get(day) for day in weekdays(start, end))
+    complete = found["complete"] + found["accepted"]
+    return DryRun(sum(found.values()), found["closed"], complete, found["running"], to_sync)
 
 
 def _dates(count: int) -> str:
     return "1 date is" if count == 1 else f"{count} dates are"
 
 
-def dry_run_of_weeks(
-    reader: StatusReader, start: date, end: date, datasets: Sequence[str] = tuple(WEEKLY_DATASETS)
-) -> DryRun:
+def dry_run_of_weeks(reader: StatusReader, start: date, end: date) -> DryRun:
     """Dry run of a sync of the weekly lists of a range, with the estimated cost. ``closed``: Baostock has no list."""
+    plan, cost = _of_weeks(reader, start, end, tuple(WEEKLY_DATASETS))
+    if advice := suggest_history_of_weeks(plan.to_sync, tuple(WEEKLY_DATASETS)):
+        plan.notes.append(advice)
+    return _priced(reader, plan, cost)
+
+
+def _of_weeks(reader: StatusReader, start: date, end: date, datasets: Sequence[str]) -> tuple[DryRun, Cost]:
+    """The dry run of weeks, and the cost of these datasets' lists."""
     weeks = mondays(start, end)
     records = week_records(reader, start, end)
     wanting = {
@@ -143,22 +132,8 @@ def dry_run_of_weeks(
         # Without a list of securities, no number of stocks is known.
         stocks = {week: count or STOCKS for week, count in reader.rows.stocks_until(list(wanting)).items()}
         cost = by_week(reader.rows.connection, requests_of_weeks(wanting, stocks), len(wanting))
-    left, waits, quota_days = _left_today(reader, cost, leaves_reserve=True)
-    advice = suggest_history_of_weeks(wanting, tuple(datasets))
-    statuses = [records[week].status for week in weeks if week in records]
-    return DryRun(
-        weekdays=len(weeks),
-        closed=statuses.count("skipped"),
-        complete=statuses.count("success"),
-        under_way=statuses.count("syncing"),
-        to_sync=list(wanting),
-        requests=cost.requests,
-        requests_left=left,
-        seconds=cost.seconds,
-        notes=[advice, *waits] if advice else waits,
-        waits=waits,
-        quota_days=quota_days,
-    )
+    found = Counter(records[week].status for week in weeks if week in records)
+    return DryRun(len(weeks), found["skipped"], found["success"], found["syncing"], list(wanting)), cost
 
 
 def dry_run_of_history(reader: StatusReader, start: date, end: date, datasets: Sequence[str]) -> DryRun:
@@ -169,60 +144,59 @@ def dry_run_of_history(reader: StatusReader, start: date, end: date, datasets: S
     """
     check_span(start, end, reader.today)
     if weekly := check_datasets(datasets):
-        plan = dry_run_of_weeks(reader, start, end, weekly)
-        return replace(plan, notes=plan.waits)
+        return _priced(reader, *_of_weeks(reader, start, end, weekly))
     kinds = kinds_of(datasets)
     check_begin(kinds, end)
     reader = of_kinds(reader, kinds)
-    plan = dry_run(reader, start, end)
-    cost = _cheaper(reader, plan, datasets)
-    left, waits, quota_days = _left_today(reader, cost, leaves_reserve=True)
-    return replace(
-        plan,
-        requests=cost.requests,
-        requests_left=left,
-        seconds=cost.seconds,
-        notes=waits,
-        waits=waits,
-        quota_days=quota_days,
-    )
+    coverages = _coverages(reader, start, end)
+    plan = _of_dates(start, end, coverages, reader.wanting_of(coverages))
+    return _priced(reader, plan, _cheaper(reader, plan.to_sync, datasets))
 
 
-def _cheaper(reader: StatusReader, plan: DryRun, datasets: Sequence[str]) -> Cost:
+def _cheaper(reader: StatusReader, days: Sequence[date], datasets: Sequence[str]) -> Cost:
     """The cost of the dates one by one, or of the securities one by one, as a history chooses between both."""
-    connection, days = reader.rows.connection, plan.to_sync
+    connection = reader.rows.connection
     if not days:
         return Cost(0, 0.0)
-    one_by_one = Cost(plan.requests, plan.seconds)
     if tuple(datasets) == (ADJUST_FACTORS.name,):
         return factors_of_all_stocks(connection, min(days), max(days))
+    one_by_one, _ = by_date(connection, days)
     if "stock_bar" in datasets:
         together = of_all_stocks(connection, min(days), max(days))
     elif tuple(datasets) == ("index_bar",):
         together = by_code(connection, len(reader.settings.indices) * pages(len(days)), 1)
     else:
         return one_by_one
-    a_day = reader.settings.request_budget - reader.settings.reserve
-    left = max(a_day - reader.rows.source_limit().used_today, 0)
-    is_market_call = min(days) >= MARKET_DAY_FROM["stock"]
-    return one_by_one if is_market_call and one_by_one.is_less_than(together, left, a_day) else together
+    left, a_day = _left(reader, leaves_reserve=True)
+    has_market_calls = min(days) >= MARKET_DAY_FROM["stock"]
+    return one_by_one if has_market_calls and one_by_one.is_less_than(together, left, a_day) else together
 
 
-def _left_today(reader: StatusReader, cost: Cost, *, leaves_reserve: bool) -> tuple[int, list[str], int]:
-    """The requests left today, a note if they are not enough, and the days of quota.
+def _left(reader: StatusReader, *, leaves_reserve: bool) -> tuple[int, int]:
+    """The requests left today, and those allowed on any other day.
 
     :param leaves_reserve: a part of the day's requests is kept for the newest date.
     """
     a_day = reader.settings.request_budget - (reader.settings.reserve if leaves_reserve else 0)
-    left = max(a_day - reader.rows.source_limit().used_today, 0)
-    if not cost.requests:
-        return left, [], 0
-    quota_days = cost.quota_days(left, a_day)
-    if cost.requests <= left:
-        return left, [], quota_days
-    more = quota_days - int(left > 0)
-    note = (
-        f"About {cost.requests} requests, and {left} are left today: it waits for midnight, Beijing time, "
-        f"and goes on by itself, {more} {'day' if more == 1 else 'days'} long."
+    return max(a_day - reader.rows.source_limit().used_today, 0), a_day
+
+
+def _priced(reader: StatusReader, plan: DryRun, cost: Cost, *, leaves_reserve: bool = True) -> DryRun:
+    """The dry run with its cost, and a note if the requests left today are not enough."""
+    left, a_day = _left(reader, leaves_reserve=leaves_reserve)
+    quota_days = cost.quota_days(left, a_day) if cost.requests else 0
+    notes = list(plan.notes)
+    if cost.requests > left:
+        more = quota_days - int(left > 0)
+        notes.append(
+            f"About {cost.requests} requests, and {left} are left today: it waits for midnight, Beijing time, "
+            f"and goes on by itself, {more} {'day' if more == 1 else 'days'} long."
+        )
+    return replace(
+        plan,
+        notes=notes,
+        requests=cost.requests,
+        requests_left=left,
+        seconds=cost.seconds,
+        quota_days=quota_days,
     )
-    return left, [note], quota_days
