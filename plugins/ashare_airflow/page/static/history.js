@@ -1,36 +1,22 @@
 /** A history, that is a run of ashare_history: its progress, its holes, its failure, and how to cancel it. */
 
-import { html, useEffect, useRef } from './vendor/htm-preact-3.1.1.module.js';
-import { refreshAll, usePoll } from './api.js';
+import { html } from './vendor/htm-preact-3.1.1.module.js';
 import { query, update } from './host.js';
-import { AirflowLink, Banner, Facts, Problem } from './parts.js';
+import { AirflowLink, Banner, Facts } from './parts.js';
+import { Cancel, ProgressFrame } from './progress.js';
 import { say } from './say.js';
-import { Cancel } from './start.js';
 import { beijing, datasetName, duration, num, text } from './text.js';
 
 /** @param {{run: string, onClose: () => void}} props run: the id of a run of ashare_history, under way or ended */
 export function HistoryPanel({ run, onClose }) {
   const t = text();
-  const { data: progress, error } = usePoll(
-    `sync/history/progress?${query({ run_id: run })}`, (data) => (data?.status === 'running' ? 5 : 0),
-  );
-  const status = progress?.status;
-  const wasRunning = useRef(false);
-  useEffect(() => {
-    if (wasRunning.current && status !== 'running') refreshAll();
-    wasRunning.current = status === 'running';
-  }, [status]);
-  return html`<section class="panel" data-testid="history">
-    <div class="row"><h2>${progress?.start_date ? t.history(progress.start_date, progress.end_date) : t.choices.history}</h2>
-      ${status !== 'running' && html`<button type="button" onClick=${onClose}>${t.close}</button>`}
-    </div>
-    <${Problem} error=${error} />
-    ${progress && html`<${Body} progress=${progress} />`}
-    ${!progress && !error && html`<p class="muted">${t.loading}</p>`}
-  </section>`;
+  const title = (progress) =>
+    (progress?.start_date ? t.history(progress.start_date, progress.end_date) : t.choices.history);
+  return html`<${ProgressFrame} path=${`sync/history/progress?${query({ run_id: run })}`} seconds=${5} title=${title}
+    body=${(progress) => html`<${HistoryBody} progress=${progress} />`} testid="history" onClose=${onClose} />`;
 }
 
-function Body({ progress }) {
+function HistoryBody({ progress }) {
   const t = text();
   const running = progress.status === 'running';
   const done = t.batchesDone(progress.batches_done, progress.batches);

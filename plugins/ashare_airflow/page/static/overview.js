@@ -10,7 +10,8 @@ import {
   useReady, WeekStatus,
 } from './parts.js';
 import { say } from './say.js';
-import { ProgressPanel, rangeToLoad, recentRange, StartPanel, toStartPanel } from './start.js';
+import { ProgressPanel } from './progress.js';
+import { rangeToLoad, recentRange, StartPanel, toStartPanel } from './start.js';
 import { beijing, beijingTime, datasetName, duration, num, text } from './text.js';
 
 const STATUSES = ['success', 'failed', 'syncing', 'skipped', 'pending'];
