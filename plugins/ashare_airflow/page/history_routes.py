@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated
 
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
@@ -54,8 +53,8 @@ def preview(
     if why_not is None and not plan.to_sync:
         why_not = "Nothing is to be done: nothing of this range is lacking."
     return Reply(
-        data=Preview(
-            **{**asdict(plan), "to_sync": len(plan.to_sync), "seconds": round(plan.seconds)},
+        data=Preview.of(
+            plan,
             start_date=start,
             end_date=end,
             runs=1,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import date, timedelta
 from typing import Annotated
 
@@ -213,8 +212,8 @@ def preview(
     if why_not is None and (end - start).days >= kind.most_days:
         why_not = kind.limit
     return Reply(
-        data=Preview(
-            **{**asdict(plan), "to_sync": len(plan.to_sync), "seconds": round(plan.seconds)},
+        data=Preview.of(
+            plan,
             start_date=start,
             end_date=end,
             runs=to_create,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import date, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from ashare.dry_run import DryRun
 from ashare_airflow.page.models.sentence import Sentence
 
 Reprocess = Literal["missing", "all", "verify"]
@@ -50,6 +52,14 @@ class Preview(BaseModel):
     can_start: bool
     why_not: Sentence | None = Field(description="What keeps it from being started.")
     is_too_long: bool = Field(False, description="Too many days for one backfill: a history loads them.")
+
+    @classmethod
+    def of(cls, plan: DryRun, **others: Any) -> Preview:
+        """The preview of a dry run.
+
+        :param others: the fields that a dry run does not have.
+        """
+        return cls(**asdict(plan) | {"to_sync": len(plan.to_sync), "seconds": round(plan.seconds)}, **others)
 
 
 class StartedDate(BaseModel):
