@@ -511,6 +511,18 @@ def test_a_range_of_holidays_ends_well_and_none_of_them_is_called_success(airflo
 # Waiting. This test is the scheduler: it moves the runs from state to state.
 
 
+def read_until(process: subprocess.Popen[str], airflow: Airflow, wanted: str) -> str:
+    """What a command prints up to a text, while the scheduler lives."""
+    assert process.stdout
+    said = ""
+    while wanted not in said:
+        airflow.scheduler_beats()
+        line = process.stdout.readline()
+        assert line, said
+        said += line
+    return said
+
+
 @pytest.fixture
 def start(airflow: Airflow, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     processes: list[subprocess.Popen[str]] = []
@@ -578,13 +590,7 @@ def test_dates_that_were_read_again_are_summed_up_and_one_that_could_not_be_is_n
     )
     airflow.bars.do("DELETE FROM ashare.batch")
     airflow.bars.do(insert, days[0], days[0], days[0], waits)
-    assert process.stdout
-    said = ""
-    while f"{days[0]} waits: {waits}" not in said:
-        airflow.scheduler_beats()
-        line = process.stdout.readline()
-        assert line, said
-        said += line
+    said = read_until(process, airflow, f"{days[0]} waits: {waits}")
     for day, revised, inserted in ((days[0], 3, 0), (days[1], 0, 1)):
         airflow.bars.do(
             "INSERT INTO ashare.verification (trade_date, dataset, compared, revised, inserted, lacking) "
@@ -655,13 +661,7 @@ def test_a_run_that_a_paused_backfill_holds_back_is_said_with_what_to_do(
     until(lambda: airflow.do("SELECT count(*) FROM dag_run") == [(1,)])
     airflow.do("UPDATE backfill SET is_paused = true")
     ((number,),) = airflow.do("SELECT id FROM backfill")
-    assert process.stdout
-    said = ""
-    while f"Backfill {number} is paused: its dates do not start until it is unpaused" not in said:
-        airflow.scheduler_beats()
-        line = process.stdout.readline()
-        assert line, said
-        said += line
+    read_until(process, airflow, f"Backfill {number} is paused: its dates do not start until it is unpaused")
 
 
 def test_after_ctrl_c_the_backfill_goes_on(airflow: Airflow, start: Callable[..., subprocess.Popen[str]]) -> None:
