@@ -18,8 +18,12 @@ from playwright.sync_api import (
     expect,
 )
 
+from ashare.dates import beijing_now
+
 FIRST, LAST = "2025-09-01", "2025-09-12"
 SESSIONS = [str(date(2025, 9, 1) + timedelta(days=n)) for n in range(12) if n % 7 < 5]
+YEARS = f"years={beijing_now().year - 2024}"
+"""The page's calendar with these dates, in whatever year the tests run."""
 HURT = "2025-09-10"
 """A date that the tests make incomplete."""
 REASON = "2 of 5203 stocks have no bar: sh.600000, sh.600004."

@@ -17,6 +17,7 @@ from tests.e2e.page import (
     HURT,
     LAST,
     SESSIONS,
+    YEARS,
     Visit,
     asked,
     coverage,
@@ -36,7 +37,7 @@ from tests.waiting import until
 
 @pytest.mark.usefixtures("slow_source")
 def test_two_weeks_are_synced_from_the_page_and_watched_without_a_reload(visit: Visit, query: Query) -> None:
-    page = visit(f"{ALONE}?years=2&start_date={FIRST}&end_date={LAST}")
+    page = visit(f"{ALONE}?{YEARS}&start_date={FIRST}&end_date={LAST}")
     page.evaluate("window.survivor = 'the same document'")
     before = coverage(page)
     assert {before[day] for day in SESSIONS} <= {"before", "missing"}
@@ -230,7 +231,7 @@ def test_back_returns_from_a_day_to_the_list_as_it_was(visit: Visit) -> None:
 
 
 def test_a_drag_over_days_chooses_them_and_keys_do_as_well(visit: Visit) -> None:
-    page = visit()
+    page = visit(f"{ALONE}?{YEARS}")
     heat = page.get_by_test_id("heatmap")
     heat.scroll_into_view_if_needed()
     page.mouse.move(*pixel(page, "2025-09-02"))

@@ -13,7 +13,7 @@ from ashare.dates import beijing_now
 from ashare_emulator.faults import fault
 from ashare_emulator.server import Emulator
 from tests.e2e.conftest import Query
-from tests.e2e.page import ALONE, Visit, asked, coverage, fact, listed, wait_for_query
+from tests.e2e.page import ALONE, YEARS, Visit, asked, coverage, fact, listed, wait_for_query
 from tests.waiting import until
 
 # ---------------------------------------------------------------------- a history
@@ -40,7 +40,7 @@ def test_a_history_is_started_cancelled_and_completed_on_the_page(
     query("DELETE FROM ashare.daily_bar WHERE trade_date = ANY (%s::date[]) AND code LIKE 'sh.60000%%'", TORN)
     # Without adjust factors, which are a request for each stock of the market.
     datasets = "datasets=stock_bar,index_bar"
-    page = visit(f"{ALONE}?years=2&what=history&{datasets}&from={TORN[0]}&to={TORN[1]}")
+    page = visit(f"{ALONE}?{YEARS}&what=history&{datasets}&from={TORN[0]}&to={TORN[1]}")
     assert {coverage(page)[day] for day in TORN} == {"partial"}
     open_before = listed(page, "failed") + listed(page, "pending")
     expect(fact(page.get_by_test_id("preview"), "To sync")).to_have_text("2")

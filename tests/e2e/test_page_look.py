@@ -25,6 +25,7 @@ from tests.e2e.page import (
     LOST,
     NAV_PAGE,
     SESSIONS,
+    YEARS,
     Visit,
     complaints,
     coverage,
@@ -97,7 +98,7 @@ def test_what_airflow_was_set_to_before_is_followed_from_the_start(visit: Visit)
 
 @pytest.mark.parametrize(("kind", "words"), [("stale", "The server does not answer."), ("database", LOST)])
 def test_what_is_shown_while_nothing_new_comes_is_said_to_be_old(visit: Visit, kind: str, words: str) -> None:
-    page = visit(f"{ALONE}?start_date={FIRST}&end_date={LAST}")
+    page = visit(f"{ALONE}?{YEARS}&start_date={FIRST}&end_date={LAST}")
     if kind == "stale":
         page.route("**/ashare/api/**", lambda route: route.abort())
     else:
